@@ -1,0 +1,89 @@
+# GNU make 3.81 or newer, so that macOS's own will do.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/python -m pip --disable-pip-version-check --no-input -qq
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help run test lint check bench sdk contract faults lock clean
+
+help: ## list these targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' Makefile
+
+run: $(VENV)/.run ## install, migrate the database and serve; PORT=9000 make run moves it
+	@$(BIN)/byline db upgrade
+	@exec $(BIN)/byline serve
+
+test: $(VENV)/.dev ## the whole test suite; REQUIRE=node,chromium lets none of it be skipped
+	@echo "Running the tests"
+	@$(BIN)/pytest
+
+lint: $(VENV)/.dev ## ruff (lint and format), mypy, and the spec's own rules
+	@echo "Checking style, types and spec"
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff format --quiet --check .
+	@$(BIN)/mypy --no-error-summary
+	@$(BIN)/openapi-spec-validator openapi/openapi.yaml
+
+check: lint test ## lint and test
+
+bench: ## the benchmark with its peers
+	@echo "Not here yet: the benchmark comes with the engine room, issue 4."
+
+sdk: ## the Python and TypeScript clients, into clients/
+	@echo "Not here yet: the generated clients come with issue 6."
+
+contract: ## schemathesis against a live server
+	@echo "Not here yet: the contract run comes with issue 6."
+
+faults: ## the fault suite
+	@echo "Not here yet: the fault suite comes with issue 5."
+
+lock: | $(BIN)/python ## refresh both lock files to the newest versions that pyproject.toml allows
+	@echo "Resolving the newest versions"
+	@$(PIP) install 'uv~=0.13'
+	@echo 'setuptools>=77' | $(COMPILE) --output-file requirements.lock pyproject.toml - > /dev/null
+	@echo 'setuptools>=77' | $(COMPILE) --output-file requirements-dev.lock --extra dev \
+		--constraint requirements.lock pyproject.toml - > /dev/null
+
+clean: ## remove .venv, caches and generated clients; the database in instance/ stays
+	rm -rf $(VENV) clients build dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find . -name node_modules -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# One lock serves every platform and Python; setuptools is in it to build Byline itself.
+COMPILE = $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 \
+	--generate-hashes --no-emit-index-url --no-header
+
+# The stamps are newer than the locks they stand for, so a changed lock installs again.
+$(VENV)/.run: requirements.lock pyproject.toml $(BIN)/python
+	@echo "Installing the dependencies into $(VENV)"
+	@$(PIP) install --require-hashes -r requirements.lock
+	@$(PIP) install --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/.dev: requirements-dev.lock $(VENV)/.run
+	@echo "Installing the development tools into $(VENV)"
+	@$(PIP) install --require-hashes -r requirements-dev.lock
+	@touch $@
+
+# A link to a Python that has gone counts as missing: all is then made anew, stamps included.
+ifneq ($(shell test -x $(BIN)/python && echo here),here)
+.PHONY: $(BIN)/python
+endif
+
+$(BIN)/python:
+	@for python in "$(PYTHON)" python3.13 python3.12 python3.11; do \
+		"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2> /dev/null || continue; \
+		new=$$python; \
+		"$$python" -c 'import ensurepip, venv' 2> /dev/null || continue; \
+		echo "Creating $(VENV) with $$("$$python" --version)"; \
+		exec "$$python" -m venv --clear $(VENV); \
+	done; \
+	if [ -n "$$new" ]; then \
+		echo "$$new has no venv or ensurepip: on Debian, apt-get install python3-venv" >&2; \
+	else \
+		echo "Byline needs Python 3.11 or newer: make PYTHON=/path/to/python3.11 ..." >&2; \
+	fi; \
+	exit 1
