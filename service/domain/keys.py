@@ -1,0 +1,170 @@
+"""The keys that sign tokens, kept in a folder that several processes may share."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import logging
+import os
+import secrets
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
+
+_Private = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey
+_Public = ec.EllipticCurvePublicKey | rsa.RSAPublicKey | ed25519.Ed25519PublicKey
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A signing key, the one algorithm it is for, and its public half, also as a JWK (RFC 7517)."""
+
+    kid: str
+    algorithm: str
+    private: _Private
+    public: _Public
+    jwk: dict[str, str]
+
+
+class KeyRing:
+    """The keys: the newest signs, all verify; what changes in their folder is noticed.
+
+    `keys` (by kid, oldest first) is only ever replaced as a whole, so reading it takes no lock.
+    """
+
+    def __init__(
+        self,
+        keys: Mapping[str, Key],
+        directory: Path | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.keys, self._directory, self._clock = keys, directory, clock
+        self._listing: list[tuple[Path, int]] = []
+        self._looked, self._lock = clock(), threading.Lock()
+
+    @classmethod
+    def from_pem(cls, pem: str) -> KeyRing:
+        """The ring of one private key; raises ValueError as from_directory does."""
+        key = _key(pem.encode(), "The signing key")
+        return cls({key.kid: key})
+
+    @classmethod
+    def from_directory(cls, path: Path, clock: Callable[[], float] = time.monotonic) -> KeyRing:
+        """The ring of the private keys `path`/*.pem, the last name the newest; there may be none.
+
+        Raises ValueError, naming the file, unless each is EC P-256, RSA >= 2048 bits or Ed25519.
+        """
+        ring = cls({}, path, clock)
+        ring._listing = _listing(path)
+        ring.keys = _load(ring._listing)
+        return ring
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    def newest(self) -> Key:
+        """The key that signs; raises LookupError if there is none."""
+        self._look(every=60)
+        return list(self.keys.values())[-1]
+
+    def find(self, kid: str) -> Key | None:
+        """The key called `kid`, looked up in the folder too if it is unknown."""
+        if kid not in self.keys and self._directory:
+            # A new file counts at once, or rotating would cost requests; junk costs one stat.
+            unchanged = self._listing[:1] == [(self._directory, _changed(self._directory))]
+            self._look(every=1 if unchanged else 0)
+        return self.keys.get(kid)
+
+    def jwks(self) -> dict[str, list[dict[str, str]]]:
+        """The public keys as a JWK set (RFC 7517, section 5)."""
+        self._look(every=60)
+        return {"keys": [key.jwk for key in self.keys.values()]}
+
+    def _look(self, every: float) -> None:
+        """Take over the folder's keys if they changed, at most once in `every` seconds."""
+        with self._lock:
+            if self._directory is None or self._clock() - self._looked < every:
+                return
+            self._looked = self._clock()
+            listing = _listing(self._directory)
+            if listing == self._listing:
+                return
+            self._listing = listing
+            try:
+                # An empty folder is taken for a mishap: going on beats refusing everybody.
+                self.keys = _load(listing) or self.keys
+            except ValueError as problem:
+                _log.warning("The signing keys stay as they were: %s", problem)
+
+
+def generate_key(directory: Path) -> Path:
+    """Write a new ES256 key, for its owner only, into `directory`; it sorts as the newest."""
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    private = ec.generate_private_key(ec.SECP256R1())
+    pem = private.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    path = directory / f"{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}-{secrets.token_hex(4)}.pem"
+    unfinished = path.with_suffix(".new")  # no other process may read half a key
+    with os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(pem)
+    return unfinished.rename(path)
+
+
+def _changed(path: Path) -> int:
+    try:
+        return path.stat().st_ctime_ns  # permissions and renames count too
+    except OSError:  # gone in the meantime
+        return 0
+
+
+def _listing(directory: Path) -> list[tuple[Path, int]]:
+    """The folder and then its key files, each with its time of change."""
+    return [(path, _changed(path)) for path in (directory, *sorted(directory.glob("*.pem")))]
+
+
+def _load(listing: list[tuple[Path, int]]) -> dict[str, Key]:
+    keys = {}
+    for path, _ in listing[1:]:
+        try:
+            key = _key(path.read_bytes(), path.name)
+        except OSError:
+            raise ValueError(f"{path.name} cannot be read.") from None
+        keys[key.kid] = key
+    return keys
+
+
+def _key(pem: bytes, name: str) -> Key:
+    try:
+        private = serialization.load_pem_private_key(pem, password=None)
+    except (ValueError, TypeError, UnsupportedAlgorithm):  # their words may quote the content
+        raise ValueError(f"{name} is not a private key in PEM without a password.") from None
+    match private:
+        case ec.EllipticCurvePrivateKey(curve=ec.SECP256R1()):
+            algorithm, jwk = "ES256", ECAlgorithm.to_jwk(private.public_key(), as_dict=True)
+        case rsa.RSAPrivateKey(key_size=bits) if bits >= 2048:
+            algorithm, jwk = "RS256", RSAAlgorithm.to_jwk(private.public_key(), as_dict=True)
+        case ed25519.Ed25519PrivateKey():
+            algorithm, jwk = "EdDSA", OKPAlgorithm.to_jwk(private.public_key(), as_dict=True)
+        case _:
+            raise ValueError(f"{name} must be EC P-256, RSA from 2048 bits or Ed25519.")
+    jwk = {
+        member: jwk[member] for member in sorted({"crv", "e", "kty", "n", "x", "y"} & jwk.keys())
+    }
+    # RFC 7638, section 3: these members, sorted, without white space.
+    digest = hashlib.sha256(json.dumps(jwk, separators=(",", ":")).encode()).digest()
+    kid = base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+    jwk |= {"kid": kid, "use": "sig", "alg": algorithm}
+    return Key(kid, algorithm, private, private.public_key(), jwk)

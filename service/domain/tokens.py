@@ -1,0 +1,138 @@
+"""Signed tokens and the keys behind them, so that computation alone tells who is asking."""
+
+from __future__ import annotations
+
+import re
+import secrets
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import jwt
+from jwt.types import Options
+
+from service.domain.keys import Key, KeyRing
+from service.problems import InvalidToken, TokenExpired
+
+ACCESS = "at+jwt"  # RFC 9068, section 2.1
+REFRESH = "rt+jwt"
+
+_LONGEST = 2048
+_CACHED = 4096
+_COMPACT = re.compile(r"[\w-]+\.[\w-]+\.[\w-]+", re.ASCII)  # RFC 7515, section 7.1: no padding
+_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_OPTIONS: Options = {
+    "require": ["iss", "aud", "sub", "sid", "iat", "exp", "jti"],
+    "strict_aud": True,
+    "verify_exp": False,  # at each use instead, cached or not, and with our clock
+    "verify_iat": False,  # another server's clock may be a second ahead
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """What a token says: UUID strings, `expires_at` in seconds since 1970, `id` its jti.
+
+    `generation` is the refresh counter of the session, None in an access token.
+    """
+
+    subject: str
+    session_id: str
+    expires_at: int
+    generation: int | None
+    id: str
+
+
+class Tokens:
+    """Issues and verifies tokens (RFC 8725); verified ones are remembered while the keys stay."""
+
+    def __init__(
+        self, ring: KeyRing, *, issuer: str, audience: str, clock: Callable[[], float] = time.time
+    ) -> None:
+        self._ring, self._issuer, self._audience, self._clock = ring, issuer, audience, clock
+        self._verified: tuple[Mapping[str, Key], dict[tuple[str, str], Claims]] = (ring.keys, {})
+        self._lock = threading.Lock()
+
+    def access(self, subject: str, session_id: str, ttl: int) -> str:
+        """An access token for `ttl` seconds."""
+        return self._signed(ACCESS, subject, session_id, ttl)
+
+    def refresh(self, subject: str, session_id: str, generation: int, ttl: int) -> str:
+        """A refresh token for `ttl` seconds, good while the session is at `generation`."""
+        return self._signed(REFRESH, subject, session_id, ttl, gen=generation)
+
+    def verify(self, token: str, typ: str) -> Claims:
+        """The claims of `token` if it is of type `typ`, whole, ours and not expired (leeway 0).
+
+        Raises TokenExpired or InvalidToken, and nothing else, whatever the string is.
+        """
+        keys, verified = self._verified
+        if keys is not self._ring.keys:
+            verified = {}
+            self._verified = (self._ring.keys, verified)
+        claims = verified.get((typ, token))
+        if claims is None:
+            claims = self._checked(token, typ)
+            with self._lock:
+                if len(verified) >= _CACHED:
+                    del verified[next(iter(verified))]
+                verified[typ, token] = claims
+        if claims.expires_at <= self._clock():
+            raise TokenExpired
+        return claims
+
+    def jwks(self) -> dict[str, list[dict[str, str]]]:
+        """The public keys as a JWK set (RFC 7517, section 5)."""
+        return self._ring.jwks()
+
+    def _signed(self, typ: str, subject: str, session_id: str, ttl: int, **more: int) -> str:
+        now = int(self._clock())
+        payload = {
+            "iss": self._issuer,
+            "aud": self._audience,
+            "sub": subject,
+            "sid": session_id,
+            "iat": now,
+            "exp": now + ttl,
+            "jti": secrets.token_urlsafe(16),
+            **more,
+        }
+        key = self._ring.newest()
+        headers = {"typ": typ, "kid": key.kid}
+        return jwt.encode(payload, key.private, algorithm=key.algorithm, headers=headers)
+
+    def _checked(self, token: str, typ: str) -> Claims:
+        if len(token) > _LONGEST or not _COMPACT.fullmatch(token):
+            raise InvalidToken
+        try:
+            header = jwt.get_unverified_header(token)
+            # Nothing but these three: no crit, no b64, and no jku, jwk or x5u to be misled by.
+            if header.keys() != {"alg", "kid", "typ"} or header["typ"] != typ:
+                raise InvalidToken
+            key = self._ring.find(header["kid"])
+            if key is None:
+                raise InvalidToken
+            payload = jwt.decode(
+                token,
+                key.public,
+                algorithms=[key.algorithm],
+                options=_OPTIONS,
+                issuer=self._issuer,
+                audience=self._audience,
+            )
+            return _claims(payload, typ)
+        except (jwt.PyJWTError, ValueError, TypeError, RecursionError):
+            raise InvalidToken from None
+
+
+def _claims(payload: dict[str, Any], typ: str) -> Claims:
+    generation = payload.get("gen") if typ == REFRESH else None
+    numbers = [payload["iat"], payload["exp"], *([generation] if typ == REFRESH else [])]
+    # `type`, since a bool is an int too; a UUID's text is all that can look like one.
+    if not all(type(number) is int and 0 <= number < 2**53 for number in numbers):
+        raise InvalidToken
+    if not all(_UUID.fullmatch(str(payload[name])) for name in ("sub", "sid")):
+        raise InvalidToken
+    return Claims(payload["sub"], payload["sid"], payload["exp"], generation, payload["jti"])
