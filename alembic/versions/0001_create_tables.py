@@ -1,0 +1,120 @@
+"""Create tables."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
+
+from alembic import op
+
+revision = "0001"
+down_revision = None
+branch_labels = None
+depends_on = None
+
+ID = sa.CHAR(36).with_variant(postgresql.UUID(as_uuid=False), "postgresql")
+TIME = sa.CHAR(24).with_variant(sa.TIMESTAMP(timezone=True), "postgresql")
+LEXEMES = sa.Text().with_variant(postgresql.TSVECTOR(), "postgresql")
+
+# The index holds no text of its own: it must be told what it forgets (sqlite.org/fts5, 4.4.3).
+FORGET = "INSERT INTO post_search (post_search, rowid, words) VALUES ('delete', old.id, old.words);"
+LEARN = "INSERT INTO post_search (rowid, words) VALUES (new.id, new.words);"
+TRIGGERS = {"INSERT": LEARN, "DELETE": FORGET, "UPDATE": f"{FORGET} {LEARN}"}
+
+
+def upgrade() -> None:
+    op.create_table(
+        "users",
+        sa.Column("id", ID, nullable=False),
+        sa.Column("email", sa.String(254), nullable=False),
+        sa.Column("email_verified", sa.Boolean, nullable=False),
+        sa.Column("username", sa.String(30), nullable=False),
+        sa.Column("bio", sa.String(500), nullable=False),
+        sa.Column("password_hash", sa.String(255), nullable=False),
+        sa.Column("role", sa.String(10), nullable=False),
+        sa.Column("disabled", sa.Boolean, nullable=False),
+        sa.Column("version", sa.Integer, nullable=False),
+        sa.Column("created_at", TIME, nullable=False),
+        sa.Column("updated_at", TIME, nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_users")),
+        sa.UniqueConstraint("email", name=op.f("uq_users_email")),
+        sa.UniqueConstraint("username", name=op.f("uq_users_username")),
+    )
+    op.create_table(
+        "sessions",
+        sa.Column("id", ID, nullable=False),
+        sa.Column("user_id", ID, nullable=False),
+        sa.Column("generation", sa.Integer, nullable=False),
+        sa.Column("ip", sa.String(45), nullable=False),
+        sa.Column("user_agent", sa.String(255), nullable=False),
+        sa.Column("created_at", TIME, nullable=False),
+        sa.Column("last_used_at", TIME, nullable=False),
+        sa.Column("expires_at", TIME, nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_sessions")),
+        _parent("sessions", "user_id", "users.id"),
+    )
+    op.create_index(op.f("ix_sessions_user_id"), "sessions", ["user_id"])
+    op.create_index(op.f("ix_sessions_expires_at"), "sessions", ["expires_at"])
+    op.create_table(
+        "posts",
+        sa.Column("id", ID, nullable=False),
+        sa.Column("author_id", ID, nullable=False),
+        sa.Column("title", sa.String(200), nullable=False),
+        sa.Column("content", sa.Text, nullable=False),
+        sa.Column("version", sa.Integer, nullable=False),
+        sa.Column("created_at", TIME, nullable=False),
+        sa.Column("updated_at", TIME, nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_posts")),
+        _parent("posts", "author_id", "users.id"),
+    )
+    op.create_index(op.f("ix_posts_author_id_id"), "posts", ["author_id", "id"])
+    op.create_table(
+        "post_documents",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer, "sqlite"), nullable=False),
+        sa.Column("post_id", ID, nullable=False),
+        sa.Column("words", sa.Text, nullable=False),
+        sa.Column("lexemes", LEXEMES, nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_post_documents")),
+        sa.UniqueConstraint("post_id", name=op.f("uq_post_documents_post_id")),
+        _parent("post_documents", "post_id", "posts.id"),
+    )
+    op.create_table(
+        "idempotency_keys",
+        sa.Column("user_id", ID, nullable=False),
+        sa.Column("operation", sa.String(64), nullable=False),
+        sa.Column("key", sa.String(255), nullable=False),
+        sa.Column("fingerprint", sa.CHAR(64), nullable=False),
+        sa.Column("status", sa.Integer, nullable=False),
+        sa.Column("headers", sa.Text, nullable=False),
+        sa.Column("body", sa.LargeBinary, nullable=False),
+        sa.Column("expires_at", TIME, nullable=False),
+        sa.PrimaryKeyConstraint("user_id", "operation", "key", name=op.f("pk_idempotency_keys")),
+        _parent("idempotency_keys", "user_id", "users.id"),
+    )
+    op.create_index(op.f("ix_idempotency_keys_expires_at"), "idempotency_keys", ["expires_at"])
+    if op.get_context().dialect.name == "postgresql":
+        op.create_index(
+            op.f("ix_post_documents_lexemes"), "post_documents", ["lexemes"], postgresql_using="gin"
+        )
+    else:
+        op.execute(
+            "CREATE VIRTUAL TABLE post_search USING fts5"
+            " (words, content='post_documents', content_rowid='id', tokenize='ascii')"
+        )
+        for event, statements in TRIGGERS.items():
+            op.execute(
+                f"CREATE TRIGGER post_documents_{event.lower()} AFTER {event} ON post_documents"
+                f" BEGIN {statements} END"
+            )
+
+
+def downgrade() -> None:
+    if op.get_context().dialect.name == "sqlite":
+        op.execute("DROP TABLE post_search")
+    for table in ("idempotency_keys", "post_documents", "posts", "sessions", "users"):
+        op.drop_table(table)
+
+
+def _parent(table: str, column: str, parent: str) -> sa.ForeignKeyConstraint:
+    name = op.f(f"fk_{table}_{column}")
+    return sa.ForeignKeyConstraint([column], [parent], name=name, ondelete="CASCADE")

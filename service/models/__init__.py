@@ -1,0 +1,9 @@
+"""The tables, and the statements that read and write them."""
+
+from service.models.idempotency_keys import IdempotencyKey
+from service.models.post_documents import PostDocument
+from service.models.posts import Post
+from service.models.sessions import Session
+from service.models.users import User
+
+__all__ = ["IdempotencyKey", "Post", "PostDocument", "Session", "User"]

@@ -1,0 +1,26 @@
+"""Who calls, as every layer below the security check knows them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who calls: a living session and its user, as the database has them at this moment.
+
+    `session_end` is when the session ends at the latest, `generation` the one in the refresh token.
+    """
+
+    id: str
+    email: str
+    username: str
+    role: str
+    version: int
+    session_id: str
+    session_end: str
+    generation: int = 0
+
+    @property
+    def is_admin(self) -> bool:
+        return self.role == "admin"

@@ -1,0 +1,64 @@
+"""Answers kept for 24 hours under an Idempotency-Key, written in the transaction of the work."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import bindparam
+from sqlalchemy.orm import Mapped, mapped_column
+
+from service.database import Id, Row, Time, connection, db
+from service.ids import now, rfc3339
+
+KEPT = timedelta(hours=24)
+
+
+class IdempotencyKey(db.Model):  # type: ignore[name-defined,misc]
+    __tablename__ = "idempotency_keys"
+
+    user_id: Mapped[str] = mapped_column(
+        Id, sa.ForeignKey("users.id", ondelete="CASCADE"), primary_key=True
+    )
+    operation: Mapped[str] = mapped_column(sa.String(64), primary_key=True)
+    key: Mapped[str] = mapped_column(sa.String(255), primary_key=True)
+    fingerprint: Mapped[str] = mapped_column(sa.CHAR(64))
+    status: Mapped[int]
+    headers: Mapped[str] = mapped_column(sa.Text)
+    body: Mapped[bytes]
+    expires_at: Mapped[str] = mapped_column(Time, index=True)
+
+    @classmethod
+    def find(cls, user_id: str, operation: str, key: str) -> Row | None:
+        """(fingerprint, status, headers, body) of the kept answer, unless it has expired."""
+        return (
+            connection()
+            .execute(
+                _find, {"user_id": user_id, "operation": operation, "key": key, "moment": now()}
+            )
+            .first()
+        )
+
+    @classmethod
+    def keep(cls, user_id: str, operation: str, key: str, **answer: Any) -> None:
+        """Keep an answer; raises IntegrityError when another request was first."""
+        named = {"user_id": user_id, "operation": operation, "key": key}
+        connection().execute(_forget, {**named, "moment": now()})
+        expires_at = rfc3339(datetime.now(UTC) + KEPT)
+        connection().execute(_insert, {**named, **answer, "expires_at": expires_at})
+
+
+_named = sa.and_(
+    IdempotencyKey.user_id == bindparam("user_id"),
+    IdempotencyKey.operation == bindparam("operation"),
+    IdempotencyKey.key == bindparam("key"),
+)
+_find = sa.select(
+    IdempotencyKey.fingerprint,
+    IdempotencyKey.status,
+    IdempotencyKey.headers,
+    IdempotencyKey.body,
+).where(_named, IdempotencyKey.expires_at > bindparam("moment"))
+_forget = sa.delete(IdempotencyKey).where(_named, IdempotencyKey.expires_at <= bindparam("moment"))
+_insert = sa.insert(IdempotencyKey)

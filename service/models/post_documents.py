@@ -1,0 +1,143 @@
+"""What full-text search sees of a post: its folded words, indexed by FTS5 or as a tsvector."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import bindparam
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.orm import Mapped, mapped_column
+
+from service.database import Id, Select, connection, db
+from service.models.posts import Post, columns, shape
+from service.models.users import User
+
+
+class Lexemes(sa.types.TypeDecorator[str]):
+    """The words again as a `tsvector` on PostgreSQL; nothing elsewhere.
+
+    The vector is spelled out here, lexeme by lexeme, so that both engines see the very same words.
+    """
+
+    impl = sa.Text
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: sa.Dialect) -> sa.types.TypeEngine[Any]:
+        if dialect.name == "postgresql":
+            return dialect.type_descriptor(postgresql.TSVECTOR())
+        return dialect.type_descriptor(sa.Text())
+
+    def process_bind_param(self, value: str | None, dialect: sa.Dialect) -> str | None:
+        return _tsvector(value) if value is not None and dialect.name == "postgresql" else None
+
+
+class PostDocument(db.Model):  # type: ignore[name-defined,misc]
+    __tablename__ = "post_documents"
+    __table_args__ = (
+        sa.Index(None, "lexemes", postgresql_using="gin").ddl_if(dialect="postgresql"),
+    )
+
+    id: Mapped[int] = mapped_column(
+        sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True
+    )
+    post_id: Mapped[str] = mapped_column(
+        Id, sa.ForeignKey("posts.id", ondelete="CASCADE"), unique=True
+    )
+    words: Mapped[str] = mapped_column(sa.Text)
+    lexemes: Mapped[str | None] = mapped_column(Lexemes)
+
+    @classmethod
+    def add(cls, post_id: str, words: str) -> None:
+        """Index a new post by its words, as `domain.search.document` makes them."""
+        connection().execute(_insert, {"post_id": post_id, "words": words, "lexemes": words})
+
+    @classmethod
+    def replace(cls, post_id: str, words: str) -> None:
+        """Index a changed post anew."""
+        connection().execute(_update, {"of": post_id, "new": words, "new_lexemes": words})
+
+    @classmethod
+    def matching(
+        cls,
+        *,
+        fts5: str,
+        tsquery: str,
+        phrases: list[str],
+        nots: list[str],
+        limit: int,
+        offset: int,
+    ) -> list[tuple[dict[str, Any], float]]:
+        """(Post, score) of the best matches, best first; the higher score is the better.
+
+        FTS5 takes the whole query as `fts5`; PostgreSQL takes the words as `tsquery` and then
+        holds `phrases` and `nots` against the text, for a tsvector forgets positions in long ones.
+        """
+        here = connection()
+        page = {"limit": limit, "offset": offset}
+        if here.dialect.name == "postgresql":
+            terms = {"q": tsquery, "phrases": phrases, "nots": nots}
+            rows = here.execute(_tsvector_search, terms | page)
+        else:
+            rows = here.execute(_fts5_search, {"q": fts5} | page)
+        return [(shape(row), round(float(row.score), 6)) for row in rows]
+
+
+_insert = sa.insert(PostDocument).values(
+    post_id=bindparam("post_id"), words=bindparam("words"), lexemes=bindparam("lexemes")
+)
+_update = (
+    sa.update(PostDocument)
+    .where(PostDocument.post_id == bindparam("of"))
+    .values(words=bindparam("new"), lexemes=bindparam("new_lexemes"))
+)
+
+
+def _best(hits: sa.Subquery) -> Select:
+    return (
+        sa.select(*columns, hits.c.score)
+        .select_from(hits)
+        .join(PostDocument, PostDocument.id == hits.c.id)
+        .join(Post, Post.id == PostDocument.post_id)
+        .join(User, User.id == Post.author_id)
+        .order_by(hits.c.score.desc(), hits.c.id.desc())
+    )
+
+
+_index = sa.table("post_search", sa.column("rowid"), sa.column("rank", sa.Float))
+_fts5_search = _best(
+    sa.select(_index.c.rowid.label("id"), (-_index.c.rank).label("score"))
+    .where(sa.text("post_search MATCH :q").bindparams(bindparam("q", type_=sa.Text)))
+    .order_by(_index.c.rank, _index.c.rowid.desc())
+    .limit(bindparam("limit"))
+    .offset(bindparam("offset"))
+    .subquery()
+)
+_query = sa.cast(bindparam("q", type_=sa.Text), postgresql.TSQUERY)
+_score = sa.func.ts_rank(PostDocument.lexemes, _query).label("score")
+_text: sa.ColumnElement[str] = (
+    sa.literal_column("' '") + PostDocument.words + sa.literal_column("' '")
+)
+_patterns = postgresql.ARRAY(sa.Text)
+_tsvector_search = _best(
+    sa.select(PostDocument.id, _score)
+    .where(
+        PostDocument.lexemes.op("@@")(_query),
+        _text.op("LIKE")(sa.func.all(bindparam("phrases", type_=_patterns))),
+        sa.not_(
+            _text.op("LIKE", is_comparison=True)(sa.func.any(bindparam("nots", type_=_patterns)))
+        ),
+    )
+    .order_by(_score.desc(), PostDocument.id.desc())
+    .limit(bindparam("limit"))
+    .offset(bindparam("offset"))
+    .subquery()
+)
+
+
+def _tsvector(words: str) -> str:
+    positions: dict[str, list[str]] = {}
+    for number, word in enumerate(words.split(" "), 1):
+        # PostgreSQL keeps positions up to 16383 and at most 256 of a word.
+        positions.setdefault(word, []).append(str(min(number, 16383)))
+    return " ".join(f"'{word}':{','.join(at[:256])}" for word, at in positions.items() if word)

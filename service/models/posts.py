@@ -1,0 +1,175 @@
+"""Posts, each with its author embedded."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy import bindparam
+from sqlalchemy.orm import Mapped, mapped_column
+
+from service.database import Id, Row, Time, connection, db
+from service.ids import created_at, new_id, now
+from service.models.caller import Caller
+from service.models.listing import Listing
+from service.models.users import User
+from service.problems import Forbidden, NotFound, PreconditionFailed, Problem, SessionRevoked
+
+
+class Post(db.Model):  # type: ignore[name-defined,misc]
+    __tablename__ = "posts"
+    __table_args__ = (sa.Index(None, "author_id", "id"),)
+
+    id: Mapped[str] = mapped_column(Id, primary_key=True)
+    author_id: Mapped[str] = mapped_column(Id, sa.ForeignKey("users.id", ondelete="CASCADE"))
+    title: Mapped[str] = mapped_column(sa.String(200))
+    content: Mapped[str] = mapped_column(sa.Text)
+    version: Mapped[int] = mapped_column(default=1)
+    created_at: Mapped[str] = mapped_column(Time)
+    updated_at: Mapped[str] = mapped_column(Time)
+
+    @classmethod
+    def create(cls, author: Caller, *, title: str, content: str) -> dict[str, Any]:
+        """The new Post; raises `SessionRevoked` when its author has just been deleted."""
+        id_ = new_id()
+        moment = created_at(id_)
+        text = {"title": title, "content": content}
+        times = {"created_at": moment, "updated_at": moment}
+        try:
+            connection().execute(
+                _insert, {"id": id_, "author_id": author.id, "version": 1, **text, **times}
+            )
+        except sa.exc.IntegrityError:
+            raise SessionRevoked from None
+        return {
+            "id": str(id_),
+            **text,
+            "author": {"id": author.id, "username": author.username},
+            **times,
+            "etag": f"1.{author.version}",
+        }
+
+    @classmethod
+    def get(cls, post_id: UUID | str) -> dict[str, Any]:
+        """The Post; raises `NotFound`."""
+        row = connection().execute(_get, {"id": post_id}).first()
+        if row is None:
+            raise NotFound
+        return {**shape(row), "etag": f"{row.version}.{row.author_version}"}
+
+    @classmethod
+    def update(
+        cls,
+        post_id: UUID,
+        caller: Caller,
+        if_match: list[str] | None,
+        changes: dict[str, Any],
+    ) -> dict[str, Any]:
+        """The changed Post; raises `NotFound`, `Forbidden` or `PreconditionFailed`."""
+        new = {f"new_{name}": value for name, value in changes.items()}
+        row = (
+            connection()
+            .execute(
+                _update(if_match is not None, frozenset(changes)),
+                {**_by(caller, post_id, if_match), **new, "moment": now()},
+            )
+            .first()
+        )
+        if row is None:
+            raise _refused(post_id, caller)
+        return cls.get(post_id)
+
+    @classmethod
+    def delete(cls, post_id: UUID, caller: Caller, if_match: list[str] | None) -> None:
+        """Raises `NotFound`, `Forbidden` or `PreconditionFailed`."""
+        statement = _delete(if_match is not None)
+        row = connection().execute(statement, _by(caller, post_id, if_match)).first()
+        if row is None:
+            raise _refused(post_id, caller)
+
+
+def shape(row: Row) -> dict[str, Any]:
+    """A row that starts with `columns` as the Post of the specification."""
+    id_, title, content, author_id, username, created, updated, *_ = row
+    return {
+        "id": id_,
+        "title": title,
+        "content": content,
+        "author": {"id": author_id, "username": username},
+        "created_at": created,
+        "updated_at": updated,
+    }
+
+
+columns = (
+    Post.id,
+    Post.title,
+    Post.content,
+    Post.author_id,
+    User.username,
+    Post.created_at,
+    Post.updated_at,
+)
+
+Post.listing = Listing(
+    sa.select(*columns).join(User, User.id == Post.author_id),
+    key=Post.id,
+    shape=shape,
+    author_id=Post.author_id == bindparam("author_id"),
+    later=Post.id >= bindparam("later"),
+    earlier=Post.id < bindparam("earlier"),
+)
+
+_insert = sa.insert(Post)
+_get = (
+    sa.select(*columns, Post.version, User.version.label("author_version"))
+    .join(User, User.id == Post.author_id)
+    .where(Post.id == bindparam("id"))
+)
+_owned = sa.and_(
+    Post.id == bindparam("of"),
+    sa.or_(Post.author_id == bindparam("actor"), bindparam("as_admin", type_=sa.Boolean)),
+)
+_author_version = (
+    sa.select(User.version).where(User.id == Post.author_id).correlate(Post).scalar_subquery()
+)
+_unchanged = (sa.cast(Post.version, sa.String) + "." + sa.cast(_author_version, sa.String)).in_(
+    bindparam("tags", expanding=True)
+)
+
+
+@cache
+def _update(conditional: bool, fields: frozenset[str]) -> sa.Executable:
+    statement = sa.update(Post).where(_owned)
+    if conditional:
+        statement = statement.where(_unchanged)
+    return statement.values(
+        {
+            "version": Post.version + 1,
+            "updated_at": bindparam("moment", type_=Time),
+            **{name: bindparam(f"new_{name}") for name in fields},
+        }
+    ).returning(Post.id)
+
+
+@cache
+def _delete(conditional: bool) -> sa.Executable:
+    statement = sa.delete(Post).where(_owned)
+    if conditional:
+        statement = statement.where(_unchanged)
+    return statement.returning(Post.id)
+
+
+def _by(caller: Caller, post_id: UUID, if_match: list[str] | None) -> dict[str, Any]:
+    return {"of": post_id, "actor": caller.id, "as_admin": caller.is_admin, "tags": if_match}
+
+
+def _refused(post_id: UUID, caller: Caller) -> Problem:
+    row = connection().execute(_get, {"id": post_id}).first()
+    if row is None:
+        return NotFound()
+    if not caller.is_admin and row.author_id != caller.id:
+        return Forbidden()
+    return PreconditionFailed()

