@@ -32,9 +32,9 @@ def normal_email(email: str, at: str = "/email") -> str:
 
 
 def registration(
-    email: str, password: str, username: str | None = None, *, minimum: int
+    email: str, password: str, username: str | None = None, role: str = "user", *, minimum: int
 ) -> dict[str, str]:
-    """`email`, `username` and `password_hash` of a new account; hashing takes about 20 ms.
+    """`email`, `username`, `role` and `password_hash` of a new account; takes about 20 ms.
 
     Raises InvalidRequest for the address, WeakPassword for a password under `minimum` or guessable.
     """
@@ -43,6 +43,7 @@ def registration(
     return {
         "email": address,
         "username": username or random_username(),
+        "role": role,
         "password_hash": passwords.hashed(password),
     }
 

@@ -1,0 +1,200 @@
+"""The command `byline`: what operators do from a shell."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+import sqlalchemy as sa
+from alembic.util import CommandError
+
+from service import create_flask, demo, maintenance, migrations, server
+from service.database import db
+from service.domain import keys as signing
+from service.problems import Problem
+from service.settings import BadConfiguration, Settings, load
+from service.web import docs
+
+
+class _Refused(click.ClickException):
+    exit_code = 2
+
+
+class _Commands(click.Group):
+    """Commands whose foreseeable failures are one line; exit code 2 for a bad setting, else 1."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BadConfiguration as error:
+            raise _Refused(str(error)) from None
+        except (migrations.Behind, CommandError) as error:
+            raise click.ClickException(str(error)) from None
+        except Problem as problem:
+            why = problem.errors[0]["detail"] if problem.errors else problem.detail
+            raise click.ClickException(why) from None
+        except sa.exc.DBAPIError as error:
+            line = next(iter(str(error.orig).splitlines()), type(error.orig).__name__)
+            raise click.ClickException(f"The database does not work: {line}") from None
+
+
+@click.group(cls=_Commands)
+@click.version_option(server.VERSION, prog_name="byline", message="%(prog)s %(version)s")
+def main() -> None:
+    """Byline: users, posts and authentication."""
+
+
+@main.command()
+@click.option("--host", help="The address to listen on, instead of HOST.")
+@click.option("--port", help="The port to listen on, instead of PORT.")
+def serve(host: str | None, port: str | None) -> None:
+    """Serve the API, on a schema that `byline db upgrade` has made."""
+    # By way of the environment, so that the workers read the same settings.
+    os.environ.update({k: v for k, v in {"HOST": host, "PORT": port}.items() if v is not None})
+    server.run(load())
+
+
+@main.group("db")
+def schema() -> None:
+    """The schema of the database."""
+
+
+@schema.command()
+@click.argument("revision", default="head")
+def upgrade(revision: str) -> None:
+    """Bring the schema to REVISION, by default the newest."""
+    with _database() as engine:
+        migrations.upgrade(engine, revision)
+        click.echo(f"The schema is {migrations.state(engine)}.")
+
+
+@schema.command()
+@click.argument("revision")
+def downgrade(revision: str) -> None:
+    """Take the schema back to REVISION; `base` removes every table and all data."""
+    with _database() as engine:
+        migrations.downgrade(engine, revision)
+        click.echo(f"The schema is {migrations.state(engine)}.")
+
+
+@schema.command()
+def check() -> None:
+    """Compare the schema with the code; exit code 1 if it is behind or differs."""
+    with _database() as engine:
+        state = migrations.require(engine)
+        # A newer schema has what this code cannot know.
+        if state is migrations.State.CURRENT and (differences := migrations.check(engine)):
+            raise click.ClickException(
+                "\n  ".join(["The schema differs from the code:", *differences])
+            )
+        click.echo(f"The schema is {state}.")
+
+
+@main.command()
+@click.option("--email", required=True)
+@click.option("--username", help="By default a random one.")
+def create_admin(email: str, username: str | None) -> None:
+    """Make an administrator; the password comes from a prompt, or as a line of standard input.
+
+    An account that has the address already is promoted and keeps its password.
+    """
+    minimum = load().password_min_length
+    with _ready_database():
+        known = maintenance.make_admin(email, username, password=_password, minimum=minimum)
+    kept = "was there already and keeps its password: it " if known else ""
+    click.echo(f"{email} {kept}is an administrator now.")
+
+
+@main.group()
+def keys() -> None:
+    """The keys that sign the tokens."""
+
+
+@keys.command()
+def generate() -> None:
+    """Make the first key."""
+    directory = _keys_directory(load())
+    if any(directory.glob("*.pem")):
+        raise click.ClickException(
+            "There is a key already; `byline keys rotate` adds the next one."
+        )
+    click.echo(f"{signing.generate_key(directory)} signs from now on.")
+
+
+@keys.command()
+def rotate() -> None:
+    """Sign with a new key from now on, and remove those that no living token needs."""
+    settings = load()
+    directory = _keys_directory(settings)
+    click.echo(f"{signing.generate_key(directory)} signs from now on.")
+    for path in maintenance.superseded_keys(directory, settings.refresh_token_ttl):
+        path.unlink()
+        click.echo(f"{path} is removed.")
+
+
+@keys.command("list")
+def list_keys() -> None:
+    """The keys, newest first: id, algorithm, time of making, use."""
+    for older, (key, made) in enumerate(maintenance.signing_keys(_keys_directory(load()))):
+        use = "verifies" if older else "signs"
+        click.echo(f"{key.kid}  {key.algorithm:<5}  {made:%Y-%m-%dT%H:%M:%SZ}  {use}")
+
+
+@main.command("demo")
+@click.option("--users", type=click.IntRange(0), default=100, show_default=True)
+@click.option("--posts", type=click.IntRange(0), default=1000, show_default=True)
+def fill(users: int, posts: int) -> None:
+    """Add plausible users and posts; the users' password is `demo-password`."""
+    hidden = not sys.stderr.isatty()
+    bar = click.progressbar(length=users + posts, file=sys.stderr, hidden=hidden)
+    with _ready_database(), bar:
+        for done in demo.fill(users, posts):
+            bar.update(done)
+    click.echo(f"Added {users} users and {posts} posts.")
+
+
+@main.command()
+def purge() -> None:
+    """Delete expired sessions and idempotency keys."""
+    with _ready_database():
+        for table, rows in maintenance.purge().items():
+            click.echo(f"{table:<18} {rows:>8} deleted")
+
+
+@main.command()
+def openapi() -> None:
+    """Print the public specification."""
+    click.echo(docs.public_yaml(), nl=False)
+
+
+@contextmanager
+def _database() -> Iterator[sa.Engine]:
+    with create_flask(load()).app_context():
+        try:
+            yield db.engine
+        finally:
+            db.engine.dispose()
+
+
+@contextmanager
+def _ready_database() -> Iterator[None]:
+    with _database() as engine:
+        migrations.require(engine)
+        yield
+
+
+def _password() -> str:
+    if sys.stdin.isatty():
+        return str(click.prompt("Password", hide_input=True, confirmation_prompt=True))
+    return sys.stdin.readline().rstrip("\r\n")
+
+
+def _keys_directory(settings: Settings) -> Path:
+    if settings.jwt_private_key is not None:
+        raise click.ClickException("JWT_PRIVATE_KEY is set: that key is used, and no folder.")
+    return settings.jwt_keys_dir

@@ -1,0 +1,41 @@
+"""Operations of the tag ops: the pages, the specification, health and metrics."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from service.web import docs, health
+
+Document = tuple[bytes, int, dict[str, str]]
+Html = tuple[str, int, dict[str, str]]
+
+
+async def get_home() -> Html:
+    return docs.home_page(), 200, docs.HOME_HEADERS
+
+
+async def get_docs() -> Html:
+    return docs.docs_page(), 200, docs.DOCS_HEADERS
+
+
+async def get_openapi_yaml() -> Document:
+    document = docs.public_yaml()
+    return document, 200, docs.document_headers(document)
+
+
+async def get_openapi_json() -> Document:
+    document = docs.public_json()
+    return document, 200, docs.document_headers(document)
+
+
+# Without a thread, so that it answers while all of them are busy.
+async def get_liveness() -> dict[str, str]:
+    return {"status": "ok"}
+
+
+def get_readiness() -> dict[str, Any]:
+    return health.readiness()
+
+
+def get_metrics() -> bytes:
+    return health.metrics_text()

@@ -1,0 +1,58 @@
+"""Writing, reading and searching posts."""
+
+from datetime import datetime
+from uuid import UUID
+
+from service.domain import search
+from service.ids import first_id_after, first_id_from
+from service.models import Post, PostDocument
+from service.models.caller import Caller
+from service.web.pagination import page
+
+
+def list_posts(
+    limit: int,
+    order: str,
+    after: UUID | None = None,
+    author_id: UUID | None = None,
+    created_after: datetime | None = None,
+    created_before: datetime | None = None,
+):
+    later = created_after and first_id_after(created_after)
+    earlier = created_before and first_id_from(created_before)
+    return page(
+        Post.listing, limit, after, order, author_id=author_id, later=later, earlier=earlier
+    )
+
+
+def create_post(caller: Caller, body: dict):
+    post = Post.create(caller, **body)
+    PostDocument.add(post["id"], search.document(**body))
+    return post, 201, {"Location": f"/api/posts/{post['id']}"}
+
+
+def get_post(post_id: UUID):
+    return Post.get(post_id)
+
+
+def update_post(caller: Caller, post_id: UUID, body: dict, if_match: list[str] | None):
+    post = Post.update(post_id, caller, if_match, body)
+    PostDocument.replace(post["id"], search.document(post["title"], post["content"]))
+    return post
+
+
+def delete_post(caller: Caller, post_id: UUID, if_match: list[str] | None):
+    Post.delete(post_id, caller, if_match)
+
+
+def search_posts(q: str, limit: int, offset: int):
+    query = search.parse(q)
+    if not query.included:
+        return {"results": []}
+    found = PostDocument.matching(**query.terms(), limit=limit, offset=offset)
+    return {
+        "results": [
+            {"post": post, "score": score, "snippet": search.snippet(post["content"], query)}
+            for post, score in found
+        ]
+    }

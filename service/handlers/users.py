@@ -1,0 +1,51 @@
+"""Public profiles and the accounts behind them."""
+
+from uuid import UUID
+
+from flask import current_app
+
+from service.domain import accounts
+from service.models import Session, User
+from service.models.caller import Caller
+from service.problems import AdminOnlyField
+from service.web.pagination import page
+
+ADMIN_FIELDS = {"role", "disabled"}
+
+
+def list_users(limit: int, after: UUID | None = None, username: str | None = None):
+    return page(User.profiles, limit, after, username=username)
+
+
+def create_user(body: dict):
+    minimum = current_app.config["PASSWORD_MIN_LENGTH"]
+    account = User.create(**accounts.registration(**body, minimum=minimum))
+    return account, 201, {"Location": f"/api/users/{account['id']}"}
+
+
+def get_user(user_id: UUID):
+    return User.profile(user_id)
+
+
+def update_user(caller: Caller, user_id: UUID, body: dict, if_match: list[str] | None):
+    if not caller.is_admin and ADMIN_FIELDS & body.keys():
+        raise AdminOnlyField
+    account = User.update(user_id, caller, if_match, body)
+    if account["disabled"]:
+        Session.end_all(user_id)
+    return account
+
+
+def delete_user(caller: Caller, user_id: UUID, if_match: list[str] | None):
+    User.delete(user_id, caller, if_match)
+
+
+def list_accounts(
+    limit: int,
+    after: UUID | None = None,
+    email: str | None = None,
+    role: str | None = None,
+    disabled: bool | None = None,
+):
+    address = email and accounts.normal_email(email, at="email")
+    return page(User.accounts, limit, after, email=address, role=role, disabled=disabled)

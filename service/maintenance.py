@@ -1,0 +1,109 @@
+"""What operators do to the data: make an administrator, remove what has had its day."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import bindparam
+
+from service.database import connection, db
+from service.domain import accounts, keys, passwords
+from service.ids import now
+from service.models import IdempotencyKey, Session, User
+from service.problems import InvalidRequest
+from service.settings import BadConfiguration
+
+BATCH = 1000  # rows to a transaction, so that nobody waits long for a lock
+USERNAME = re.compile(r"[a-z0-9][a-z0-9_-]{2,29}")  # as in the specification
+SETTLED = timedelta(minutes=1)  # by then every process signs with the newest key (keys.KeyRing)
+
+
+def make_admin(
+    email: str, username: str | None, *, password: Callable[[], str], minimum: int
+) -> bool:
+    """Make the account of an address an enabled administrator; True if it was there before.
+
+    `password` is asked only for a new one, which counts as verified. Needs an application context;
+    raises `InvalidRequest`, `WeakPassword` or `UsernameTaken`.
+    """
+    if username is not None and not USERNAME.fullmatch(username):
+        raise InvalidRequest("A user name has 3 to 30 of a-z, 0-9, - and _.")
+    email = accounts.normal_email(email)
+    known = User.credentials(email) is not None
+    new = {}
+    if not known:
+        chosen = password()
+        passwords.check_strength(chosen, minimum=minimum, email=email, username=username)
+        name = username or accounts.random_username()
+        new = {"email": email, "username": name, "password_hash": passwords.hashed(chosen)}
+    with db.transaction() as transaction:
+        if new:
+            User.create(**new)
+        changes = {"role": "admin", "disabled": False} | ({"email_verified": True} if new else {})
+        connection().execute(_promote.values(changes), {"address": email, "moment": now()})
+        transaction.commit()
+    return known
+
+
+def purge() -> dict[str, int]:
+    """Delete what has expired; how many rows of which table. Needs an application context."""
+    moment = now()
+    return {model.__tablename__: _purge(model, moment) for model in (Session, IdempotencyKey)}
+
+
+def signing_keys(directory: Path) -> Iterator[tuple[keys.Key, datetime]]:
+    """The keys in a folder and when they were made, newest first.
+
+    Raises `BadConfiguration`, with the name of the file, for one that is none.
+    """
+    for path in sorted(directory.glob("*.pem"), reverse=True):
+        try:
+            yield keys.KeyRing.from_pem(path.read_text()).newest(), _made(path)
+        except ValueError as error:
+            raise BadConfiguration(f"{path}: {error}") from None
+
+
+def superseded_keys(directory: Path, refresh_token_ttl: int) -> list[Path]:
+    """The keys that have outlived every token they signed, oldest first."""
+    before = datetime.now(UTC) - timedelta(seconds=refresh_token_ttl) - SETTLED
+    paths = sorted(directory.glob("*.pem"))
+    return [path for path, successor in pairwise(paths) if _made(successor) < before]
+
+
+_promote = (
+    sa.update(User)
+    .where(User.email == bindparam("address"))
+    .values(version=User.version + 1, updated_at=bindparam("moment"))
+)
+
+
+def _purge(model: Any, moment: str) -> int:
+    statement = _delete(model)
+    total = 0
+    while True:
+        with db.transaction() as transaction:
+            gone: int = connection().execute(statement, {"moment": moment}).rowcount
+            transaction.commit()
+        total += gone
+        if gone < BATCH:
+            return total
+
+
+def _delete(model: Any) -> sa.Delete:
+    key = sa.inspect(model).primary_key
+    expired = sa.select(*key).where(model.expires_at <= bindparam("moment")).limit(BATCH)
+    return sa.delete(model).where(sa.tuple_(*key).in_(expired))
+
+
+def _made(path: Path) -> datetime:
+    """When a key was made: its name says so if `keys.generate_key` gave it, else its file."""
+    try:
+        return datetime.strptime(path.name.partition("-")[0], "%Y%m%dT%H%M%S.%f%z")
+    except ValueError:
+        return datetime.fromtimestamp(path.stat().st_mtime, UTC)

@@ -1,0 +1,96 @@
+"""Connexion's FlaskApp, assembled from this folder's parts instead of its default middlewares."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+import flask
+from connexion.apps.abstract import AbstractApp
+from connexion.apps.flask import FlaskApi, FlaskApp, FlaskASGIApp
+from connexion.middleware.abstract import ROUTING_CONTEXT
+from connexion.middleware.lifespan import LifespanMiddleware
+from connexion.operations import AbstractOperation
+from connexion.resolver import Resolution, Resolver
+from connexion.spec import Specification
+
+from service.problems import NotFound
+from service.runtime.operation import Operation, Services
+from service.web.call import KEY, send_answer
+
+
+class App(FlaskApp):
+    """A FlaskApp around a given Flask application, built at once so that mistakes show at start.
+
+    `middlewares` are ASGI classes or partials, outermost first, without Connexion's own.
+    """
+
+    def __init__(
+        self, services: Services, *, middlewares: list[Any], handlers: str, lifespan: Any
+    ) -> None:
+        self._middleware_app = _Operations(services)
+        # Not FlaskApp's __init__: it makes a Flask of its own.
+        AbstractApp.__init__(
+            self,
+            services.flask.import_name,
+            lifespan=lifespan,
+            middlewares=[LifespanMiddleware, *middlewares],
+            resolver=_TagResolver(handlers),
+        )
+        self.app = services.flask
+
+    def serve(self, specification: dict[str, Any]) -> None:
+        """Build every operation of the specification; raises for any that could not be called."""
+        self.add_api(specification)
+        middleware = self.middleware
+        middleware.app, middleware.middleware_stack = middleware._build_middleware_stack()
+
+
+class _TagResolver(Resolver):
+    """Finds `create_post` with the tag `posts` in `<package>.posts`."""
+
+    def __init__(self, package: str) -> None:
+        super().__init__()
+        self._package = package
+
+    def resolve(self, operation: AbstractOperation) -> Resolution:
+        [tag] = operation._operation["tags"]
+        handlers = importlib.import_module(f"{self._package}.{tag}")
+        name = operation.operation_id
+        return Resolution(getattr(handlers, name), name)
+
+
+class _Api(FlaskApi):
+    def __init__(self, *args: Any, services: Services, **kwargs: Any) -> None:
+        self.services = services
+        self.operations: dict[str, Operation] = {}
+        super().__init__(*args, **kwargs)
+
+    def make_operation(self, operation: AbstractOperation) -> Operation:
+        made = Operation(operation, self.services)
+        self.operations[operation.operation_id] = made
+        return made
+
+
+class _Operations(FlaskASGIApp):
+    """The innermost application: runs the operation that the routing has named, or nothing."""
+
+    def __init__(self, services: Services) -> None:
+        self.app: flask.Flask = services.flask
+        self._services = services
+        self._operations: dict[str, Operation] = {}
+
+    def add_api(self, specification: Specification, **kwargs: Any) -> Any:
+        api = _Api(specification, services=self._services, **kwargs)
+        self._operations |= api.operations
+        self.app.register_blueprint(api.blueprint)
+        return api
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "http":
+            return
+        routing = scope.get("extensions", {}).get(ROUTING_CONTEXT, {})
+        operation = self._operations.get(routing.get("operation_id"))
+        if operation is None:
+            raise NotFound
+        await send_answer(send, await operation.answer(scope[KEY], receive))

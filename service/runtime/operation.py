@@ -1,0 +1,201 @@
+"""One operation of the specification, from the found route to the bytes of its answer.
+
+Replaces Connexion's security, validation and context middlewares, its parameter decorator and its
+FlaskOperation, which look at signatures and build validators anew for each request. Everything is
+read from the specification once, here, so no two layers can disagree about a request.
+"""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qsl
+
+import flask
+from connexion.apps.flask import FlaskOperation
+from connexion.operations import AbstractOperation
+
+from service.problems import AdminRequired, InternalError, Problem
+from service.runtime.bridge import Pool
+from service.runtime.context import RequestContext
+from service.runtime.validation import RequestValidator, ResponseDrift, ResponseValidator
+from service.web import conditional, problems, security
+from service.web.call import Answer, Call, Headers
+from service.web.idempotency import Retry
+from service.web.limits import Limits
+from service.web.pagination import Page, next_link
+from service.web.security import Authority
+from service.web.transactions import transact
+
+logger = logging.getLogger("byline")
+
+INJECTED = {"caller", "client"}  # arguments that do not come from the request's parameters
+WIRED = {"if_none_match", "idempotency_key"}  # parameters that are dealt with here
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What every operation needs and no specification can say."""
+
+    flask: flask.Flask
+    authority: Authority
+    limits: Limits
+    pools: dict[str, Pool]
+
+
+class Operation(FlaskOperation):
+    """An operation, as the specification declares it, around its handler."""
+
+    def __init__(self, declared: AbstractOperation, services: Services) -> None:
+        super().__init__(declared.function, None, declared.operation_id, False)
+        spec = declared._operation  # the x- keys are nowhere else
+        self._services = services
+        self._writes = declared.method not in {"get", "head"}
+        self._is_async = inspect.iscoroutinefunction(declared.function)
+        self._request = RequestValidator(declared)
+        self._responses = {
+            int(status): ResponseValidator(response)
+            for status, response in declared.responses.items()
+        }
+        self._success = min(self._responses)
+        self._is_conditional = 304 in self._responses
+        self._token_types = _token_types(declared)
+        self._role = spec.get("x-required-role")
+        self._policies = services.limits.of_operation(spec.get("x-rate-limit"))
+        self._pool = services.pools[spec.get("x-worker-pool", "requests")]
+        # While it hashes, an operation holds neither a connection nor SQLite's write lock.
+        self._is_slow = "x-worker-pool" in spec
+        headers = {p["name"]: p for p in declared.parameters if p["in"] == "header"}
+        self._has_if_match = "If-Match" in headers
+        self._needs_if_match = headers.get("If-Match", {}).get("required", False)
+        self._cache_control = _cache_control(declared)
+        self._injected = self._check_signature(declared.function)
+
+    def __call__(self, *_: Any, **__: Any) -> Any:
+        # Only `answer` runs a handler. Whatever finds a way to Flask's own routing ends here.
+        raise InternalError
+
+    async def answer(self, call: Call, receive: Any) -> Answer:
+        """The operation's answer to a request; raises a Problem for a refusal."""
+        if self._token_types:
+            call.claims = self._services.authority.authenticate(call, self._token_types)
+        await self._services.limits.count(call, self._policies)
+        arguments = self._request.parameters(call)
+        if self._request.has_body:
+            arguments["body"] = await self._request.body(call, receive)
+        if not self._is_async:
+            return await self._pool.run(self._in_thread, call, arguments)
+        if_none_match = arguments.pop("if_none_match", None)
+        with self._services.flask.app_context():
+            return self._finish(call, await self._fn(**arguments), if_none_match)
+
+    def _in_thread(self, call: Call, arguments: dict[str, Any]) -> Answer:
+        with RequestContext(self._services.flask, call, arguments):
+            return transact(
+                lambda transaction: self._transact(call, arguments, transaction),
+                writes=self._writes,
+            )
+
+    def _transact(self, call: Call, arguments: dict[str, Any], transaction: Any) -> Answer:
+        caller = security.caller(call.claims) if call.claims else None
+        if self._role and (caller is None or caller.role != self._role):
+            raise AdminRequired
+        arguments = arguments.copy()
+        if_none_match = arguments.pop("if_none_match", None)
+        key = arguments.pop("idempotency_key", None)
+        if self._has_if_match:
+            arguments["if_match"] = conditional.versions(
+                arguments.get("if_match"), required=self._needs_if_match
+            )
+        injected = {"caller": caller, "client": call.client}
+        arguments |= {name: injected[name] for name in self._injected}
+        retry = Retry(caller, self.operation_id, key, arguments["body"]) if key and caller else None
+        if retry and (kept := retry.kept()):
+            return kept
+        if self._is_slow:
+            transaction.close()
+        try:
+            answer = self._finish(call, self._fn(**arguments), if_none_match)
+        except Problem as problem:
+            if not retry:
+                raise
+            transaction.rollback()
+            answer = problems.answer(problem, call.request_id)
+        if retry:
+            retry.keep(answer)
+        return answer
+
+    def _finish(self, call: Call, result: Any, if_none_match: str | None) -> Answer:
+        data, status, extra = _unpacked(result, self._success)
+        response = self._responses.get(status)
+        if response is None:
+            raise ResponseDrift(f"{self.operation_id}: status {status} is not documented")
+        headers = {"Cache-Control": self._cache_control, **extra}
+        if isinstance(data, Page):
+            if data.next_after:
+                query = parse_qsl(call.query.decode("ascii"), keep_blank_values=True)
+                headers["Link"] = next_link(call.path, query, data.next_after)
+            data = data.items
+        if response.has_etag and isinstance(data, dict):
+            headers["ETag"] = conditional.quoted(data.pop("etag"))
+        if self._is_conditional and conditional.is_fresh(if_none_match, headers["ETag"]):
+            return Answer(304, _encoded(headers), b"")
+        body = response.body(data, headers)
+        if response.media_type:
+            headers.setdefault("Content-Type", _with_charset(response.media_type))
+            headers["Content-Length"] = str(len(body))
+        return Answer(status, _encoded(headers), body)
+
+    def _check_signature(self, handler: Callable[..., Any]) -> set[str]:
+        """The injected arguments that the handler wants; TypeError if the spec cannot call it."""
+        wanted = inspect.signature(handler).parameters
+        offered = self._request.arguments
+        given = INJECTED | {"if_match"} | {name for name, always in offered.items() if always}
+        for name, parameter in wanted.items():
+            if name not in offered.keys() | INJECTED:
+                raise TypeError(f"{self.operation_id}: the specification gives no {name}")
+            if name not in given and parameter.default is parameter.empty:
+                raise TypeError(f"{self.operation_id}: {name} may be missing, give it a default")
+        if ignored := offered.keys() - WIRED - wanted.keys():
+            raise TypeError(f"{self.operation_id}: the handler ignores {', '.join(ignored)}")
+        if "caller" in wanted and not self._token_types:
+            raise TypeError(f"{self.operation_id}: a public operation has no caller")
+        return wanted.keys() & INJECTED
+
+
+def _token_types(operation: AbstractOperation) -> tuple[str, ...]:
+    """The `typ` of the tokens that an operation takes; ValueError for what is not enforced here."""
+    types = []
+    for requirement in operation.security or []:
+        if len(requirement) != 1:
+            raise ValueError(f"{operation.operation_id}: optional or combined security")
+        [(name, scopes)] = requirement.items()
+        scheme = operation.security_schemes[name]
+        if scopes or scheme.get("scheme") != "bearer" or "x-token-type" not in scheme:
+            raise ValueError(f"{operation.operation_id}: security scheme {name} is not enforced")
+        types.append(scheme["x-token-type"])
+    return tuple(types)
+
+
+def _cache_control(operation: AbstractOperation) -> str:
+    if operation.method != "get" or operation.path.startswith("/auth/"):
+        return "no-store"
+    return "private, no-cache" if operation.security else "no-cache"
+
+
+def _unpacked(result: Any, success: int) -> tuple[Any, int, dict[str, str]]:
+    if not isinstance(result, tuple):
+        return result, success, {}
+    data, status, *headers = result
+    return data, status, headers[0] if headers else {}
+
+
+def _with_charset(media_type: str) -> str:
+    return f"{media_type}; charset=utf-8" if media_type.startswith("text/") else media_type
+
+
+def _encoded(headers: dict[str, str]) -> Headers:
+    return [(name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()]

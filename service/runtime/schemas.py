@@ -1,0 +1,95 @@
+"""Schemas of the specification, compiled at start, and what to say of a value that does not fit."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from jsonschema_rs import Draft201909Validator
+
+_FORMATS = {"uuid": "uuid", "date-time": "date-time", "email": "idn-email", "uri": "uri"}
+_HINTS = {"password", "int32", "int64", "double", "binary", "byte"}  # formats that check nothing
+_ANNOTATIONS = {"example", "description", "title", "default", "deprecated", "xml"}
+_MAPS = {"properties", "patternProperties"}
+
+
+def compiled(schema: dict[str, Any]) -> Draft201909Validator:
+    """A validator of an OpenAPI 3.0 schema with every format enforced; ValueError if one is not
+    known, for it would be a promise that nobody keeps."""
+    return Draft201909Validator(_json_schema(schema), validate_formats=True)
+
+
+def _json_schema(schema: Any) -> Any:
+    """OpenAPI 3.0's dialect as JSON Schema 2019-09 (OpenAPI 3.0.3, Schema Object)."""
+    if isinstance(schema, list):
+        return [_json_schema(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    out = {key: _keyword(key, schema[key]) for key in schema.keys() - _ANNOTATIONS}
+    if out.pop("nullable", False):
+        out["type"] = [out["type"], "null"]
+    for bound, exclusive in (("minimum", "exclusiveMinimum"), ("maximum", "exclusiveMaximum")):
+        if out.pop(exclusive, False):
+            out[exclusive] = out.pop(bound)
+    return out
+
+
+def _keyword(key: str, value: Any) -> Any:
+    if key in _MAPS:
+        return {name: _json_schema(schema) for name, schema in value.items()}
+    if key == "enum":
+        return value
+    if key != "format":
+        return _json_schema(value)
+    if value not in _FORMATS and value not in _HINTS:
+        raise ValueError(f"format {value} is not enforced")
+    return _FORMATS.get(value, value)
+
+
+def errors(validator: Draft201909Validator, value: Any) -> Iterator[dict[str, str]]:
+    """What is wrong, where and why, without the value (RFC 6901 pointers)."""
+    for error in validator.iter_errors(value):
+        path = [str(part) for part in error.instance_path]
+        kind: Any = error.kind
+        if kind.name == "additionalProperties":
+            for name in kind.unexpected:
+                detail = "is not a field of this object"
+                yield {"pointer": _pointer([*path, name]), "code": "unknown", "detail": detail}
+        elif kind.name == "required":
+            pointer = _pointer([*path, kind.property])
+            yield {"pointer": pointer, "code": "required", "detail": "is required"}
+        else:
+            code = re.sub(r"(?=[A-Z])", "-", kind.name).lower()
+            yield {"pointer": _pointer(path), "code": code, "detail": _detail(kind)}
+
+
+def _detail(kind: Any) -> str:
+    match kind.name:
+        case "type":
+            return f"must be {a(' or '.join(kind.types))}"
+        case "enum":
+            return f"must be one of {', '.join(map(str, kind.options))}"
+        case "format":
+            return f"must be {a(kind.format.removeprefix('idn-'))}"
+        case "minLength" | "minItems" | "minProperties" | "minimum":
+            return f"must be or have at least {kind.limit}"
+        case "maxLength" | "maxItems" | "maxProperties" | "maximum":
+            return f"must be or have at most {kind.limit}"
+        case "pattern":
+            return "must have the documented form"
+    return "does not fit the specification"
+
+
+def _pointer(path: list[str]) -> str:
+    return "".join("/" + short(part).replace("~", "~0").replace("/", "~1") for part in path)
+
+
+def short(name: str) -> str:
+    """A name that a client chose, at a length that may be repeated."""
+    return name if len(name) <= 64 else name[:64] + "…"
+
+
+def a(noun: str) -> str:
+    """The noun with its article."""
+    return f"an {noun}" if noun[0] in "aeio" else f"a {noun}"

@@ -1,0 +1,236 @@
+"""Requests and responses against the specification, by schemas compiled at start (jsonschema-rs).
+
+Replaces Connexion's validators, which build a jsonschema validator for each parameter and request
+and whose errors repeat the value. Costs 0.1 to 14 us instead of 30 to 1000, so it is always on.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+from urllib.parse import parse_qsl
+from uuid import UUID
+
+import orjson
+from connexion.operations import AbstractOperation
+
+from service.problems import InvalidRequest, UnsupportedMediaType
+from service.runtime import schemas
+from service.web import body
+from service.web.call import Call
+
+Errors = list[dict[str, str]]
+
+MAX_ERRORS = 20
+_INTEGER = re.compile(r"-?(?:0|[1-9][0-9]{0,18})", re.ASCII)
+_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]{0,18})(?:\.[0-9]{1,18})?", re.ASCII)
+_STYLES = {"path": "simple", "query": "form", "header": "simple"}
+_CHARSET = re.compile(r';\s*charset\s*=\s*"?utf-?8"?\s*', re.ASCII | re.IGNORECASE)
+
+
+class Parameter:
+    """One declared parameter: how its text becomes a value, and which values will do."""
+
+    def __init__(self, declared: dict[str, Any]) -> None:
+        schema, style = declared["schema"], _STYLES[declared["in"]]
+        if schema.get("type") not in _FROM_TEXT:
+            types = ", ".join(_FROM_TEXT)
+            raise ValueError(f"parameter {declared['name']}: its schema has no type of {types}")
+        if declared.get("style", style) != style:
+            raise ValueError(f"parameter {declared['name']}: only style {style} is read")
+        self.name: str = declared["name"]
+        self.argument = self.name.lower().replace("-", "_")
+        self.required: bool = declared.get("required", False)
+        self.default = schema.get("default")
+        self._from_text = _FROM_TEXT[schema["type"]]
+        self._validator = schemas.compiled(schema)
+        self._convert = _CONVERSIONS.get(schema.get("format", ""))
+
+    def read(self, text: str, errors: Errors) -> Any:
+        """The value of the text; what is wrong with it is added to `errors`."""
+        try:
+            value = self._from_text(text)
+        except ValueError:
+            detail = f"must be {schemas.a(self._from_text.__name__.strip('_'))}"
+            errors.append({"pointer": self.name, "code": "type", "detail": detail})
+            return None
+        if not self._validator.is_valid(value):
+            errors += [
+                {**error, "pointer": self.name} for error in schemas.errors(self._validator, value)
+            ]
+            return None
+        try:
+            return self._convert(value) if self._convert else value
+        except ValueError:  # well-formed, but not a day or a second that Python knows
+            detail = "is out of range"
+            errors.append({"pointer": self.name, "code": "format", "detail": detail})
+            return None
+
+
+class RequestValidator:
+    """What an operation takes: its parameters and its body."""
+
+    def __init__(self, operation: AbstractOperation) -> None:
+        located: dict[str, list[Parameter]] = {"path": [], "query": [], "header": []}
+        for declared in operation.parameters:
+            if declared["in"] not in located:
+                raise ValueError(f"parameter {declared['name']}: in {declared['in']} is not served")
+            located[declared["in"]].append(Parameter(declared))
+        in_path = {parameter.name: parameter for parameter in located["path"]}
+        self._path = [in_path[name] for name in re.findall(r"\{(\w+)\}", operation.path)]
+        self._query = {parameter.name: parameter for parameter in located["query"]}
+        self._defaults = {p.argument: p.default for p in located["query"] if p.default is not None}
+        self._required = [p for p in located["query"] if p.required]
+        self._headers = [(p.name.lower().encode(), p) for p in located["header"]]
+        for parameter in located["header"]:
+            if parameter.default is not None or (
+                parameter.required and parameter.name != "If-Match"
+            ):
+                raise ValueError(f"parameter {parameter.name}: a header has to be optional")
+        content = operation.request_body.get("content", {})
+        if set(content) - {"application/json"}:
+            raise ValueError(f"{operation.operation_id}: only application/json bodies are served")
+        self.has_body = bool(content)
+        if content:
+            schema = content["application/json"]["schema"]
+            self._body_required = operation.request_body.get("required", False)
+            self._body = schemas.compiled(schema)
+            properties = schema.get("properties", {})
+            self._body_defaults = {k: v["default"] for k, v in properties.items() if "default" in v}
+
+    @property
+    def arguments(self) -> dict[str, bool]:
+        """The names of the arguments that a request gives, and whether it always does."""
+        headers = [parameter for _, parameter in self._headers]
+        declared = [*self._path, *self._query.values(), *headers]
+        always = {p.argument: p.required or p.default is not None for p in declared}
+        return always | ({"body": True} if self.has_body else {})
+
+    def parameters(self, call: Call) -> dict[str, Any]:
+        """The arguments from path, query and headers; raises `InvalidRequest`."""
+        errors: Errors = []
+        arguments = self._defaults.copy()
+        for parameter, text in zip(self._path, call.path_values, strict=True):
+            arguments[parameter.argument] = parameter.read(text, errors)
+        if call.query or self._required:
+            self._read_query(call.query, arguments, errors)
+        for name, parameter in self._headers:
+            value = call.headers.get(name)
+            if value is not None:
+                text = value.decode("latin-1")
+                arguments[parameter.argument] = parameter.read(text, errors)
+        if errors:
+            raise InvalidRequest(errors=errors[:MAX_ERRORS])
+        return arguments
+
+    async def body(self, call: Call, receive: Any) -> Any:
+        """The parsed and valid body; raises `UnsupportedMediaType`, `MalformedBody`,
+        `BodyTooLarge` or `InvalidRequest`."""
+        media_type, _, rest = (call.header(b"content-type") or "").partition(";")
+        raw = await body.read(receive)
+        if not raw and not media_type and not self._body_required:
+            return None
+        if media_type.strip().lower() != "application/json" or (
+            rest.strip() and not _CHARSET.fullmatch(f";{rest}")
+        ):
+            raise UnsupportedMediaType
+        value = body.parse(raw)
+        if not self._body.is_valid(value):
+            raise InvalidRequest(errors=list(schemas.errors(self._body, value))[:MAX_ERRORS])
+        return {**self._body_defaults, **value} if self._body_defaults else value
+
+    def _read_query(self, query: bytes, arguments: dict[str, Any], errors: Errors) -> None:
+        try:
+            pairs = parse_qsl(
+                query.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=50
+            )
+        except ValueError:
+            raise InvalidRequest("The query string is not form-encoded UTF-8.") from None
+        seen = set()
+        for name, text in pairs:
+            parameter = self._query.get(name)
+            if parameter is None:
+                detail = "is not a parameter of this operation"
+                errors.append({"pointer": schemas.short(name), "code": "unknown", "detail": detail})
+            elif name in seen:
+                errors.append({"pointer": name, "code": "repeated", "detail": "was given twice"})
+            else:
+                seen.add(name)
+                arguments[parameter.argument] = parameter.read(text, errors)
+        for parameter in self._required:
+            if parameter.name not in seen:
+                errors.append(
+                    {"pointer": parameter.name, "code": "required", "detail": "is required"}
+                )
+
+
+class ResponseDrift(Exception):
+    """A handler gave what the specification does not allow. Its text has no values in it."""
+
+
+class ResponseValidator:
+    """One documented answer: its media type, its schema and the headers it has to have."""
+
+    def __init__(self, declared: dict[str, Any]) -> None:
+        content = declared.get("content", {})
+        self.media_type: str | None = next(iter(content), None)
+        headers = declared.get("headers", {})
+        self.has_etag = "ETag" in headers
+        self._required = [name for name, h in headers.items() if h.get("required")]
+        schema = content[self.media_type].get("schema", {}) if self.media_type else {}
+        self._is_json = self.media_type == "application/json"
+        self._validator = schemas.compiled(schema) if self._is_json else None
+
+    def body(self, data: Any, headers: dict[str, str]) -> bytes:
+        """The bytes of the data, checked; raises `ResponseDrift`."""
+        for name in self._required:
+            if name not in headers:
+                raise ResponseDrift(f"header {name} is missing")
+        if self._validator is None:
+            if self.media_type is None and data is not None:
+                raise ResponseDrift("a body where none is documented")
+            return data.encode() if isinstance(data, str) else data or b""
+        if isinstance(data, bytes):  # serialised before, as the specification itself is
+            return data
+        if not self._validator.is_valid(data):
+            places = [f"{e['pointer']} {e['code']}" for e in schemas.errors(self._validator, data)]
+            raise ResponseDrift("; ".join(places[:MAX_ERRORS]))
+        return orjson.dumps(data)
+
+
+def _string(text: str) -> str:
+    if "\x00" in text:
+        raise ValueError
+    return text
+
+
+def _integer(text: str) -> int:
+    if not _INTEGER.fullmatch(text):
+        raise ValueError
+    return int(text)
+
+
+def _number(text: str) -> float:
+    if not _NUMBER.fullmatch(text):
+        raise ValueError
+    return float(text)
+
+
+def _boolean(text: str) -> bool:
+    if text not in {"true", "false"}:
+        raise ValueError
+    return text == "true"
+
+
+_FROM_TEXT: dict[str, Callable[[str], Any]] = {
+    "string": _string,
+    "integer": _integer,
+    "number": _number,
+    "boolean": _boolean,
+}
+_CONVERSIONS: dict[str, Callable[[str], Any]] = {
+    "uuid": UUID,
+    "date-time": lambda text: datetime.fromisoformat(text.upper()),
+}

@@ -1,0 +1,78 @@
+"""Starts uvicorn on a database that is there and has the schema, and says where to look."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import time
+from pathlib import Path
+
+import click
+import sqlalchemy as sa
+import uvicorn
+
+from service import create_flask, migrations
+from service.database import db
+from service.settings import Settings
+from service.web.protocol import Protocol
+
+VERSION = "0.1.0"
+PATIENCE = 10  # seconds that a start waits for its database
+
+
+def run(settings: Settings) -> None:
+    """Serve until told to stop; the workers read the environment anew.
+
+    Raises OperationalError when there is no database in time, `migrations.Behind`, or SystemExit.
+    """
+    with create_flask(settings).app_context():
+        _wait(db.engine)
+        migrations.require(db.engine)
+        db.engine.dispose()
+    # What the application refuses shows here; a supervisor would start its workers for ever.
+    sys.path.insert(0, str(Path(__file__).parents[1]))
+    importlib.import_module("app")
+    where = f"http://{_authority(settings.host, settings.port)}"
+    click.echo(
+        f"Byline {VERSION}\n"
+        f"  docs    {where}/docs\n"
+        f"  spec    {where}/openapi.yaml\n"
+        f"  health  {where}/health/ready"
+    )
+    uvicorn.run(
+        "app:app",
+        host=settings.host,
+        port=settings.port,
+        workers=settings.workers,
+        log_level=settings.log_level.lower(),
+        lifespan="on",
+        http=Protocol,
+        ws="none",
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,  # the application does them itself
+        backlog=2048,
+        timeout_graceful_shutdown=30,
+    )
+
+
+def _wait(engine: sa.Engine) -> None:
+    deadline = time.monotonic() + PATIENCE
+    told = False
+    while True:
+        try:
+            migrations.state(engine)
+            return
+        except sa.exc.OperationalError:
+            if time.monotonic() >= deadline:
+                raise
+        if not told:
+            click.echo(f"Waiting up to {PATIENCE} s for the database ...", err=True)
+        told = True
+        time.sleep(0.5)
+
+
+def _authority(host: str, port: int) -> str:
+    """Where a browser on this machine finds a server that listens there."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - read, not bound
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

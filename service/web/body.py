@@ -1,0 +1,102 @@
+"""The body: read once, parsed once and strictly, so that what is validated is what is handled."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from typing import Any, NoReturn
+
+from service.problems import BadRequest, BodyTooLarge, MalformedBody
+from service.web.front_door import MAX_BODY
+
+MAX_DEPTH = 64
+MAX_INTEGER = 2**63
+
+_SUSPECT = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")
+
+
+async def read(receive: Any) -> bytes:
+    """The whole body, chunked or not.
+
+    Raises `BodyTooLarge` as soon as it is, `BadRequest` when the client goes away before its end.
+    """
+    chunks: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise BadRequest("The body ended too early.")
+        chunk = message.get("body", b"")
+        size += len(chunk)
+        if size > MAX_BODY:
+            raise BodyTooLarge
+        chunks.append(chunk)
+        if not message.get("more_body", False):
+            return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+
+def parse(raw: bytes) -> Any:
+    """The JSON value (RFC 8259, and I-JSON of RFC 7493: UTF-8, unique names, no lone surrogates).
+
+    Raises `MalformedBody` for NaN and infinities, NUL, names given twice, a depth over 64 and
+    integers beyond 2^63 too.
+    """
+    try:
+        value = _DECODER.decode(raw.decode("utf-8"))
+    except (ValueError, RecursionError):
+        raise MalformedBody from None
+    if raw.count(b"[") + raw.count(b"{") > MAX_DEPTH and _depth(value) > MAX_DEPTH:
+        raise MalformedBody("The body is nested too deeply.")
+    if _SUSPECT.search(raw) and not _is_clean(value):
+        raise MalformedBody("The body has characters in it that no text may have.")
+    return value
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    if len(value) != len(pairs):
+        raise ValueError
+    return value
+
+
+def _integer(digits: str) -> int:
+    if len(digits) > 20 or abs(number := int(digits)) > MAX_INTEGER:
+        raise ValueError
+    return number
+
+
+def _float(digits: str) -> float:
+    if not math.isfinite(number := float(digits)):
+        raise ValueError
+    return number
+
+
+def _refuse(_constant: str) -> NoReturn:
+    raise ValueError
+
+
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_unique, parse_int=_integer, parse_float=_float, parse_constant=_refuse
+)
+
+
+def _depth(value: Any) -> int:
+    depth, level = 0, [value]
+    while containers := [item for item in level if isinstance(item, dict | list)]:
+        depth += 1
+        level = [
+            child
+            for item in containers
+            for child in (item.values() if isinstance(item, dict) else item)
+        ]
+    return depth
+
+
+def _is_clean(value: Any) -> bool:
+    text = json.dumps(value, ensure_ascii=False)
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return "\\u0000" not in text.replace("\\\\", "")

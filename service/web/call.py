@@ -1,0 +1,99 @@
+"""What the layers know of one request, passed down beside the ASGI scope."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from service.domain.tokens import Claims
+
+KEY = "byline"  # where the ASGI scope carries the Call
+Headers = list[tuple[bytes, bytes]]
+
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}", re.ASCII)
+
+
+class Client(NamedTuple):
+    """Where a request comes from, for handlers that write it down."""
+
+    ip: str
+    user_agent: str
+
+
+class Call:
+    """One request on its way down and what is to be said of it on its way up.
+
+    `headers` maps lower-case names to values; `limits` collects the (`RateLimit-Policy`,
+    `RateLimit`) items of every limit that was hit; `operation` is the operationId once it is known.
+    """
+
+    __slots__ = (
+        "claims",
+        "headers",
+        "limits",
+        "method",
+        "operation",
+        "path",
+        "path_values",
+        "query",
+        "request_id",
+        "scope",
+        "started",
+        "status",
+    )
+
+    def __init__(self, scope: dict[str, Any]) -> None:
+        self.scope = scope
+        self.started = time.perf_counter()
+        self.method: str = scope["method"]
+        self.path: str = scope["path"]
+        self.query: bytes = scope["query_string"]
+        self.headers: dict[bytes, bytes] = {}
+        self.request_id = _request_id(scope["headers"])
+        self.operation = ""
+        self.path_values: tuple[str, ...] = ()
+        self.claims: Claims | None = None
+        self.limits: list[tuple[str, str]] = []
+        self.status = 0
+
+    @property
+    def ip(self) -> str:
+        client = self.scope.get("client")
+        return client[0] if client else "unknown"
+
+    @property
+    def client(self) -> Client:
+        agent = self.header(b"user-agent") or ""
+        return Client(self.ip, "".join(filter(str.isprintable, agent)))
+
+    def header(self, name: bytes) -> str | None:
+        """The header's value as Latin-1 text (RFC 9110, section 5.5), if it was sent."""
+        value = self.headers.get(name)
+        return None if value is None else value.decode("latin-1")
+
+
+class Answer(NamedTuple):
+    """A whole response: what the operation gives and what ASGI sends."""
+
+    status: int
+    headers: Headers
+    body: bytes
+
+
+def new_request_id() -> str:
+    return os.urandom(12).hex()
+
+
+async def send_answer(send: Any, answer: Answer) -> None:
+    await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
+    await send({"type": "http.response.body", "body": answer.body})
+
+
+def _request_id(headers: Headers) -> str:
+    for name, value in headers:
+        if name == b"x-request-id" and _REQUEST_ID.fullmatch(value):
+            return value.decode("ascii")
+    return new_request_id()

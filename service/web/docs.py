@@ -1,0 +1,141 @@
+"""The specification and the pages that show it, with assets of our own: nothing is loaded from
+elsewhere, so the pages work offline and under a strict Content-Security-Policy."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from hashlib import sha256
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import orjson
+import yaml
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from service.problems import MethodNotAllowed, NotFound
+from service.web.call import KEY, Answer, Call, Headers, send_answer
+from service.web.conditional import is_fresh, quoted
+
+ROOT = Path(__file__).parents[2]
+SPECIFICATION = ROOT / "openapi" / "openapi.yaml"
+_SERVICE = ROOT / "service"
+
+_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
+)
+_TRUSTED_TYPES = "require-trusted-types-for 'script'; trusted-types 'none'"
+_PAGE_HEADERS = {"Referrer-Policy": "no-referrer", "Cache-Control": "no-cache"}
+HOME_HEADERS = {
+    "Content-Security-Policy": f"{_POLICY}img-src 'self'; {_TRUSTED_TYPES}",
+    **_PAGE_HEADERS,
+}
+# Swagger UI fetches the specification, has icons in its style sheet, and sets innerHTML.
+DOCS_HEADERS = {
+    "Content-Security-Policy": f"{_POLICY}img-src 'self' data:; connect-src 'self'",
+    **_PAGE_HEADERS,
+}
+
+# A wiring key and what belongs to it: deeper lines, and list items that stand at its own depth.
+_WIRING = re.compile(r"^( *)x-[\w-]+:.*\n(?:\n*\1[ -].*\n)*", re.MULTILINE)
+_TEMPLATES = Environment(
+    loader=FileSystemLoader(_SERVICE / "templates"), autoescape=True, undefined=StrictUndefined
+)
+_CONTENT_TYPES = {
+    ".css": b"text/css; charset=utf-8",
+    ".js": b"text/javascript; charset=utf-8",
+    ".svg": b"image/svg+xml",
+}
+
+
+@cache
+def specification() -> dict[str, Any]:
+    """The whole specification, wiring keys and references included; shared, not to be changed."""
+    return _parsed(SPECIFICATION.read_bytes())
+
+
+@cache
+def public_yaml() -> bytes:
+    """The specification as it is in git, comments and components too, without its `x-` keys."""
+    return _WIRING.sub("", SPECIFICATION.read_text("utf-8")).encode()
+
+
+@cache
+def public_json() -> bytes:
+    """What `public_yaml` says, as JSON."""
+    return orjson.dumps(_parsed(public_yaml()))
+
+
+@cache
+def document_headers(document: bytes) -> dict[str, str]:
+    """The headers that a public document is answered with: kept, but asked for again each time."""
+    return {"ETag": _etag(document), "Cache-Control": "public, no-cache"}
+
+
+@cache
+def home_page() -> str:
+    """The landing page, in HTML; goes with `HOME_HEADERS`."""
+    return _TEMPLATES.get_template("home.html").render(info=specification()["info"])
+
+
+@cache
+def docs_page() -> str:
+    """Swagger UI on the public specification, in HTML; goes with `DOCS_HEADERS`."""
+    return _TEMPLATES.get_template("docs.html").render(info=specification()["info"])
+
+
+class Assets:
+    """Answers for everything under `/docs/`, from memory: the files that the pages load."""
+
+    def __init__(self, app: Any) -> None:
+        self.app = app
+        swagger_ui = files("flask_swagger_ui") / "dist"
+        bodies = {
+            name: (swagger_ui / name).read_bytes()
+            for name in ("swagger-ui.css", "swagger-ui-bundle.js")
+        }
+        bodies |= {file.name: file.read_bytes() for file in (_SERVICE / "static").iterdir()}
+        self._assets = {f"/docs/{name}": _asset(name, body) for name, body in bodies.items()}
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "http" or not scope[KEY].path.startswith("/docs/"):
+            await self.app(scope, receive, send)
+            return
+        call: Call = scope[KEY]
+        call.operation = "docs_asset"
+        if call.path not in self._assets:
+            raise NotFound
+        await send_answer(send, _answer(call, *self._assets[call.path]))
+
+
+def _answer(call: Call, etag: str, headers: Headers, body: bytes) -> Answer:
+    allow = "GET, HEAD, OPTIONS"
+    if call.method == "OPTIONS":
+        return Answer(204, [(b"allow", allow.encode()), (b"cache-control", b"no-store")], b"")
+    if call.method not in {"GET", "HEAD"}:
+        raise MethodNotAllowed(headers={"Allow": allow})
+    kept = [(b"etag", etag.encode()), (b"cache-control", b"public, max-age=3600")]
+    if is_fresh(call.header(b"if-none-match"), etag):
+        return Answer(304, kept, b"")
+    return Answer(200, headers + kept, body)
+
+
+def _asset(name: str, body: bytes) -> tuple[str, Headers, bytes]:
+    headers = [
+        (b"content-type", _CONTENT_TYPES[Path(name).suffix]),
+        (b"content-length", str(len(body)).encode()),
+    ]
+    return _etag(body), headers, body
+
+
+def _etag(body: bytes) -> str:
+    return quoted(sha256(body).hexdigest()[:32])
+
+
+def _parsed(text: bytes) -> dict[str, Any]:
+    # libyaml's loader is ten times as fast, where PyYAML was built with it; both are safe.
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    document: dict[str, Any] = yaml.load(text, loader)  # noqa: S506
+    return document

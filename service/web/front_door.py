@@ -1,0 +1,94 @@
+"""The outermost check: what no operation should ever see is refused before a thread is spent."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+from service.problems import (
+    BadRequest,
+    BodyTooLarge,
+    HeadersTooLarge,
+    HostNotAllowed,
+    NotFound,
+)
+from service.web.call import KEY, Call
+from service.web.limits import Limits
+
+MAX_HEADERS = 32 * 1024  # bytes, names and values together
+MAX_BODY = 1024 * 1024  # bytes
+
+_SINGLE = {
+    b"authorization",
+    b"content-length",
+    b"content-type",
+    b"host",
+    b"idempotency-key",
+    b"if-match",
+    b"if-none-match",
+    b"transfer-encoding",
+}
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_PORT = re.compile(r":[0-9]{1,5}$")
+
+
+class FrontDoor:
+    """Checks the host, the headers and the announced length, then counts the client's request.
+
+    `exempt` says of a path whether it is outside all limits.
+    """
+
+    def __init__(
+        self, app: Any, *, hosts: tuple[str, ...], limits: Limits, exempt: Callable[[str], bool]
+    ) -> None:
+        self.app = app
+        self._hosts = frozenset(host.lower() for host in hosts)
+        self._limits = limits
+        self._exempt = exempt
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "http":
+            call: Call = scope[KEY]
+            # Counted first, so that what is refused below counts as well.
+            if not self._exempt(call.path):
+                await self._limits.count_client(call)
+            call.headers = _headers(scope["headers"])
+            self._check_host(call.headers.get(b"host", b"").decode("latin-1"))
+            if _CONTROL.search(call.path):
+                raise BadRequest("The path has control characters in it.")
+            # An encoded slash is data, not a separator (RFC 3986, section 2.2): no path has one.
+            if b"%2f" in scope.get("raw_path", b"").lower():
+                raise NotFound
+            _check_length(call.headers.get(b"content-length"))
+        await self.app(scope, receive, send)
+
+    def _check_host(self, host: str) -> None:
+        if host.lower() not in self._hosts and (
+            _PORT.sub("", host).lower() not in self._hosts and "*" not in self._hosts
+        ):
+            raise HostNotAllowed
+
+
+def _headers(pairs: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
+    headers: dict[bytes, bytes] = {}
+    size = 0
+    for name, value in pairs:
+        size += len(name) + len(value)
+        if name in headers and name in _SINGLE:
+            raise BadRequest("A header that may come once came twice.")
+        # CGI, and so WSGI, cannot tell `x_y` from `x-y`: CVE-2015-0219 is one who believed it.
+        if b"_" in name:
+            raise BadRequest("A header name has an underscore in it.")
+        headers[name] = headers[name] + b", " + value if name in headers else value
+    if size > MAX_HEADERS:
+        raise HeadersTooLarge
+    return headers
+
+
+def _check_length(announced: bytes | None) -> None:
+    if announced is not None:
+        if not announced.isdigit():
+            raise BadRequest("Content-Length is not a number.")
+        if len(announced) > 15 or int(announced) > MAX_BODY:
+            raise BodyTooLarge

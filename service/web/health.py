@@ -1,0 +1,46 @@
+"""What probes and Prometheus ask for."""
+
+from __future__ import annotations
+
+import hmac
+import logging
+from typing import Any
+
+import flask
+import sqlalchemy as sa
+
+from service import migrations
+from service.database import db
+from service.problems import Unauthorized, Unavailable
+
+logger = logging.getLogger("byline")
+
+
+def readiness() -> dict[str, Any]:
+    """The Readiness: `degraded` while only the limiter's store is gone.
+
+    Raises `Unavailable` when the database is not reachable or its schema is behind the code.
+    """
+    try:
+        state = migrations.state(db.engine)
+    except sa.exc.SQLAlchemyError:
+        raise Unavailable("The database is not reachable.") from None
+    if state in {migrations.State.BEHIND, migrations.State.EMPTY}:
+        raise Unavailable("The database's schema is behind the code: run `byline db upgrade`.")
+    degraded = flask.current_app.extensions["limits"].is_degraded()
+    return {
+        "status": "degraded" if degraded else "ok",
+        "checks": {"database": "ok", "schema": "ok", "limiter": "down" if degraded else "ok"},
+    }
+
+
+def metrics_text() -> bytes:
+    """The metrics; raises `Unauthorized` when METRICS_TOKEN is set and not the bearer."""
+    token = flask.current_app.config["METRICS_TOKEN"]
+    if token is not None:
+        scheme, _, given = flask.request.headers.get("Authorization", "").partition(" ")
+        same = hmac.compare_digest(given.encode(), token.get_secret_value().encode())
+        if not same or scheme.lower() != "bearer":
+            raise Unauthorized
+    text: bytes = flask.current_app.extensions["metrics"].text()
+    return text

@@ -1,0 +1,120 @@
+"""Who calls: bearer tokens by pure computation, then the living session in one statement."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import flask
+
+from service.domain import passwords
+from service.domain.tokens import Claims, Tokens
+from service.ids import rfc3339
+from service.models import Session, User
+from service.models.caller import Caller
+from service.problems import (
+    AccountDisabled,
+    EmailUnverified,
+    InvalidCredentials,
+    InvalidToken,
+    Problem,
+    SessionRevoked,
+    Unauthorized,
+)
+from service.settings import Settings
+from service.web.call import Call
+from service.web.limits import guarded
+
+
+class Authority:
+    """Issues and verifies this service's tokens with the lifetimes of the settings."""
+
+    def __init__(self, app: flask.Flask, tokens: Tokens, settings: Settings) -> None:
+        self._tokens = tokens
+        self._settings = settings
+        app.extensions["authority"] = self
+
+    def authenticate(self, call: Call, types: tuple[str, ...]) -> Claims:
+        """The claims of the request's bearer token, of one of these types (RFC 6750, section 2.1).
+
+        Raises `Unauthorized` without a token, `InvalidToken` or `TokenExpired` with a bad one.
+        """
+        header = call.header(b"authorization")
+        if header is None:
+            raise Unauthorized
+        scheme, _, token = header.partition(" ")
+        if scheme.lower() != "bearer" or not token:
+            raise Unauthorized
+        refused: Problem = InvalidToken()
+        for typ in types:
+            try:
+                return self._tokens.verify(token, typ)
+            except InvalidToken as error:
+                refused = error
+        raise refused
+
+    def jwks(self) -> dict[str, Any]:
+        """The public keys (RFC 7517)."""
+        return self._tokens.jwks()
+
+    def pair(self, user_id: str, session_id: str, generation: int, end: str) -> dict[str, Any]:
+        """The TokenPair of a session at one generation; neither token outlives the session."""
+        left = (datetime.fromisoformat(end) - datetime.now(UTC)) // timedelta(seconds=1)
+        access = max(0, min(self._settings.access_token_ttl, left))
+        refresh = max(0, min(self._settings.refresh_token_ttl, left))
+        return {
+            "access_token": self._tokens.access(user_id, session_id, access),
+            "token_type": "Bearer",
+            "expires_in": access,
+            "refresh_token": self._tokens.refresh(user_id, session_id, generation, refresh),
+            "refresh_expires_in": refresh,
+        }
+
+    def session_end(self) -> str:
+        """When a session that starts now ends at the latest."""
+        return rfc3339(datetime.now(UTC) + timedelta(seconds=self._settings.session_ttl))
+
+
+def authority() -> Authority:
+    """The running application's authority."""
+    found: Authority = flask.current_app.extensions["authority"]
+    return found
+
+
+def prove(email: str, password: str) -> dict[str, Any]:
+    """The Account that an address and a password sign in to.
+
+    Raises `InvalidCredentials`, `RateLimited` when the address was tried too often, and, only after
+    a right password, `AccountDisabled` or `EmailUnverified`.
+    """
+    with guarded("account", email):
+        user = User.credentials(email)
+        # An unknown address costs the comparison with a dummy hash.
+        if not passwords.matches(user.password_hash if user else None, password) or not user:
+            raise InvalidCredentials
+    if user.disabled:
+        raise AccountDisabled
+    if flask.current_app.config["REQUIRE_VERIFIED_EMAIL"] and not user.email_verified:
+        raise EmailUnverified
+    stored = user.password_hash
+    if passwords.outdated(stored):
+        fresh = passwords.hashed(password)
+        stored = fresh if User.change_password(user.id, stored, fresh) else stored
+    return User.admitted(user.id, stored)
+
+
+def caller(claims: Claims) -> Caller:
+    """The session and the user behind the claims; raises `SessionRevoked` for a dead one."""
+    user = Session.live(claims.session_id, claims.subject)
+    if user is None:
+        raise SessionRevoked
+    return Caller(
+        id=claims.subject,
+        email=user.email,
+        username=user.username,
+        role=user.role,
+        version=user.version,
+        session_id=claims.session_id,
+        session_end=user.expires_at,
+        generation=claims.generation or 0,
+    )
