@@ -1,0 +1,130 @@
+"""Administrators, demo data and purging."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import pytest
+import sqlalchemy as sa
+
+from service import maintenance
+from service.domain import passwords, search
+from service.ids import created_at, new_id, now, rfc3339
+from service.models import IdempotencyKey, Post, PostDocument, Session, User
+from tests.cli.commands import PASSWORD, execute, rows
+
+
+def test_create_admin_takes_the_password_from_standard_input(anywhere):
+    ended = anywhere("create-admin --email Ada@Example.com", input=f"{PASSWORD}\n")
+
+    assert ended.exit_code == 0, ended.output
+    [ada] = rows(sa.select(User))
+    assert (ada.email, ada.role, ada.email_verified) == ("ada@example.com", "admin", True)
+    assert passwords.matches(ada.password_hash, PASSWORD)
+
+
+def test_create_admin_promotes_an_account_and_leaves_its_password(anywhere):
+    anywhere("demo --users 1 --posts 0")
+    execute(sa.update(User).values(disabled=True))
+
+    ended = anywhere("create-admin --email user1@example.com")
+
+    assert "keeps its password" in ended.output
+    [user] = rows(sa.select(User))
+    assert (user.role, user.disabled, user.version) == ("admin", False, 2)
+    assert passwords.matches(user.password_hash, "demo-password")
+
+
+@pytest.mark.parametrize(
+    ("options", "password", "why"),
+    [
+        ("--email ada@example.com", "short", "at least 8 characters"),
+        ("--email ada@example.com", "", "at least 8 characters"),
+        ("--email ada", PASSWORD, "not an e-mail address"),
+        ("--email ada@example.com --username Ada!", PASSWORD, "3 to 30"),
+    ],
+)
+def test_create_admin_refuses_what_the_api_would(upgraded, options, password, why):
+    ended = upgraded(f"create-admin {options}", input=f"{password}\n")
+
+    assert ended.exit_code != 0
+    assert why in ended.output
+    assert rows(sa.select(User)) == []
+
+
+def test_create_admin_names_the_upgrade_that_is_missing(byline):
+    ended = byline("create-admin --email ada@example.com", input=f"{PASSWORD}\n")
+
+    assert ended.output == "Error: The schema is empty: run `byline db upgrade` first.\n"
+
+
+def test_demo_adds_what_is_asked_for_and_numbers_on(anywhere):
+    for users, posts in ((3, 20), (2, 10), (0, 5)):
+        ended = anywhere(f"demo --users {users} --posts {posts}")
+        assert ended.output == f"Added {users} users and {posts} posts.\n"
+
+    people = rows(sa.select(User))
+    assert {user.email for user in people} == {f"user{n}@example.com" for n in range(1, 6)}
+    assert passwords.matches(people[0].password_hash, "demo-password")
+    assert len(rows(sa.select(Post))) == len(rows(sa.select(PostDocument))) == 35
+
+
+def test_demo_data_agrees_with_itself(anywhere):
+    anywhere("demo --users 5 --posts 50")
+
+    year = rfc3339(datetime.now(UTC) - timedelta(days=366))
+    for thing in (*rows(sa.select(User)), *rows(sa.select(Post))):
+        assert year < thing.created_at == thing.updated_at <= now()
+        assert created_at(UUID(thing.id)) == thing.created_at
+    assert all(post.author_id < post.id for post in rows(sa.select(Post)))
+
+
+def test_demo_posts_are_indexed_as_those_of_the_api(upgraded):
+    upgraded("demo --users 1 --posts 20")
+
+    joined = sa.select(Post.title, Post.content, PostDocument.words).join(
+        PostDocument, PostDocument.post_id == Post.id
+    )
+    assert all(search.document(post.title, post.content) == post.words for post in rows(joined))
+
+
+def test_demo_posts_need_an_author(upgraded):
+    ended = upgraded("demo --users 0 --posts 1")
+
+    assert ended.exit_code == 1
+    assert "ask for users too" in ended.output
+
+
+def test_purge_deletes_what_has_expired_and_nothing_else(anywhere, monkeypatch):
+    monkeypatch.setattr(maintenance, "BATCH", 2)
+    anywhere("demo --users 1 --posts 0")
+    [user] = rows(sa.select(User.id))
+    past, future = (rfc3339(datetime.now(UTC) + timedelta(hours=h)) for h in (-1, 1))
+    execute(
+        sa.insert(Session).values([_session(user.id, moment) for moment in [past] * 5 + [future]]),
+        sa.insert(IdempotencyKey).values(
+            [_kept(user.id, f"key{n}", past if n else future) for n in range(4)]
+        ),
+    )
+
+    ended = anywhere("purge")
+
+    assert re.findall(r"(\w+) +(\d+) deleted", ended.output) == [
+        ("sessions", "5"),
+        ("idempotency_keys", "3"),
+    ]
+    assert [row.expires_at for row in rows(sa.select(Session))] == [future]
+    assert [row.key for row in rows(sa.select(IdempotencyKey))] == ["key0"]
+
+
+def _session(user_id, expires_at):
+    moments = dict.fromkeys(("created_at", "last_used_at"), now())
+    known = {"id": new_id(), "user_id": user_id, "generation": 0, "ip": "::1", "user_agent": ""}
+    return {**known, **moments, "expires_at": expires_at}
+
+
+def _kept(user_id, key, expires_at):
+    named = {"user_id": user_id, "operation": "create_post", "key": key, "fingerprint": "f" * 64}
+    return {**named, "status": 201, "headers": "{}", "body": b"{}", "expires_at": expires_at}

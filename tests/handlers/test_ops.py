@@ -1,0 +1,214 @@
+"""The probes tell the truth, the specification is git's, and the pages load only what is ours."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from threading import Event
+from typing import Any
+from urllib.parse import urljoin
+
+import httpx
+import pytest
+import sqlalchemy as sa
+import yaml
+
+from service import migrations
+from service.web import docs, health
+from tests.conftest import Person, Server
+
+Serve = Callable[..., Server]
+
+HEALTH = ["/health/live", "/health/ready"]
+DOCUMENTS = ["/openapi.yaml", "/openapi.json"]
+PAGES = ["/", "/docs"]
+
+
+def test_a_server_that_is_well_is_ready(anonymous: httpx.Client) -> None:
+    answer = anonymous.get("/health/ready")
+    assert answer.status_code == 200
+    checks = {"database": "ok", "schema": "ok", "limiter": "ok"}
+    assert answer.json() == {"status": "ok", "checks": checks}
+    assert anonymous.get("/health/live").json() == {"status": "ok"}
+
+
+@pytest.mark.parametrize("path", HEALTH)
+def test_a_probe_is_never_answered_from_a_cache(anonymous: httpx.Client, path: str) -> None:
+    assert anonymous.get(path).headers["Cache-Control"] in {"no-cache", "no-store"}
+
+
+@pytest.mark.parametrize(
+    "damage", [None, "DELETE FROM alembic_version", "DROP TABLE alembic_version"]
+)
+def test_a_schema_behind_the_code_is_not_ready(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch, damage: str | None
+) -> None:
+    server = serve()
+    if damage:
+        server.execute(sa.text(damage))
+    else:
+        # As if this code had one migration more than the database has seen.
+        head, known = migrations._revisions()
+        monkeypatch.setattr(migrations, "_revisions", lambda: ("9999", {*known, head, "9999"}))
+    with server.client() as client:
+        answer = client.get("/health/ready")
+        assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
+        assert answer.headers["Content-Type"] == "application/problem+json"
+        assert int(answer.headers["Retry-After"]) >= 1
+        assert client.get("/health/live").status_code == 200
+
+
+def test_a_schema_newer_than_the_code_is_ready(serve: Serve) -> None:
+    server = serve()
+    server.execute(sa.text("UPDATE alembic_version SET version_num = '9999'"))
+    with server.client() as client:
+        assert client.get("/health/ready").json()["status"] == "ok"
+
+
+def test_without_its_database_a_server_lives_but_is_not_ready(serve: Serve, tmp_path: Path) -> None:
+    server = serve()
+    with server.client() as client:
+        assert client.get("/health/ready").status_code == 200
+        for file in tmp_path.glob("byline.db*"):
+            file.rename(tmp_path / f"away-{file.name}")
+        assert client.get("/health/ready").status_code == 503
+        assert client.get("/health/live").status_code == 200
+        for file in tmp_path.glob("away-*"):
+            file.rename(tmp_path / file.name.removeprefix("away-"))
+        assert client.get("/health/ready").status_code == 200
+
+
+def test_a_server_lives_while_every_thread_is_busy(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    busy, end = Event(), Event()
+
+    def stuck() -> Any:
+        busy.set()
+        end.wait()
+        return {"status": "ok", "checks": {"database": "ok", "schema": "ok", "limiter": "ok"}}
+
+    server = serve(worker_threads=1)
+    monkeypatch.setattr(health, "readiness", stuck)
+    with ThreadPoolExecutor(1) as thread, server.client() as client:
+        answer = thread.submit(httpx.get, f"{server.url}/health/ready", timeout=60)
+        try:
+            assert busy.wait(30)
+            assert client.get("/health/live").json() == {"status": "ok"}
+            assert client.get("/openapi.json").status_code == 200
+            assert not answer.done()
+        finally:
+            end.set()
+        assert answer.result().status_code == 200
+
+
+@pytest.mark.parametrize("path", DOCUMENTS)
+def test_the_specification_is_served_as_it_is_in_git_without_its_wiring(
+    anonymous: httpx.Client, path: str
+) -> None:
+    answer = anonymous.get(path)
+    assert answer.headers["Content-Type"] == f"application/{path.rpartition('.')[2]}"
+    served = yaml.safe_load(answer.text)
+    written = yaml.safe_load(docs.SPECIFICATION.read_text("utf-8"))
+    assert served == _public(written) != written
+    assert served["components"]["schemas"].keys() == written["components"]["schemas"].keys()
+
+
+def _public(node: Any) -> Any:
+    if isinstance(node, dict):
+        return {key: _public(item) for key, item in node.items() if not key.startswith("x-")}
+    return [_public(item) for item in node] if isinstance(node, list) else node
+
+
+@pytest.mark.parametrize("path", DOCUMENTS)
+def test_the_specification_is_kept_and_asked_for_again(anonymous: httpx.Client, path: str) -> None:
+    answer = anonymous.get(path)
+    assert answer.headers["Cache-Control"] == "public, no-cache"
+    known = anonymous.get(path, headers={"If-None-Match": answer.headers["ETag"]})
+    assert (known.status_code, known.content) == (304, b"")
+    other = [anonymous.get(p).headers["ETag"] for p in DOCUMENTS if p != path]
+    assert anonymous.get(path, headers={"If-None-Match": other[0]}).status_code == 200
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_a_page_is_html_that_loads_only_what_is_ours(anonymous: httpx.Client, path: str) -> None:
+    answer = anonymous.get(path)
+    assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
+    assert answer.text.startswith("<!doctype html>")
+    policy = dict(
+        directive.strip().split(" ", 1)
+        for directive in answer.headers["Content-Security-Policy"].split(";")
+    )
+    assert policy["default-src"] == "'none'"
+    assert policy["script-src"] == policy["style-src"] == "'self'"
+    assert policy["frame-ancestors"] == policy["base-uri"] == policy["form-action"] == "'none'"
+    assert "unsafe" not in answer.headers["Content-Security-Policy"]
+    assert answer.headers["Referrer-Policy"] == "no-referrer"
+    assert "http" not in "".join(_references(answer.text))
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_every_reference_of_a_page_leads_somewhere(anonymous: httpx.Client, path: str) -> None:
+    references = _references(anonymous.get(path).text)
+    assert len(references) >= 4
+    for reference in references:
+        assert anonymous.get(urljoin(path, reference)).status_code == 200, reference
+
+
+def _references(page: str) -> list[str]:
+    return re.findall(r'(?:src|href)="([^"#]+)"', page)
+
+
+@pytest.mark.parametrize("linked", ["docs", "openapi.yaml", "openapi.json", "health/ready"])
+def test_the_home_page_links_to_the_rest(anonymous: httpx.Client, linked: str) -> None:
+    assert linked in _references(anonymous.get("/").text)
+
+
+@pytest.mark.parametrize(
+    ("asset", "media_type"),
+    [
+        ("swagger-ui.css", "text/css; charset=utf-8"),
+        ("swagger-ui-bundle.js", "text/javascript; charset=utf-8"),
+        ("byline.css", "text/css; charset=utf-8"),
+        ("init.js", "text/javascript; charset=utf-8"),
+        ("favicon.svg", "image/svg+xml"),
+    ],
+)
+def test_an_asset_is_served_and_kept(anonymous: httpx.Client, asset: str, media_type: str) -> None:
+    answer = anonymous.get(f"/docs/{asset}")
+    assert (answer.status_code, answer.headers["Content-Type"]) == (200, media_type)
+    assert int(answer.headers["Content-Length"]) == len(answer.content) > 0
+    assert "max-age" in answer.headers["Cache-Control"]
+    known = anonymous.get(f"/docs/{asset}", headers={"If-None-Match": answer.headers["ETag"]})
+    assert (known.status_code, known.content) == (304, b"")
+    assert known.headers["ETag"] == answer.headers["ETag"]
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/docs/", "/docs/nothing.js", "/docs/../app.py", "/docs/%2e%2e/settings.py", "/docs//init.js"],
+)
+def test_there_is_nothing_else_beside_the_assets(server: Server, path: str) -> None:
+    with server.client() as client:
+        # As raw bytes, or the client would tidy the path up.
+        url = httpx.URL(server.url).copy_with(raw_path=path.encode())
+        answer = client.get(url)
+    assert (answer.status_code, answer.json()["code"]) == (404, "not-found")
+
+
+def test_the_keys_are_public_and_kept(anna: Person, anonymous: httpx.Client) -> None:
+    answer = anonymous.get("/.well-known/jwks.json")
+    assert answer.headers["Cache-Control"] == "public, max-age=600"
+    assert answer.json()["keys"]
+    for key in answer.json()["keys"]:
+        assert {"d", "p", "q", "k"}.isdisjoint(key)
+        assert {"kty", "kid", "alg", "use"} <= key.keys()
+
+
+@pytest.mark.parametrize("path", [*HEALTH, *DOCUMENTS, *PAGES, "/metrics"])
+def test_what_everyone_may_ask_does_not_look_at_the_token(server: Server, path: str) -> None:
+    with server.client("nonsense") as client:
+        assert client.get(path).status_code == 200
+        assert client.get(f"{path}?x=1").status_code == 400

@@ -1,0 +1,187 @@
+"""What admins, and only they, may do to accounts, and how one of them always stays."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+from sqlalchemy import select, update
+
+from service.models import User
+from tests.conftest import PASSWORD, Person, Server
+
+ANY = {"If-Match": "*"}
+
+
+def name() -> str:
+    return secrets.token_hex(6)
+
+
+def told(answer: httpx.Response) -> tuple[int, str]:
+    return answer.status_code, answer.json()["code"]
+
+
+def patch(http: httpx.Client, person: Person, **changes: Any) -> httpx.Response:
+    return http.patch(f"/api/users/{person.id}", json=changes, headers=ANY)
+
+
+def etag(person: Person) -> str:
+    return person.http.get("/auth/me").headers["etag"]
+
+
+def listed(http: httpx.Client, path: str, **query: Any) -> list[dict[str, Any]]:
+    """The items of all pages."""
+    items = []
+    answer = http.get(path, params=query)
+    while True:
+        assert answer.status_code == 200, answer.text
+        assert len(answer.json()) <= query.get("limit", 20)
+        items += answer.json()
+        if "next" not in answer.links:
+            return items
+        assert len(answer.json()) == query.get("limit", 20)
+        answer = http.get(answer.links["next"]["url"])
+
+
+@pytest.fixture
+def last_admin(server: Server, admin: Person) -> Iterator[Person]:
+    """An admin, while all others are none for once; one is disabled."""
+    admins = User.role == "admin"
+    others = [id_ for [id_] in server.execute(select(User.id).where(admins, User.id != admin.id))]
+    server.execute(update(User).where(User.id.in_(others)).values(role="user"))
+    disabled = server.make_admin(server.sign_up())
+    server.execute(update(User).where(User.id == disabled.id).values(disabled=True))
+    yield admin
+    server.execute(update(User).where(User.id.in_(others)).values(role="admin"))
+
+
+# create_user
+
+
+@pytest.mark.parametrize(
+    ("choice", "role"), [({}, "user"), ({"role": "user"}, "user"), ({"role": "admin"}, "admin")]
+)
+def test_an_admin_creates_accounts_of_either_role(
+    choice: dict[str, str], role: str, server: Server, admin: Person
+) -> None:
+    body = {"email": f"{name()}@EXAMPLE.com", "password": PASSWORD, **choice}
+    answer = admin.http.post("/api/users", json=body)
+    assert answer.status_code == 201
+    account = answer.json()
+    assert (account["role"], account["email"]) == (role, body["email"].lower())
+    assert answer.headers["location"] == f"/api/users/{account['id']}"
+    person = server.sign_in(body["email"])
+    assert person.tokens["user"] == account
+    assert etag(person) == answer.headers["etag"]
+    status = person.http.get("/api/accounts").status_code
+    assert status == (200 if role == "admin" else 403)
+
+
+def test_an_account_for_someone_follows_the_rules_of_registering(
+    admin: Person, anna: Person
+) -> None:
+    new = {"email": f"{name()}@example.com", "password": PASSWORD}
+    for field, value, refusal in (
+        ("email", anna.email.upper(), (409, "email-taken")),
+        ("username", anna.username, (409, "username-taken")),
+        ("password", "password1", (400, "weak-password")),
+        ("role", "owner", (400, "invalid-request")),
+        ("email", f" {new['email']}", (400, "invalid-request")),
+    ):
+        assert told(admin.http.post("/api/users", json=new | {field: value})) == refusal
+
+
+# update_user
+
+
+def test_a_role_counts_from_the_next_request_on(anna: Person, admin: Person) -> None:
+    for role, status in (("admin", 200), ("user", 403)):
+        assert patch(admin.http, anna, role=role).json()["role"] == role
+        assert anna.http.get("/api/accounts").status_code == status
+
+
+def test_disabling_ends_the_sessions_for_good(
+    anonymous: httpx.Client, server: Server, anna: Person, admin: Person
+) -> None:
+    assert patch(admin.http, anna, disabled=True).json()["disabled"] is True
+    refresh = server.client(anna.tokens["refresh_token"])
+    for disabled in (True, False):
+        assert patch(admin.http, anna, disabled=disabled).json()["disabled"] is disabled
+        assert told(anna.http.get("/auth/me")) == (401, "session-revoked")
+        assert told(refresh.post("/auth/refresh")) == (401, "session-revoked")
+    assert server.sign_in(anna.email).http.get("/auth/me").status_code == 200
+
+
+def test_other_changes_by_an_admin_end_no_session(anna: Person, admin: Person) -> None:
+    patch(admin.http, anna, disabled=False, role="admin", bio="Writes about tea.")
+    assert anna.http.get("/auth/me").json()["bio"] == "Writes about tea."
+
+
+# The last admin
+
+
+@pytest.mark.parametrize("changes", [{"role": "user"}, {"disabled": True}, None])
+def test_the_last_active_admin_stays(
+    changes: dict[str, Any] | None, server: Server, last_admin: Person
+) -> None:
+    def retire() -> httpx.Response:
+        if changes is None:
+            return last_admin.http.delete(f"/api/users/{last_admin.id}")
+        return patch(last_admin.http, last_admin, **changes)
+
+    before = etag(last_admin)
+    assert told(retire()) == (409, "last-admin")
+    assert etag(last_admin) == before
+    assert patch(last_admin.http, last_admin, role="admin", bio="Still here.").status_code == 200
+    server.make_admin(server.sign_up())
+    assert retire().status_code in {200, 204}
+
+
+# list_accounts
+
+
+def test_accounts_are_listed_for_admins_only(
+    anonymous: httpx.Client, anna: Person, admin: Person
+) -> None:
+    assert told(anonymous.get("/api/accounts")) == (401, "authentication-required")
+    assert told(anna.http.get("/api/accounts")) == (403, "admin-required")
+    accounts = listed(admin.http, "/api/accounts", limit=100)
+    assert anna.tokens["user"] in accounts
+    ids = [account["id"] for account in accounts]
+    assert ids == sorted(set(ids), reverse=True)
+
+
+def test_accounts_are_filtered(server: Server, anna: Person, ben: Person, admin: Person) -> None:
+    server.execute(update(User).where(User.id == ben.id).values(disabled=True))
+    everybody = {anna.id, ben.id, admin.id}
+    for query, found in (
+        ({"email": anna.email.upper()}, {anna.id}),
+        ({"email": f"{name()}@example.com"}, set()),
+        ({"role": "admin"}, {admin.id}),
+        ({"role": "user"}, {anna.id, ben.id}),
+        ({"disabled": "true"}, {ben.id}),
+        ({"disabled": "false"}, {anna.id, admin.id}),
+        ({"disabled": "false", "role": "user", "email": anna.email}, {anna.id}),
+        ({"disabled": "true", "email": anna.email}, set()),
+    ):
+        accounts = listed(admin.http, "/api/accounts", limit=100, **query)
+        assert {account["id"] for account in accounts} & everybody == found, query
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"email": "nobody"},
+        {"email": '"no body"@example.com'},
+        {"role": "owner"},
+        {"disabled": "1"},
+        {"username": "anna"},
+    ],
+)
+def test_a_filter_that_cannot_be_is_named(query: dict[str, str], admin: Person) -> None:
+    answer = admin.http.get("/api/accounts", params=query)
+    assert told(answer) == (400, "invalid-request")
+    assert [error["pointer"] for error in answer.json()["errors"]] == list(query)

@@ -1,0 +1,133 @@
+"""Requests as bytes on a TCP connection, for what no HTTP client would send, and what must hold of
+whatever comes back."""
+
+from __future__ import annotations
+
+import json
+import socket
+from dataclasses import dataclass
+from http.client import HTTPResponse
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+from jsonschema_rs import Draft201909Validator
+
+from service.web import docs
+
+SECRET = "tell-nobody-7f3a"  # stands in the requests that are refused, and in no answer to them
+BODY = b'{"title": "Notes on tea", "content": "Warm the pot first."}'
+
+_problem = Draft201909Validator(
+    {
+        "$ref": "#/components/schemas/Problem",
+        "components": docs.specification()["components"],
+    },
+    validate_formats=True,
+)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back; header names in lower case."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+    closed: bool  # whether the server has ended the connection, having said that it would
+
+    @property
+    def code(self) -> str | None:
+        """The code of the problem, None for anything else."""
+        return self.json()["code"] if self.status >= 400 else None
+
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+def request(
+    method: str,
+    target: str | bytes,
+    *headers: str | bytes,
+    host: str | None = "localhost",
+    body: bytes | None = None,
+) -> bytes:
+    """The bytes of a request, with a Content-Length if there is a body."""
+    lines = [b" ".join([method.encode(), _bytes(target), b"HTTP/1.1"])]
+    if host is not None:
+        lines.append(b"Host: " + host.encode())
+    lines += map(_bytes, headers)
+    if body is not None:
+        lines.append(b"Content-Length: %d" % len(body))
+    return b"\r\n".join([*lines, b"", body or b""])
+
+
+def get(target: str | bytes, *headers: str | bytes, **more: Any) -> bytes:
+    return request("GET", target, *headers, **more)
+
+
+def post(body: bytes | None, *headers: str | bytes, target: str = "/api/posts") -> bytes:
+    """A JSON POST by the one whose token `exchange` is given."""
+    bearer = "Authorization: Bearer {token}"
+    return request("POST", target, bearer, "Content-Type: application/json", *headers, body=body)
+
+
+def chunked(*chunks: bytes, trailer: bytes = b"") -> bytes:
+    """A POST whose body comes in these chunks, without its length."""
+    parts = [b"%x\r\n%b\r\n" % (len(chunk), chunk) for chunk in chunks]
+    return post(None, "Transfer-Encoding: chunked") + b"".join([*parts, b"0\r\n", trailer, b"\r\n"])
+
+
+def exchange(url: str, data: bytes, token: str = "") -> Answer:
+    """The answer to bytes sent on a connection of their own; `token` goes where `{token}` is."""
+    with _connected(url) as connection:
+        connection.sendall(data.replace(b"{token}", token.encode()))
+        response = HTTPResponse(connection, method=data.partition(b" ")[0].decode("latin-1"))
+        response.begin()
+        headers = {name.lower(): value for name, value in response.getheaders()}
+        body = response.read()
+        closed = headers.get("connection") == "close" and connection.recv(1) == b""
+        return Answer(response.status, headers, body, closed)
+
+
+def table(rows: dict[str, tuple[Any, tuple[int, str | None]]]) -> Any:
+    """Parametrises a test with `data` and the (status, problem code) that are `expected`."""
+    params = [pytest.param(data, expected, id=name) for name, (data, expected) in rows.items()]
+    return pytest.mark.parametrize(("data", "expected"), params)
+
+
+def expect(server: Any, data: bytes, expected: tuple[int, str | None], token: str = "") -> Answer:
+    """The answer to the bytes, if it is the expected one, sound, and not the server's last."""
+    answer = exchange(server.url, data, token)
+    check(answer)
+    assert (answer.status, answer.code) == expected, answer.body
+    assert httpx.get(f"{server.url}/health/live").status_code == 200
+    return answer
+
+
+def check(answer: Answer) -> None:
+    """What holds of every answer, whichever layer gave it."""
+    assert answer.status < 500, answer.body
+    assert answer.headers["x-request-id"]
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert answer.headers["cache-control"]
+    if answer.status < 400:
+        return
+    assert answer.headers["content-type"] == "application/problem+json"
+    problem = answer.json()
+    assert [str(error) for error in _problem.iter_errors(problem)] == []
+    assert problem["status"] == answer.status
+    assert problem["type"] == f"/problems/{problem['code']}"
+    assert problem["request_id"] == answer.headers["x-request-id"]
+    assert problem["instance"] == f"urn:request:{problem['request_id']}"
+    assert SECRET not in str(answer)
+
+
+def _connected(url: str) -> socket.socket:
+    address = urlsplit(url)
+    return socket.create_connection((address.hostname, address.port or 80), timeout=10)
+
+
+def _bytes(line: str | bytes) -> bytes:
+    return line if isinstance(line, bytes) else line.encode("latin-1")

@@ -1,0 +1,299 @@
+"""The specification keeps its own rules, and the code is what it says; new operations included."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import keyword
+import re
+from collections.abc import Iterator
+from functools import reduce
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from jsonschema_rs import Draft201909Validator
+
+from service import problems
+from service.settings import POLICIES
+from service.web import docs
+
+SPEC = docs.specification()
+COMPONENTS = SPEC["components"]
+METHODS = ("get", "post", "put", "patch", "delete")
+WIRING = {"x-rate-limit", "x-required-role", "x-token-type", "x-worker-pool"}
+VERBS = {
+    "get": {"get", "list", "search", "export"},
+    "post": {"create", "register", "login", "logout", "refresh", "request", "complete"},
+    "put": {"change"},
+    "patch": {"update"},
+    "delete": {"delete", "revoke"},
+}
+LIMITS = {
+    "login": [("10 per minute", "ip")],
+    "account": [("10 per 15 minutes", "email")],
+    "register": [("10 per hour", "ip")],
+    "refresh": [("30 per minute", "session")],
+    "mail": [("3 per hour", "email"), ("10 per hour", "ip")],
+    "search": [("10 per minute", "ip")],
+    "export": [("1 per minute", "user")],
+    "write": [("60 per minute", "user")],
+}
+LINKED = {"get", "update", "delete"}
+# Without a token of ours, and yet they ask who it is.
+PROOF_OF_THEIR_OWN = {"login", "get_metrics"}
+
+
+def resolved(node: Any) -> Any:
+    """The node without references, all the way down."""
+    if isinstance(node, list):
+        return [resolved(item) for item in node]
+    if not isinstance(node, dict):
+        return node
+    if "$ref" in node:
+        return resolved(reduce(dict.__getitem__, node["$ref"].split("/")[1:], SPEC))
+    return {key: resolved(value) for key, value in node.items()}
+
+
+OPERATIONS = {
+    item[method]["operationId"]: {"path": path, "method": method, **resolved(item[method])}
+    for path, item in SPEC["paths"].items()
+    for method in METHODS
+    if method in item
+}
+SCHEMAS = {name: resolved(schema) for name, schema in COMPONENTS["schemas"].items()}
+OBJECTS = {name: schema for name, schema in SCHEMAS.items() if schema["type"] == "object"}
+
+each_operation = pytest.mark.parametrize("operation", OPERATIONS.values(), ids=OPERATIONS)
+
+
+def handlers(tag: str) -> Any:
+    return importlib.import_module(f"service.handlers.{tag}")
+
+
+def parameters(operation: dict[str, Any], place: str) -> dict[str, Any]:
+    return {p["name"]: p for p in operation.get("parameters", []) if p["in"] == place}
+
+
+def nodes(node: Any, *path: str) -> Iterator[tuple[tuple[str, ...], dict[str, Any]]]:
+    """Every object of the document with the keys that lead to it."""
+    if isinstance(node, dict):
+        yield path, node
+    items = node.items() if isinstance(node, dict) else enumerate(node)
+    for key, value in items:
+        if isinstance(value, dict | list):
+            yield from nodes(value, *path, str(key))
+
+
+@each_operation
+def test_an_operation_has_one_tag_and_its_handler_there(operation: dict[str, Any]) -> None:
+    [tag] = operation["tags"]
+    assert callable(getattr(handlers(tag), operation["operationId"]))
+
+
+@pytest.mark.parametrize("tag", [tag["name"] for tag in SPEC["tags"]])
+def test_handlers_stand_in_the_order_of_the_specification(tag: str) -> None:
+    module = handlers(tag)
+    written = [
+        name
+        for name, function in vars(module).items()
+        if inspect.isfunction(function)
+        and function.__module__ == module.__name__
+        and not name.startswith("_")
+    ]
+    assert written == [name for name, o in OPERATIONS.items() if o["tags"] == [tag]]
+
+
+@each_operation
+def test_an_operation_is_called_what_a_client_would_call_it(operation: dict[str, Any]) -> None:
+    name, method = operation["operationId"], operation["method"]
+    assert re.fullmatch(r"[a-z]+(_[a-z]+)*", name)
+    assert name.partition("_")[0] in VERBS[method]
+    assert not keyword.iskeyword(name)
+    names = [p["name"] for p in operation.get("parameters", []) if p["in"] != "header"]
+    assert all(re.fullmatch(r"[a-z]+(_[a-z]+)*", name) for name in names)
+    assert all(name.endswith("_id") for name in parameters(operation, "path"))
+
+
+def test_no_name_is_used_twice() -> None:
+    declared = [
+        item[method]["operationId"]
+        for item in SPEC["paths"].values()
+        for method in METHODS
+        if method in item
+    ]
+    assert len(declared) == len(OPERATIONS)
+    assert len({name.replace("_", "") for name in declared}) == len(declared)  # camelCase as well
+
+
+def test_schemas_are_called_by_nouns() -> None:
+    for name in COMPONENTS["schemas"]:
+        assert re.fullmatch(r"([A-Z][a-z]+)+", name)
+        assert not name.endswith(("Dto", "Input", "Model", "Object", "Output", "Response"))
+
+
+@each_operation
+def test_the_documented_answers_are_those_that_can_come(operation: dict[str, Any]) -> None:
+    name, headers = operation["operationId"], parameters(operation, "header")
+    handler = getattr(handlers(operation["tags"][0]), name)
+    if_match = headers.get("If-Match")
+    can_come = {
+        304: "If-None-Match" in headers,
+        400: True,
+        401: bool(operation["security"]) or name in PROOF_OF_THEIR_OWN,
+        404: bool(parameters(operation, "path")),
+        412: if_match is not None,
+        413: "requestBody" in operation,
+        415: "requestBody" in operation,
+        422: "Idempotency-Key" in headers,
+        428: if_match is not None and "required" in if_match,
+        429: operation.get("x-rate-limit") != "none",
+        503: not inspect.iscoroutinefunction(handler),  # it needs neither thread nor database
+    }
+    documented = {int(status) for status in operation["responses"]}
+    assert {status for status in can_come if status in documented} == {
+        status for status, does in can_come.items() if does
+    }
+    if "x-required-role" in operation:
+        assert 403 in documented
+    if "Idempotency-Key" in headers:
+        assert 409 in documented
+        assert operation["security"], "whose key is it?"
+    assert documented - can_come.keys() <= {200, 201, 202, 204, 403, 409}
+
+
+@each_operation
+def test_what_belongs_together_is_declared_together(operation: dict[str, Any]) -> None:
+    method, headers = operation["method"], parameters(operation, "header")
+    answer = operation["responses"][min(operation["responses"])]
+    has = answer.get("headers", {}).keys()
+    assert ("If-None-Match" in headers) == (method == "get" and "ETag" in has)
+    assert ("Idempotency-Key" in headers) == ("Idempotency-Replayed" in has)
+    for content in operation.get("requestBody", {}).get("content", {}).values():
+        assert content["example"]
+    if method == "patch":
+        assert headers["If-Match"]["required"]
+    if operation["path"].endswith("}") and method == "get":
+        assert "ETag" in has
+    if "201" in operation["responses"]:
+        assert {"Location", "ETag"} <= has
+    if operation["operationId"].startswith("list_"):
+        assert answer["content"]["application/json"]["schema"]["type"] == "array"
+        assert ("Link" in has) == ({"limit", "after"} <= parameters(operation, "query").keys())
+    for status, response in operation["responses"].items():
+        if int(status) >= 400:
+            assert response["content"].keys() == {"application/problem+json"}
+            assert "X-Request-Id" in response["headers"]
+
+
+@each_operation
+def test_security_is_said_and_a_change_by_a_user_is_limited(operation: dict[str, Any]) -> None:
+    assert isinstance(operation["security"], list)
+    declared = operation.get("x-rate-limit")
+    if operation["security"] and operation["method"] != "get":
+        assert isinstance(declared, dict | list)
+    if isinstance(declared, dict | list):
+        entries = declared if isinstance(declared, list) else [declared]
+        for entry in entries:
+            assert entry["policy"] in POLICIES
+            assert (entry["limit"], entry["per"]) in LIMITS[entry["policy"]]
+
+
+def test_every_policy_has_a_default_here() -> None:
+    assert {name: len(limits) for name, limits in LIMITS.items()} | {"client": 1} == POLICIES
+
+
+def test_static_paths_stand_before_the_templates_that_match_them() -> None:
+    seen: list[str] = []
+    for path in SPEC["paths"]:
+        for template in seen:
+            pattern = re.sub(r"\{\w+\}", "[^/]+", template)
+            assert "{" in path or not re.fullmatch(pattern, path), f"{path} behind {template}"
+        seen.append(path)
+
+
+def test_wiring_keys_are_the_ones_that_something_reads() -> None:
+    used = {key for _, node in nodes(SPEC) for key in node if key.startswith("x-")}
+    assert used <= WIRING
+    public = orjson.loads(docs.public_json())
+    assert not [key for _, node in nodes(public) for key in node if key.startswith("x-")]
+
+
+def test_a_schema_says_what_is_in_it_and_shows_one() -> None:
+    for name, schema in SCHEMAS.items():
+        assert "example" in schema, name
+    for name, schema in OBJECTS.items():
+        assert schema["additionalProperties"] is False, name
+        assert schema.get("required") or schema.get("minProperties"), name
+        assert set(schema.get("required", [])) <= schema["properties"].keys(), name
+    inline = [path for path, node in nodes(SPEC) if "properties" in node and "schemas" not in path]
+    assert inline == [], "an object without a name has no name in a client either"
+
+
+EXAMPLES = [
+    pytest.param(node.get("schema", node), node["example"], id=" ".join(path))
+    for path, node in nodes(SPEC)
+    if "example" in node
+]
+
+
+@pytest.mark.parametrize(("schema", "example"), EXAMPLES)
+def test_an_example_is_one(schema: dict[str, Any], example: Any) -> None:
+    validator = Draft201909Validator(
+        {"allOf": [schema], "components": COMPONENTS}, validate_formats=True
+    )
+    assert [str(error) for error in validator.iter_errors(example)] == []
+
+
+PROBLEMS = [
+    problem
+    for problem in vars(problems).values()
+    if inspect.isclass(problem) and problem.__base__ is not Exception
+    if issubclass(problem, problems.Problem)
+]
+
+
+def test_every_code_is_that_of_one_problem_and_every_problem_has_one() -> None:
+    assert sorted(p.code for p in PROBLEMS) == sorted(SCHEMAS["ProblemCode"]["enum"])
+
+
+@pytest.mark.parametrize("problem", PROBLEMS)
+def test_a_problem_is_raised_and_named_where_its_status_is_described(problem: Any) -> None:
+    modules = set(Path(problems.__file__).parent.rglob("*.py")) - {Path(problems.__file__)}
+    assert any(re.search(rf"\b{problem.__name__}\b", module.read_text()) for module in modules)
+    for response in resolved(COMPONENTS["responses"]).values():
+        example = response.get("content", {}).get("application/problem+json", {}).get("example", {})
+        if example.get("status") == problem.status:
+            assert f"`{problem.code}`" in response["description"] or problem.code == example["code"]
+        if example.get("code") == problem.code:
+            assert example["title"] == problem.title
+            assert example["instance"] == f"urn:request:{example['request_id']}"
+
+
+@each_operation
+def test_links_lead_to_what_is_there(operation: dict[str, Any]) -> None:
+    for response in operation["responses"].values():
+        for link in response.get("links", {}).values():
+            target = OPERATIONS[link["operationId"]]
+            assert link["parameters"].keys() <= {p["name"] for p in target["parameters"]}
+            required = {p["name"] for p in target["parameters"] if p.get("required")}
+            assert required <= link["parameters"].keys()
+            for expression in link["parameters"].values():
+                kind, _, name = re.fullmatch(
+                    r"\$response\.(body#/|header(\.))(\w+)", expression
+                ).groups()
+                body = response["content"]["application/json"]["schema"]["properties"]
+                assert name in (body if kind == "body#/" else response["headers"])
+    if "201" in operation["responses"]:
+        links = operation["responses"]["201"]["links"].values()
+        assert {link["operationId"].partition("_")[0] for link in links} == LINKED
+
+
+def test_nothing_is_in_it_that_client_generators_stumble_over() -> None:
+    for path, node in nodes(SPEC):
+        assert "$ref" not in node or len(node) == 1, path
+        assert node.get("style") != "deepObject", path
+        assert not ("nullable" in node and "enum" in node), path
+        if node.get("in") == "header":
+            assert node["schema"].keys() <= {"type", "minLength", "maxLength", "pattern"}, path

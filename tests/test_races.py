@@ -1,0 +1,284 @@
+"""What many do at once ends as if they had done it one after the other."""
+
+from __future__ import annotations
+
+import secrets
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
+from functools import partial
+from threading import Barrier
+from typing import Any
+
+import httpx
+import jwt
+import pytest
+from sqlalchemy import func, select, update
+
+from service.domain import passwords
+from service.models import Post, PostDocument, Session, User
+from tests.conftest import PASSWORD, Person, Server
+
+ROUNDS = 5  # of a race that one side wins or the other
+ANY = {"If-Match": "*"}
+
+Answering = Callable[[], httpx.Response]
+
+
+def at_once(*calls: Answering) -> list[httpx.Response]:
+    """The answers to calls that all start together, each in a thread of its own."""
+    barrier = Barrier(len(calls))
+
+    def run(call: Answering) -> httpx.Response:
+        barrier.wait()
+        return call()
+
+    with ThreadPoolExecutor(len(calls)) as threads:
+        return list(threads.map(run, calls))
+
+
+def statuses(answers: list[httpx.Response]) -> Counter[int]:
+    return Counter(answer.status_code for answer in answers)
+
+
+def codes(answers: list[httpx.Response]) -> set[str]:
+    return {answer.json()["code"] for answer in answers if answer.status_code >= 400}
+
+
+def rows(server: Server, *conditions: Any) -> int:
+    [[count]] = server.execute(select(func.count()).where(*conditions))
+    return int(count)
+
+
+def bearer(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"}
+
+
+def refreshing(http: httpx.Client, tokens: dict[str, Any]) -> Answering:
+    return partial(http.post, "/auth/refresh", headers=bearer(tokens["refresh_token"]))
+
+
+def signing_in(http: httpx.Client, email: str, password: str) -> Answering:
+    return partial(http.post, "/auth/login", json={"email": email, "password": password})
+
+
+def claims(answer: httpx.Response) -> dict[str, Any]:
+    """What the refresh token of the answer says."""
+    token = answer.json()["refresh_token"]
+    return jwt.decode(token, options={"verify_signature": False})
+
+
+@pytest.fixture
+def crowd(server: Server) -> Iterator[httpx.Client]:
+    """A client for many threads: it opens a connection for each."""
+    with server.client() as client:
+        yield client
+
+
+@pytest.fixture
+def elsewhere(server: Server, serve: Callable[..., Server]) -> Iterator[httpx.Client]:
+    """A client of another server on the same database."""
+    with serve(database_url=server.settings.database_url).client() as client:
+        yield client
+
+
+def test_one_of_twenty_gets_an_address(server: Server, crowd: httpx.Client) -> None:
+    email = f"{secrets.token_hex(6)}@example.com"
+    body = {"email": email, "password": PASSWORD}
+    answers = at_once(*[partial(crowd.post, "/auth/register", json=body)] * 20)
+    assert statuses(answers) == {201: 1, 409: 19}
+    assert codes(answers) == {"email-taken"}
+    assert rows(server, User.email == email) == 1
+
+
+def test_one_of_twenty_gets_a_username(server: Server, crowd: httpx.Client) -> None:
+    name = secrets.token_hex(6)
+    body = {"username": f"u-{name}", "password": PASSWORD}
+    bodies = [{**body, "email": f"{name}-{n}@example.com"} for n in range(20)]
+    answers = at_once(*[partial(crowd.post, "/auth/register", json=body) for body in bodies])
+    assert statuses(answers) == {201: 1, 409: 19}
+    assert codes(answers) == {"username-taken"}
+    assert rows(server, User.email.startswith(name)) == 1
+
+
+def test_twenty_refreshing_with_one_token_rotate_once(crowd: httpx.Client, anna: Person) -> None:
+    answers = at_once(*[refreshing(crowd, anna.tokens)] * 20)
+    assert statuses(answers) == {200: 20}
+    assert {claims(answer)["gen"] for answer in answers} == {1}
+    for answer in answers:
+        access = bearer(answer.json()["access_token"])
+        assert crowd.get("/auth/me", headers=access).status_code == 200
+    later = at_once(*[refreshing(crowd, answer.json()) for answer in answers])
+    assert statuses(later) == {200: 20}
+    assert {claims(answer)["gen"] for answer in later} == {2}
+
+
+def test_signing_out_wins_over_refreshing(server: Server, crowd: httpx.Client) -> None:
+    email = server.sign_up().email
+    for _ in range(ROUNDS):
+        tokens = server.sign_in(email).tokens
+        access = bearer(tokens["access_token"])
+        logout, *answers = at_once(
+            partial(crowd.post, "/auth/logout", headers=access),
+            *[refreshing(crowd, tokens)] * 4,
+        )
+        assert logout.status_code == 204
+        assert statuses(answers).keys() <= {200, 401}
+        assert codes(answers) <= {"session-revoked"}
+        for pair in (tokens, *(answer.json() for answer in answers if answer.is_success)):
+            me = crowd.get("/auth/me", headers=bearer(pair["access_token"]))
+            again = refreshing(crowd, pair)()
+            assert (me.status_code, again.status_code) == (401, 401)
+            assert codes([me, again]) == {"session-revoked"}
+
+
+@pytest.fixture(params=["disabling", "new password"])
+def ending(request: pytest.FixtureRequest, anna: Person, admin: Person) -> Answering:
+    """A call that ends every other session of Anna."""
+    if request.param == "disabling":
+        path = f"/api/users/{anna.id}"
+        return partial(admin.http.patch, path, json={"disabled": True}, headers=ANY)
+    body = {"current_password": PASSWORD, "new_password": "seven purple herons at dawn"}
+    return partial(anna.http.put, "/auth/password", json=body)
+
+
+def test_no_session_survives_what_ends_it_while_it_starts(
+    ending: Answering,
+    elsewhere: httpx.Client,
+    server: Server,
+    anna: Person,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    start, ended = Session.start, []
+
+    def start_late(**session: Any) -> str:
+        ended.append(threads.submit(ending))
+        wait(ended, timeout=0.3)  # it must not get through before there is something to end
+        return start(**session)
+
+    monkeypatch.setattr(Session, "start", start_late)
+    with ThreadPoolExecutor(1) as threads:
+        login = signing_in(elsewhere, anna.email, PASSWORD)()
+    assert login.status_code == 200
+    assert ended[0].result().is_success
+    assert rows(server, Session.id == claims(login)["sid"]) == 0
+
+
+def test_no_session_starts_after_what_would_have_ended_it(
+    ending: Answering, elsewhere: httpx.Client, anna: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    matches, ended = passwords.matches, []
+
+    def match_late(stored: str | None, password: str) -> bool:
+        monkeypatch.undo()
+        ended.append(ending())
+        return matches(stored, password)
+
+    monkeypatch.setattr(passwords, "matches", match_late)
+    login = signing_in(elsewhere, anna.email, PASSWORD)()
+    assert ended[0].is_success
+    assert (login.status_code, login.json()["code"]) == (401, "invalid-credentials")
+
+
+@pytest.mark.parametrize("what", ["user", "post"])
+def test_one_of_twenty_changes_the_version_they_all_have_read(what: str, anna: Person) -> None:
+    path, field = {
+        "user": (f"/api/users/{anna.id}", "bio"),
+        "post": (f"/api/posts/{anna.post()['id']}", "content"),
+    }[what]
+    change = partial(
+        anna.http.patch, path, headers={"If-Match": anna.http.get(path).headers["etag"]}
+    )
+    answers = at_once(*[partial(change, json={field: f"no. {n}"}) for n in range(20)])
+    assert statuses(answers) == {200: 1, 412: 19}
+    [changed] = [answer for answer in answers if answer.is_success]
+    after = anna.http.get(path)
+    assert after.json()[field] == changed.json()[field]
+    assert after.headers["etag"] == changed.headers["etag"]
+
+
+def test_twenty_changes_to_any_version_all_count(anna: Person) -> None:
+    path = f"/api/users/{anna.id}"
+    change = partial(anna.http.patch, path, json={"bio": "x"}, headers=ANY)
+    answers = at_once(*[change] * 20)
+    assert statuses(answers) == {200: 20}
+    assert len({answer.headers["etag"] for answer in answers}) == 20
+
+
+@pytest.mark.parametrize("path", ["/api/posts", "/api/users"])
+def test_twenty_with_one_idempotency_key_make_one_row(
+    path: str, server: Server, anna: Person, admin: Person
+) -> None:
+    email = f"{secrets.token_hex(6)}@example.com"
+    body, http, made = {
+        "/api/posts": ({"title": "x", "content": "x"}, anna.http, Post.author_id == anna.id),
+        "/api/users": (
+            {"email": email, "password": PASSWORD, "role": "admin"},
+            admin.http,
+            (User.email == email) & (User.role == "admin"),
+        ),
+    }[path]
+    key = {"Idempotency-Key": secrets.token_hex(6)}
+    creating = partial(http.post, path, json=body, headers=key)
+    answers = at_once(*[creating] * 20)
+    assert statuses(answers).keys() <= {201, 409}
+    assert codes(answers) <= {"idempotency-key-in-use"}
+    created = [answer for answer in answers if answer.is_success]
+    assert len({answer.content for answer in created}) == 1
+    assert sum("idempotency-replayed" not in answer.headers for answer in created) == 1
+    assert rows(server, made) == 1
+    assert creating().content == created[0].content
+
+
+@pytest.mark.parametrize("how", ["demote", "disable", "delete"])
+def test_one_of_the_last_two_admins_stays(how: str, server: Server) -> None:
+    def retiring(by: Person, whom: Person) -> Answering:
+        path = f"/api/users/{whom.id}"
+        if how == "delete":
+            return partial(by.http.delete, path)
+        changes = {"demote": {"role": "user"}, "disable": {"disabled": True}}[how]
+        return partial(by.http.patch, path, json=changes, headers=ANY)
+
+    for _ in range(ROUNDS):
+        server.execute(update(User).where(User.role == "admin").values(role="user"))
+        one, two = (server.make_admin(server.sign_up()) for _ in range(2))
+        answers = at_once(retiring(one, two), retiring(two, one))
+        assert [answer.is_success for answer in answers].count(True) == 1
+        assert statuses(answers).keys() <= {200, 204, 401, 403, 409}
+        assert rows(server, User.role == "admin", User.disabled.is_(False)) == 1
+
+
+def test_a_user_deleted_while_posting_leaves_no_orphan(
+    server: Server, anonymous: httpx.Client
+) -> None:
+    for _ in range(ROUNDS):
+        anna = server.sign_up()
+        body = {"title": f"word{secrets.token_hex(6)}", "content": "x"}
+        deleting, *posting = at_once(
+            partial(anna.http.delete, f"/api/users/{anna.id}"),
+            *[partial(anna.http.post, "/api/posts", json=body)] * 12,
+        )
+        assert deleting.status_code == 204
+        assert statuses(posting).keys() <= {201, 401}
+        assert codes(posting) <= {"session-revoked"}
+        assert rows(server, Post.author_id == anna.id) == 0
+        assert rows(server, PostDocument.post_id.not_in(select(Post.id))) == 0
+        found = anonymous.get("/api/search", params={"q": body["title"]})
+        assert found.json() == {"results": []}
+
+
+def test_of_sixty_guesses_at_a_password_ten_are_looked_at(
+    serve: Callable[..., Server], server: Server, anna: Person
+) -> None:
+    limited = serve(
+        database_url=server.settings.database_url,
+        rate_limit_enabled=True,
+        rate_limit_client="1000 per minute",
+        rate_limits={"login": "1000 per minute"},
+    )
+    with limited.client() as crowd:
+        for email in (anna.email, f"{secrets.token_hex(6)}@example.com"):
+            answers = at_once(*[signing_in(crowd, email, "wrong")] * 60)
+            assert statuses(answers) == {401: 10, 429: 50}
+            assert codes(answers) == {"invalid-credentials", "rate-limited"}
+        assert signing_in(crowd, anna.email, PASSWORD)().status_code == 429

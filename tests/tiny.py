@@ -1,0 +1,80 @@
+"""An application of one operation, to try what a specification may say."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from contextlib import nullcontext
+from types import SimpleNamespace
+from typing import Any
+from unittest.mock import patch
+
+from service.runtime.app import App
+from service.runtime.context import Flask
+from service.runtime.operation import Services
+from service.runtime.routing import Routing
+from service.web.call import KEY, Call
+
+IN_PATH = {"name": "thing_id", "in": "path", "required": True, "schema": {"type": "string"}}
+BEARER = {"type": "http", "scheme": "bearer", "x-token-type": "at+jwt"}
+
+
+async def get_thing(thing_id: str) -> dict[str, Any]:
+    return {"id": thing_id}
+
+
+def specification(
+    path: str = "/things/{thing_id}",
+    method: str = "get",
+    schemes: dict[str, Any] | None = None,
+    **operation: Any,
+) -> dict[str, Any]:
+    """Of `get_thing`, to which `operation` adds or of which it replaces."""
+    declared = {
+        "operationId": "get_thing",
+        "tags": ["things"],
+        "security": [],
+        "parameters": [IN_PATH],
+        "responses": {"200": {"description": "It.", "content": {"application/json": {}}}},
+    }
+    return {
+        "openapi": "3.0.3",
+        "info": {"title": "Things", "version": "1"},
+        "paths": {path: {method: declared | operation}},
+        "components": {"securitySchemes": {"token": BEARER, **(schemes or {})}},
+    }
+
+
+def serve(document: dict[str, Any], handler: Callable[..., Any] = get_thing) -> App:
+    """The application of a specification whose one operation is handled so."""
+    services: Any = Services(
+        flask=Flask("tiny", static_folder=None),
+        authority=None,  # type: ignore[arg-type]
+        limits=SimpleNamespace(of_operation=lambda _: [], count=_count),  # type: ignore[arg-type]
+        pools={"requests": None},  # type: ignore[dict-item]
+    )
+    app = App(services, middlewares=[_Calls, Routing], handlers="tiny", lifespan=_lifespan)
+    with patch.dict(sys.modules, {"tiny.things": SimpleNamespace(get_thing=handler)}):
+        app.serve(document)
+    return app
+
+
+class _Calls:
+    """Does what the telemetry and the front door do for what stands behind them."""
+
+    def __init__(self, app: Any) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "http":
+            scope[KEY] = Call(scope)
+            scope[KEY].headers = dict(scope["headers"])
+        await self.app(scope, receive, send)
+
+
+def _lifespan(_app: Any) -> Any:
+    return nullcontext()
+
+
+async def _count(*_: Any) -> None:
+    pass

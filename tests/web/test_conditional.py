@@ -1,0 +1,188 @@
+"""Conditional requests: what is known is not sent again, and what has changed not overwritten."""
+
+from __future__ import annotations
+
+import httpx
+import pytest
+
+from tests.conftest import Person
+
+RESOURCES = ["post", "user", "me", "specification"]
+
+
+@pytest.fixture
+def path(request: pytest.FixtureRequest, anna: Person) -> str:
+    """The address of something of Anna's that has an entity tag."""
+    return {
+        "post": f"/api/posts/{anna.post()['id']}",
+        "user": f"/api/users/{anna.id}",
+        "me": "/auth/me",
+        "specification": "/openapi.json",
+    }[request.param]
+
+
+def tag_of(client: httpx.Client, path: str) -> str:
+    return client.get(path).headers["ETag"]
+
+
+def change(person: Person, path: str, tag: str | bytes | None) -> httpx.Response:
+    """A change of a post or of a profile, for the version of this tag."""
+    headers = {} if tag is None else {"If-Match": tag}
+    field = "content" if path.startswith("/api/posts") else "bio"
+    return person.http.patch(path, json={field: "Changed."}, headers=headers)
+
+
+@pytest.mark.parametrize("path", RESOURCES, indirect=True)
+def test_a_tag_is_strong_and_stays_while_nothing_changes(anna: Person, path: str) -> None:
+    tag = tag_of(anna.http, path)
+    assert tag.startswith('"')
+    assert tag.endswith('"')
+    assert tag_of(anna.http, path) == tag
+
+
+@pytest.mark.parametrize("path", RESOURCES, indirect=True)
+@pytest.mark.parametrize(
+    "known",
+    ["{tag}", "W/{tag}", '"other", {tag}', '"other",W/{tag} , "a,b"', "*", ', {tag}, ,"x",'],
+)
+def test_what_is_known_already_is_not_sent(anna: Person, path: str, known: str) -> None:
+    whole = anna.http.get(path)
+    asked = {"If-None-Match": known.format(tag=whole.headers["ETag"])}
+    for answer in (anna.http.get(path, headers=asked), anna.http.head(path, headers=asked)):
+        assert (answer.status_code, answer.content) == (304, b"")
+        for name in ("ETag", "Cache-Control"):
+            assert answer.headers[name] == whole.headers[name]
+        assert "Content-Type" not in answer.headers
+
+
+@pytest.mark.parametrize("path", RESOURCES, indirect=True)
+@pytest.mark.parametrize("known", ['"other"', 'W/"other"', '""', '"*"', '"{"', '"caf\u00e9"'])
+def test_what_is_not_known_is_sent(anna: Person, path: str, known: str) -> None:
+    answer = anna.http.get(path, headers={"If-None-Match": known.encode("latin-1")})
+    assert answer.status_code == 200
+    assert answer.content == anna.http.get(path).content
+
+
+@pytest.mark.parametrize("malformed", ["x", '"x', 'x"', 'w/"x"', '"x" "y"', '*, "x"', '"x"y'])
+def test_a_malformed_list_of_tags_is_refused(anna: Person, malformed: str) -> None:
+    path = f"/api/posts/{anna.post()['id']}"
+    read = anna.http.get(path, headers={"If-None-Match": malformed})
+    for answer, name in [(read, "If-None-Match"), (change(anna, path, malformed), "If-Match")]:
+        assert answer.status_code == 400
+        assert [error["pointer"] for error in answer.json()["errors"]] == [name]
+
+
+def test_the_tag_of_a_new_resource_is_the_one_it_is_read_with(
+    anna: Person, admin: Person, anonymous: httpx.Client
+) -> None:
+    account = {"email": f"new-{anna.email}", "password": anna.password}
+    for created in (
+        anna.http.post("/api/posts", json={"title": "A", "content": "B"}),
+        admin.http.post("/api/users", json=account),
+    ):
+        assert tag_of(anonymous, created.headers["Location"]) == created.headers["ETag"]
+
+
+@pytest.mark.parametrize("path", ["post", "user"], indirect=True)
+def test_a_change_gives_a_new_tag_which_is_the_next_one_to_match(anna: Person, path: str) -> None:
+    first = tag_of(anna.http, path)
+    second = change(anna, path, first).headers["ETag"]
+    assert second != first
+    assert tag_of(anna.http, path) == second
+    assert anna.http.get(path, headers={"If-None-Match": first}).status_code == 200
+    assert change(anna, path, second).status_code == 200
+
+
+def test_an_account_and_its_profile_have_one_tag(anna: Person, anonymous: httpx.Client) -> None:
+    path = f"/api/users/{anna.id}"
+    tag = tag_of(anna.http, "/auth/me")
+    assert tag_of(anonymous, path) == tag
+    assert change(anna, path, tag).headers["ETag"] == tag_of(anna.http, "/auth/me") != tag
+
+
+def test_a_post_changes_with_the_name_of_its_author(anna: Person) -> None:
+    path = f"/api/posts/{anna.post()['id']}"
+    tag = tag_of(anna.http, path)
+    name = {"username": f"{anna.username}-2"}
+    renamed = anna.http.patch(f"/api/users/{anna.id}", json=name, headers={"If-Match": "*"})
+    assert renamed.status_code == 200
+    answer = anna.http.get(path, headers={"If-None-Match": tag})
+    assert answer.status_code == 200
+    assert answer.json()["author"] == {"id": anna.id, **name}
+    assert answer.headers["ETag"] != tag
+    assert change(anna, path, tag).status_code == 412
+    assert change(anna, path, answer.headers["ETag"]).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["post", "user"], indirect=True)
+def test_a_change_has_to_say_of_which_version(anna: Person, path: str) -> None:
+    before = anna.http.get(path).json()
+    answer = change(anna, path, None)
+    assert (answer.status_code, answer.json()["code"]) == (428, "precondition-required")
+    assert anna.http.get(path).json() == before
+
+
+@pytest.mark.parametrize("path", ["post", "user"], indirect=True)
+@pytest.mark.parametrize(
+    "tag", ["*", "{tag}", '"other", {tag}', '{tag},"other"', 'W/"x" , {tag}', ', {tag}, ,"x",']
+)
+def test_a_change_of_the_named_version_is_made(anna: Person, path: str, tag: str) -> None:
+    answer = change(anna, path, tag.format(tag=tag_of(anna.http, path)))
+    assert answer.status_code == 200
+    assert "Changed." in anna.http.get(path).text
+
+
+@pytest.mark.parametrize("path", ["post", "user"], indirect=True)
+@pytest.mark.parametrize("tag", ['"other"', "W/{tag}", '"x", W/{tag}', '""', '"*"', '"caf\u00e9"'])
+def test_a_change_of_another_version_is_refused(anna: Person, path: str, tag: str) -> None:
+    before = anna.http.get(path)
+    named = tag.format(tag=before.headers["ETag"]).encode("latin-1")
+    delete = anna.http.delete(path, headers={"If-Match": named})
+    for answer in (change(anna, path, named), delete):
+        assert (answer.status_code, answer.json()["code"]) == (412, "precondition-failed")
+    after = anna.http.get(path)
+    assert (after.json(), after.headers["ETag"]) == (before.json(), before.headers["ETag"])
+
+
+@pytest.mark.parametrize("path", ["post", "user"], indirect=True)
+def test_a_stale_write_is_refused(anna: Person, path: str) -> None:
+    stale = tag_of(anna.http, path)
+    assert change(anna, path, stale).status_code == 200
+    assert change(anna, path, stale).status_code == 412
+    assert anna.http.delete(path, headers={"If-Match": stale}).status_code == 412
+    assert anna.http.get(path).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["post", "user"], indirect=True)
+@pytest.mark.parametrize("tag", [None, "*", "{tag}"])
+def test_a_delete_may_name_the_version(
+    anna: Person, anonymous: httpx.Client, path: str, tag: str | None
+) -> None:
+    headers = {"If-Match": tag.format(tag=tag_of(anonymous, path))} if tag else {}
+    assert anna.http.delete(path, headers=headers).status_code == 204
+    assert anonymous.get(path).status_code == 404
+
+
+@pytest.mark.parametrize("tag", ['"1.1"', "*"])
+def test_what_is_not_there_is_not_found_whatever_version_is_named(anna: Person, tag: str) -> None:
+    path = f"/api/posts/{anna.post()['id']}"
+    assert anna.http.delete(path).status_code == 204
+    assert change(anna, path, tag).status_code == 404
+    assert anna.http.delete(path, headers={"If-Match": tag}).status_code == 404
+
+
+@pytest.mark.parametrize("path", ["post", "user"], indirect=True)
+def test_someone_elses_is_forbidden_whatever_version_is_named(
+    anna: Person, ben: Person, path: str
+) -> None:
+    for tag in (tag_of(anna.http, path), '"other"', "*"):
+        assert change(ben, path, tag).status_code == 403
+        assert ben.http.delete(path, headers={"If-Match": tag}).status_code == 403
+
+
+def test_an_admin_is_held_to_the_version_too(anna: Person, admin: Person) -> None:
+    path = f"/api/posts/{anna.post()['id']}"
+    tag = tag_of(anna.http, path)
+    assert change(anna, path, tag).status_code == 200
+    assert change(admin, path, tag).status_code == 412
+    assert change(admin, path, None).status_code == 428

@@ -1,0 +1,183 @@
+"""Cross-origin requests: browsers let the origins of the settings in, and no others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.conftest import Person, Server, serving
+
+ORIGIN = "https://app.example.com"
+OTHERS = [
+    "https://evil.example",
+    "http://app.example.com",
+    "https://app.example.com:8443",
+    "https://app.example.com.evil.example",
+    "https://sub.app.example.com",
+    "null",
+    "",
+    "*",
+]
+PREFLIGHT = {"Access-Control-Request-Method": "PATCH"}
+FREE = "access-control-allow-origin"
+
+
+@pytest.fixture(scope="module")
+def allowing(tmp_path_factory: Any) -> Iterator[Server]:
+    """A server for two origins, with limits so that all headers there are can be seen."""
+    folder = tmp_path_factory.mktemp("cors")
+    origins = f"{ORIGIN},http://localhost:5173"
+    limits = "client=10000 per day,search=1 per day"
+    with serving(
+        folder, cors_origins=origins, rate_limit_enabled=True, rate_limits=limits
+    ) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def writer(allowing: Server) -> Person:
+    return allowing.sign_up()
+
+
+@pytest.fixture
+def browser(allowing: Server) -> Iterator[httpx.Client]:
+    """What a page of the allowed origin sends."""
+    with allowing.client(Origin=ORIGIN) as client:
+        yield client
+
+
+def listed(answer: httpx.Response, name: str) -> set[str]:
+    return {item.strip().lower() for item in answer.headers[name].split(",")}
+
+
+@pytest.mark.parametrize("path", ["/api/posts", "/api/posts/1", "/auth/me", "/docs/x", "/nowhere"])
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"])
+def test_a_preflight_needs_no_token(browser: httpx.Client, path: str, method: str) -> None:
+    asked = {"Access-Control-Request-Method": method}
+    asked["Access-Control-Request-Headers"] = "authorization,content-type,if-match,idempotency-key"
+    answer = browser.options(path, headers=asked)
+    assert (answer.status_code, answer.content) == (204, b"")
+    assert answer.headers[FREE] == ORIGIN
+    assert method.lower() in listed(answer, "Access-Control-Allow-Methods")
+    allowed = listed(answer, "Access-Control-Allow-Headers")
+    assert {"authorization", "content-type", "if-match", "if-none-match"} <= allowed
+    assert {"idempotency-key", "x-request-id"} <= allowed
+    assert int(answer.headers["Access-Control-Max-Age"]) > 0
+    assert "origin" in listed(answer, "Vary")
+    for name in ("X-Request-Id", "X-Content-Type-Options", "Cache-Control"):
+        assert answer.headers[name]
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        *({"Origin": origin, **PREFLIGHT} for origin in OTHERS),
+        {"Origin": ORIGIN, "Access-Control-Request-Method": "TRACE"},
+        {"Origin": ORIGIN, "Access-Control-Request-Headers": "x-other", **PREFLIGHT},
+    ],
+)
+def test_a_refused_preflight_allows_nothing(allowing: Server, asked: dict[str, str]) -> None:
+    with allowing.client() as client:
+        answer = client.options("/api/posts", headers=asked)
+    assert answer.status_code == 204
+    assert not [name for name in answer.headers if name.startswith("access-control-")]
+
+
+@pytest.mark.parametrize("origin", [ORIGIN, "http://localhost:5173"])
+def test_a_page_of_an_allowed_origin_may_read(allowing: Server, origin: str) -> None:
+    with allowing.client() as client:
+        answer = client.get("/api/posts", headers={"Origin": origin})
+    assert answer.status_code == 200
+    assert answer.headers[FREE] == origin
+    assert "Access-Control-Allow-Credentials" not in answer.headers
+
+
+@pytest.mark.parametrize("origin", OTHERS)
+def test_a_page_of_another_origin_may_not(allowing: Server, origin: str) -> None:
+    with allowing.client() as client:
+        for method in ("GET", "DELETE"):
+            answer = client.request(method, "/api/posts", headers={"Origin": origin})
+            assert FREE not in answer.headers
+
+
+@pytest.mark.parametrize("headers", [{}, {"Origin": ORIGIN}, {"Origin": "https://evil.example"}])
+def test_caches_are_told_that_the_origin_matters(allowing: Server, headers: dict[str, str]) -> None:
+    with allowing.client() as client:
+        for path in ("/api/posts", "/openapi.yaml", "/docs/init.js", "/nowhere"):
+            assert "origin" in listed(client.get(path, headers=headers), "Vary")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "headers", "status"),
+    [
+        ("GET", "/api/posts?limit=0", {}, 400),
+        ("GET", "/api/posts", {"Host": "elsewhere.example"}, 400),
+        ("GET", "/auth/me", {}, 401),
+        ("GET", "/nowhere", {}, 404),
+        ("PUT", "/api/posts", {}, 405),
+        ("POST", "/auth/login", {"Content-Type": "text/plain"}, 415),
+        ("GET", "/api/search?q=tea", {}, 429),
+        ("GET", "/", {"X-Filler": "x" * 33_000}, 431),
+    ],
+)
+def test_errors_can_be_read_too(
+    browser: httpx.Client, method: str, path: str, headers: dict[str, str], status: int
+) -> None:
+    if status == 429:
+        browser.get(path)
+    answer = browser.request(method, path, headers=headers)
+    assert answer.status_code == answer.json()["status"] == status
+    assert answer.headers[FREE] == ORIGIN
+
+
+def test_a_page_may_read_every_header_of_ours(browser: httpx.Client, writer: Person) -> None:
+    bearer = {"Authorization": f"Bearer {writer.tokens['access_token']}", "Idempotency-Key": "k"}
+    body = {"title": "a", "content": "b"}
+    for _ in range(2):
+        created = browser.post("/api/posts", json=body, headers=bearer)
+    path = created.headers["Location"]
+    browser.post("/api/posts", json=body, headers=bearer | {"Idempotency-Key": "other"})
+    answers = [
+        created,
+        browser.get(path),
+        browser.get("/api/posts?limit=1"),
+        browser.get("/auth/me"),
+        browser.get("/api/search?q=tea"),
+        browser.get("/api/search?q=tea"),
+    ]
+    exposed = listed(answers[0], "Access-Control-Expose-Headers")
+    # What any page may read (Fetch, CORS-safelisted response-header names), and what says nothing.
+    anyway = {"cache-control", "content-type", "content-length", "x-content-type-options", "vary"}
+    sent = {name.lower() for answer in answers for name in answer.headers} - anyway
+    ours = {name for name in sent if not name.startswith("access-control-")} - {"date", "server"}
+    assert ours == {"location", "etag", "link", "retry-after", "www-authenticate"} | {
+        *("ratelimit", "ratelimit-policy", "idempotency-replayed", "x-request-id")
+    }
+    assert ours <= exposed
+
+
+def test_any_origin_may_be_allowed(tmp_path: Any) -> None:
+    with serving(tmp_path, cors_origins="*") as server, server.client(Origin=ORIGIN) as client:
+        assert client.get("/api/posts").headers[FREE] == "*"
+        assert client.options("/api/posts", headers=PREFLIGHT).headers[FREE] == "*"
+
+
+def test_without_the_setting_no_origin_is_allowed(server: Server) -> None:
+    with server.client(Origin=ORIGIN) as client:
+        preflight = client.options("/api/posts", headers=PREFLIGHT)
+        assert (preflight.status_code, preflight.headers["Allow"]) == (
+            204,
+            "GET, HEAD, OPTIONS, POST",
+        )
+        for answer in (preflight, client.get("/api/posts"), client.get("/nowhere")):
+            assert not [name for name in answer.headers if name.startswith("access-control-")]
+            assert "Vary" not in answer.headers
+
+
+def test_options_without_a_preflight_says_what_is_allowed(browser: httpx.Client) -> None:
+    answer = browser.options("/api/posts")
+    assert (answer.status_code, answer.headers["Allow"]) == (204, "GET, HEAD, OPTIONS, POST")
+    assert answer.headers[FREE] == ORIGIN

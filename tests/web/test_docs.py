@@ -1,0 +1,110 @@
+"""The public specification is git's but for the wiring, and the pages load only what is ours."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import orjson
+import pytest
+import yaml
+
+from service.web import docs
+
+
+def _public(node: Any) -> Any:
+    if isinstance(node, dict):
+        return {k: _public(v) for k, v in node.items() if not k.startswith("x-")}
+    return [_public(item) for item in node] if isinstance(node, list) else node
+
+
+def _values(node: Any, key: str) -> Iterator[Any]:
+    if isinstance(node, dict):
+        if key in node:
+            yield node[key]
+        node = list(node.values())
+    if isinstance(node, list):
+        for item in node:
+            yield from _values(item, key)
+
+
+def _comments(text: str) -> list[str]:
+    return re.findall(r"^ *#.*$", text, re.MULTILINE)
+
+
+def test_the_public_specification_lacks_the_wiring_and_nothing_else() -> None:
+    public = yaml.safe_load(docs.public_yaml())
+    assert public == _public(docs.specification())
+    assert public != docs.specification()
+
+
+def test_both_forms_say_the_same() -> None:
+    assert orjson.loads(docs.public_json()) == yaml.safe_load(docs.public_yaml())
+
+
+def test_every_reference_resolves_and_every_component_keeps_its_name() -> None:
+    public = orjson.loads(docs.public_json())
+    references = set(_values(public, "$ref"))
+    assert len(references) > 50
+    for reference in references:
+        node = public
+        for part in reference.removeprefix("#/").split("/"):
+            node = node[part]
+    for kind, components in docs.specification()["components"].items():
+        assert list(public["components"][kind]) == list(components)
+
+
+def test_comments_and_layout_are_kept() -> None:
+    original = docs.SPECIFICATION.read_text("utf-8")
+    public = docs.public_yaml().decode()
+    assert _comments(public) == _comments(original) != []
+    lines = iter(original.splitlines())
+    assert all(line in lines for line in public.splitlines())  # in the same order
+
+
+@pytest.mark.parametrize(
+    "wiring",
+    [
+        "    x-a: 1\n",
+        "    x-a: {b: c}\n",
+        "    x-a:\n      b: 1\n\n      # why\n      c: 2\n",
+        "    x-a:\n    - 1\n    - {b: 2}\n",
+        "    x-a:\n      - 1\n      -\n        b: 2\n",
+        "    x-a: |\n      b:\n\n      c\n",
+        "    x-a: 1\n    x-b:\n    - 2\n",
+    ],
+)
+def test_whatever_belongs_to_a_wiring_key_goes_with_it(
+    wiring: str, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, after = "a:\n  - b: x-c\n", "\n    # about d\n    d: x-e\n  - f: [x-g]\n"
+    file = tmp_path / "openapi.yaml"
+    file.write_text(before + wiring + after)
+    monkeypatch.setattr(docs, "SPECIFICATION", file)
+    assert docs.public_yaml.__wrapped__().decode() == before + after
+
+
+def test_an_entity_tag_stands_for_one_document() -> None:
+    yaml_headers = docs.document_headers(docs.public_yaml())
+    json_headers = docs.document_headers(docs.public_json())
+    assert re.fullmatch(r'"[0-9a-f]{32}"', yaml_headers["ETag"])
+    assert yaml_headers == docs.document_headers(bytes(bytearray(docs.public_yaml())))
+    assert yaml_headers["ETag"] != json_headers["ETag"]
+
+
+@pytest.mark.parametrize("page", [docs.home_page, docs.docs_page])
+def test_a_page_loads_nothing_from_elsewhere_and_has_no_inline_code(page: Any) -> None:
+    html = page()
+    for address in re.findall(r'(?:src|href)="([^"]*)"', html):
+        assert not re.match(r"/|[a-z]+:", address), address
+    assert not re.search(r"<style|\sstyle=|\son[a-z]+=|<script(?![^>]*\ssrc=)", html)
+
+
+def test_a_page_may_be_framed_and_scripted_by_nobody_else() -> None:
+    for headers in (docs.HOME_HEADERS, docs.DOCS_HEADERS):
+        policy = headers["Content-Security-Policy"]
+        assert policy.startswith("default-src 'none'; script-src 'self'; style-src 'self';")
+        assert "frame-ancestors 'none'" in policy
+        assert "unsafe" not in policy
+        assert "*" not in policy

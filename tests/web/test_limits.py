@@ -1,0 +1,278 @@
+"""Rate limits: each counts what it is for, says what is left, and refuses what is too much."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.conftest import PASSWORD, Person, Server, serving
+
+Serve = Callable[..., Server]
+
+EXEMPT = [
+    "/health/live",
+    "/health/ready",
+    "/metrics",
+    "/openapi.yaml",
+    "/openapi.json",
+    "/docs",
+    "/docs/swagger-ui.css",
+    "/.well-known/jwks.json",
+]
+
+
+@pytest.fixture
+def limited(serve: Serve) -> Serve:
+    """Starts a server with limits: those of the test, and else none that a test reaches."""
+    ample = {
+        **dict.fromkeys(("client", "login", "register", "refresh"), "10000 per day"),
+        **dict.fromkeys(("search", "write", "account"), "10000 per day"),
+    }
+
+    def _serve(trusted_proxies: str = "", **limits: str) -> Server:
+        return serve(
+            rate_limit_enabled=True, trusted_proxies=trusted_proxies, rate_limits=ample | limits
+        )
+
+    return _serve
+
+
+@pytest.fixture(scope="module")
+def anna_by_default(tmp_path_factory: Any) -> Iterator[Person]:
+    """A user of a server with the limits that nobody has changed."""
+    with serving(tmp_path_factory.mktemp("limits"), rate_limit_enabled=True) as server:
+        yield server.sign_up()
+
+
+def items(header: str) -> dict[str, dict[str, int]]:
+    """The items of a RateLimit or RateLimit-Policy header: strings with integer parameters, as the
+    draft has them (draft-ietf-httpapi-ratelimit-headers; RFC 9651, section 3.1)."""
+    found = {}
+    for item in header.split(", "):
+        match = re.fullmatch(r'"([a-z]+)"((?:;[a-z]+=[0-9]+)+)', item)
+        assert match, header
+        pairs = [parameter.split("=") for parameter in match[2].split(";")[1:]]
+        found[match[1]] = {name: int(value) for name, value in pairs}
+    return found
+
+
+def left(answer: httpx.Response, policy: str) -> int:
+    """How many more requests an answer says there may be."""
+    return items(answer.headers["RateLimit"])[policy]["r"]
+
+
+def check_refused(answer: httpx.Response, policy: str, window: int) -> None:
+    """Holds an answer to what a refusal under a policy has to say."""
+    assert (answer.status_code, answer.json()["code"]) == (429, "rate-limited")
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    wait = int(answer.headers["Retry-After"])
+    assert 1 <= wait <= window
+    assert items(answer.headers["RateLimit"])[policy] == {"r": 0, "t": wait}
+    assert items(answer.headers["RateLimit-Policy"])[policy]["w"] == window
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "policies"),
+    [
+        ("GET", "/", {"client": (300, 60)}),
+        ("GET", "/api/posts", {"client": (300, 60)}),
+        ("GET", "/nowhere", {"client": (300, 60)}),
+        ("GET", "/auth/me", {"client": (300, 60)}),
+        ("GET", "/api/search?q=tea", {"client": (300, 60), "search": (10, 60)}),
+        ("POST", "/auth/login", {"client": (300, 60), "login": (10, 60)}),
+        ("POST", "/auth/register", {"client": (300, 60), "register": (10, 3600)}),
+        ("POST", "/api/posts", {"client": (300, 60), "write": (60, 60)}),
+        ("PATCH", "/api/posts/1", {"client": (300, 60), "write": (60, 60)}),
+        ("DELETE", "/api/users/1", {"client": (300, 60), "write": (60, 60)}),
+        ("PUT", "/auth/password", {"client": (300, 60), "write": (60, 60)}),
+        ("POST", "/auth/refresh", {"client": (300, 60), "refresh": (30, 60)}),
+        *(("GET", path, {}) for path in EXEMPT),
+    ],
+)
+def test_every_answer_names_the_limits_that_apply(
+    anna_by_default: Person, method: str, path: str, policies: dict[str, tuple[int, int]]
+) -> None:
+    kind = "refresh_token" if path == "/auth/refresh" else "access_token"
+    with anna_by_default.server.client(anna_by_default.tokens[kind]) as client:
+        answer = client.request(method, path)
+    if not policies:
+        assert {"RateLimit", "RateLimit-Policy"}.isdisjoint(answer.headers)
+        return
+    said = items(answer.headers["RateLimit-Policy"])
+    assert said == {name: {"q": q, "w": w} for name, (q, w) in policies.items()}
+    state = items(answer.headers["RateLimit"])
+    assert list(state) == list(said)
+    for name, (quota, window) in policies.items():
+        assert 0 <= state[name]["r"] < quota
+        assert 1 <= state[name]["t"] <= window
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "headers", "status"),
+    [
+        ("GET", "/api/posts", {}, 200),
+        ("HEAD", "/api/posts", {}, 200),
+        ("OPTIONS", "/api/posts", {}, 204),
+        ("GET", "/api/posts?limit=0", {}, 400),
+        ("GET", "/api/posts", {"Host": "elsewhere.example"}, 400),
+        ("GET", "/auth/me", {}, 401),
+        ("GET", "/auth/me", {"Authorization": "Bearer x"}, 401),
+        ("GET", "/nowhere", {}, 404),
+        ("PUT", "/api/posts", {}, 405),
+        ("POST", "/auth/login", {"Content-Type": "text/plain"}, 415),
+        ("GET", "/", {"X-Filler": "x" * 33_000}, 431),
+    ],
+)
+def test_whatever_the_answer_it_counts_for_the_client(
+    limited: Serve, method: str, path: str, headers: dict[str, str], status: int
+) -> None:
+    server = limited(client="3 per day")
+    for expected in (2, 1, 0):
+        # A connection of its own each time: some of these answers close it.
+        with server.client() as client:
+            answer = client.request(method, path, headers=headers)
+        assert answer.status_code == status
+        assert left(answer, "client") == expected
+    with server.client() as client:
+        check_refused(client.get("/api/posts"), "client", 86_400)
+        for exempt in EXEMPT:
+            assert client.get(exempt).status_code == 200
+
+
+def test_a_refused_request_does_not_count(limited: Serve) -> None:
+    server = limited(client="2 per day")
+    with server.client() as client:
+        answers = [client.get("/nowhere") for _ in range(9)]
+    assert [answer.status_code for answer in answers] == [404] * 2 + [429] * 7
+
+
+def test_a_refused_request_does_nothing(limited: Serve) -> None:
+    anna = limited(write="1 per day").sign_up()
+    anna.post("first")
+    path = f"/api/users/{anna.id}"
+    check_refused(
+        anna.http.post("/api/posts", json={"title": "a", "content": "b"}), "write", 86_400
+    )
+    check_refused(anna.http.delete(path), "write", 86_400)
+    assert [post["title"] for post in anna.http.get("/api/posts").json()] == ["first"]
+    assert anna.http.get(path).status_code == 200
+
+
+def test_all_writes_of_a_user_share_one_budget(limited: Serve) -> None:
+    server = limited(write="4 per day")
+    anna = server.sign_up()
+    other = server.sign_in(anna.email)
+    path = f"/api/posts/{anna.post()['id']}"
+    change: Any = {"json": {"title": "b"}, "headers": {"If-Match": "*"}}
+    assert left(other.http.patch(path, **change), "write") == 2
+    assert left(anna.http.patch("/api/posts/1", json={}), "write") == 1
+    assert left(other.http.delete(path), "write") == 0
+    check_refused(other.http.delete("/auth/sessions"), "write", 86_400)
+    assert anna.http.get("/auth/me").status_code == 200
+
+
+def test_the_writes_of_one_user_are_not_those_of_another(limited: Serve) -> None:
+    server = limited(write="1 per day")
+    anna, ben = server.sign_up(), server.sign_up()
+    anna.post()
+    check_refused(anna.http.delete(f"/api/users/{anna.id}"), "write", 86_400)
+    ben.post()
+
+
+def test_refreshing_is_limited_for_each_session(limited: Serve) -> None:
+    server = limited(refresh="2 per day")
+    anna = server.sign_up()
+    other = server.sign_in(anna.email)
+    refresh = anna.tokens["refresh_token"]
+    for expected in (1, 0):
+        with server.client(refresh) as client:
+            answer = client.post("/auth/refresh")
+        assert left(answer, "refresh") == expected
+        refresh = answer.json()["refresh_token"]
+    with server.client(refresh) as client:
+        check_refused(client.post("/auth/refresh"), "refresh", 86_400)
+    with server.client(other.tokens["refresh_token"]) as client:
+        assert client.post("/auth/refresh").status_code == 200
+
+
+def _register(client: httpx.Client, number: int) -> httpx.Response:
+    body = {"email": f"anna{number}@example.com", "password": PASSWORD}
+    return client.post("/auth/register", json=body)
+
+
+def _login(client: httpx.Client, number: int) -> httpx.Response:
+    return client.post("/auth/login", json={"email": f"x{number}@example.com", "password": "x"})
+
+
+def _search(client: httpx.Client, number: int) -> httpx.Response:
+    return client.get("/api/search", params={"q": f"tea{number}"})
+
+
+@pytest.mark.parametrize(
+    ("policy", "send"), [("register", _register), ("login", _login), ("search", _search)]
+)
+def test_some_operations_are_limited_for_each_client(
+    limited: Serve, policy: str, send: Callable[[httpx.Client, int], httpx.Response]
+) -> None:
+    server = limited(**{policy: "2 per day"})
+    anna, anonymous = (server.client(token) for token in ("x", None))
+    first, second, third = (send(c, i) for i, c in enumerate((anna, anonymous, anna)))
+    assert (left(first, policy), left(second, policy)) == (1, 0)
+    check_refused(third, policy, 86_400)
+    others = {_register, _login, _search} - {send}
+    assert 429 not in {other(anonymous, 9).status_code for other in others}
+
+
+@pytest.mark.parametrize(
+    ("settings", "also"),
+    [
+        ({"rate_limit_client": "7/hour"}, {}),
+        ({"rate_limits": "client=7 per hour"}, {}),
+        ({"rate_limits": "search=2 per 30 seconds, client=7/hour"}, {"search": {"q": 2, "w": 30}}),
+    ],
+)
+def test_the_settings_decide(serve: Serve, settings: dict[str, str], also: dict[str, Any]) -> None:
+    server = serve(rate_limit_enabled=True, **settings)
+    with server.client() as client:
+        said = items(client.get("/api/search?q=tea").headers["RateLimit-Policy"])
+    assert said == {"client": {"q": 7, "w": 3600}, "search": {"q": 10, "w": 60}} | also
+
+
+@pytest.mark.parametrize(
+    ("proxies", "addresses", "statuses"),
+    [
+        ("", ["203.0.113.1", "203.0.113.2"], [200, 429]),
+        ("192.0.2.0/24", ["203.0.113.1", "203.0.113.2"], [200, 429]),
+        ("127.0.0.1", ["203.0.113.1", "203.0.113.2", "203.0.113.1"], [200, 200, 429]),
+        ("127.0.0.1", ["203.0.113.1", "198.51.100.9, 203.0.113.1"], [200, 429]),
+        ("127.0.0.1", ["2001:db8::1", "2001:db8::2", "2001:db8:0:1::1"], [200, 429, 200]),
+    ],
+)
+def test_a_client_is_an_address_or_a_network_that_a_trusted_proxy_names(
+    limited: Serve, proxies: str, addresses: list[str], statuses: list[int]
+) -> None:
+    with limited(trusted_proxies=proxies, client="1 per day").client() as client:
+        answers = [client.get("/", headers={"X-Forwarded-For": from_}) for from_ in addresses]
+    assert [answer.status_code for answer in answers] == statuses
+
+
+def test_limits_that_are_switched_off_are_off(serve: Serve) -> None:
+    names = ("client", "login", "account", "register", "search", "write")
+    server = serve(rate_limit_enabled=False, rate_limits=dict.fromkeys(names, "1 per day"))
+    anna = server.sign_up()
+    calls: list[Callable[[int], httpx.Response]] = [
+        partial(_login, anna.http),
+        partial(_search, anna.http),
+        lambda _: anna.http.post("/api/posts", json={"title": "a", "content": "b"}),
+        lambda _: anna.http.post("/auth/login", json={"email": anna.email, "password": "wrong"}),
+    ]
+    answers = [call(number) for call in calls for number in range(3)]
+    assert [a.status_code for a in answers] == [401] * 3 + [200] * 3 + [201] * 3 + [401] * 3
+    for answer in answers:
+        assert {"RateLimit", "RateLimit-Policy"}.isdisjoint(answer.headers)
+    assert isinstance(server.sign_in(anna.email), Person)

@@ -1,0 +1,143 @@
+"""The guard of an account: guessing at a password ends, and nobody learns whose account it was."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.conftest import PASSWORD, Person, Server
+
+FAILURES = 10
+
+
+@pytest.fixture
+def guarded(serve: Callable[..., Server]) -> Server:
+    """A server where only the guard of an account is ever in the way, with its default."""
+    ample = dict.fromkeys(("client", "login", "register", "write"), "10000 per day")
+    return serve(rate_limit_enabled=True, rate_limits=ample)
+
+
+def try_to_sign_in(server: Server, email: str, password: str = "wrong") -> httpx.Response:
+    with server.client() as client:
+        return client.post("/auth/login", json={"email": email, "password": password})
+
+
+def change_password(person: Person, current: str) -> httpx.Response:
+    body = {"current_password": current, "new_password": f"{PASSWORD}!"}
+    return person.http.put("/auth/password", json=body)
+
+
+def fail(server: Server, email: str, times: int = FAILURES) -> list[httpx.Response]:
+    """Wrong passwords for an address, as many as there may be."""
+    answers = [try_to_sign_in(server, email) for _ in range(times)]
+    assert [answer.status_code for answer in answers] == [401] * times
+    return answers
+
+
+def check_refused(answer: httpx.Response) -> None:
+    assert (answer.status_code, answer.json()["code"]) == (429, "rate-limited")
+    wait = int(answer.headers["Retry-After"])
+    assert 1 <= wait <= 15 * 60
+    assert '"account";q=10;w=900' in answer.headers["RateLimit-Policy"]
+    assert f'"account";r=0;t={wait}' in answer.headers["RateLimit"]
+
+
+def test_after_ten_failures_even_the_right_password_is_refused(guarded: Server) -> None:
+    anna = guarded.sign_up()
+    for left, answer in zip(reversed(range(FAILURES)), fail(guarded, anna.email), strict=True):
+        assert f'"account";r={left};' in answer.headers["RateLimit"]
+    check_refused(try_to_sign_in(guarded, anna.email))
+    check_refused(try_to_sign_in(guarded, anna.email, PASSWORD))
+
+
+def test_the_sessions_that_live_go_on(guarded: Server) -> None:
+    anna = guarded.sign_up()
+    fail(guarded, anna.email)
+    check_refused(try_to_sign_in(guarded, anna.email, PASSWORD))
+    assert anna.http.get("/auth/me").status_code == 200
+    anna.post()
+    with guarded.client(anna.tokens["refresh_token"]) as client:
+        assert client.post("/auth/refresh").status_code == 200
+
+
+def test_a_success_forgets_the_failures(guarded: Server) -> None:
+    anna = guarded.sign_up()
+    for _ in range(3):
+        fail(guarded, anna.email, FAILURES - 1)
+        assert try_to_sign_in(guarded, anna.email, PASSWORD).status_code == 200
+    for _ in range(FAILURES + 1):
+        assert try_to_sign_in(guarded, anna.email, PASSWORD).status_code == 200
+
+
+def test_the_failures_of_one_account_are_not_those_of_another(guarded: Server) -> None:
+    anna, ben = guarded.sign_up(), guarded.sign_up()
+    fail(guarded, anna.email)
+    assert try_to_sign_in(guarded, ben.email, PASSWORD).status_code == 200
+    fail(guarded, ben.email)
+
+
+def test_an_unknown_address_is_treated_alike(guarded: Server) -> None:
+    anna = guarded.sign_up()
+
+    def told(email: str) -> list[Any]:
+        answers = [try_to_sign_in(guarded, email) for _ in range(FAILURES + 2)]
+        return [
+            (a.status_code, a.json()["code"], a.json()["detail"], set(a.headers)) for a in answers
+        ]
+
+    known = told(anna.email)
+    assert told("nobody@example.com") == known
+    assert [status for status, *_ in known] == [401] * FAILURES + [429] * 2
+
+
+def test_however_an_address_is_written_it_is_one_account(guarded: Server) -> None:
+    anna = guarded.sign_up()
+    written = [anna.email.upper(), anna.email.title(), anna.email.replace("e", "\uff45")]
+    for number in range(FAILURES):
+        assert try_to_sign_in(guarded, written[number % 3]).status_code == 401
+    for email in (*written, anna.email):
+        check_refused(try_to_sign_in(guarded, email, PASSWORD))
+
+
+def test_a_wrong_current_password_counts(guarded: Server) -> None:
+    anna = guarded.sign_up()
+    for _ in range(FAILURES):
+        answer = change_password(anna, "wrong")
+        assert (answer.status_code, answer.json()["code"]) == (403, "current-password-wrong")
+    check_refused(change_password(anna, PASSWORD))
+    check_refused(try_to_sign_in(guarded, anna.email, PASSWORD))
+
+
+def test_failures_at_both_doors_count_together(guarded: Server) -> None:
+    anna = guarded.sign_up()
+    fail(guarded, anna.email, FAILURES - 1)
+    assert change_password(anna, "wrong").status_code == 403
+    check_refused(try_to_sign_in(guarded, anna.email, PASSWORD))
+
+
+def test_a_right_current_password_forgets_the_failures(guarded: Server) -> None:
+    anna = guarded.sign_up()
+    fail(guarded, anna.email, FAILURES - 1)
+    assert change_password(anna, PASSWORD).status_code == 204
+    fail(guarded, anna.email, FAILURES)
+
+
+def test_a_disabled_account_is_no_failure_after_the_right_password(guarded: Server) -> None:
+    admin, anna = guarded.make_admin(guarded.sign_up()), guarded.sign_up()
+    path = f"/api/users/{anna.id}"
+    disabled = admin.http.patch(path, json={"disabled": True}, headers={"If-Match": "*"})
+    assert disabled.status_code == 200
+    for _ in range(FAILURES + 1):
+        assert try_to_sign_in(guarded, anna.email, PASSWORD).status_code == 403
+
+
+def test_what_is_no_attempt_does_not_count(guarded: Server) -> None:
+    anna = guarded.sign_up()
+    for body in ({"email": anna.email}, {"email": anna.email, "password": "x" * 257}):
+        for _ in range(FAILURES):
+            with guarded.client() as client:
+                assert client.post("/auth/login", json=body).status_code == 400
+    fail(guarded, anna.email)
