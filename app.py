@@ -4,9 +4,12 @@ import sys
 
 from service import create_app
 from service.settings import BadConfiguration, load
+from service.web.telemetry import set_up_logging
 
 try:
-    app = create_app(load())
+    settings = load()
+    set_up_logging(settings.log_level, settings.log_format)
+    app = create_app(settings)
 except BadConfiguration as error:
     print(f"byline: {error}", file=sys.stderr)  # noqa: T201 - the one line that a bad setting gets
     sys.exit(2)

@@ -53,7 +53,7 @@ def create_flask(settings: Settings) -> Flask:
     return app
 
 
-def create_app(settings: Settings) -> Any:
+def create_app(settings: Settings) -> App:
     """The ASGI application; raises `BadConfiguration` when the settings do not make one."""
     app = create_flask(settings)
     metrics = app.extensions["metrics"] = Metrics()
@@ -93,18 +93,27 @@ def create_app(settings: Settings) -> Any:
     if settings.trusted_proxies:
         trusted = list(settings.trusted_proxies)
         middlewares.insert(0, partial(ProxyHeadersMiddleware, trusted_hosts=trusted))
-    served = App(services, middlewares=middlewares, handlers="service.handlers", lifespan=_lifespan)
-    served.serve(docs.specification())
-    return served
 
+    @asynccontextmanager
+    async def lifespan(_app: Any) -> AsyncIterator[None]:
+        # What lives from here on lives as long as the process: the collector need not look at it.
+        gc.collect()
+        gc.freeze()
+        try:
+            yield
+        finally:
+            gc.unfreeze()
+            limits.close()
+            with app.app_context():
+                db.engine.dispose()
 
-@asynccontextmanager
-async def _lifespan(_app: Any) -> AsyncIterator[None]:
-    # What lives from here on lives as long as the process: the collector need not look at it.
-    gc.collect()
-    gc.freeze()
-    yield
-    gc.unfreeze()
+    return App(
+        services,
+        docs.specification(),
+        middlewares=middlewares,
+        handlers="service.handlers",
+        lifespan=lifespan,
+    )
 
 
 def _key_ring(settings: Settings) -> KeyRing:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Iterator
@@ -38,6 +39,10 @@ class _Commands(click.Group):
         except Problem as problem:
             why = problem.errors[0]["detail"] if problem.errors else problem.detail
             raise click.ClickException(why) from None
+        except OSError as error:
+            if error.errno == errno.EPIPE:
+                raise
+            raise click.ClickException(f"{error.filename}: {error.strerror}") from None
         except sa.exc.DBAPIError as error:
             line = next(iter(str(error.orig).splitlines()), type(error.orig).__name__)
             raise click.ClickException(f"The database does not work: {line}") from None
@@ -132,7 +137,9 @@ def rotate() -> None:
     settings = load()
     directory = _keys_directory(settings)
     click.echo(f"{signing.generate_key(directory)} signs from now on.")
-    for path in maintenance.superseded_keys(directory, settings.refresh_token_ttl):
+    for path in maintenance.superseded_keys(
+        directory, max(settings.access_token_ttl, settings.refresh_token_ttl)
+    ):
         path.unlink()
         click.echo(f"{path} is removed.")
 

@@ -21,7 +21,7 @@ from service import problems
 from service.ids import rfc3339
 
 WRITE_TIMEOUT = 5.0  # seconds that a writer waits for its turn before the answer is 503
-RETRYABLE = {"40001", "40P01", "55P03"}  # serialisation failure, deadlock, lock not available
+RETRYABLE = {"40001", "40P01"}  # serialisation failure, deadlock
 
 
 class Id(sa.types.TypeDecorator[str]):
@@ -30,13 +30,8 @@ class Id(sa.types.TypeDecorator[str]):
     The text of a UUIDv7 sorts as its bytes do, so order by id is order of creation on both.
     """
 
-    impl = sa.CHAR(36)
+    impl = sa.CHAR(36).with_variant(postgresql.UUID(as_uuid=False), "postgresql")
     cache_ok = True
-
-    def load_dialect_impl(self, dialect: sa.Dialect) -> sa.types.TypeEngine[Any]:
-        if dialect.name == "postgresql":
-            return dialect.type_descriptor(postgresql.UUID(as_uuid=False))
-        return dialect.type_descriptor(sa.CHAR(36))
 
     def process_bind_param(self, value: Any, dialect: sa.Dialect) -> str | None:
         return None if value is None else str(value)
@@ -48,13 +43,8 @@ class Time(sa.types.TypeDecorator[str]):
     Text of one width sorts as the moments do.
     """
 
-    impl = sa.CHAR(24)
+    impl = sa.CHAR(24).with_variant(sa.TIMESTAMP(timezone=True), "postgresql")
     cache_ok = True
-
-    def load_dialect_impl(self, dialect: sa.Dialect) -> sa.types.TypeEngine[Any]:
-        if dialect.name == "postgresql":
-            return dialect.type_descriptor(sa.TIMESTAMP(timezone=True))
-        return dialect.type_descriptor(sa.CHAR(24))
 
     def result_processor(self, dialect: sa.Dialect, coltype: object) -> Callable[[Any], Any] | None:
         return _rfc3339_or_none if dialect.name == "postgresql" else None
@@ -195,7 +185,7 @@ def unique(**taken: type[problems.Problem]) -> Iterator[None]:
         yield
     except sa.exc.IntegrityError as error:
         diagnosis = getattr(error.orig, "diag", None)
-        broken = diagnosis.constraint_name if diagnosis else str(error.orig)
+        broken = (diagnosis.constraint_name or "") if diagnosis else str(error.orig)
         for column, problem in taken.items():
             if column in broken:
                 raise problem from None
@@ -210,6 +200,11 @@ def is_retryable(error: Exception) -> bool:
     return getattr(cause, "sqlstate", None) in RETRYABLE
 
 
+def first_line(error: Exception) -> str:
+    """What the database said, without the lines that quote data."""
+    return str(getattr(error, "orig", error)).partition("\n")[0]
+
+
 def refusal(error: Exception) -> problems.Problem:
     """The problem that a database error is to the client: 503 when the database is not well, 400
     when it was the data, 500 when it was us (PostgreSQL manual, appendix A; sqlite.org/rescode)."""
@@ -222,11 +217,10 @@ def refusal(error: Exception) -> problems.Problem:
     state = getattr(cause, "sqlstate", None) or ""
     if state[:2] in {"22", "54"}:
         return problems.InvalidRequest("The database cannot store this text.")
-    if state[:2] in {"08", "53", "57", "58"} or state in RETRYABLE or state == "25006":
+    if state[:2] in {"08", "53", "57", "58"} or state in RETRYABLE | {"25006", "55P03"}:
         return problems.Unavailable("The database is not available.")
-    if isinstance(error, sa.exc.TimeoutError) or (
-        isinstance(error, sa.exc.OperationalError) and not state
-    ):
+    # No connection from the pool in time, or none to be had at all.
+    if not state and isinstance(error, sa.exc.TimeoutError | sa.exc.OperationalError):
         return problems.Unavailable("The database is not available.")
     return problems.InternalError()
 

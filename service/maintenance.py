@@ -69,9 +69,9 @@ def signing_keys(directory: Path) -> Iterator[tuple[keys.Key, datetime]]:
             raise BadConfiguration(f"{path}: {error}") from None
 
 
-def superseded_keys(directory: Path, refresh_token_ttl: int) -> list[Path]:
-    """The keys that have outlived every token they signed, oldest first."""
-    before = datetime.now(UTC) - timedelta(seconds=refresh_token_ttl) - SETTLED
+def superseded_keys(directory: Path, longest_ttl: int) -> list[Path]:
+    """The keys that have outlived every token they signed, oldest first; seconds."""
+    before = datetime.now(UTC) - timedelta(seconds=longest_ttl) - SETTLED
     paths = sorted(directory.glob("*.pem"))
     return [path for path, successor in pairwise(paths) if _made(successor) < before]
 

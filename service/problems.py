@@ -167,9 +167,7 @@ class InternalError(Problem):
 
 
 class Unavailable(Problem):
-    """A 503; `retry_after` is in seconds."""
-
     status, code, title = 503, "unavailable", "The service is busy or not ready"
 
-    def __init__(self, detail: str | None = None, retry_after: int = 1) -> None:
-        super().__init__(detail, headers={"Retry-After": str(retry_after)})
+    def __init__(self, detail: str | None = None) -> None:
+        super().__init__(detail, headers={"Retry-After": "1"})

@@ -6,6 +6,7 @@ import importlib
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import click
 import sqlalchemy as sa
@@ -15,9 +16,19 @@ from service import create_flask, migrations
 from service.database import db
 from service.settings import Settings
 from service.web.protocol import Protocol
+from service.web.telemetry import set_up_logging
 
 VERSION = "0.1.0"
 PATIENCE = 10  # seconds that a start waits for its database
+UVICORN: dict[str, Any] = {
+    "http": Protocol,
+    "ws": "none",
+    "lifespan": "on",
+    "access_log": False,  # telemetry writes its own line, without the query string
+    "server_header": False,
+    "proxy_headers": False,  # the application does them itself
+    "timeout_graceful_shutdown": 30,
+}
 
 
 def run(settings: Settings) -> None:
@@ -25,6 +36,7 @@ def run(settings: Settings) -> None:
 
     Raises OperationalError when there is no database in time, `migrations.Behind`, or SystemExit.
     """
+    set_up_logging(settings.log_level, settings.log_format)
     with create_flask(settings).app_context():
         _wait(db.engine)
         migrations.require(db.engine)
@@ -44,15 +56,9 @@ def run(settings: Settings) -> None:
         host=settings.host,
         port=settings.port,
         workers=settings.workers,
-        log_level=settings.log_level.lower(),
-        lifespan="on",
-        http=Protocol,
-        ws="none",
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,  # the application does them itself
+        log_config=None,
         backlog=2048,
-        timeout_graceful_shutdown=30,
+        **UVICORN,
     )
 
 

@@ -15,8 +15,6 @@ from pydantic import (
     Field,
     SecretStr,
     ValidationError,
-    ValidationInfo,
-    field_validator,
 )
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -261,12 +259,6 @@ class Settings(BaseSettings):
     otel_exporter_otlp_endpoint: WebAddress | None = _setting(
         None, "an http:// or https:// address", "http://localhost:4318"
     )
-
-    @field_validator("rate_limit_client")
-    @classmethod
-    def _either_name_sets_the_client_limit(cls, limit: str, info: ValidationInfo) -> str:
-        policies: dict[str, str] = info.data.get("rate_limits", {})
-        return policies.get("client", limit)
 
     @property
     def embedded(self) -> bool:

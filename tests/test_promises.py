@@ -23,7 +23,7 @@ def in_query(**declared: Any) -> dict[str, Any]:
 
 
 def body(content: dict[str, Any]) -> dict[str, Any]:
-    return {"method": "post", "requestBody": {"content": content}}
+    return {"method": "post", "requestBody": {"content": content, "required": True}}
 
 
 def answer(schema: dict[str, Any]) -> dict[str, Any]:
@@ -132,6 +132,13 @@ def test_a_body_of_another_media_type_stops_the_start(media_types: Any) -> None:
     content = {name: {"schema": {"type": "object"}} for name in media_types}
     with pytest.raises(ValueError, match="only application/json bodies are served"):
         start(lambda thing_id, body: None, **body(content))
+
+
+def test_a_body_that_may_be_missing_stops_the_start() -> None:
+    declared = body({"application/json": {"schema": {"type": "object"}}})
+    del declared["requestBody"]["required"]
+    with pytest.raises(ValueError, match="a body has to be required"):
+        start(lambda thing_id, body: None, **declared)
 
 
 def test_a_parameter_in_part_of_a_segment_stops_the_start() -> None:

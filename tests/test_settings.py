@@ -210,11 +210,6 @@ def test_a_key_may_have_its_line_ends_escaped(monkeypatch):
     assert load().jwt_private_key.get_secret_value() == PEM.strip()
 
 
-def test_the_client_limit_goes_by_either_name(monkeypatch):
-    monkeypatch.setenv("RATE_LIMITS", "client=7 per minute")
-    assert load().rate_limit_client == "7 per minute"
-
-
 def test_only_sqlite_is_embedded(monkeypatch):
     assert load().embedded
     monkeypatch.setenv("DATABASE_URL", "postgresql://localhost/byline")

@@ -53,10 +53,9 @@ def serve(document: dict[str, Any], handler: Callable[..., Any] = get_thing) -> 
         limits=SimpleNamespace(of_operation=lambda _: [], count=_count),  # type: ignore[arg-type]
         pools={"requests": None},  # type: ignore[dict-item]
     )
-    app = App(services, middlewares=[_Calls, Routing], handlers="tiny", lifespan=_lifespan)
+    parts: Any = {"middlewares": [_Calls, Routing], "handlers": "tiny", "lifespan": _lifespan}
     with patch.dict(sys.modules, {"tiny.things": SimpleNamespace(get_thing=handler)}):
-        app.serve(document)
-    return app
+        return App(services, document, **parts)
 
 
 class _Calls:

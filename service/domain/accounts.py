@@ -13,6 +13,12 @@ _LONGEST = 254  # RFC 5321, section 4.5.3.1.3, without the angle brackets
 _BASE32 = "abcdefghijklmnopqrstuvwxyz234567"
 # An atom of RFC 5321, section 4.1.2, opened to all of Unicode by RFC 6531, section 3.3.
 _ATOM = r"[a-z0-9!#$%&'*+/=?^_`{|}~\x80-\U0010ffff-]+"
+# Default_Ignorable_Code_Point of Unicode: with these, two addresses may look like one.
+_INVISIBLE = re.compile(
+    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e"
+    "\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufff8"
+    "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
+)
 _LOCAL = re.compile(rf"{_ATOM}(?:\.{_ATOM})*")
 
 
@@ -25,7 +31,8 @@ def normal_email(email: str, at: str = "/email") -> str:
     if len(email) <= _LONGEST:
         address = _folded(email)
         local, _, domain = address.rpartition("@")
-        if len(address) <= _LONGEST and _is_local(local) and _is_domain(domain):
+        visible = not _INVISIBLE.search(address)
+        if visible and len(address) <= _LONGEST and _is_local(local) and _is_domain(domain):
             return address
     detail = "This is not an e-mail address."
     raise InvalidRequest(errors=[{"pointer": at, "code": "format", "detail": detail}])

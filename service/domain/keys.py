@@ -22,18 +22,22 @@ from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 
 _Private = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey
 _Public = ec.EllipticCurvePublicKey | rsa.RSAPublicKey | ed25519.Ed25519PublicKey
-_log = logging.getLogger(__name__)
+_log = logging.getLogger("byline")
 
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A signing key, the one algorithm it is for, and its public half, also as a JWK (RFC 7517)."""
+    """A signing key, the one algorithm it is for, and its public half, also as a JWK (RFC 7517).
+
+    `secret` is derived from it, for what only this service may recompute.
+    """
 
     kid: str
     algorithm: str
     private: _Private
     public: _Public
     jwk: dict[str, str]
+    secret: bytes
 
 
 class KeyRing:
@@ -72,10 +76,14 @@ class KeyRing:
     def __len__(self) -> int:
         return len(self.keys)
 
+    def current(self) -> Mapping[str, Key]:
+        """The keys by kid, as they were in the folder at most a minute ago."""
+        self._look(every=60)
+        return self.keys
+
     def newest(self) -> Key:
         """The key that signs; raises LookupError if there is none."""
-        self._look(every=60)
-        return list(self.keys.values())[-1]
+        return list(self.current().values())[-1]
 
     def find(self, kid: str) -> Key | None:
         """The key called `kid`, looked up in the folder too if it is unknown."""
@@ -87,14 +95,15 @@ class KeyRing:
 
     def jwks(self) -> dict[str, list[dict[str, str]]]:
         """The public keys as a JWK set (RFC 7517, section 5)."""
-        self._look(every=60)
-        return {"keys": [key.jwk for key in self.keys.values()]}
+        return {"keys": [key.jwk for key in self.current().values()]}
 
     def _look(self, every: float) -> None:
         """Take over the folder's keys if they changed, at most once in `every` seconds."""
+        if self._directory is None or self._clock() - self._looked < every:
+            return
         with self._lock:
-            if self._directory is None or self._clock() - self._looked < every:
-                return
+            if self._clock() - self._looked < every:
+                return  # another thread was faster
             self._looked = self._clock()
             listing = _listing(self._directory)
             if listing == self._listing:
@@ -167,4 +176,13 @@ def _key(pem: bytes, name: str) -> Key:
     digest = hashlib.sha256(json.dumps(jwk, separators=(",", ":")).encode()).digest()
     kid = base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
     jwk |= {"kid": kid, "use": "sig", "alg": algorithm}
-    return Key(kid, algorithm, private, private.public_key(), jwk)
+    return Key(kid, algorithm, private, private.public_key(), jwk, _secret(private))
+
+
+def _secret(private: _Private) -> bytes:
+    der = private.private_bytes(
+        serialization.Encoding.DER,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    return hashlib.sha256(b"byline fingerprints" + der).digest()

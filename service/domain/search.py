@@ -14,6 +14,8 @@ Phrase = tuple[str, ...]
 
 _LONGEST_TOKEN = 64
 _LONGEST_SCAN = 200_000  # folded; twice the longest post, though a few characters fold to many
+# Characters that the snippets of one answer look through, and each of them at the least.
+_REACH, _LEAST_REACH = 500_000, 2_000
 _TOKEN = re.compile(r"[^\W_]+")  # exactly the maximal runs for which str.isalnum() holds
 # A quoted phrase or a word; a minus means "not" only where a term begins.
 _TERM = re.compile(r'(?:(?<!\S)(-))?(?:"([^"]*)"|([^\s"]+))')
@@ -97,13 +99,23 @@ def parse(query: str) -> Query:
     return Query(tuple(included), tuple(excluded))
 
 
-def snippet(text: str, query: Query, width: int = 160) -> str:
+def snippets(texts: list[str], query: Query) -> list[str]:
+    """The snippet of each text; the last of many long ones show no match that is far inside."""
+    left, shown = _REACH, []
+    for text in texts:
+        reach = max(left, _LEAST_REACH)
+        shown.append(snippet(text, query, reach=reach))
+        left -= min(len(text), reach)
+    return shown
+
+
+def snippet(text: str, query: Query, width: int = 160, reach: int = _REACH) -> str:
     """About `width` characters of `text` around the first match, as safe HTML.
 
     Everything is escaped; the only tags are `<mark>` and `</mark>`. `…` stands where it is cut.
-    Without a match it is the beginning of the text. Takes time linear in the length of `text`.
+    Without a match in the first `reach` characters it is the beginning of the text.
     """
-    start, end = _window(text, _first_match(text, query), width)
+    start, end = _window(text, _first_match(text[:reach], query), width)
     excerpt = text[start:end]
     marked, done = [], 0
     for begin, stop in _matches(excerpt, query):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import re
 import secrets
 import threading
@@ -68,10 +69,11 @@ class Tokens:
 
         Raises TokenExpired or InvalidToken, and nothing else, whatever the string is.
         """
-        keys, verified = self._verified
-        if keys is not self._ring.keys:
+        keys = self._ring.current()
+        known, verified = self._verified
+        if known is not keys:
             verified = {}
-            self._verified = (self._ring.keys, verified)
+            self._verified = (keys, verified)
         claims = verified.get((typ, token))
         if claims is None:
             claims = self._checked(token, typ)
@@ -82,6 +84,11 @@ class Tokens:
         if claims.expires_at <= self._clock():
             raise TokenExpired
         return claims
+
+    def fingerprints(self, data: bytes) -> list[str]:
+        """Keyed hashes of `data`, one by each key, the newest key's last: HMAC-SHA-256 in hex."""
+        keys = self._ring.current().values()
+        return [hmac.digest(key.secret, data, "sha256").hex() for key in keys]
 
     def jwks(self) -> dict[str, list[dict[str, str]]]:
         """The public keys as a JWK set (RFC 7517, section 5)."""

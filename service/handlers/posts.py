@@ -50,9 +50,10 @@ def search_posts(q: str, limit: int, offset: int):
     if not query.included:
         return {"results": []}
     found = PostDocument.matching(**query.terms(), limit=limit, offset=offset)
+    snippets = search.snippets([post["content"] for post, _ in found], query)
     return {
         "results": [
-            {"post": post, "score": score, "snippet": search.snippet(post["content"], query)}
-            for post, score in found
+            {"post": post, "score": score, "snippet": snippet}
+            for (post, score), snippet in zip(found, snippets, strict=True)
         ]
     }

@@ -30,6 +30,14 @@ class IdempotencyKey(db.Model):  # type: ignore[name-defined,misc]
     expires_at: Mapped[str] = mapped_column(Time, index=True)
 
     @classmethod
+    def is_free(cls, user_id: str, operation: str, key: str) -> bool:
+        """Whether nobody else works under this key; SQLite's one writer never does meanwhile."""
+        here = connection()
+        if here.dialect.name != "postgresql":
+            return True
+        return bool(here.scalar(_claim, {"name": f"{user_id} {operation} {key}"}))
+
+    @classmethod
     def find(cls, user_id: str, operation: str, key: str) -> Row | None:
         """(fingerprint, status, headers, body) of the kept answer, unless it has expired."""
         return (
@@ -49,6 +57,9 @@ class IdempotencyKey(db.Model):  # type: ignore[name-defined,misc]
         connection().execute(_insert, {**named, **answer, "expires_at": expires_at})
 
 
+_claim = sa.select(
+    sa.func.pg_try_advisory_xact_lock(sa.func.hashtextextended(bindparam("name"), 0))
+)
 _named = sa.and_(
     IdempotencyKey.user_id == bindparam("user_id"),
     IdempotencyKey.operation == bindparam("operation"),

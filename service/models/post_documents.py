@@ -20,13 +20,8 @@ class Lexemes(sa.types.TypeDecorator[str]):
     The vector is spelled out here, lexeme by lexeme, so that both engines see the very same words.
     """
 
-    impl = sa.Text
+    impl = sa.Text().with_variant(postgresql.TSVECTOR(), "postgresql")
     cache_ok = True
-
-    def load_dialect_impl(self, dialect: sa.Dialect) -> sa.types.TypeEngine[Any]:
-        if dialect.name == "postgresql":
-            return dialect.type_descriptor(postgresql.TSVECTOR())
-        return dialect.type_descriptor(sa.Text())
 
     def process_bind_param(self, value: str | None, dialect: sa.Dialect) -> str | None:
         return _tsvector(value) if value is not None and dialect.name == "postgresql" else None

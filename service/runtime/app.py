@@ -26,7 +26,13 @@ class App(FlaskApp):
     """
 
     def __init__(
-        self, services: Services, *, middlewares: list[Any], handlers: str, lifespan: Any
+        self,
+        services: Services,
+        specification: dict[str, Any],
+        *,
+        middlewares: list[Any],
+        handlers: str,
+        lifespan: Any,
     ) -> None:
         self._middleware_app = _Operations(services)
         # Not FlaskApp's __init__: it makes a Flask of its own.
@@ -38,9 +44,6 @@ class App(FlaskApp):
             resolver=_TagResolver(handlers),
         )
         self.app = services.flask
-
-    def serve(self, specification: dict[str, Any]) -> None:
-        """Build every operation of the specification; raises for any that could not be called."""
         self.add_api(specification)
         middleware = self.middleware
         middleware.app, middleware.middleware_stack = middleware._build_middleware_stack()

@@ -68,6 +68,8 @@ class Pool:
                 if time.monotonic() - since > LONGEST_WAIT:
                     raise Unavailable("The request waited too long for its turn.")
                 result = function(*arguments)
+            except StopIteration:  # which a future refuses to carry
+                _hand_back(loop, _fail, future, RuntimeError("StopIteration"))
             except BaseException as error:
                 _hand_back(loop, _fail, future, error)
             else:

@@ -8,7 +8,6 @@ read from the specification once, here, so no two layers can disagree about a re
 from __future__ import annotations
 
 import inspect
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -23,14 +22,12 @@ from service.runtime.bridge import Pool
 from service.runtime.context import RequestContext
 from service.runtime.validation import RequestValidator, ResponseDrift, ResponseValidator
 from service.web import conditional, problems, security
-from service.web.call import Answer, Call, Headers
+from service.web.call import Answer, Call, encoded
 from service.web.idempotency import Retry
 from service.web.limits import Limits
 from service.web.pagination import Page, next_link
 from service.web.security import Authority
 from service.web.transactions import transact
-
-logger = logging.getLogger("byline")
 
 INJECTED = {"caller", "client"}  # arguments that do not come from the request's parameters
 WIRED = {"if_none_match", "idempotency_key"}  # parameters that are dealt with here
@@ -100,9 +97,7 @@ class Operation(FlaskOperation):
             )
 
     def _transact(self, call: Call, arguments: dict[str, Any], transaction: Any) -> Answer:
-        caller = security.caller(call.claims) if call.claims else None
-        if self._role and (caller is None or caller.role != self._role):
-            raise AdminRequired
+        caller = self._admit(call)
         arguments = arguments.copy()
         if_none_match = arguments.pop("if_none_match", None)
         key = arguments.pop("idempotency_key", None)
@@ -124,9 +119,18 @@ class Operation(FlaskOperation):
                 raise
             transaction.rollback()
             answer = problems.answer(problem, call.request_id)
+        if self._is_slow:
+            self._admit(call)  # who was revoked or demoted while it hashed
         if retry:
             retry.keep(answer)
         return answer
+
+    def _admit(self, call: Call) -> Any:
+        """The Caller, if there is one; raises `SessionRevoked` or `AdminRequired`."""
+        caller = security.caller(call.claims) if call.claims else None
+        if self._role and (caller is None or caller.role != self._role):
+            raise AdminRequired
+        return caller
 
     def _finish(self, call: Call, result: Any, if_none_match: str | None) -> Answer:
         data, status, extra = _unpacked(result, self._success)
@@ -142,12 +146,12 @@ class Operation(FlaskOperation):
         if response.has_etag and isinstance(data, dict):
             headers["ETag"] = conditional.quoted(data.pop("etag"))
         if self._is_conditional and conditional.is_fresh(if_none_match, headers["ETag"]):
-            return Answer(304, _encoded(headers), b"")
+            return Answer(304, encoded(headers), b"")
         body = response.body(data, headers)
         if response.media_type:
             headers.setdefault("Content-Type", _with_charset(response.media_type))
             headers["Content-Length"] = str(len(body))
-        return Answer(status, _encoded(headers), body)
+        return Answer(status, encoded(headers), body)
 
     def _check_signature(self, handler: Callable[..., Any]) -> set[str]:
         """The injected arguments that the handler wants; TypeError if the spec cannot call it."""
@@ -195,7 +199,3 @@ def _unpacked(result: Any, success: int) -> tuple[Any, int, dict[str, str]]:
 
 def _with_charset(media_type: str) -> str:
     return f"{media_type}; charset=utf-8" if media_type.startswith("text/") else media_type
-
-
-def _encoded(headers: dict[str, str]) -> Headers:
-    return [(name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()]

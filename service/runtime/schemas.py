@@ -11,6 +11,7 @@ from jsonschema_rs import Draft201909Validator
 _FORMATS = {"uuid": "uuid", "date-time": "date-time", "email": "idn-email", "uri": "uri"}
 _HINTS = {"password", "int32", "int64", "double", "binary", "byte"}  # formats that check nothing
 _ANNOTATIONS = {"example", "description", "title", "default", "deprecated", "xml"}
+_BOUNDS = {"min": "at least", "max": "at most"}
 _MAPS = {"properties", "patternProperties"}
 
 
@@ -72,10 +73,12 @@ def _detail(kind: Any) -> str:
             return f"must be one of {', '.join(map(str, kind.options))}"
         case "format":
             return f"must be {a(kind.format.removeprefix('idn-'))}"
-        case "minLength" | "minItems" | "minProperties" | "minimum":
-            return f"must be or have at least {kind.limit}"
-        case "maxLength" | "maxItems" | "maxProperties" | "maximum":
-            return f"must be or have at most {kind.limit}"
+        case "minimum" | "maximum":
+            return f"must be {_BOUNDS[kind.name[:3]]} {kind.limit}"
+        case "minLength" | "maxLength":
+            return f"must have {_BOUNDS[kind.name[:3]]} {kind.limit} characters"
+        case "minItems" | "maxItems" | "minProperties" | "maxProperties":
+            return f"must have {_BOUNDS[kind.name[:3]]} {kind.limit} entries"
         case "pattern":
             return "must have the documented form"
     return "does not fit the specification"

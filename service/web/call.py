@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import time
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
@@ -61,8 +62,10 @@ class Call:
 
     @property
     def ip(self) -> str:
+        """The client's address; an IPv4 one that came in over IPv6 as what it is."""
         client = self.scope.get("client")
-        return client[0] if client else "unknown"
+        address: str = client[0] if client else "unknown"
+        return address.removeprefix("::ffff:") if "." in address else address
 
     @property
     def client(self) -> Client:
@@ -85,6 +88,11 @@ class Answer(NamedTuple):
 
 def new_request_id() -> str:
     return os.urandom(12).hex()
+
+
+def encoded(headers: Mapping[str, str]) -> Headers:
+    """Headers as ASGI has them."""
+    return [(name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()]
 
 
 async def send_answer(send: Any, answer: Answer) -> None:

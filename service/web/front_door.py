@@ -17,6 +17,7 @@ from service.web.call import KEY, Call
 from service.web.limits import Limits
 
 MAX_HEADERS = 32 * 1024  # bytes, names and values together
+MAX_FIELDS = 100  # header lines
 MAX_BODY = 1024 * 1024  # bytes
 
 _SINGLE = {
@@ -43,7 +44,7 @@ class FrontDoor:
         self, app: Any, *, hosts: tuple[str, ...], limits: Limits, exempt: Callable[[str], bool]
     ) -> None:
         self.app = app
-        self._hosts = frozenset(host.lower() for host in hosts)
+        self._hosts = frozenset(hosts)
         self._limits = limits
         self._exempt = exempt
 
@@ -54,6 +55,8 @@ class FrontDoor:
             if not self._exempt(call.path):
                 await self._limits.count_client(call)
             call.headers = _headers(scope["headers"])
+            if len(call.path) + len(call.query) > MAX_HEADERS:
+                raise HeadersTooLarge
             self._check_host(call.headers.get(b"host", b"").decode("latin-1"))
             if _CONTROL.search(call.path):
                 raise BadRequest("The path has control characters in it.")
@@ -64,25 +67,25 @@ class FrontDoor:
         await self.app(scope, receive, send)
 
     def _check_host(self, host: str) -> None:
-        if host.lower() not in self._hosts and (
-            _PORT.sub("", host).lower() not in self._hosts and "*" not in self._hosts
-        ):
+        if _PORT.sub("", host.lower()) not in self._hosts:
             raise HostNotAllowed
 
 
 def _headers(pairs: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
     headers: dict[bytes, bytes] = {}
     size = 0
+    if len(pairs) > MAX_FIELDS:
+        raise HeadersTooLarge
     for name, value in pairs:
         size += len(name) + len(value)
+        if size > MAX_HEADERS:
+            raise HeadersTooLarge
         if name in headers and name in _SINGLE:
             raise BadRequest("A header that may come once came twice.")
         # CGI, and so WSGI, cannot tell `x_y` from `x-y`: CVE-2015-0219 is one who believed it.
         if b"_" in name:
             raise BadRequest("A header name has an underscore in it.")
         headers[name] = headers[name] + b", " + value if name in headers else value
-    if size > MAX_HEADERS:
-        raise HeadersTooLarge
     return headers
 
 

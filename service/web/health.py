@@ -10,7 +10,7 @@ import flask
 import sqlalchemy as sa
 
 from service import migrations
-from service.database import db
+from service.database import db, first_line
 from service.problems import Unauthorized, Unavailable
 
 logger = logging.getLogger("byline")
@@ -22,11 +22,12 @@ def readiness() -> dict[str, Any]:
     Raises `Unavailable` when the database is not reachable or its schema is behind the code.
     """
     try:
-        state = migrations.state(db.engine)
-    except sa.exc.SQLAlchemyError:
+        migrations.require(db.engine)
+    except migrations.Behind as behind:
+        raise Unavailable(str(behind)) from None
+    except sa.exc.SQLAlchemyError as error:
+        logger.warning("database: %s", first_line(error))
         raise Unavailable("The database is not reachable.") from None
-    if state in {migrations.State.BEHIND, migrations.State.EMPTY}:
-        raise Unavailable("The database's schema is behind the code: run `byline db upgrade`.")
     degraded = flask.current_app.extensions["limits"].is_degraded()
     return {
         "status": "degraded" if degraded else "ok",

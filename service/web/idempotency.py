@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import Any
 
 import orjson
@@ -12,6 +11,7 @@ from service.models import IdempotencyKey
 from service.models.caller import Caller
 from service.problems import IdempotencyKeyInUse, IdempotencyKeyReused
 from service.web.call import Answer
+from service.web.security import authority
 
 _NOT_KEPT = {400, 401, 429}
 
@@ -22,14 +22,21 @@ class Retry:
     def __init__(self, caller: Caller, operation: str, key: str, body: Any) -> None:
         self._name = (caller.id, operation, key)
         canonical = orjson.dumps(body, option=orjson.OPT_SORT_KEYS)
-        self._fingerprint = hashlib.sha256(canonical).hexdigest()
+        # Keyed, for a body may hold a password, and a plain hash of it is quickly tried out.
+        self._fingerprints = authority().fingerprints(canonical)
 
     def kept(self) -> Answer | None:
-        """The answer given before; raises `IdempotencyKeyReused` if that was for another body."""
+        """The answer given before, if there was one.
+
+        Raises `IdempotencyKeyReused` if that was for another body, `IdempotencyKeyInUse` while the
+        first request is still at work.
+        """
+        if not IdempotencyKey.is_free(*self._name):
+            raise IdempotencyKeyInUse
         row = IdempotencyKey.find(*self._name)
         if row is None:
             return None
-        if row.fingerprint != self._fingerprint:
+        if row.fingerprint not in self._fingerprints:
             raise IdempotencyKeyReused
         headers = [(k.encode(), v.encode()) for k, v in orjson.loads(row.headers)]
         return Answer(row.status, [*headers, (b"idempotency-replayed", b"true")], row.body)
@@ -42,7 +49,7 @@ class Retry:
         try:
             IdempotencyKey.keep(
                 *self._name,
-                fingerprint=self._fingerprint,
+                fingerprint=self._fingerprints[-1],
                 status=answer.status,
                 headers=orjson.dumps(headers).decode(),
                 body=answer.body,

@@ -6,10 +6,9 @@ import logging
 from typing import Any
 
 import orjson
-from werkzeug.exceptions import HTTPException
 
 from service import problems
-from service.web.call import KEY, Answer, Call, send_answer
+from service.web.call import KEY, Answer, Call, encoded, send_answer
 
 logger = logging.getLogger("byline")
 
@@ -44,8 +43,6 @@ def to_problem(error: Exception, request_id: str) -> problems.Problem:
     """The problem that an exception is to the client; what nobody foresaw is logged."""
     if isinstance(error, problems.Problem):
         return error
-    if isinstance(error, HTTPException) and error.code in _BY_STATUS:
-        return _BY_STATUS[error.code]()
     logger.error("request %s failed", request_id, exc_info=error)
     return problems.InternalError()
 
@@ -69,17 +66,4 @@ def answer(problem: problems.Problem, request_id: str) -> Answer:
         (b"content-length", str(len(body)).encode()),
         (b"cache-control", b"no-store"),
     ]
-    headers += [(k.lower().encode(), v.encode("latin-1")) for k, v in problem.headers.items()]
-    return Answer(problem.status, headers, body)
-
-
-# What Flask extensions raise with `abort()`.
-_BY_STATUS: dict[int | None, type[problems.Problem]] = {
-    400: problems.InvalidRequest,
-    401: problems.Unauthorized,
-    403: problems.Forbidden,
-    404: problems.NotFound,
-    413: problems.BodyTooLarge,
-    415: problems.UnsupportedMediaType,
-    503: problems.Unavailable,
-}
+    return Answer(problem.status, headers + encoded(problem.headers), body)

@@ -17,8 +17,8 @@ from service.problems import (
     EmailUnverified,
     InvalidCredentials,
     InvalidToken,
-    Problem,
     SessionRevoked,
+    TokenExpired,
     Unauthorized,
 )
 from service.settings import Settings
@@ -45,13 +45,20 @@ class Authority:
         scheme, _, token = header.partition(" ")
         if scheme.lower() != "bearer" or not token:
             raise Unauthorized
-        refused: Problem = InvalidToken()
+        refused = InvalidToken()
         for typ in types:
             try:
                 return self._tokens.verify(token, typ)
+            except TokenExpired:
+                raise
             except InvalidToken as error:
                 refused = error
         raise refused
+
+    def fingerprints(self, data: bytes) -> list[str]:
+        """What the data may have been kept as, and last, what it is to be kept as: without the
+        keys nobody can try out what it was."""
+        return self._tokens.fingerprints(data)
 
     def jwks(self) -> dict[str, Any]:
         """The public keys (RFC 7517)."""

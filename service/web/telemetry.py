@@ -1,7 +1,8 @@
-"""One log line and the metrics for every answer, whoever gave it, and the headers all have."""
+"""One log line and the metrics for every answer to what is HTTP, and the headers all have."""
 
 from __future__ import annotations
 
+import logging
 import sys
 import time
 from datetime import UTC, datetime
@@ -12,7 +13,29 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 
 from service.web.call import KEY, Call
 
+_TEXT = "%(levelname)s: %(message)s"
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+
+
+def set_up_logging(level: str, style: str) -> None:
+    """Send what this service and uvicorn log to standard error, as `json` lines or as `text`."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(_JsonLines() if style == "json" else logging.Formatter(_TEXT))
+    logging.getLogger().handlers = [handler]
+    for name in ("byline", "uvicorn"):
+        logging.getLogger(name).setLevel(level)
+
+
+class _JsonLines(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        trace = {"traceback": self.formatException(record.exc_info)} if record.exc_info else {}
+        line = {
+            "time": datetime.now(UTC),
+            "level": record.levelname.lower(),
+            "event": "log",
+            "message": record.getMessage(),
+        }
+        return orjson.dumps(line | trace, option=orjson.OPT_UTC_Z).decode()
 
 
 class Metrics:
@@ -41,7 +64,7 @@ class Metrics:
             buckets=_BUCKETS,
             registry=self.registry,
         )
-        self._children: dict[tuple[str, int], tuple[Any, Any]] = {}
+        self._children: dict[tuple[str, int], tuple[Counter, Histogram]] = {}
 
     def observe(self, operation: str, status: int, seconds: float) -> None:
         children = self._children.get((operation, status))

@@ -9,7 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from service.database import Transaction, db, is_retryable, refusal
+from service.database import Transaction, db, first_line, is_retryable, refusal
 from service.problems import IdempotencyKeyInUse, InternalError
 
 logger = logging.getLogger("byline")
@@ -20,8 +20,9 @@ TRIES = 3
 def transact(work: Callable[[Transaction], Any], *, writes: bool) -> Any:
     """What `work` returns after its transaction is committed.
 
-    An exception rolls back. Deadlocks, serialisation failures and a lost race for an
-    Idempotency-Key start over, at most `TRIES` times in all; other database errors become problems.
+    An exception rolls back. Deadlocks, serialisation failures, a busy SQLite file and a lost race
+    for an Idempotency-Key start over, at most `TRIES` times in all; other database errors become
+    problems.
     """
     for left in reversed(range(TRIES)):
         with db.transaction(writes=writes) as transaction:
@@ -37,6 +38,6 @@ def transact(work: Callable[[Transaction], Any], *, writes: bool) -> Any:
                     problem = refusal(error)
                     if isinstance(problem, InternalError):
                         raise
-                    logger.warning("database: %s", type(getattr(error, "orig", error)).__name__)
+                    logger.warning("database: %s", first_line(error))
                     raise problem from None
     raise AssertionError

@@ -40,6 +40,14 @@ def test_a_bad_option_of_serve_is_one_line_and_exit_code_2(tmp_path):
     assert re.fullmatch(r"Error: PORT must be .*\n", ended.stderr)
 
 
+def test_a_folder_that_cannot_be_is_one_line(byline, monkeypatch):
+    monkeypatch.setenv("JWT_KEYS_DIR", "/dev/null/keys")
+    ended = byline("keys generate")
+
+    assert ended.exit_code == 1
+    assert ended.output == "Error: /dev/null/keys: Not a directory\n"
+
+
 def test_serve_refuses_a_schema_that_is_not_there(tmp_path):
     ended = run(tmp_path, "serve")
 

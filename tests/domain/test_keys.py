@@ -76,6 +76,18 @@ def test_a_retired_key_is_refused_and_forgotten_within_a_minute(folder: Path) ->
     assert outcome(token, verifier=ours) is InvalidToken
 
 
+def test_a_removed_key_is_refused_within_a_minute_though_nothing_is_signed(folder: Path) -> None:
+    time = Clock(0)
+    ours = Tokens(KeyRing.from_directory(folder, time), issuer="i", audience="a")
+    token = ours.access(ANN, HERE, 10**6)
+    assert isinstance(outcome(token, verifier=ours), Claims)
+    (leaked,) = folder.iterdir()
+    generate_key(folder)
+    leaked.unlink()
+    time.now = 60
+    assert outcome(token, verifier=ours) is InvalidToken
+
+
 @pytest.mark.parametrize("mishap", ["broken file", "empty folder", "no folder"])
 def test_a_mishap_in_the_folder_leaves_the_keys_as_they_were(folder: Path, mishap: str) -> None:
     time = Clock(0)

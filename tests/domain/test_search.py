@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from service.domain.search import Phrase, Query, fold, parse, snippet, words
+from service.domain.search import Phrase, Query, fold, parse, snippet, snippets, words
 
 JUNK = ["-", '"', "'", "\\", "NOT", "AND", "OR", "NEAR", "*", "^", ":", "(", ")", "&", "|", "<->"]
 JUNK += [" ", "foo", "Café", "ß", "½", "ﷺ", "\0", "\ud800", "漢", "title:", "{a}", "é", "e\u0301"]
@@ -209,3 +209,11 @@ def test_a_snippet_is_a_piece_of_the_text_and_marks_only_what_was_asked(
         for marked in re.findall("<mark>(.*?)</mark>", result, re.DOTALL):
             assert allowed & set(words(html.unescape(marked)).split())
         assert ("<mark>" in result) == bool(allowed & set(words(text).split()))
+
+
+def test_many_long_texts_cost_no_more_than_one_answer_may() -> None:
+    deep = "é " * 45_000 + "needle"
+    shown = snippets([deep] * 50, parse("needle"))
+    assert "<mark>needle</mark>" in shown[0]
+    assert "<mark>" not in shown[-1]
+    assert snippets(["a needle"] * 50, parse("needle"))[-1] == "a <mark>needle</mark>"

@@ -71,7 +71,12 @@ def test_an_expired_token_is_named_so(
     session = anna.http.get("/auth/sessions").json()[0]["id"]
     access = authority(server).access(anna.id, session, -1)
     refresh = authority(server).refresh(anna.id, session, 0, -1)
-    for method, path, token in (("GET", "/auth/me", access), ("POST", "/auth/refresh", refresh)):
+    for method, path, token in (
+        ("GET", "/auth/me", access),
+        ("POST", "/auth/refresh", refresh),
+        ("POST", "/auth/logout", access),
+        ("POST", "/auth/logout", refresh),
+    ):
         bearer = {"Authorization": f"Bearer {token}"}
         assert told(anonymous.request(method, path, headers=bearer)) == (401, "token-expired")
     assert anna.http.get("/auth/me").status_code == 200

@@ -80,6 +80,21 @@ def test_an_admin_creates_accounts_of_either_role(
     assert status == (200 if role == "admin" else 403)
 
 
+@pytest.mark.parametrize("changes", [{"role": "user"}, {"disabled": True}])
+def test_who_is_no_admin_any_more_when_the_password_is_hashed_creates_nobody(
+    changes: dict[str, Any], server: Server, admin: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def hashed(password: str) -> str:
+        server.execute(update(User).where(User.id == admin.id).values(**changes))
+        return "x"
+
+    email = f"{secrets.token_hex(6)}@example.com"
+    monkeypatch.setattr("service.domain.passwords.hashed", hashed)
+    answer = admin.http.post("/api/users", json={"email": email, "password": PASSWORD})
+    assert answer.status_code in {401, 403}
+    assert server.execute(select(User.id).where(User.email == email)) == []
+
+
 def test_an_account_for_someone_follows_the_rules_of_registering(
     admin: Person, anna: Person
 ) -> None:

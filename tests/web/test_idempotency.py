@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import secrets
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -55,6 +57,20 @@ def is_replay(answer: httpx.Response, of: httpx.Response) -> bool:
         for given in (answer, of)
     )
     return again == first and answer.headers["Idempotency-Replayed"] == "true"
+
+
+def test_what_is_kept_tells_nothing_of_the_body_without_the_keys(
+    server: Server, admin: Person
+) -> None:
+    body = {"email": f"{secrets.token_hex(6)}@example.com", "password": PASSWORD}
+    created = admin.http.post("/api/users", json=body, headers={"Idempotency-Key": "k"})
+    assert created.status_code == 201
+    kept = server.execute(
+        sa.select(IdempotencyKey.fingerprint).where(IdempotencyKey.user_id == admin.id)
+    )
+    plain = json.dumps(body, sort_keys=True, separators=(",", ":")).encode()
+    assert kept
+    assert kept != [(hashlib.sha256(plain).hexdigest(),)]
 
 
 def test_a_request_sent_again_is_answered_again_and_not_done_again(anna: Person) -> None:

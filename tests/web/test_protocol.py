@@ -1,0 +1,75 @@
+"""What a client may not do before there is a request, over raw connections."""
+
+from __future__ import annotations
+
+import json
+import socket
+from contextlib import suppress
+from urllib.parse import urlsplit
+
+import pytest
+
+from service.web import protocol
+from tests.conftest import Server
+
+HEAD = b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n"
+
+
+def connected(server: Server) -> socket.socket:
+    url = urlsplit(server.url)
+    assert url.hostname
+    assert url.port
+    return socket.create_connection((url.hostname, url.port), timeout=30)
+
+
+def answered(connection: socket.socket) -> bytes:
+    """All that comes until the server closes."""
+    received = b""
+    while chunk := connection.recv(65536):
+        received += chunk
+    return received
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        HEAD + b"a:\r\n" * 200 + b"Connection: close\r\n\r\n",
+        HEAD + b"a: " + b"x" * 40_000 + b"\r\nConnection: close\r\n\r\n",
+        HEAD.replace(b"live", b"live?" + b"x" * 40_000) + b"Connection: close\r\n\r\n",
+    ],
+    ids=["many fields", "a long field", "a long query"],
+)
+def test_a_head_that_is_too_large_is_refused(head: bytes, server: Server) -> None:
+    with connected(server) as connection:
+        connection.sendall(head)
+        status, _, body = answered(connection).partition(b"\r\n")
+    assert status.split()[1] == b"431"
+    assert json.loads(body.rpartition(b"\r\n")[2])["code"] == "headers-too-large"
+
+
+@pytest.mark.parametrize("start", [HEAD + b"a: ", b"GET /", HEAD], ids=["field", "url", "fields"])
+def test_a_head_without_an_end_is_cut_off(start: bytes, server: Server) -> None:
+    more = b"a: b\r\n" * 1000 if start == HEAD else b"x" * 8000
+    received = b""
+    with connected(server) as connection:
+        connection.sendall(start)
+        try:
+            for _ in range(10_000):  # 80 MB, were it to go on
+                connection.sendall(more)
+        except (BrokenPipeError, ConnectionResetError):
+            cut_off = True
+        else:
+            cut_off = False
+        with suppress(ConnectionResetError):  # what was still on its way undid the answer
+            received = answered(connection)
+    assert cut_off
+    assert not received or received.startswith(b"HTTP/1.1 431 ")
+
+
+def test_who_sends_no_whole_head_is_not_waited_for(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(protocol, "HEAD_TIMEOUT", 0.05)
+    with connected(server) as silent, connected(server) as slow:
+        slow.sendall(HEAD)
+        assert (answered(silent), answered(slow)) == (b"", b"")
