@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Any
 from uuid import UUID
 
@@ -11,9 +10,10 @@ from sqlalchemy import bindparam
 from sqlalchemy.orm import Mapped, mapped_column
 
 from service.database import Id, Row, Time, connection, db
-from service.ids import created_at, new_id, now
+from service.ids import created_at, new_id
 from service.models.caller import Caller
 from service.models.listing import Listing
+from service.models.owned import Owned
 from service.models.users import User
 from service.problems import Forbidden, NotFound, PreconditionFailed, Problem, SessionRevoked
 
@@ -68,25 +68,14 @@ class Post(db.Model):  # type: ignore[name-defined,misc]
         changes: dict[str, Any],
     ) -> dict[str, Any]:
         """The changed Post; raises `NotFound`, `Forbidden` or `PreconditionFailed`."""
-        new = {f"new_{name}": value for name, value in changes.items()}
-        row = (
-            connection()
-            .execute(
-                _update(if_match is not None, frozenset(changes)),
-                {**_by(caller, post_id, if_match), **new, "moment": now()},
-            )
-            .first()
-        )
-        if row is None:
+        if not _owned.update(post_id, caller, if_match, changes):
             raise _refused(post_id, caller)
         return cls.get(post_id)
 
     @classmethod
     def delete(cls, post_id: UUID, caller: Caller, if_match: list[str] | None) -> None:
         """Raises `NotFound`, `Forbidden` or `PreconditionFailed`."""
-        statement = _delete(if_match is not None)
-        row = connection().execute(statement, _by(caller, post_id, if_match)).first()
-        if row is None:
+        if not _owned.delete(post_id, caller, if_match):
             raise _refused(post_id, caller)
 
 
@@ -128,42 +117,15 @@ _get = (
     .join(User, User.id == Post.author_id)
     .where(Post.id == bindparam("id"))
 )
-_owned = sa.and_(
-    Post.id == bindparam("of"),
-    sa.or_(Post.author_id == bindparam("actor"), bindparam("as_admin", type_=sa.Boolean)),
-)
 _author_version = (
     sa.select(User.version).where(User.id == Post.author_id).correlate(Post).scalar_subquery()
 )
-_unchanged = (sa.cast(Post.version, sa.String) + "." + sa.cast(_author_version, sa.String)).in_(
-    bindparam("tags", expanding=True)
+_owned = Owned(
+    Post,
+    owner=Post.author_id,
+    # The author's name is part of the post, and so of its version.
+    etag=sa.cast(Post.version, sa.String) + "." + sa.cast(_author_version, sa.String),
 )
-
-
-@cache
-def _update(conditional: bool, fields: frozenset[str]) -> sa.Executable:
-    statement = sa.update(Post).where(_owned)
-    if conditional:
-        statement = statement.where(_unchanged)
-    return statement.values(
-        {
-            "version": Post.version + 1,
-            "updated_at": bindparam("moment", type_=Time),
-            **{name: bindparam(f"new_{name}") for name in fields},
-        }
-    ).returning(Post.id)
-
-
-@cache
-def _delete(conditional: bool) -> sa.Executable:
-    statement = sa.delete(Post).where(_owned)
-    if conditional:
-        statement = statement.where(_unchanged)
-    return statement.returning(Post.id)
-
-
-def _by(caller: Caller, post_id: UUID, if_match: list[str] | None) -> dict[str, Any]:
-    return {"of": post_id, "actor": caller.id, "as_admin": caller.is_admin, "tags": if_match}
 
 
 def _refused(post_id: UUID, caller: Caller) -> Problem:

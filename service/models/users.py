@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Any
 from uuid import UUID
 
@@ -11,9 +10,10 @@ from sqlalchemy import bindparam
 from sqlalchemy.orm import Mapped, mapped_column
 
 from service.database import Id, Row, Select, Time, connection, db, peek, unique
-from service.ids import created_at, new_id, now
+from service.ids import created_at, new_id
 from service.models.caller import Caller
 from service.models.listing import Listing
+from service.models.owned import Owned
 from service.problems import (
     EmailTaken,
     Forbidden,
@@ -116,18 +116,9 @@ class User(db.Model):  # type: ignore[name-defined,misc]
         """
         retires = changes.get("disabled") or changes.get("role") == "user"
         last_admin = retires and _is_last_admin(user_id)
-        new = {f"new_{name}": value for name, value in changes.items()}
         with unique(username=UsernameTaken):
-            row = (
-                connection()
-                .execute(
-                    _update(if_match is not None, frozenset(changes)),
-                    {**_by(caller, user_id, if_match), **new, "moment": now()},
-                )
-                .first()
-            )
-        if row is None:
-            raise _refused(user_id, caller)
+            if not _owned.update(user_id, caller, if_match, changes):
+                raise _refused(user_id, caller)
         if last_admin:
             raise LastAdmin
         return cls.account(user_id)
@@ -139,9 +130,7 @@ class User(db.Model):  # type: ignore[name-defined,misc]
         Raises `NotFound`, `Forbidden`, `PreconditionFailed` or `LastAdmin`.
         """
         last_admin = _is_last_admin(user_id)
-        statement = _delete(if_match is not None)
-        row = connection().execute(statement, _by(caller, user_id, if_match)).first()
-        if row is None:
+        if not _owned.delete(user_id, caller, if_match):
             raise _refused(user_id, caller)
         if last_admin:
             raise LastAdmin
@@ -196,39 +185,15 @@ _change_password = (
     .where(User.id == bindparam("id_"), User.password_hash == bindparam("old"))
     .values(password_hash=bindparam("new"))
 )
-_owned = sa.and_(
-    User.id == bindparam("of"),
-    sa.or_(User.id == bindparam("actor", type_=Id), bindparam("as_admin", type_=sa.Boolean)),
-)
-_unchanged = sa.cast(User.version, sa.String).in_(bindparam("tags", expanding=True))
+_owned = Owned(User, owner=User.id, etag=sa.cast(User.version, sa.String))
+_target = sa.orm.aliased(User)
 _active_admins = (
     sa.select(User.id)
     .where(User.role == "admin", User.disabled.is_(False))
+    .where(sa.exists().where(_target.id == bindparam("of"), _target.role == "admin"))
     .order_by(User.id)
-    .with_for_update()
+    .with_for_update(of=User)
 )
-
-
-@cache
-def _update(conditional: bool, fields: frozenset[str]) -> sa.Executable:
-    statement = sa.update(User).where(_owned)
-    if conditional:
-        statement = statement.where(_unchanged)
-    return statement.values(
-        {
-            "version": User.version + 1,
-            "updated_at": bindparam("moment", type_=Time),
-            **{name: bindparam(f"new_{name}") for name in fields},
-        }
-    ).returning(User.id)
-
-
-@cache
-def _delete(conditional: bool) -> sa.Executable:
-    statement = sa.delete(User).where(_owned)
-    if conditional:
-        statement = statement.where(_unchanged)
-    return statement.returning(User.id)
 
 
 def _one(statement: Select, user_id: UUID | str) -> dict[str, Any]:
@@ -245,12 +210,10 @@ def _versioned(row: Row) -> dict[str, Any]:
 
 
 def _is_last_admin(user_id: UUID) -> bool:
-    # Locks every active administrator's row, so that two cannot demote each other at once.
-    return connection().execute(_active_admins).scalars().all() == [str(user_id)]
-
-
-def _by(caller: Caller, user_id: UUID, if_match: list[str] | None) -> dict[str, Any]:
-    return {"of": user_id, "actor": caller.id, "as_admin": caller.is_admin, "tags": if_match}
+    # Locks every active administrator's row, so that two cannot demote each other at once; none
+    # when it is not an administrator who goes.
+    admins = connection().execute(_active_admins, {"of": user_id}).scalars().all()
+    return admins == [str(user_id)]
 
 
 def _refused(user_id: UUID, caller: Caller) -> Problem:
