@@ -70,6 +70,6 @@ def _folded(text: str) -> str:
 
 @cache
 def _common() -> frozenset[str]:
-    # From zxcvbn 4.5.0's frequency list, (c) 2016 Daniel Wolf, 2012 Dropbox, Inc., MIT License.
+    # From zxcvbn's frequency list; its licence stands beside it.
     text = Path(__file__).with_name("common_passwords.txt").read_text(encoding="utf-8")
     return frozenset(text.split("\n"))
