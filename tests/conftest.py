@@ -20,8 +20,8 @@ from service import create_app, migrations
 from service.database import db
 from service.domain.keys import generate_key
 from service.models import User
+from service.server import UVICORN
 from service.settings import Settings
-from service.web.protocol import Protocol
 from tests import postgres
 
 PASSWORD = "correct horse battery staple"
@@ -137,17 +137,7 @@ def serving(folder: Path, **settings: Any) -> Iterator[Server]:
         migrations.upgrade(db.engine)
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
-        server = uvicorn.Server(
-            uvicorn.Config(
-                app,
-                log_level="warning",
-                access_log=False,
-                lifespan="on",
-                http=Protocol,
-                proxy_headers=False,
-                ws="none",
-            )
-        )
+        server = uvicorn.Server(uvicorn.Config(app, log_level="warning", **UVICORN))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"

@@ -15,7 +15,7 @@ from service.ids import now, rfc3339
 KEPT = timedelta(hours=24)
 
 
-class IdempotencyKey(db.Model):  # type: ignore[name-defined,misc]
+class IdempotencyKey(db.Model):  # type: ignore[name-defined,misc] # made at run time
     __tablename__ = "idempotency_keys"
 
     user_id: Mapped[str] = mapped_column(

@@ -27,7 +27,7 @@ class Lexemes(sa.types.TypeDecorator[str]):
         return _tsvector(value) if value is not None and dialect.name == "postgresql" else None
 
 
-class PostDocument(db.Model):  # type: ignore[name-defined,misc]
+class PostDocument(db.Model):  # type: ignore[name-defined,misc] # made at run time
     __tablename__ = "post_documents"
     __table_args__ = (
         sa.Index(None, "lexemes", postgresql_using="gin").ddl_if(dialect="postgresql"),

@@ -18,7 +18,7 @@ from service.models.users import User
 from service.problems import Forbidden, NotFound, PreconditionFailed, Problem, SessionRevoked
 
 
-class Post(db.Model):  # type: ignore[name-defined,misc]
+class Post(db.Model):  # type: ignore[name-defined,misc] # made at run time
     __tablename__ = "posts"
     __table_args__ = (sa.Index(None, "author_id", "id"),)
 

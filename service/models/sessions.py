@@ -15,7 +15,7 @@ from service.models.caller import Caller
 from service.models.users import User
 
 
-class Session(db.Model):  # type: ignore[name-defined,misc]
+class Session(db.Model):  # type: ignore[name-defined,misc] # made at run time
     __tablename__ = "sessions"
 
     id: Mapped[str] = mapped_column(Id, primary_key=True)

@@ -26,7 +26,7 @@ from service.problems import (
 )
 
 
-class User(db.Model):  # type: ignore[name-defined,misc]
+class User(db.Model):  # type: ignore[name-defined,misc] # made at run time
     __tablename__ = "users"
 
     id: Mapped[str] = mapped_column(Id, primary_key=True)

@@ -20,9 +20,8 @@ class Flask(flask.Flask):
 class RequestContext(flask.ctx.RequestContext):
     """`flask.request`, `flask.g` and `current_app` for one call; it has no body to read."""
 
-    def __init__(self, app: flask.Flask, call: Call, arguments: dict[str, Any]) -> None:
+    def __init__(self, app: flask.Flask, call: Call) -> None:
         super().__init__(app, _environ(call))
-        self.request.view_args = arguments
 
 
 def _environ(call: Call) -> dict[str, Any]:

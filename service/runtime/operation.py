@@ -90,7 +90,7 @@ class Operation(FlaskOperation):
             return self._finish(call, await self._fn(**arguments), if_none_match)
 
     def _in_thread(self, call: Call, arguments: dict[str, Any]) -> Answer:
-        with RequestContext(self._services.flask, call, arguments):
+        with RequestContext(self._services.flask, call):
             return transact(
                 lambda transaction: self._transact(call, arguments, transaction),
                 writes=self._writes,

@@ -35,7 +35,7 @@ _PORT = re.compile(r":[0-9]{1,5}$")
 
 
 class FrontDoor:
-    """Checks the host, the headers and the announced length, then counts the client's request.
+    """Counts the client's request, then checks headers, host, path and announced length.
 
     `exempt` says of a path whether it is outside all limits.
     """
