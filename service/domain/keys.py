@@ -81,21 +81,25 @@ class KeyRing:
         self._look(every=60)
         return self.keys
 
+    def latest(self) -> Mapping[str, Key]:
+        """The keys by kid, with those that another process may use already; costs a stat."""
+        if self._directory:
+            # A new file counts at once, or rotating would cost requests.
+            unchanged = self._listing[:1] == [(self._directory, _changed(self._directory))]
+            self._look(every=1 if unchanged else 0)
+        return self.keys
+
     def newest(self) -> Key:
         """The key that signs; raises LookupError if there is none."""
-        return list(self.current().values())[-1]
+        return list(self.latest().values())[-1]
 
     def find(self, kid: str) -> Key | None:
         """The key called `kid`, looked up in the folder too if it is unknown."""
-        if kid not in self.keys and self._directory:
-            # A new file counts at once, or rotating would cost requests; junk costs one stat.
-            unchanged = self._listing[:1] == [(self._directory, _changed(self._directory))]
-            self._look(every=1 if unchanged else 0)
-        return self.keys.get(kid)
+        return self.keys.get(kid) or self.latest().get(kid)
 
     def jwks(self) -> dict[str, list[dict[str, str]]]:
         """The public keys as a JWK set (RFC 7517, section 5)."""
-        return {"keys": [key.jwk for key in self.current().values()]}
+        return {"keys": [key.jwk for key in self.latest().values()]}
 
     def _look(self, every: float) -> None:
         """Take over the folder's keys if they changed, at most once in `every` seconds."""
@@ -108,12 +112,12 @@ class KeyRing:
             listing = _listing(self._directory)
             if listing == self._listing:
                 return
-            self._listing = listing
             try:
                 # An empty folder is taken for a mishap: going on beats refusing everybody.
                 self.keys = _load(listing) or self.keys
             except ValueError as problem:
                 _log.warning("The signing keys stay as they were: %s", problem)
+            self._listing = listing  # last, so that who misses a key meanwhile waits for the lock
 
 
 def generate_key(directory: Path) -> Path:
@@ -129,6 +133,8 @@ def generate_key(directory: Path) -> Path:
     unfinished = path.with_suffix(".new")  # no other process may read half a key
     with os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
         file.write(pem)
+    # Times of files tick every few milliseconds: who has just looked is to see a later one.
+    time.sleep(0.02)
     return unfinished.rename(path)
 
 
@@ -141,7 +147,8 @@ def _changed(path: Path) -> int:
 
 def _listing(directory: Path) -> list[tuple[Path, int]]:
     """The folder and then its key files, each with its time of change."""
-    return [(path, _changed(path)) for path in (directory, *sorted(directory.glob("*.pem")))]
+    folder = (directory, _changed(directory))  # first, so that a file missed now is seen later
+    return [folder, *((path, _changed(path)) for path in sorted(directory.glob("*.pem")))]
 
 
 def _load(listing: list[tuple[Path, int]]) -> dict[str, Key]:
@@ -149,6 +156,8 @@ def _load(listing: list[tuple[Path, int]]) -> dict[str, Key]:
     for path, _ in listing[1:]:
         try:
             key = _key(path.read_bytes(), path.name)
+        except FileNotFoundError:  # removed since
+            continue
         except OSError:
             raise ValueError(f"{path.name} cannot be read.") from None
         keys[key.kid] = key

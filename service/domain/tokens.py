@@ -87,7 +87,7 @@ class Tokens:
 
     def fingerprints(self, data: bytes) -> list[str]:
         """Keyed hashes of `data`, one by each key, the newest key's last: HMAC-SHA-256 in hex."""
-        keys = self._ring.current().values()
+        keys = self._ring.latest().values()
         return [hmac.digest(key.secret, data, "sha256").hex() for key in keys]
 
     def jwks(self) -> dict[str, list[dict[str, str]]]:

@@ -21,9 +21,7 @@ class Retry:
 
     def __init__(self, caller: Caller, operation: str, key: str, body: Any) -> None:
         self._name = (caller.id, operation, key)
-        canonical = orjson.dumps(body, option=orjson.OPT_SORT_KEYS)
-        # Keyed, for a body may hold a password, and a plain hash of it is quickly tried out.
-        self._fingerprints = authority().fingerprints(canonical)
+        self._canonical = orjson.dumps(body, option=orjson.OPT_SORT_KEYS)
 
     def kept(self) -> Answer | None:
         """The answer given before, if there was one.
@@ -36,7 +34,7 @@ class Retry:
         row = IdempotencyKey.find(*self._name)
         if row is None:
             return None
-        if row.fingerprint not in self._fingerprints:
+        if row.fingerprint not in self._fingerprints():
             raise IdempotencyKeyReused
         headers = [(k.encode(), v.encode()) for k, v in orjson.loads(row.headers)]
         return Answer(row.status, [*headers, (b"idempotency-replayed", b"true")], row.body)
@@ -49,10 +47,15 @@ class Retry:
         try:
             IdempotencyKey.keep(
                 *self._name,
-                fingerprint=self._fingerprints[-1],
+                fingerprint=self._fingerprints()[-1],
                 status=answer.status,
                 headers=orjson.dumps(headers).decode(),
                 body=answer.body,
             )
         except sa.exc.IntegrityError:
             raise IdempotencyKeyInUse from None
+
+    def _fingerprints(self) -> list[str]:
+        # Keyed, for a body may hold a password, and a plain hash of it is quickly tried out; by
+        # the keys of this moment, for another process may have kept its answer by a new one.
+        return authority().fingerprints(self._canonical)

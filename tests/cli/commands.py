@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import os
+import signal
+import socket
 import subprocess
 import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+import httpx
 
 from service import create_flask
 from service.database import db
@@ -32,6 +39,43 @@ def run(folder: Path, *arguments: str, **settings: str) -> subprocess.CompletedP
         timeout=60,
         check=False,
     )
+
+
+@contextmanager
+def serving(folder: Path, **settings: str) -> Iterator[str]:
+    """The address of a `byline serve` on a new database, which ends well when the block does."""
+    upgraded = run(folder, "db", "upgrade", **settings)
+    assert upgraded.returncode == 0, upgraded.stderr
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port = listener.getsockname()[1]
+    log = folder / "serve.log"
+    with log.open("w") as output:
+        process = subprocess.Popen(
+            [*COMMAND, "serve", "--port", str(port)],
+            cwd=folder,
+            env=environment(folder, **{"LOG_LEVEL": "WARNING", **settings}),
+            stdout=output,
+            stderr=output,
+        )
+    try:
+        _await(f"http://127.0.0.1:{port}/health/ready", process)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.send_signal(signal.SIGTERM)
+        ended = process.wait(timeout=60)
+    assert ended in {0, -signal.SIGTERM}, log.read_text()  # the one worker raises it again
+
+
+def _await(url: str, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + 60
+    while process.poll() is None and time.monotonic() < deadline:
+        try:
+            httpx.get(url).raise_for_status()
+            return
+        except httpx.HTTPError:
+            time.sleep(0.05)
+    raise AssertionError("`byline serve` does not answer")
 
 
 def rows(statement):
