@@ -14,13 +14,16 @@ from service.web.call import encoded, new_request_id
 
 MAX_HEAD = 64 * 1024  # bytes of a head that are taken while its end is awaited
 HEAD_TIMEOUT = 10.0  # seconds to send them
+READ_TIMEOUT = 60.0  # seconds in which a client has to take some of what waits for it
 
 
 class Protocol(HttpToolsProtocol):
     """For `uvicorn.Config(http=...)`.
 
     uvicorn itself answers in plain text what is no HTTP, keeps headers of any length, waits for
-    them for ever, and takes the trailers of a chunked body for headers.
+    them for ever, and takes the trailers of a chunked body for headers. It keeps an answer for ever
+    for a client that does not read it, of pipelined requests it tells only the last that the
+    client has gone, and it refuses what follows them before it has answered them.
     """
 
     def connection_made(self, transport: Any) -> None:
@@ -28,13 +31,34 @@ class Protocol(HttpToolsProtocol):
         self._in_head = False
         self._unfinished = 0
         self._deadline: asyncio.TimerHandle | None = None
+        self._read_check: asyncio.TimerHandle | None = None
+        self._answering: Any = None
+        self._is_deaf = False  # to what comes behind bytes that are no HTTP
         self._expect_the_rest()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_waiting()
+        self._stop_watching()
+        if self._answering:
+            self._answering.disconnected = True
+            self._answering.message_event.set()
         super().connection_lost(exc)
 
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._expect_reading()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._expect_reading()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        self._expect_reading()
+
     def data_received(self, data: bytes) -> None:
+        if self._is_deaf:
+            return
         went_on = self._in_head
         super().data_received(data)
         if self._in_head and not self.transport.is_closing():
@@ -49,13 +73,20 @@ class Protocol(HttpToolsProtocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if self._in_head:  # later it is a trailer, and no header (RFC 9110, section 6.5.1)
-            super().on_header(name, value)
+            super().on_header(name, value.rstrip(b" \t"))  # section 5.5
 
     def on_headers_complete(self) -> None:
+        # The parser lets 0.9 and 2.0 pass, which are no such messages (RFC 9110, section 2.5).
+        if self.parser.get_http_version() not in {"1.0", "1.1"}:
+            raise ValueError
         self._in_head = False
         self._unfinished = 0
         self._stop_waiting()
         super().on_headers_complete()
+
+    def _start_asgi_task(self, cycle: Any, app: Any) -> None:
+        self._answering = cycle
+        super()._start_asgi_task(cycle, app)
 
     def send_400_response(self, msg: str) -> None:
         """Refuse bytes that are no HTTP/1.1."""
@@ -70,8 +101,32 @@ class Protocol(HttpToolsProtocol):
             self._deadline.cancel()
             self._deadline = None
 
+    def _expect_reading(self) -> None:
+        self._stop_watching()
+        if waiting := self.transport.get_write_buffer_size():
+            self._read_check = self.loop.call_later(READ_TIMEOUT, self._check_reading, waiting)
+
+    def _check_reading(self, before: int) -> None:
+        if self.transport.get_write_buffer_size() < before:
+            self._expect_reading()
+        else:
+            self.transport.abort()
+
+    def _stop_watching(self) -> None:
+        if self._read_check is not None:
+            self._read_check.cancel()
+            self._read_check = None
+
     def _refuse(self, problem: Problem) -> None:
         """Answer with a problem, and close the connection that it came on."""
+        before = self._answering
+        if before and not before.more_body and not before.response_complete:
+            # A whole request is being answered: the refusal would be taken for its answer.
+            before.keep_alive = False
+            self.pipeline.clear()
+            self._is_deaf = True
+            self._stop_waiting()
+            return
         request_id = new_request_id()
         refusal = problems.answer(problem, request_id)
         headers = [
