@@ -7,7 +7,7 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check --no-input -qq
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test lint check bench sdk contract faults lock clean
+.PHONY: help run test lint check audit bench sdk contract faults lock clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' Makefile
@@ -20,14 +20,21 @@ test: $(VENV)/.dev ## the whole test suite; REQUIRE=node,chromium lets none of i
 	@echo "Running the tests"
 	@$(BIN)/pytest
 
-lint: $(VENV)/.dev ## ruff (lint and format), mypy, and the spec's own rules
+lint: $(VENV)/.dev ## ruff (lint and format), mypy, bandit, and the spec's own rules
 	@echo "Checking style, types and spec"
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/ruff format --quiet --check .
 	@$(BIN)/mypy --no-error-summary
+	@$(BIN)/bandit --quiet --recursive app.py service
 	@$(BIN)/openapi-spec-validator openapi/openapi.yaml
 
 check: lint test ## lint and test
+
+# Strict, for a package that nothing is known about would pass otherwise.
+audit: $(VENV)/.dev ## the locked packages against the published vulnerabilities; needs a network
+	@echo "Asking about the packages of both lock files"
+	@$(BIN)/pip-audit --strict --require-hashes --disable-pip --progress-spinner off \
+		-r requirements.lock -r requirements-dev.lock
 
 bench: ## the benchmark with its peers
 	@echo "Not here yet: the benchmark comes with the engine room, issue 4."

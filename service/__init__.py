@@ -11,6 +11,7 @@ from typing import Any
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from service.database import db
+from service.delivery import Delivery
 from service.domain.keys import KeyRing, generate_key
 from service.domain.tokens import Tokens
 from service.runtime.app import App
@@ -75,6 +76,7 @@ def create_app(settings: Settings) -> App:
             "hashing": Pool("hashing", settings.hash_threads, MOST_HASHING, nice=15),
         },
     )
+    delivery = Delivery(app, settings, metrics.mails)
     log = {"log_level": settings.log_level, "log_format": settings.log_format}
     middlewares: list[Any] = [
         partial(Telemetry, metrics=metrics, **log),
@@ -99,10 +101,14 @@ def create_app(settings: Settings) -> App:
         # What lives from here on lives as long as the process: the collector need not look at it.
         gc.collect()
         gc.freeze()
+        delivery.start()
         try:
             yield
         finally:
             gc.unfreeze()
+            delivery.stop()
+            for pool in services.pools.values():
+                pool.close()
             limits.close()
             with app.app_context():
                 db.engine.dispose()

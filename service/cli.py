@@ -167,7 +167,7 @@ def fill(users: int, posts: int) -> None:
 
 @main.command()
 def purge() -> None:
-    """Delete expired sessions and idempotency keys."""
+    """Delete expired sessions, mailed tokens and idempotency keys."""
     with _ready_database():
         for table, rows in maintenance.purge().items():
             click.echo(f"{table:<18} {rows:>8} deleted")

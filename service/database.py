@@ -73,12 +73,13 @@ class _RequestSession(flask_sqlalchemy.session.Session):
 class Transaction:
     """A transaction that takes a connection at the first statement and gives it back at the end."""
 
-    __slots__ = ("_connection", "_engine", "_lock")
+    __slots__ = ("_connection", "_engine", "_lock", "after_commit")
 
     def __init__(self, engine: sa.Engine, lock: threading.Lock | None) -> None:
         self._engine = engine
         self._lock = lock
         self._connection: sa.Connection | None = None
+        self.after_commit: list[Callable[[], None]] = []
 
     def connection(self) -> sa.Connection:
         """The connection; raises `Unavailable` when SQLite's one writer is not free in time."""
@@ -97,8 +98,12 @@ class Transaction:
     def commit(self) -> None:
         if self._connection is not None:
             self._connection.commit()
+        for call in self.after_commit:
+            call()
+        self.after_commit.clear()
 
     def rollback(self) -> None:
+        self.after_commit.clear()
         if self._connection is not None:
             self._connection.rollback()
 
@@ -125,6 +130,7 @@ class Database(SQLAlchemy):
         super().init_app(app)
         with app.app_context():
             engine = self.engine
+        sa.event.listen(engine, "handle_error", _keep_data_back)
         if engine.dialect.name == "sqlite":
             sa.event.listen(engine, "connect", _open_sqlite)
             sa.event.listen(engine, "begin", _begin_sqlite)
@@ -168,6 +174,11 @@ def commit() -> None:
     _transaction.get().commit()
 
 
+def after_commit(call: Callable[[], None]) -> None:
+    """Call this once the transaction is committed, and not at all if it never is."""
+    _transaction.get().after_commit.append(call)
+
+
 def peek(statement: Select, parameters: dict[str, Any]) -> Row | None:
     """The first row of a read outside the request's transaction, its connection given back at once.
 
@@ -201,7 +212,7 @@ def is_retryable(error: Exception) -> bool:
 
 
 def first_line(error: Exception) -> str:
-    """What the database said, without the lines that quote data."""
+    """What the database said, in a line."""
     return str(getattr(error, "orig", error)).partition("\n")[0]
 
 
@@ -223,6 +234,16 @@ def refusal(error: Exception) -> problems.Problem:
     if not state and isinstance(error, sa.exc.TimeoutError | sa.exc.OperationalError):
         return problems.Unavailable("The database is not available.")
     return problems.InternalError()
+
+
+def _keep_data_back(context: sa.engine.ExceptionContext) -> None:
+    """Take out of an error, which may be logged, the rows and values that PostgreSQL quotes."""
+    error, driver = context.sqlalchemy_exception, context.original_exception
+    if isinstance(error, sa.exc.DBAPIError):
+        # "DETAIL: Failing row contains" comes later; a data exception quotes in the first line.
+        of_data = (getattr(driver, "sqlstate", None) or "").startswith("22")
+        words = type(driver).__name__ if of_data else first_line(error)
+        error.args = driver.args = (words,)
 
 
 def _rfc3339_or_none(moment: datetime | None) -> str | None:

@@ -22,12 +22,12 @@ from service.ids import created_at, first_id_from
 from service.models import Post, PostDocument, User
 from service.problems import InvalidRequest
 
-PASSWORD = "demo-password"  # noqa: S105 - no secret: the documentation tells it to everybody
+PASSWORD = "demo-password"  # noqa: S105 # nosec B105 # no secret: the documentation tells it
 BATCH = 5000
 SPAN = timedelta(days=365)
 
 # Python's own generator is quick, and nobody gains by guessing a demo post.
-_random = random.Random()  # noqa: S311 - invents sentences, no secrets
+_random = random.Random()  # noqa: S311 # nosec B311 # invents sentences, no secrets
 _ADDRESS = re.compile(r"user([1-9][0-9]{0,14})@example\.com")
 
 _words = ConfigParser(interpolation=None)

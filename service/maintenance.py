@@ -15,7 +15,7 @@ from sqlalchemy import bindparam
 from service.database import connection, db
 from service.domain import accounts, keys, passwords
 from service.ids import now
-from service.models import IdempotencyKey, Session, User
+from service.models import AuditEvent, IdempotencyKey, Mail, Session, User
 from service.problems import InvalidRequest
 from service.settings import BadConfiguration
 
@@ -35,7 +35,7 @@ def make_admin(
     if username is not None and not USERNAME.fullmatch(username):
         raise InvalidRequest("A user name has 3 to 30 of a-z, 0-9, - and _.")
     email = accounts.normal_email(email)
-    known = User.credentials(email) is not None
+    known = User.credentials(email)
     new = {}
     if not known:
         chosen = password()
@@ -43,18 +43,26 @@ def make_admin(
         name = username or accounts.random_username()
         new = {"email": email, "username": name, "password_hash": passwords.hashed(chosen)}
     with db.transaction() as transaction:
-        if new:
-            User.create(**new)
-        changes = {"role": "admin", "disabled": False} | ({"email_verified": True} if new else {})
-        connection().execute(_promote.values(changes), {"address": email, "moment": now()})
+        user_id = known.id if known else User.create(**new)["id"]
+        before = User.account(user_id)
+        after = {"role": "admin", "disabled": False} | ({"email_verified": True} if new else {})
+        connection().execute(_promote.values(after), {"address": email, "moment": now()})
+        for action in accounts.events(before, after) if known else ["user-created"]:
+            AuditEvent.record(action, actor_id=None, user_id=user_id, ip="")
         transaction.commit()
-    return known
+    return known is not None
 
 
 def purge() -> dict[str, int]:
     """Delete what has expired; how many rows of which table. Needs an application context."""
     moment = now()
-    return {model.__tablename__: _purge(model, moment) for model in (Session, IdempotencyKey)}
+    # A mail that is still to be sent is none of them: each try renews its token.
+    also: dict[Any, list[Any]] = {
+        Session: [],
+        Mail: [Mail.due_at.is_(None)],
+        IdempotencyKey: [],
+    }
+    return {model.__tablename__: _purge(model, moment, *ands) for model, ands in also.items()}
 
 
 def signing_keys(directory: Path) -> Iterator[tuple[keys.Key, datetime]]:
@@ -83,8 +91,8 @@ _promote = (
 )
 
 
-def _purge(model: Any, moment: str) -> int:
-    statement = _delete(model)
+def _purge(model: Any, moment: str, *conditions: sa.ColumnElement[bool]) -> int:
+    statement = _delete(model, *conditions)
     total = 0
     while True:
         with db.transaction() as transaction:
@@ -95,10 +103,10 @@ def _purge(model: Any, moment: str) -> int:
             return total
 
 
-def _delete(model: Any) -> sa.Delete:
+def _delete(model: Any, *conditions: sa.ColumnElement[bool]) -> sa.Delete:
     key = sa.inspect(model).primary_key
-    expired = sa.select(*key).where(model.expires_at <= bindparam("moment")).limit(BATCH)
-    return sa.delete(model).where(sa.tuple_(*key).in_(expired))
+    expired = sa.select(*key).where(model.expires_at <= bindparam("moment"), *conditions)
+    return sa.delete(model).where(sa.tuple_(*key).in_(expired.limit(BATCH)))
 
 
 def _made(path: Path) -> datetime:

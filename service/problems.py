@@ -50,6 +50,10 @@ class WeakPassword(BadRequest):
     code, title = "weak-password", "The password is too weak"
 
 
+class OneTimeTokenInvalid(BadRequest):
+    code, title = "token-invalid", "The token is not valid, or not any more"
+
+
 class Unauthorized(Problem):
     """A 401; `challenge` is the error code of RFC 6750, section 3.1, where there is one."""
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib
 import sys
 import time
+from contextlib import suppress
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +53,8 @@ def run(settings: Settings) -> None:
         f"  spec    {where}/openapi.yaml\n"
         f"  health  {where}/health/ready"
     )
+    if settings.smtp_url is None:
+        click.echo(f"  mails   {settings.mail_dir}/*.eml, until there is an SMTP_URL")
     uvicorn.run(
         "app:app",
         host=settings.host,
@@ -80,5 +84,8 @@ def _wait(engine: sa.Engine) -> None:
 
 def _authority(host: str, port: int) -> str:
     """Where a browser on this machine finds a server that listens there."""
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - read, not bound
+    with suppress(ValueError):  # it is a name
+        address = ip_address(host)
+        if address.is_unspecified:
+            host = "127.0.0.1" if address.version == 4 else "::1"
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

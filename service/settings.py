@@ -2,7 +2,7 @@
 
 import re
 import sys
-from email.utils import parseaddr
+from email.utils import getaddresses
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -106,11 +106,13 @@ def _smtp(text: str) -> str:
     _require(url.scheme in ("smtp", "smtps") and url.hostname and url.port != 0)
     options = parse_qsl(url.query, keep_blank_values=True)
     _require(options in ([], [("starttls", "true")], [("starttls", "false")]))
+    _require(url.scheme == "smtp" or options != [("starttls", "true")])
     return text
 
 
 def _mailbox(text: str) -> str:
-    _require(text.isprintable() and re.fullmatch(r"[^@\s]+@[^@\s]+", parseaddr(text)[1]))
+    [(_, address)] = getaddresses([text])
+    _require(text.isprintable() and re.fullmatch(r"[!-?A-~]+@[!-?A-~]+", address))
     return text
 
 
@@ -225,6 +227,9 @@ class Settings(BaseSettings):
     )
     mail_from: Annotated[str, AfterValidator(_mailbox)] | None = _setting(
         None, "one e-mail address", "Byline <byline@example.com>"
+    )
+    mail_dir: Path = _setting(
+        Path("instance/mail"), "a folder for mails while SMTP_URL is not set", "instance/mail"
     )
     public_url: WebAddress = _setting(
         "http://127.0.0.1:8000", "an http:// or https:// address", "https://byline.example.com"

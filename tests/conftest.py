@@ -23,6 +23,7 @@ from service.models import User
 from service.server import UVICORN
 from service.settings import Settings
 from tests import postgres
+from tests.mailbox import Mailbox
 
 PASSWORD = "correct horse battery staple"
 
@@ -51,6 +52,9 @@ class Server:
     flask: Any
     settings: Settings
     transport: _Shared = field(default_factory=_Shared)
+
+    def __post_init__(self) -> None:
+        self.mailbox = Mailbox(self.settings.mail_dir)
 
     def client(self, token: str | None = None, **headers: str) -> httpx.Client:
         """A client of its own; `token` goes along as bearer."""
@@ -123,6 +127,7 @@ def serving(folder: Path, **settings: Any) -> Iterator[Server]:
     settings = {
         "database_url": f"sqlite:///{folder}/byline.db",
         "jwt_keys_dir": folder / "keys",
+        "mail_dir": folder / "mail",
         "rate_limit_enabled": False,
         "hash_threads": 2,
         "log_level": "WARNING",

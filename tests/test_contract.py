@@ -22,7 +22,7 @@ from service.web import docs
 SPEC = docs.specification()
 COMPONENTS = SPEC["components"]
 METHODS = ("get", "post", "put", "patch", "delete")
-WIRING = {"x-rate-limit", "x-required-role", "x-token-type", "x-worker-pool"}
+WIRING = {"x-lines", "x-rate-limit", "x-required-role", "x-token-type", "x-worker-pool", "x-writes"}
 VERBS = {
     "get": {"get", "list", "search", "export"},
     "post": {"create", "register", "login", "logout", "refresh", "request", "complete"},

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import secrets
 import unicodedata
+from collections.abc import Mapping
+from typing import Any
 
 from service.domain import passwords
 from service.problems import InvalidRequest
@@ -20,6 +22,9 @@ _INVISIBLE = re.compile(
     "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
 )
 _LOCAL = re.compile(rf"{_ATOM}(?:\.{_ATOM})*")
+# RFC 2047. Who handles mail may take one for what it stands for, as Python's own library does: the
+# address of somebody else, or a line break.
+_ENCODED_WORD = re.compile(r"=\?.+\?=")
 
 
 def normal_email(email: str, at: str = "/email") -> str:
@@ -60,6 +65,14 @@ def random_username() -> str:
     return "user-" + "".join(secrets.choice(_BASE32) for _ in range(10))
 
 
+def events(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+    """The audit actions for what became of an account's `role` and `disabled`."""
+    actions = ["role-changed"] if after["role"] != before["role"] else []
+    if after["disabled"] != before["disabled"]:
+        actions.append("user-disabled" if after["disabled"] else "user-enabled")
+    return actions
+
+
 def _folded(address: str) -> str:
     # Folding may undo the normal form and the other way round: once is not always enough.
     while (folded := unicodedata.normalize("NFKC", address).casefold()) != address:
@@ -69,7 +82,8 @@ def _folded(address: str) -> str:
 
 def _is_local(local: str) -> bool:
     # Printable first: a lone surrogate has no octets to count.
-    return local.isprintable() and bool(_LOCAL.fullmatch(local)) and len(local.encode()) <= 64
+    printable = local.isprintable() and not _ENCODED_WORD.search(local)
+    return printable and bool(_LOCAL.fullmatch(local)) and len(local.encode()) <= 64
 
 
 def _is_domain(domain: str) -> bool:

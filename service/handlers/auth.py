@@ -1,4 +1,4 @@
-"""Registration, signing in, sessions and passwords."""
+"""Registration, signing in, sessions, passwords, addresses and the export of an account."""
 
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -6,21 +6,28 @@ from uuid import UUID
 from flask import current_app
 
 from service.database import commit
-from service.domain import accounts, passwords
+from service.domain import accounts
 from service.ids import rfc3339
-from service.models import Session, User
+from service.models import AuditEvent, Mail, Post, Session, User, mails
 from service.models.caller import Caller
 from service.problems import CurrentPasswordWrong, NotFound, SessionRevoked, TokenReused
+from service.web import outbox
+from service.web.audit import record
 from service.web.call import Client
-from service.web.limits import guarded
-from service.web.security import authority, prove
+from service.web.limits import limits
+from service.web.pagination import pages
+from service.web.security import authority, confirm, new_hash, prove
 
 ROTATION_GRACE = timedelta(seconds=10)
+CONFIRMED = {mails.EMAIL_VERIFICATION: "email-verified", mails.EMAIL_CHANGE: "email-changed"}
+EXPORT = {"Content-Disposition": 'attachment; filename="byline-export.ndjson"'}
 
 
 def register(body: dict):
     minimum = current_app.config["PASSWORD_MIN_LENGTH"]
     account = User.create(**accounts.registration(**body, minimum=minimum))
+    outbox.put(mails.EMAIL_VERIFICATION, account["email"], account["id"])
+    record("register", account["id"], actor_id=account["id"])
     return account, 201, {"Location": f"/api/users/{account['id']}"}
 
 
@@ -28,6 +35,7 @@ def login(body: dict, client: Client):
     account = prove(accounts.normal_email(body["email"]), body["password"])
     end = authority().session_end()
     session_id = Session.start(user_id=account["id"], expires_at=end, **client._asdict())
+    record("login", account["id"], actor_id=account["id"])
     return {**authority().pair(account["id"], session_id, 0, end), "user": account}
 
 
@@ -40,7 +48,8 @@ def refresh(caller: Caller):
 
 
 def logout(caller: Caller):
-    Session.end(caller.session_id, caller.id)
+    if Session.end(caller.session_id, caller.id):
+        record("logout", caller.id)
 
 
 def get_me(caller: Caller):
@@ -52,28 +61,74 @@ def list_sessions(caller: Caller):
 
 
 def revoke_other_sessions(caller: Caller):
-    Session.end_all(caller.id, but=caller.session_id)
+    if Session.end_all(caller.id, but=caller.session_id):
+        record("session-revoked", caller.id)
 
 
 def revoke_session(caller: Caller, session_id: UUID):
     if not Session.end(session_id, caller.id):
         raise NotFound
+    record("session-revoked", caller.id)
 
 
 def change_password(caller: Caller, body: dict):
-    with guarded("account", caller.email):
-        current = User.password_hash_of(caller.id)
-        if not passwords.matches(current, body["current_password"]):
-            raise CurrentPasswordWrong
-    passwords.check_strength(
-        body["new_password"],
-        minimum=current_app.config["PASSWORD_MIN_LENGTH"],
-        email=caller.email,
-        username=caller.username,
-    )
-    if not User.change_password(caller.id, current, passwords.hashed(body["new_password"])):
+    current = confirm(caller, body["current_password"])
+    if not User.change_password(caller.id, current, new_hash(body["new_password"], caller)):
         raise CurrentPasswordWrong  # another change was faster
     Session.end_all(caller.id, but=caller.session_id)
+    Mail.revoke(caller.id)
+    record("password-changed", caller.id)
+
+
+def request_password_reset(body: dict):
+    email = accounts.normal_email(body["email"])
+    if limits().allows("mail", email):
+        user_id = User.id_of(email)
+        # From here on alike for known and unknown addresses, so that nobody can tell by the time.
+        outbox.put(mails.PASSWORD_RESET, email, user_id)
+        record("password-reset-requested", user_id)
+
+
+def complete_password_reset(body: dict):
+    owner = Mail.owner(body["token"], mails.PASSWORD_RESET)
+    fresh = new_hash(body["new_password"], owner)
+    user_id, _, email = Mail.use(body["token"], mails.PASSWORD_RESET)
+    User.reset_password(user_id, fresh)
+    Session.end_all(user_id)
+    Mail.revoke(user_id)
+    limits().forget("account", email)
+    record("password-reset", user_id, actor_id=user_id)
+    if User.confirm_email(user_id, email):
+        record("email-verified", user_id, actor_id=user_id)
+
+
+def change_email(caller: Caller, body: dict):
+    email = accounts.normal_email(body["email"])
+    current = confirm(caller, body["current_password"])
+    if not User.admitted(caller.id, current):
+        raise CurrentPasswordWrong  # a change of the password was faster
+    if limits().allows("mail", email):
+        outbox.put(mails.EMAIL_CHANGE, email, caller.id)
+        outbox.put(mails.EMAIL_CHANGE_NOTICE, caller.email, caller.id)
+        record("email-change-requested", caller.id)
+
+
+def request_email_verification(caller: Caller):
+    if limits().allows("mail", caller.email):
+        outbox.put(mails.EMAIL_VERIFICATION, caller.email, caller.id)
+
+
+def complete_email_verification(body: dict):
+    user_id, kind, email = Mail.use(body["token"], *CONFIRMED)
+    User.confirm_email(user_id, email)
+    if kind == mails.EMAIL_CHANGE:
+        Mail.revoke(user_id)  # what was sent to the old address ends with it
+    record(CONFIRMED[kind], user_id, actor_id=user_id)
+
+
+def export_account(caller: Caller):
+    record("account-exported", caller.id)
+    return _belongings(caller), 200, EXPORT
 
 
 async def get_jwks():
@@ -83,5 +138,17 @@ async def get_jwks():
 def _reuse(caller: Caller):
     if not Session.end(caller.session_id, caller.id):
         return SessionRevoked()  # a logout was faster
+    record("token-reused", caller.id)
     commit()  # the session ends although the answer is a refusal
     return TokenReused()
+
+
+def _belongings(caller: Caller):
+    account = User.account(caller.id)
+    del account["etag"]
+    yield "account", [account]
+    yield "session", Session.of_user(caller)
+    for events in pages(AuditEvent.of(caller.id)):
+        yield "audit_event", events
+    for posts in pages(Post.listing, author_id=caller.id):
+        yield "post", posts

@@ -5,9 +5,11 @@ from uuid import UUID
 from flask import current_app
 
 from service.domain import accounts
-from service.models import Session, User
+from service.models import IdempotencyKey, Mail, Session, User, mails
 from service.models.caller import Caller
 from service.problems import AdminOnlyField
+from service.web import outbox
+from service.web.audit import record
 from service.web.pagination import page
 
 ADMIN_FIELDS = {"role", "disabled"}
@@ -20,6 +22,8 @@ def list_users(limit: int, after: UUID | None = None, username: str | None = Non
 def create_user(body: dict):
     minimum = current_app.config["PASSWORD_MIN_LENGTH"]
     account = User.create(**accounts.registration(**body, minimum=minimum))
+    outbox.put(mails.EMAIL_VERIFICATION, account["email"], account["id"])
+    record("user-created", account["id"])
     return account, 201, {"Location": f"/api/users/{account['id']}"}
 
 
@@ -30,14 +34,20 @@ def get_user(user_id: UUID):
 def update_user(caller: Caller, user_id: UUID, body: dict, if_match: list[str] | None):
     if not caller.is_admin and ADMIN_FIELDS & body.keys():
         raise AdminOnlyField
-    account = User.update(user_id, caller, if_match, body)
+    account, before = User.update(user_id, caller, if_match, body)
     if account["disabled"]:
         Session.end_all(user_id)
+        Mail.revoke(user_id)
+    for action in accounts.events(before, account):
+        record(action, user_id)
     return account
 
 
 def delete_user(caller: Caller, user_id: UUID, if_match: list[str] | None):
     User.delete(user_id, caller, if_match)
+    Mail.forget(user_id)
+    IdempotencyKey.forget_account(user_id)
+    record("user-deleted", user_id)
 
 
 def list_accounts(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy import bindparam
@@ -11,6 +12,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from service.database import Id, Row, Time, connection, db
 from service.ids import now, rfc3339
+from service.models.audit_events import AuditEvent
 
 KEPT = timedelta(hours=24)
 
@@ -56,6 +58,11 @@ class IdempotencyKey(db.Model):  # type: ignore[name-defined,misc] # made at run
         expires_at = rfc3339(datetime.now(UTC) + KEPT)
         connection().execute(_insert, {**named, **answer, "expires_at": expires_at})
 
+    @classmethod
+    def forget_account(cls, user_id: UUID) -> None:
+        """Forget the answer that told an administrator of this account when they had made it."""
+        connection().execute(_forget_account, {"of": user_id, "place": f"%/api/users/{user_id}%"})
+
 
 _claim = sa.select(
     sa.func.pg_try_advisory_xact_lock(sa.func.hashtextextended(bindparam("name"), 0))
@@ -73,3 +80,12 @@ _find = sa.select(
 ).where(_named, IdempotencyKey.expires_at > bindparam("moment"))
 _forget = sa.delete(IdempotencyKey).where(_named, IdempotencyKey.expires_at <= bindparam("moment"))
 _insert = sa.insert(IdempotencyKey)
+# Who made it is looked up first, so that only their answers are looked through.
+_maker = sa.select(AuditEvent.actor_id).where(
+    AuditEvent.user_id == bindparam("of"), AuditEvent.action == "user-created"
+)
+_forget_account = sa.delete(IdempotencyKey).where(
+    IdempotencyKey.user_id.in_(_maker),
+    IdempotencyKey.operation == "create_user",
+    IdempotencyKey.headers.like(bindparam("place")),
+)

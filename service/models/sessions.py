@@ -85,9 +85,9 @@ class Session(db.Model):  # type: ignore[name-defined,misc] # made at run time
         )
 
     @classmethod
-    def end_all(cls, user_id: UUID | str, *, but: str | None = None) -> None:
-        """End every session of this user, except the one with the id `but`."""
-        connection().execute(_end_all, {"user_id": user_id, "but": but})
+    def end_all(cls, user_id: UUID | str, *, but: str | None = None) -> bool:
+        """End every session of this user but one; False when there was none to end."""
+        return bool(connection().execute(_end_all, {"user_id": user_id, "but": but}).rowcount)
 
 
 _insert = sa.insert(Session)

@@ -10,16 +10,16 @@ from sqlalchemy import bindparam
 from sqlalchemy.orm import Mapped, mapped_column
 
 from service.database import Id, Row, Select, Time, connection, db, peek, unique
-from service.ids import created_at, new_id
+from service.ids import created_at, new_id, now
 from service.models.caller import Caller
 from service.models.listing import Listing
 from service.models.owned import Owned
 from service.problems import (
     EmailTaken,
     Forbidden,
-    InvalidCredentials,
     LastAdmin,
     NotFound,
+    OneTimeTokenInvalid,
     PreconditionFailed,
     Problem,
     UsernameTaken,
@@ -80,15 +80,10 @@ class User(db.Model):  # type: ignore[name-defined,misc] # made at run time
         return peek(_credentials, {"email": email})
 
     @classmethod
-    def admitted(cls, user_id: str, password_hash: str) -> dict[str, Any]:
-        """The Account, locked, if the user still has this hash and is not disabled.
-
-        Raises `InvalidCredentials`: between the comparison and now, something has changed.
-        """
+    def admitted(cls, user_id: str, password_hash: str) -> dict[str, Any] | None:
+        """The Account, locked, if the user still has this hash and is not disabled."""
         row = connection().execute(_admitted, {"id": user_id, "hash": password_hash}).first()
-        if row is None:
-            raise InvalidCredentials
-        return row._asdict()
+        return row._asdict() if row else None
 
     @classmethod
     def password_hash_of(cls, user_id: str) -> str | None:
@@ -103,29 +98,51 @@ class User(db.Model):  # type: ignore[name-defined,misc] # made at run time
         return bool(connection().execute(_change_password, hashes).rowcount)
 
     @classmethod
+    def reset_password(cls, user_id: str, new_hash: str) -> None:
+        """Give the user another hash, whatever it was."""
+        connection().execute(_reset_password, {"id_": user_id, "new": new_hash})
+
+    @classmethod
+    def confirm_email(cls, user_id: str, email: str) -> bool:
+        """Make this the user's verified address; False when it was that already.
+
+        Raises `OneTimeTokenInvalid` when it has become another user's.
+        """
+        with unique(email=OneTimeTokenInvalid):
+            confirmed = {"id_": user_id, "new": email, "moment": now()}
+            return bool(connection().execute(_confirm_email, confirmed).rowcount)
+
+    @classmethod
+    def id_of(cls, email: str) -> str | None:
+        """The id of the user who is not disabled and has this normalised address, if any."""
+        found: str | None = connection().execute(_id_of, {"email": email}).scalar()
+        return found
+
+    @classmethod
     def update(
         cls,
         user_id: UUID,
         caller: Caller,
         if_match: list[str] | None,
         changes: dict[str, Any],
-    ) -> dict[str, Any]:
-        """The changed Account.
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The changed Account, and `role` and `disabled` as they were before.
 
         Raises `NotFound`, `Forbidden`, `PreconditionFailed`, `UsernameTaken` or `LastAdmin`.
         """
         retires = changes.get("disabled") or changes.get("role") == "user"
         last_admin = retires and _is_last_admin(user_id)
+        before = connection().execute(_standing, {"id": user_id}).first()
         with unique(username=UsernameTaken):
-            if not _owned.update(user_id, caller, if_match, changes):
+            if before is None or not _owned.update(user_id, caller, if_match, changes):
                 raise _refused(user_id, caller)
         if last_admin:
             raise LastAdmin
-        return cls.account(user_id)
+        return cls.account(user_id), before._asdict()
 
     @classmethod
     def delete(cls, user_id: UUID, caller: Caller, if_match: list[str] | None) -> None:
-        """Remove the user and, by foreign key, everything of theirs.
+        """Remove the user and, by foreign key, what they own.
 
         Raises `NotFound`, `Forbidden`, `PreconditionFailed` or `LastAdmin`.
         """
@@ -185,6 +202,24 @@ _change_password = (
     .where(User.id == bindparam("id_"), User.password_hash == bindparam("old"))
     .values(password_hash=bindparam("new"))
 )
+_reset_password = (
+    sa.update(User).where(User.id == bindparam("id_")).values(password_hash=bindparam("new"))
+)
+_confirm_email = (
+    sa.update(User)
+    .where(
+        User.id == bindparam("id_"),
+        sa.or_(User.email != bindparam("new"), User.email_verified.is_(False)),
+    )
+    .values(
+        email=bindparam("new"),
+        email_verified=True,
+        version=User.version + 1,
+        updated_at=bindparam("moment", type_=Time),
+    )
+)
+_id_of = sa.select(User.id).where(User.email == bindparam("email"), User.disabled.is_(False))
+_standing = sa.select(User.role, User.disabled).where(User.id == bindparam("id")).with_for_update()
 _owned = Owned(User, owner=User.id, etag=sa.cast(User.version, sa.String))
 _target = sa.orm.aliased(User)
 _active_admins = (

@@ -16,7 +16,7 @@ from connexion.spec import Specification
 
 from service.problems import NotFound
 from service.runtime.operation import Operation, Services
-from service.web.call import KEY, send_answer
+from service.web.call import KEY, Stream, send_answer, send_stream
 
 
 class App(FlaskApp):
@@ -96,4 +96,8 @@ class _Operations(FlaskASGIApp):
         operation = self._operations.get(routing.get("operation_id"))
         if operation is None:
             raise NotFound
-        await send_answer(send, await operation.answer(scope[KEY], receive))
+        answer = await operation.answer(scope[KEY], receive)
+        if isinstance(answer, Stream):
+            await send_stream(send, receive, answer)
+        else:
+            await send_answer(send, answer)

@@ -51,6 +51,14 @@ class Pool:
             return await future
         finally:
             self._pending -= 1
+            del future  # whose exception leads back here: a refusal would wait for the collector
+
+    def close(self) -> None:
+        """End the threads, once they have run what is waiting."""
+        if self._started:
+            self._started = False
+            for _ in range(self._threads):
+                self._jobs.put(None)
 
     def _start(self) -> None:
         # At the first call, not before: threads do not survive the fork of a worker process.
@@ -63,7 +71,10 @@ class Pool:
         if self._nice and sys.platform == "linux":
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), self._nice)
         while True:
-            loop, future, since, function, arguments = self._jobs.get()
+            job = self._jobs.get()
+            if job is None:
+                return
+            loop, future, since, function, arguments = job
             try:
                 if time.monotonic() - since > LONGEST_WAIT:
                     raise Unavailable("The request waited too long for its turn.")
@@ -74,7 +85,8 @@ class Pool:
                 _hand_back(loop, _fail, future, error)
             else:
                 _hand_back(loop, _succeed, future, result)
-            del future, function, arguments  # not kept alive while waiting for the next
+                del result
+            del job, future, function, arguments  # not kept alive while waiting for the next
 
 
 def _hand_back(

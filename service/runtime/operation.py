@@ -8,8 +8,9 @@ read from the specification once, here, so no two layers can disagree about a re
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -20,9 +21,9 @@ from connexion.operations import AbstractOperation
 from service.problems import AdminRequired, InternalError, Problem
 from service.runtime.bridge import Pool
 from service.runtime.context import RequestContext
-from service.runtime.validation import RequestValidator, ResponseDrift, ResponseValidator
+from service.runtime.validation import Part, RequestValidator, ResponseDrift, ResponseValidator
 from service.web import conditional, problems, security
-from service.web.call import Answer, Call, encoded
+from service.web.call import Answer, Call, Stream, encoded
 from service.web.idempotency import Retry
 from service.web.limits import Limits
 from service.web.pagination import Page, next_link
@@ -31,6 +32,7 @@ from service.web.transactions import transact
 
 INJECTED = {"caller", "client"}  # arguments that do not come from the request's parameters
 WIRED = {"if_none_match", "idempotency_key"}  # parameters that are dealt with here
+CHUNK = 64 * 1024  # bytes of a stream for which a hop and a transaction pay
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +52,7 @@ class Operation(FlaskOperation):
         super().__init__(declared.function, None, declared.operation_id, False)
         spec = declared._operation  # the x- keys are nowhere else
         self._services = services
-        self._writes = declared.method not in {"get", "head"}
+        self._writes = declared.method not in {"get", "head"} or spec.get("x-writes", False)
         self._is_async = inspect.iscoroutinefunction(declared.function)
         self._request = RequestValidator(declared)
         self._responses = {
@@ -75,7 +77,7 @@ class Operation(FlaskOperation):
         # Only `answer` runs a handler. Whatever finds a way to Flask's own routing ends here.
         raise InternalError
 
-    async def answer(self, call: Call, receive: Any) -> Answer:
+    async def answer(self, call: Call, receive: Any) -> Answer | Stream:
         """The operation's answer to a request; raises a Problem for a refusal."""
         if self._token_types:
             call.claims = self._services.authority.authenticate(call, self._token_types)
@@ -89,14 +91,14 @@ class Operation(FlaskOperation):
         with self._services.flask.app_context():
             return self._finish(call, await self._fn(**arguments), if_none_match)
 
-    def _in_thread(self, call: Call, arguments: dict[str, Any]) -> Answer:
+    def _in_thread(self, call: Call, arguments: dict[str, Any]) -> Answer | Stream:
         with RequestContext(self._services.flask, call):
             return transact(
                 lambda transaction: self._transact(call, arguments, transaction),
                 writes=self._writes,
             )
 
-    def _transact(self, call: Call, arguments: dict[str, Any], transaction: Any) -> Answer:
+    def _transact(self, call: Call, arguments: dict[str, Any], transaction: Any) -> Answer | Stream:
         caller = self._admit(call)
         arguments = arguments.copy()
         if_none_match = arguments.pop("if_none_match", None)
@@ -121,7 +123,7 @@ class Operation(FlaskOperation):
             answer = problems.answer(problem, call.request_id)
         if self._is_slow:
             self._admit(call)  # who was revoked or demoted while it hashed
-        if retry:
+        if retry and isinstance(answer, Answer):
             retry.keep(answer)
         return answer
 
@@ -132,7 +134,7 @@ class Operation(FlaskOperation):
             raise AdminRequired
         return caller
 
-    def _finish(self, call: Call, result: Any, if_none_match: str | None) -> Answer:
+    def _finish(self, call: Call, result: Any, if_none_match: str | None) -> Answer | Stream:
         data, status, extra = _unpacked(result, self._success)
         response = self._responses.get(status)
         if response is None:
@@ -147,11 +149,34 @@ class Operation(FlaskOperation):
             headers["ETag"] = conditional.quoted(data.pop("etag"))
         if self._is_conditional and conditional.is_fresh(if_none_match, headers["ETag"]):
             return Answer(304, encoded(headers), b"")
-        body = response.body(data, headers)
         if response.media_type:
             headers.setdefault("Content-Type", _with_charset(response.media_type))
+        if response.has_lines and call.method == "GET":
+            response.check(headers)
+            make = partial(self._pool.run, self._chunk, call, data, response)
+            return Stream(status, encoded(headers), make)
+        body = b"" if response.has_lines else response.body(data, headers)
+        if status != 204 and not response.has_lines:
             headers["Content-Length"] = str(len(body))
         return Answer(status, encoded(headers), body)
+
+    def _chunk(self, call: Call, parts: Iterator[Part], response: ResponseValidator) -> bytes:
+        """The lines of the next parts, in a transaction of its own."""
+
+        def lines(_: Any) -> bytes:
+            chunk = b""
+            for kind, items in parts:
+                chunk += response.lines(kind, items)
+                items.clear()  # or it is kept where it was made, while the client does not read
+                if len(chunk) >= CHUNK:
+                    break
+            # Afterwards: what goes with a user while it is read must not look like the end.
+            self._admit(call)
+            return chunk
+
+        with RequestContext(self._services.flask, call):
+            # Tried once: a generator that has failed has ended, and would look complete.
+            return transact(lines, writes=False, tries=1)
 
     def _check_signature(self, handler: Callable[..., Any]) -> set[str]:
         """The injected arguments that the handler wants; TypeError if the spec cannot call it."""

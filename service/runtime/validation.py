@@ -16,6 +16,7 @@ from uuid import UUID
 
 import orjson
 from connexion.operations import AbstractOperation
+from jsonschema_rs import Draft201909Validator
 
 from service.problems import InvalidRequest, UnsupportedMediaType
 from service.runtime import schemas
@@ -23,6 +24,7 @@ from service.web import body
 from service.web.call import Call
 
 Errors = list[dict[str, str]]
+Part = tuple[str, list[dict[str, Any]]]  # the type of some lines of a stream, and the lines
 
 MAX_ERRORS = 20
 _INTEGER = re.compile(r"-?(?:0|[1-9][0-9]{0,18})", re.ASCII)
@@ -129,9 +131,11 @@ class RequestValidator:
         `BodyTooLarge` or `InvalidRequest`."""
         media_type, _, rest = (call.header(b"content-type") or "").partition(";")
         raw = await body.read(receive)
-        if media_type.strip().lower() != "application/json" or (
-            rest.strip() and not _CHARSET.fullmatch(f";{rest}")
-        ):
+        is_json = media_type.strip().lower() == "application/json" and (
+            not rest.strip() or _CHARSET.fullmatch(f";{rest}")
+        )
+        # Nothing is decompressed here (RFC 9110, section 15.5.16).
+        if not is_json or call.header(b"content-encoding") not in {None, "identity"}:
             raise UnsupportedMediaType
         value = body.parse(raw)
         if not self._body.is_valid(value):
@@ -179,22 +183,39 @@ class ResponseValidator:
         schema = content[self.media_type].get("schema", {}) if self.media_type else {}
         self._is_json = self.media_type == "application/json"
         self._validator = schemas.compiled(schema) if self._is_json else None
+        lines = content[self.media_type].get("x-lines", {}) if self.media_type else {}
+        self._lines = {name: schemas.compiled(line) for name, line in lines.items()}
+        self.has_lines = bool(lines)
 
-    def body(self, data: Any, headers: dict[str, str]) -> bytes:
-        """The bytes of the data, checked; raises `ResponseDrift`."""
+    def check(self, headers: dict[str, str]) -> None:
+        """Raises `ResponseDrift` when a required header is missing."""
         for name in self._required:
             if name not in headers:
                 raise ResponseDrift(f"header {name} is missing")
+
+    def lines(self, kind: str, items: list[dict[str, Any]]) -> bytes:
+        """The items, all of one type, as lines of JSON, checked; raises `ResponseDrift`."""
+        validator = self._lines[kind]
+        return b"".join(_checked(validator, item, {"type": kind, **item}) + b"\n" for item in items)
+
+    def body(self, data: Any, headers: dict[str, str]) -> bytes:
+        """The bytes of the data, checked; raises `ResponseDrift`."""
+        self.check(headers)
         if self._validator is None:
             if self.media_type is None and data is not None:
                 raise ResponseDrift("a body where none is documented")
             return data.encode() if isinstance(data, str) else data or b""
         if isinstance(data, bytes):  # serialised before, as the specification itself is
             return data
-        if not self._validator.is_valid(data):
-            places = [f"{e['pointer']} {e['code']}" for e in schemas.errors(self._validator, data)]
-            raise ResponseDrift("; ".join(places[:MAX_ERRORS]))
-        return orjson.dumps(data)
+        return _checked(self._validator, data, data)
+
+
+def _checked(validator: Draft201909Validator, data: Any, sent: Any) -> bytes:
+    """The JSON of what is sent, if the data in it fits; raises `ResponseDrift`."""
+    if not validator.is_valid(data):
+        places = [f"{e['pointer']} {e['code']}" for e in schemas.errors(validator, data)]
+        raise ResponseDrift("; ".join(places[:MAX_ERRORS]))
+    return orjson.dumps(sent)
 
 
 def _string(text: str) -> str:

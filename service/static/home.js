@@ -1,2 +1,75 @@
 // The commands, for the address that the page was read from.
 document.getElementById('address').textContent = new URL('.', location).href.replace(/\/$/, '')
+
+// A link from a mail leads to `#/<id of a form>?token=...`; without one this is the landing page.
+const [home, task] = document.querySelectorAll('main')
+const password = document.getElementById('new-password')
+const shown = document.getElementById('shown')
+const title = document.title
+let token
+
+function follow() {
+  const [route, query] = location.hash.split('?')
+  const form = [...document.forms].find(({ id }) => route === `#/${id}`)
+  token = new URLSearchParams(query).get('token')
+  if (token) history.replaceState(null, '', route) // out of sight, out of the history
+  show(form && !token ? 'dead-link' : form?.id)
+}
+
+function show(id) {
+  home.hidden = Boolean(id)
+  task.hidden = !id
+  for (const panel of task.querySelectorAll('form, section')) panel.hidden = panel.id !== id
+  for (const message of task.querySelectorAll('[role=alert]')) message.textContent = ''
+  for (const form of document.forms) form.reset()
+  veil()
+  const heading = id && document.querySelector(`#${id} h1`)
+  document.title = heading ? heading.textContent : title
+  if (heading) (document.querySelector(`#${id} input`) ?? heading).focus()
+}
+
+function veil() {
+  password.type = shown.checked ? 'text' : 'password'
+}
+
+async function send(event) {
+  event.preventDefault()
+  const form = event.target
+  const button = form.querySelector('button')
+  const message = form.querySelector('[role=alert]')
+  message.textContent = ''
+  button.disabled = true
+  const problem = await refusal(form)
+  button.disabled = false
+  if (!problem) return show(`${form.id}-done`)
+  if (isDead(problem)) return show('dead-link')
+  message.textContent = words(problem)
+  form.querySelector('input, button').focus()
+}
+
+// The problem, null if there is none, or {} if the answer is not the API's.
+async function refusal(form) {
+  const body = JSON.stringify({ token, ...Object.fromEntries(new FormData(form)) })
+  const headers = { 'Content-Type': 'application/json' }
+  try {
+    const answer = await fetch(form.action, { method: 'POST', headers, body })
+    return answer.status === 204 ? null : { ...(await answer.json()) }
+  } catch {
+    return {}
+  }
+}
+
+function isDead({ code, errors = [] }) {
+  return code === 'token-invalid' || errors.some(({ pointer }) => pointer === '/token')
+}
+
+function words({ detail, errors = [] }) {
+  const error = errors.find(({ pointer }) => pointer === '/new_password')
+  if (error) return `The password ${error.detail}.`
+  return detail ?? 'There was no answer. Please try again in a moment.'
+}
+
+task.addEventListener('submit', send)
+shown.addEventListener('change', veil)
+addEventListener('hashchange', follow)
+follow()

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
@@ -86,6 +87,14 @@ class Answer(NamedTuple):
     body: bytes
 
 
+class Stream(NamedTuple):
+    """A response in chunks: `make` gives the next one, and an empty one at the end."""
+
+    status: int
+    headers: Headers
+    make: Callable[[], Awaitable[bytes]]
+
+
 def new_request_id() -> str:
     return os.urandom(12).hex()
 
@@ -96,8 +105,39 @@ def encoded(headers: Mapping[str, str]) -> Headers:
 
 
 async def send_answer(send: Any, answer: Answer) -> None:
-    await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
+    await send(_start(answer))
     await send({"type": "http.response.body", "body": answer.body})
+
+
+async def send_stream(send: Any, receive: Any, stream: Stream) -> None:
+    """Send chunk by chunk, until the client has gone; raises what the making of a chunk raises."""
+    gone = asyncio.ensure_future(_disconnect(receive))
+    try:
+        chunk = await stream.make()  # before the head: a failure is still a problem document
+        await send(_start(stream))
+        while chunk and not gone.done():
+            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+            # Sending nothing waits until the client has taken it: no other is made meanwhile.
+            chunk = b""
+            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+            chunk = await stream.make()
+        if not gone.done():
+            await send({"type": "http.response.body", "body": b""})
+    finally:
+        gone.cancel()
+
+
+def _start(answer: Answer | Stream) -> dict[str, Any]:
+    return {
+        "type": "http.response.start",
+        "status": answer.status,
+        "headers": answer.headers,
+    }
+
+
+async def _disconnect(receive: Any) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
 def _request_id(headers: Headers) -> str:

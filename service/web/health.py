@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from service import migrations
 from service.database import db, first_line
 from service.problems import Unauthorized, Unavailable
+from service.web.limits import limits
 
 logger = logging.getLogger("byline")
 
@@ -28,7 +29,7 @@ def readiness() -> dict[str, Any]:
     except sa.exc.SQLAlchemyError as error:
         logger.warning("database: %s", first_line(error))
         raise Unavailable("The database is not reachable.") from None
-    degraded = flask.current_app.extensions["limits"].is_degraded()
+    degraded = limits().is_degraded()
     return {
         "status": "degraded" if degraded else "ok",
         "checks": {"database": "ok", "schema": "ok", "limiter": "down" if degraded else "ok"},

@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import flask
@@ -77,14 +77,16 @@ class Limits:
         self._remote = not storage_url.startswith("memory:")
         self._threads = ThreadPoolExecutor(4, "limits") if self._remote else None
 
-    def policy(self, name: str, limit: str, per: str) -> Policy:
+    def policy(self, name: str, limit: str, per: str, number: int = 0) -> Policy:
         """The policy with the limit of the settings, or with `limit` from the specification.
 
+        `number` counts the limits of one policy from 0, as `;` separates them in the settings.
         Raises ValueError for a name or a `per` that nothing enforces.
         """
         if name not in POLICIES or per not in {"ip", "user", "session", "email"}:
             raise ValueError(f"x-rate-limit {name} per {per} is not enforced")
-        items = tuple(parse_many(self._overrides.get(name, limit)))
+        override = self._overrides.get(name)
+        items = tuple(parse_many(override.split(";")[number] if override else limit))
         header = ", ".join(f'"{name}";q={item.amount};w={item.get_expiry()}' for item in items)
         return Policy(name, per, items, header)
 
@@ -93,8 +95,12 @@ class Limits:
         if declared is None or declared == "none":
             return []
         entries = declared if isinstance(declared, list) else [declared]
-        policies = [self.policy(e["policy"], e["limit"], e["per"]) for e in entries]
-        # Who is meant by an address is known further in: `guarded` counts those.
+        names = [entry["policy"] for entry in entries]
+        policies = [
+            self.policy(name, entry["limit"], entry["per"], names[:place].count(name))
+            for place, (name, entry) in enumerate(zip(names, entries, strict=True))
+        ]
+        # Which address is meant is known further in: `guarded` and `allows` count those.
         self._guards |= {policy.name: policy for policy in policies if policy.per == "email"}
         return [policy for policy in policies if policy.per != "email"]
 
@@ -115,19 +121,30 @@ class Limits:
         _note(call, policies, left)
 
     @contextmanager
-    def guarded(self, call: Call, name: str, address: str) -> Iterator[None]:
+    def guarded(self, name: str, address: str) -> Iterator[None]:
         """Count an attempt at `address` before it is made, and forget them all if it succeeds.
 
         Raises `RateLimited` without making the attempt when there were too many.
         """
-        if not self.enabled:
-            yield
-            return
-        policy = self._guards[name]
-        key = hashlib.sha256(address.encode()).hexdigest()
-        _note(call, [policy], self._hit_all([policy], [key]))
+        if self.enabled:
+            call, policy = flask.request.environ[KEY], self._guards[name]
+            _note(call, [policy], self._hit_all([policy], [_hash(address)]))
         yield
-        self._ask(lambda strategy: [strategy.clear(i, policy.name, key) for i in policy.items])
+        self.forget(name, address)
+
+    def allows(self, name: str, address: str) -> bool:
+        """Count something about `address`; whether there was room for it. The answer does not tell:
+        it would tell everybody."""
+        if not self.enabled:
+            return True
+        [(remaining, _)] = self._hit_all([self._guards[name]], [_hash(address)])
+        return remaining >= 0
+
+    def forget(self, name: str, address: str) -> None:
+        """Forget what was counted about `address`."""
+        if self.enabled:
+            policy, key = self._guards[name], _hash(address)
+            self._ask(lambda strategy: [strategy.clear(i, policy.name, key) for i in policy.items])
 
     def close(self) -> None:
         """Let go of the threads that ask the store."""
@@ -166,10 +183,10 @@ class Limits:
             return question(strategy)
 
 
-def guarded(name: str, address: str) -> AbstractContextManager[None]:
-    """`Limits.guarded` of the running application, for the request that it answers."""
-    limits: Limits = flask.current_app.extensions["limits"]
-    return limits.guarded(flask.request.environ[KEY], name, address)
+def limits() -> Limits:
+    """The running application's limits."""
+    found: Limits = flask.current_app.extensions["limits"]
+    return found
 
 
 def _note(call: Call, policies: list[Policy], left: list[tuple[int, int]]) -> None:
@@ -192,6 +209,10 @@ def _key(policy: Policy, call: Call) -> str:
     if policy.per == "ip" or call.claims is None:
         return _network(call.ip)
     return call.claims.subject if policy.per == "user" else call.claims.session_id
+
+
+def _hash(address: str) -> str:
+    return hashlib.sha256(address.encode()).hexdigest()
 
 
 def _network(ip: str) -> str:

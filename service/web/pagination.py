@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
 
-from service.models.listing import Listing
+PAGE = 10  # items that `pages` gives at a time: each may be as large as a body
+Listing = Callable[..., list[dict[str, Any]]]  # a models.listing.Listing, or one with filters set
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +28,14 @@ def page(
     if len(items) <= limit:
         return Page(items, None)
     return Page(items[:limit], items[limit - 1]["id"])
+
+
+def pages(listing: Listing, **filters: Any) -> Iterator[list[dict[str, Any]]]:
+    """All of a listing, newest first, a page at a time, which the reader may empty."""
+    after: UUID | None = None
+    while items := listing(PAGE, after, **filters):
+        after = UUID(items[-1]["id"])
+        yield items
 
 
 def next_link(path: str, query: list[tuple[str, str]], next_after: str) -> str:

@@ -14,7 +14,7 @@ logger = logging.getLogger("byline")
 
 
 class Problems:
-    """Answers for whatever is raised further in, as long as no answer has begun."""
+    """Answers for whatever is raised further in; an answer that has begun is cut off."""
 
     def __init__(self, app: Any) -> None:
         self.app = app
@@ -34,9 +34,13 @@ class Problems:
         try:
             await self.app(scope, receive, watch)
         except Exception as error:
-            if begun:
-                raise
-            await send_answer(send, answer(to_problem(error, call.request_id), call.request_id))
+            if not begun:
+                await send_answer(send, answer(to_problem(error, call.request_id), call.request_id))
+                return
+            why = to_problem(error, call.request_id).code
+            logger.warning("request %s was cut off: %s", call.request_id, why)
+            # An answer that is left without its end makes the server close the connection, so that
+            # it does not look complete.
 
 
 def to_problem(error: Exception, request_id: str) -> problems.Problem:

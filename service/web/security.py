@@ -7,6 +7,7 @@ from typing import Any
 
 import flask
 
+from service.database import Row, commit
 from service.domain import passwords
 from service.domain.tokens import Claims, Tokens
 from service.ids import rfc3339
@@ -14,16 +15,21 @@ from service.models import Session, User
 from service.models.caller import Caller
 from service.problems import (
     AccountDisabled,
+    CurrentPasswordWrong,
     EmailUnverified,
     InvalidCredentials,
     InvalidToken,
+    Problem,
     SessionRevoked,
     TokenExpired,
     Unauthorized,
 )
 from service.settings import Settings
+from service.web.audit import record
 from service.web.call import Call
-from service.web.limits import guarded
+from service.web.limits import limits
+
+SCHEME = "Bearer"  # RFC 6750, in any case
 
 
 class Authority:
@@ -43,7 +49,7 @@ class Authority:
         if header is None:
             raise Unauthorized
         scheme, _, token = header.partition(" ")
-        if scheme.lower() != "bearer" or not token:
+        if scheme.lower() != SCHEME.lower() or not token:
             raise Unauthorized
         refused = InvalidToken()
         for typ in types:
@@ -71,7 +77,7 @@ class Authority:
         refresh = max(0, min(self._settings.refresh_token_ttl, left))
         return {
             "access_token": self._tokens.access(user_id, session_id, access),
-            "token_type": "Bearer",
+            "token_type": SCHEME,
             "expires_in": access,
             "refresh_token": self._tokens.refresh(user_id, session_id, generation, refresh),
             "refresh_expires_in": refresh,
@@ -94,20 +100,45 @@ def prove(email: str, password: str) -> dict[str, Any]:
     Raises `InvalidCredentials`, `RateLimited` when the address was tried too often, and, only after
     a right password, `AccountDisabled` or `EmailUnverified`.
     """
-    with guarded("account", email):
+    with limits().guarded("account", email):
         user = User.credentials(email)
-        # An unknown address costs the comparison with a dummy hash.
+        # An unknown address costs the comparison with a dummy hash, and an event.
         if not passwords.matches(user.password_hash if user else None, password) or not user:
-            raise InvalidCredentials
+            raise _failed(user, InvalidCredentials())
     if user.disabled:
-        raise AccountDisabled
+        raise _failed(user, AccountDisabled())
     if flask.current_app.config["REQUIRE_VERIFIED_EMAIL"] and not user.email_verified:
-        raise EmailUnverified
+        raise _failed(user, EmailUnverified())
     stored = user.password_hash
     if passwords.outdated(stored):
         fresh = passwords.hashed(password)
         stored = fresh if User.change_password(user.id, stored, fresh) else stored
-    return User.admitted(user.id, stored)
+    account = User.admitted(user.id, stored)
+    if account is None:
+        raise InvalidCredentials  # something has changed since the comparison
+    return account
+
+
+def confirm(caller: Caller, password: str) -> str:
+    """The stored hash of the caller's current password, if this is the password.
+
+    Raises `CurrentPasswordWrong`, or `RateLimited` when there were too many wrong ones.
+    """
+    with limits().guarded("account", caller.email):
+        stored = User.password_hash_of(caller.id)
+        if stored is None or not passwords.matches(stored, password):
+            raise CurrentPasswordWrong
+    return stored
+
+
+def new_hash(password: str, owner: Any) -> str:
+    """The hash of a new password of `owner`, who has an `email` and a `username`.
+
+    Raises `WeakPassword`.
+    """
+    minimum = flask.current_app.config["PASSWORD_MIN_LENGTH"]
+    passwords.check_strength(password, minimum=minimum, email=owner.email, username=owner.username)
+    return passwords.hashed(password)
 
 
 def caller(claims: Claims) -> Caller:
@@ -125,3 +156,9 @@ def caller(claims: Claims) -> Caller:
         session_end=user.expires_at,
         generation=claims.generation or 0,
     )
+
+
+def _failed(user: Row | None, problem: Problem) -> Problem:
+    record("login-failed", user.id if user else None)
+    commit()  # the event stays although the answer is a refusal
+    return problem

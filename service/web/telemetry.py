@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import sys
 import time
@@ -24,6 +25,14 @@ def set_up_logging(level: str, style: str) -> None:
     logging.getLogger().handlers = [handler]
     for name in ("byline", "uvicorn"):
         logging.getLogger(name).setLevel(level)
+    logging.getLogger("uvicorn.error").addFilter(_is_news)
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Whether uvicorn says what is not logged yet: why an answer was cut off is, and so is that a
+    shutdown does not wait any longer."""
+    cancelled = record.exc_info and record.exc_info[0] is asyncio.CancelledError
+    return not cancelled and record.msg != "ASGI callable returned without completing response."
 
 
 class _JsonLines(logging.Formatter):
@@ -49,6 +58,12 @@ class Metrics:
         self.store_failures = Counter(
             "byline_limiter_store_failures_total",
             "Times that the rate limits' store did not answer",
+            registry=self.registry,
+        )
+        self.mails = Counter(
+            "byline_mails_total",
+            "Tries to hand over a mail, by outcome: sent, deferred or dropped",
+            ["outcome"],
             registry=self.registry,
         )
         self._requests = Counter(

@@ -17,14 +17,14 @@ logger = logging.getLogger("byline")
 TRIES = 3
 
 
-def transact(work: Callable[[Transaction], Any], *, writes: bool) -> Any:
+def transact(work: Callable[[Transaction], Any], *, writes: bool, tries: int = TRIES) -> Any:
     """What `work` returns after its transaction is committed.
 
     An exception rolls back. Deadlocks, serialisation failures, a busy SQLite file and a lost race
-    for an Idempotency-Key start over, at most `TRIES` times in all; other database errors become
+    for an Idempotency-Key start over, at most `tries` times in all; other database errors become
     problems.
     """
-    for left in reversed(range(TRIES)):
+    for left in reversed(range(tries)):
         with db.transaction(writes=writes) as transaction:
             try:
                 result = work(transaction)

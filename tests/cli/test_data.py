@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from service import maintenance
 from service.domain import passwords, search
 from service.ids import created_at, new_id, now, rfc3339
-from service.models import IdempotencyKey, Post, PostDocument, Session, User
+from service.models import IdempotencyKey, Mail, Post, PostDocument, Session, User
 from tests.cli.commands import PASSWORD, execute, rows
 
 
@@ -107,16 +107,28 @@ def test_purge_deletes_what_has_expired_and_nothing_else(anywhere, monkeypatch):
         sa.insert(IdempotencyKey).values(
             [_kept(user.id, f"key{n}", past if n else future) for n in range(4)]
         ),
+        sa.insert(Mail).values([_mail(user.id, n, past) for n in range(3)]),
+        sa.insert(Mail).values(
+            [
+                _mail(user.id, 3, past, due_at=past),
+                _mail(user.id, 4, future),
+                _mail(user.id, 5, None),
+            ]
+        ),
     )
 
     ended = anywhere("purge")
 
     assert re.findall(r"(\w+) +(\d+) deleted", ended.output) == [
         ("sessions", "5"),
+        ("mails", "3"),
         ("idempotency_keys", "3"),
     ]
     assert [row.expires_at for row in rows(sa.select(Session))] == [future]
     assert [row.key for row in rows(sa.select(IdempotencyKey))] == ["key0"]
+    # Due once more, still good, or never sent: those are kept.
+    left = {row.token_hash[-1] for row in rows(sa.select(Mail))}
+    assert left == {"3", "4", "5"}
 
 
 def _session(user_id, expires_at):
@@ -128,3 +140,9 @@ def _session(user_id, expires_at):
 def _kept(user_id, key, expires_at):
     named = {"user_id": user_id, "operation": "create_post", "key": key, "fingerprint": "f" * 64}
     return {**named, "status": 201, "headers": "{}", "body": b"{}", "expires_at": expires_at}
+
+
+def _mail(user_id, number, expires_at, due_at=None):
+    to = {"user_id": user_id, "kind": "password-reset", "recipient": "user1@example.com"}
+    token = {"token_hash": f"{number:064}", "expires_at": expires_at}
+    return {"id": new_id(), **to, "attempts": 1, "due_at": due_at, **token}

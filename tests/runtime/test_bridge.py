@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
+import weakref
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -33,6 +36,34 @@ def test_a_call_raises_what_the_function_raises(
     asyncio.run(call())
 
 
+class _Large:
+    """Stands for what takes much room."""
+
+
+@pytest.mark.parametrize("ends", ["returned", "raised", "taken"])
+def test_a_thread_that_waits_keeps_nothing_of_the_call_before(ends: str) -> None:
+    large: list[weakref.ref[Any]] = []
+
+    def work(given: Any) -> Any:
+        made = _Large()
+        large.extend(map(weakref.ref, (given, made)))
+        if ends == "raised":
+            raise ValueError(made)
+        return made if ends == "returned" else None
+
+    async def call() -> None:
+        pool = Pool("test", 1, 1)
+        with suppress(ValueError):
+            await pool.run(work, _Large())
+        deadline = time.monotonic() + 30
+        while any(reference() for reference in large):  # the thread has to come round first
+            assert time.monotonic() < deadline
+            await asyncio.sleep(0)
+
+    asyncio.run(call())
+    assert len(large) == 2
+
+
 def test_a_call_beyond_the_capacity_is_refused_at_once_and_not_for_ever() -> None:
     async def calls() -> None:
         pool, busy = Pool("test", 1, 2), threading.Event()
@@ -45,3 +76,18 @@ def test_a_call_beyond_the_capacity_is_refused_at_once_and_not_for_ever() -> Non
         assert await pool.run(int) == 0
 
     asyncio.run(calls())
+
+
+def test_a_closed_pool_runs_what_is_waiting_and_ends_its_threads() -> None:
+    async def call() -> list[int]:
+        pool = Pool("closing", 2, 8)
+        calls = [asyncio.ensure_future(pool.run(abs, -number)) for number in range(8)]
+        await asyncio.sleep(0)
+        pool.close()
+        return await asyncio.gather(*calls)
+
+    assert asyncio.run(call()) == list(range(8))
+    for thread in threading.enumerate():
+        if thread.name.startswith("closing-"):
+            thread.join(30)
+            assert not thread.is_alive()

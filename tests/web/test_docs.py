@@ -108,3 +108,5 @@ def test_a_page_may_be_framed_and_scripted_by_nobody_else() -> None:
         assert "frame-ancestors 'none'" in policy
         assert "unsafe" not in policy
         assert "*" not in policy
+    home = docs.HOME_HEADERS["Content-Security-Policy"]
+    assert home.endswith("require-trusted-types-for 'script'; trusted-types 'none'")

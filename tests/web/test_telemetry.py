@@ -147,8 +147,11 @@ def test_head_is_get_without_the_body(
     assert head.status_code == get.status_code
     assert head.content == b""
     assert get.content
-    headers = [{**answer.headers, "date": ""} for answer in (get, head)]
-    assert headers[0] == headers[1]
+    # How the body is framed may be left out where there is none (RFC 9112, section 6.1).
+    varying = {"date", "transfer-encoding"}
+    headers = [answer.headers.items() for answer in (get, head)]
+    kept = [{name: value for name, value in items if name not in varying} for items in headers]
+    assert kept[0] == kept[1]
 
 
 @pytest.fixture

@@ -1,0 +1,168 @@
+"""Takes mails out of the outbox and hands them over, beside the requests and at least once."""
+
+from __future__ import annotations
+
+import logging
+import os
+import smtplib
+import ssl
+import threading
+from collections.abc import Callable
+from contextlib import closing, suppress
+from datetime import UTC, datetime, timedelta
+from email.message import EmailMessage
+from email.policy import SMTPUTF8
+from functools import partial
+from pathlib import Path
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
+from uuid import UUID
+
+import flask
+from prometheus_client import Counter
+
+from service.database import db
+from service.domain import mails
+from service.ids import created_at, rfc3339
+from service.models import Mail
+from service.models.mails import Sending
+from service.settings import Settings
+
+logger = logging.getLogger("byline")
+
+IDLE = 5.0  # seconds until the outbox is looked at again without being asked to
+# Between mails. Without it, mails for known addresses would slow down what is timed beside them.
+PAUSE = 0.05
+# Seconds for each step of a mail server; what one takes more slowly than that is sent again.
+TIMEOUT = 30.0
+PATIENCE = 10.0  # seconds that a stop waits for the mail in hand
+GIVES_UP = timedelta(days=3)
+
+Send = Callable[[EmailMessage, str], None]
+
+
+class Delivery:
+    """One thread that sends what is due; several processes may each have one."""
+
+    def __init__(self, app: flask.Flask, settings: Settings, mails_total: Counter) -> None:
+        self._app = app
+        self._send = transport(settings)
+        self._sender = settings.mail_from or f"Byline <no-reply@{_host(settings.public_url)}>"
+        self._site = settings.public_url
+        self._total = mails_total
+        self._woken = threading.Event()
+        self._stopped = threading.Event()
+        self._thread: threading.Thread | None = None
+        app.extensions["delivery"] = self
+
+    def start(self) -> None:
+        self._thread = threading.Thread(target=self._run, name="delivery", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop after the mail in hand, or leave it to be sent again if it takes too long."""
+        self._stopped.set()
+        self._woken.set()
+        if self._thread:
+            self._thread.join(PATIENCE)
+
+    def wake(self) -> None:
+        """Look for mails soon."""
+        self._woken.set()
+
+    def _run(self) -> None:
+        while not self._stopped.is_set():
+            self._woken.wait(IDLE)
+            self._woken.clear()
+            try:
+                while not self._stopped.wait(PAUSE) and self._deliver_one():
+                    pass
+            except Exception as error:  # above all a database that is away; it comes back
+                logger.warning("mails are waiting: %s", type(error).__name__)
+
+    def _deliver_one(self) -> bool:
+        """Deal with the mail that is due; False if there was none."""
+        with self._app.app_context():
+            due = Mail.due()
+            if due is None:
+                return False
+            with db.transaction() as transaction:
+                mail = Mail.claim(due)
+                transaction.commit()
+            if mail:
+                self._hand_over(mail)
+            return True
+
+    def _hand_over(self, mail: Sending) -> None:
+        outcome = self._try(mail)
+        self._total.labels(outcome).inc()
+        if outcome == "deferred":
+            return
+        with db.transaction() as transaction:
+            if outcome == "sent":
+                Mail.sent(mail)
+            else:
+                Mail.drop(mail.id)
+            transaction.commit()
+
+    def _try(self, mail: Sending) -> str:
+        """What has become of a mail: sent, deferred or dropped."""
+        try:
+            self._send(
+                mails.compose(
+                    mail.kind,
+                    mail.recipient,
+                    mail.token,
+                    sender=self._sender,
+                    site=self._site,
+                    id_=f"{mail.id}.{mail.attempt}",
+                ),
+                mail.id,
+            )
+            return "sent"
+        except Exception as error:  # whatever it is, the other mails are not to wait for this one
+            too_old = created_at(UUID(mail.id)) < rfc3339(datetime.now(UTC) - GIVES_UP)
+            outcome = "dropped" if too_old or _is_final(error) else "deferred"
+            # The error's own words may name the address.
+            logger.warning("mail %s is %s: %s", mail.id, outcome, type(error).__name__)
+            return outcome
+
+
+def transport(settings: Settings) -> Send:
+    """What hands a message over: to SMTP_URL's server, or into MAIL_DIR as an `.eml` file."""
+    if settings.smtp_url is None:
+        return partial(_write, settings.mail_dir)
+    return partial(_submit, urlsplit(settings.smtp_url), ssl.create_default_context())
+
+
+def _write(folder: Path, message: EmailMessage, name: str) -> None:
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    unfinished = folder / f"{name}.new"  # nobody is to read half a mail
+    with os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        file.write(message.as_bytes(policy=SMTPUTF8))
+    unfinished.replace(folder / f"{name}.eml")
+
+
+def _submit(url: SplitResult, tls: ssl.SSLContext, message: EmailMessage, _name: str) -> None:
+    connect = partial(smtplib.SMTP_SSL, context=tls) if url.scheme == "smtps" else smtplib.SMTP
+    with closing(connect(url.hostname or "", url.port or 0, timeout=TIMEOUT)) as server:
+        if parse_qsl(url.query) == [("starttls", "true")]:
+            server.starttls(context=tls)
+        if url.username:
+            server.login(unquote(url.username), unquote(url.password or ""))
+        server.send_message(message)
+        with suppress(OSError, smtplib.SMTPException):
+            server.quit()  # the mail is theirs by now, whatever they say to this
+
+
+def _is_final(error: Exception) -> bool:
+    """Whether the server will never take this mail (RFC 5321, section 4.2.1)."""
+    if not isinstance(error, smtplib.SMTPRecipientsRefused):
+        return False
+    # 5.7: it is us whom the server does not trust (RFC 3463, section 3.8), and that can be mended.
+    refusals = error.recipients.values()
+    return all(code >= 500 and not reply.startswith(b"5.7.") for code, reply in refusals)
+
+
+def _host(site: str) -> str:
+    host = urlsplit(site).hostname or ""
+    return host if host.strip("0123456789.") and ":" not in host else "localhost"

@@ -1,0 +1,73 @@
+"""Audit events: who did what to which account, and when. They are only ever added."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy import bindparam
+from sqlalchemy.orm import Mapped, mapped_column
+
+from service.database import Id, Row, connection, db
+from service.ids import created_at, new_id
+from service.models.caller import Caller
+from service.models.listing import Listing
+
+
+class AuditEvent(db.Model):  # type: ignore[name-defined,misc] # made at run time
+    """Without foreign keys: an event outlives whom it is about."""
+
+    __tablename__ = "audit_events"
+    __table_args__ = (
+        sa.Index(None, "action", "id"),
+        sa.Index(None, "actor_id", "id"),
+        sa.Index(None, "user_id", "id"),
+    )
+
+    id: Mapped[str] = mapped_column(Id, primary_key=True)
+    action: Mapped[str] = mapped_column(sa.String(30))
+    actor_id: Mapped[str | None] = mapped_column(Id)
+    user_id: Mapped[str | None] = mapped_column(Id)
+    ip: Mapped[str] = mapped_column(sa.String(45))
+
+    @classmethod
+    def record(
+        cls, action: str, *, actor_id: str | None, user_id: str | UUID | None, ip: str
+    ) -> None:
+        """Add an event about the account `user_id`; None stands for nobody known."""
+        event = {"action": action, "actor_id": actor_id, "user_id": user_id, "ip": ip[:45]}
+        connection().execute(_insert, {"id": new_id(), **event})
+
+    @classmethod
+    def visible_to(cls, caller: Caller) -> Callable[..., list[dict[str, Any]]]:
+        """The listing of all events for an administrator, of the caller's own for others."""
+        return _all if caller.is_admin else cls.of(caller.id)
+
+    @classmethod
+    def of(cls, user_id: str) -> Callable[..., list[dict[str, Any]]]:
+        """The listing of the events about one account."""
+        return partial(_own, user_id=user_id)
+
+
+_insert = sa.insert(AuditEvent)
+_who = (AuditEvent.id, AuditEvent.action, AuditEvent.actor_id, AuditEvent.user_id)
+# Where an administrator sits is not for the users to know.
+_by_another = AuditEvent.actor_id != AuditEvent.user_id
+_own_ip = sa.case((_by_another, ""), else_=AuditEvent.ip).label("ip")
+
+
+def _shape(row: Row) -> dict[str, Any]:
+    return {**row._asdict(), "created_at": created_at(UUID(row.id))}
+
+
+_filters = {
+    "user_id": AuditEvent.user_id == bindparam("user_id"),
+    "actor_id": AuditEvent.actor_id == bindparam("actor_id"),
+    "action": AuditEvent.action == bindparam("action"),
+    "later": AuditEvent.id >= bindparam("later"),
+}
+_all = Listing(sa.select(*_who, AuditEvent.ip), key=AuditEvent.id, shape=_shape, **_filters)
+_own = Listing(sa.select(*_who, _own_ip), key=AuditEvent.id, shape=_shape, **_filters)

@@ -1,0 +1,224 @@
+"""Mails: what is to be sent and, once that is done, the one-time token that was in it."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy import bindparam
+from sqlalchemy.orm import Mapped, mapped_column
+
+from service.database import Id, Row, Time, connection, db, peek
+from service.ids import new_id, now, rfc3339
+from service.models.users import User
+from service.problems import OneTimeTokenInvalid
+
+EMAIL_CHANGE = "email-change"
+EMAIL_CHANGE_NOTICE = "email-change-notice"
+EMAIL_VERIFICATION = "email-verification"
+PASSWORD_RESET = "password-reset"  # noqa: S105 # nosec B105 # the name of a kind
+
+# The kinds with a token in them, and how long it is good.
+LIFETIMES = {
+    EMAIL_CHANGE: timedelta(hours=24),
+    EMAIL_VERIFICATION: timedelta(hours=24),
+    PASSWORD_RESET: timedelta(minutes=30),
+}
+TO_OWN_ADDRESS = {EMAIL_VERIFICATION, PASSWORD_RESET}
+FIRST_RETRY = timedelta(minutes=1)  # longer than a try takes, as a rule; see `Mail.sent`
+LONGEST_RETRY = timedelta(minutes=15)
+
+
+class Sending(NamedTuple):
+    """A try at a mail that one process has taken on; `token` is None in a mail without."""
+
+    id: str
+    attempt: int
+    kind: str
+    recipient: str
+    token: str | None
+
+
+class Mail(db.Model):  # type: ignore[name-defined,misc] # made at run time
+    """Due from `due_at` on; sent, and kept for its token until `expires_at`, when that is null.
+
+    One without a user is for an address that nobody has; it takes the same steps as the others. No
+    foreign key: checking it would show in the time, and whoever has gone is noticed by `claim`.
+    """
+
+    __tablename__ = "mails"
+
+    id: Mapped[str] = mapped_column(Id, primary_key=True)
+    user_id: Mapped[str | None] = mapped_column(Id, index=True)
+    kind: Mapped[str] = mapped_column(sa.String(30))
+    recipient: Mapped[str] = mapped_column(sa.String(254))
+    attempts: Mapped[int] = mapped_column(default=0)
+    due_at: Mapped[str | None] = mapped_column(Time, index=True)
+    token_hash: Mapped[str | None] = mapped_column(sa.CHAR(64), unique=True)
+    expires_at: Mapped[str | None] = mapped_column(Time, index=True)
+
+    @classmethod
+    def queue(cls, kind: str, recipient: str, user_id: str | None) -> None:
+        """Have a mail sent, if this transaction is committed; the tokens of its kind that the user
+        has been sent are good no more."""
+        id_ = new_id()
+        connection().execute(
+            _insert,
+            {
+                "id": id_,
+                "user_id": user_id,
+                "kind": kind,
+                "recipient": recipient,
+                "attempts": 0,
+                "due_at": now(),
+            },
+        )
+        if kind in LIFETIMES:
+            connection().execute(_outdate, {"user": user_id, "kind_": kind, "of": id_, "tries": 1})
+
+    @classmethod
+    def due(cls) -> Row | None:
+        """The mail that has been due for longest: (id, user_id, kind, recipient, attempts), read
+        outside of a transaction."""
+        return peek(_due, {"moment": now()})
+
+    @classmethod
+    def claim(cls, mail: Row) -> Sending | None:
+        """Take a due mail on, with a new token; None if another process has, or nobody wants it.
+
+        It is due again after a while, so one whose sender dies is sent by another.
+        """
+        user = connection().execute(_addressee, {"id": mail.user_id}).first()
+        lifetime = LIFETIMES.get(mail.kind)
+        token = secrets.token_urlsafe(32) if lifetime else None
+        moment = datetime.now(UTC)
+        claim = {
+            "of": mail.id,
+            "seen": mail.attempts,
+            "retry": rfc3339(moment + min(FIRST_RETRY * 2 ** min(mail.attempts, 9), LONGEST_RETRY)),
+            "hash": _hash(token) if token else None,
+            "expiry": rfc3339(moment + lifetime) if lifetime else None,
+        }
+        if not connection().execute(_claim, claim).rowcount:
+            return None
+        its_kind = {"user": mail.user_id, "kind_": mail.kind, "of": mail.id}
+        outdated = token and connection().execute(_newer, its_kind).first()
+        if outdated or not _is_wanted(mail, user):
+            cls.drop(mail.id)
+            return None
+        if token:
+            connection().execute(_outdate, {**its_kind, "tries": 0})
+        return Sending(mail.id, mail.attempts + 1, mail.kind, mail.recipient, token)
+
+    @classmethod
+    def sent(cls, mail: Sending) -> None:
+        """Keep what was sent for its token, unless another try has made a new one; forget it if
+        there is none."""
+        if mail.token:
+            connection().execute(_sent, {"of": mail.id, "seen": mail.attempt})
+        else:
+            cls.drop(mail.id)
+
+    @classmethod
+    def drop(cls, mail_id: str) -> None:
+        """Forget a mail."""
+        connection().execute(_drop, {"of": mail_id})
+
+    @classmethod
+    def owner(cls, token: str, kind: str) -> Row:
+        """(email, username) of the user to whom a token of this kind was sent, read outside the
+        request's transaction; raises `OneTimeTokenInvalid`."""
+        row = peek(_owner, {"hash": _hash(token), "kinds": [kind], "moment": now()})
+        if row is None:
+            raise OneTimeTokenInvalid
+        return row
+
+    @classmethod
+    def use(cls, token: str, *kinds: str) -> Row:
+        """(user_id, kind, recipient) behind a good token of these kinds, which is good no more.
+
+        The user's row is locked from here on. Raises `OneTimeTokenInvalid`.
+        """
+        named = {"hash": _hash(token), "kinds": kinds, "moment": now()}
+        row = connection().execute(_used, named).first()
+        if row is None or not connection().execute(_use, {"hash": named["hash"]}).rowcount:
+            raise OneTimeTokenInvalid
+        return row
+
+    @classmethod
+    def revoke(cls, user_id: UUID | str) -> None:
+        """End every token of this user, those in mails that are still to be sent included."""
+        connection().execute(_revoke, {"user": user_id, "kinds": list(LIFETIMES)})
+
+    @classmethod
+    def forget(cls, user_id: UUID) -> None:
+        """Remove every mail to this user, sent or not."""
+        connection().execute(_forget, {"user": user_id})
+
+
+_insert = sa.insert(Mail)
+_due = (
+    sa.select(Mail.id, Mail.user_id, Mail.kind, Mail.recipient, Mail.attempts)
+    .where(Mail.due_at <= bindparam("moment"))
+    .order_by(Mail.due_at, Mail.id)
+    .limit(1)
+)
+_addressee = (
+    sa.select(User.email, User.email_verified, User.disabled)
+    .where(User.id == bindparam("id"))
+    .with_for_update()
+)
+_seen = sa.and_(Mail.id == bindparam("of"), Mail.attempts == bindparam("seen"))
+_claim = (
+    sa.update(Mail)
+    .where(_seen)
+    .values(
+        attempts=Mail.attempts + 1,
+        due_at=bindparam("retry"),
+        token_hash=bindparam("hash"),
+        expires_at=bindparam("expiry"),
+    )
+)
+_its_kind = sa.and_(Mail.user_id == bindparam("user"), Mail.kind == bindparam("kind_"))
+_newer = sa.select(Mail.id).where(_its_kind, Mail.id > bindparam("of"), Mail.attempts > 0).limit(1)
+_outdate = sa.delete(Mail).where(
+    _its_kind, Mail.id < bindparam("of"), Mail.attempts >= bindparam("tries")
+)
+_sent = sa.update(Mail).where(_seen).values(due_at=None)
+_drop = sa.delete(Mail).where(Mail.id == bindparam("of"))
+_good = sa.and_(
+    Mail.token_hash == bindparam("hash"),
+    Mail.kind.in_(bindparam("kinds", expanding=True)),
+    Mail.expires_at > bindparam("moment"),
+    User.disabled.is_(False),
+)
+_owner = sa.select(User.email, User.username).join(Mail, Mail.user_id == User.id).where(_good)
+_used = (
+    sa.select(Mail.user_id, Mail.kind, Mail.recipient)
+    .join(User, User.id == Mail.user_id)
+    .where(_good)
+    .with_for_update(of=User)
+)
+_use = sa.delete(Mail).where(Mail.token_hash == bindparam("hash"))
+_revoke = sa.delete(Mail).where(
+    Mail.user_id == bindparam("user"), Mail.kind.in_(bindparam("kinds", expanding=True))
+)
+_forget = sa.delete(Mail).where(Mail.user_id == bindparam("user"))
+
+
+def _hash(token: str) -> str:
+    # Of 256 random bits: nobody tries those out, so no salt and nothing slow.
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def _is_wanted(mail: Row, user: Row | None) -> bool:
+    if user is None or user.disabled:
+        return False
+    if mail.kind == EMAIL_VERIFICATION and user.email_verified:
+        return False
+    # The address may have changed while the mail was asked for: whoever has the old gets nothing.
+    return mail.kind not in TO_OWN_ADDRESS or bool(user.email == mail.recipient)

@@ -1,0 +1,210 @@
+"""The links in mails, opened in a real browser: a button, a form, and plain words otherwise."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import httpx
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from tests.conftest import Person, Server
+from tests.mailbox import text
+
+NEW_PASSWORD = "seven purple herons at dawn"
+DEAD = "This link does not work any more"
+
+
+def mailed(server: Server, address: str, subject: str) -> str:
+    """The link in a mail, from behind the site's address on."""
+    [message] = server.mailbox.wait(address, subject)
+    [link] = re.findall(r"/#/\S+", text(message))
+    return str(link)
+
+
+def verification(person: Person) -> str:
+    return mailed(person.server, person.email, "Confirm your e-mail address")
+
+
+def reset(person: Person) -> str:
+    with person.server.client() as anonymous:
+        answer = anonymous.post("/auth/password-resets", json={"email": person.email})
+        assert answer.status_code == 202
+    return mailed(person.server, person.email, "Choose a new password")
+
+
+def account(person: Person) -> dict[str, Any]:
+    return dict(person.http.get("/auth/me").json())
+
+
+def confirm(page: Page) -> None:
+    page.get_by_role("button", name="Confirm this address").click()
+
+
+def choose(page: Page, password: str) -> None:
+    page.get_by_label("New password").fill(password)
+    page.get_by_role("button", name="Set the password").click()
+
+
+def heading(page: Page, name: str) -> Locator:
+    return page.get_by_role("heading", name=name)
+
+
+each_link = pytest.mark.parametrize("link", [verification, reset])
+
+
+def test_the_button_confirms_the_address_and_opening_the_link_does_not(
+    page: Page, anna: Person
+) -> None:
+    page.goto(verification(anna), wait_until="networkidle")
+    expect(page).to_have_title("Confirm your address")
+    assert account(anna)["email_verified"] is False
+
+    confirm(page)
+    expect(heading(page, "Your address is confirmed")).to_be_focused()
+    assert account(anna)["email_verified"] is True
+
+
+def test_the_button_puts_a_changed_address_into_force(page: Page, anna: Person) -> None:
+    address = f"new-{anna.email}"
+    change = {"email": address, "current_password": anna.password}
+    assert anna.http.put("/auth/email", json=change).status_code == 202
+    page.goto(mailed(anna.server, address, "Confirm your new e-mail address"))
+    confirm(page)
+    expect(heading(page, "Your address is confirmed")).to_be_visible()
+    assert account(anna)["email"] == address
+
+
+def test_a_password_set_with_the_keyboard_alone_signs_in_and_the_old_one_does_not(
+    page: Page, anna: Person, anonymous: httpx.Client
+) -> None:
+    page.goto(reset(anna))
+    expect(page.get_by_label("New password")).to_be_focused()
+    page.keyboard.type(NEW_PASSWORD)
+    page.keyboard.press("Enter")
+    expect(heading(page, "Your new password is set")).to_be_focused()
+
+    anna.server.sign_in(anna.email, NEW_PASSWORD)
+    old = anonymous.post("/auth/login", json={"email": anna.email, "password": anna.password})
+    assert old.status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("password", "reason"),
+    [
+        ("short", "The password must have at least 8 characters."),
+        ("password", "one of the most common ones"),
+    ],
+)
+def test_a_refused_password_keeps_the_form_and_says_why(
+    page: Page, anna: Person, password: str, reason: str
+) -> None:
+    page.goto(reset(anna))
+    choose(page, password)
+    expect(page.get_by_role("alert")).to_contain_text(reason)
+    expect(page.get_by_label("New password")).to_be_focused()
+    expect(page.get_by_label("New password")).to_have_value(password)
+
+    choose(page, NEW_PASSWORD)
+    expect(heading(page, "Your new password is set")).to_be_visible()
+    anna.server.sign_in(anna.email, NEW_PASSWORD)
+
+
+def test_a_password_may_be_shown(page: Page, anna: Person) -> None:
+    page.goto(reset(anna))
+    password = page.get_by_label("New password")
+    expect(password).to_have_attribute("autocomplete", "new-password")
+    for shown, kind in ((False, "password"), (True, "text"), (False, "password")):
+        page.get_by_label("Show it").set_checked(shown)
+        expect(password).to_have_attribute("type", kind)
+
+
+def test_a_used_link_to_confirm_says_that_it_is_dead(page: Page, anna: Person) -> None:
+    link = verification(anna)
+    for outcome in ("Your address is confirmed", DEAD):
+        page.goto(link)
+        confirm(page)
+        expect(heading(page, outcome)).to_be_focused()
+
+
+def test_a_used_link_to_a_new_password_says_that_it_is_dead(page: Page, anna: Person) -> None:
+    link = reset(anna)
+    for outcome in ("Your new password is set", DEAD):
+        page.goto(link)
+        expect(page.get_by_label("New password")).to_have_value("")
+        choose(page, NEW_PASSWORD)
+        expect(heading(page, outcome)).to_be_focused()
+    expect(page.get_by_text("ask for another one")).to_be_visible()
+
+
+@pytest.mark.parametrize("token", ["", "?token=", f"?token={'x' * 101}"])
+def test_a_link_that_was_cut_or_spoilt_says_that_it_is_dead(page: Page, token: str) -> None:
+    page.goto(f"/#/verify-email{token}")
+    if len(token) > 10:
+        confirm(page)
+    expect(heading(page, DEAD)).to_be_visible()
+    expect(page.get_by_role("button")).to_have_count(0)
+
+
+@each_link
+def test_the_token_leaves_the_address_and_is_not_on_the_page(
+    page: Page, anna: Person, link: Any
+) -> None:
+    address, token = link(anna).split("?token=")
+    page.goto(f"{address}?token={token}")
+    expect(page.get_by_role("button")).to_be_visible()
+    assert page.url == anna.server.url + address
+    assert token not in page.content()
+
+    page.reload()
+    expect(heading(page, DEAD)).to_be_visible()
+
+
+@each_link
+def test_a_link_takes_over_the_tab_that_it_is_opened_in_and_gives_it_back(
+    page: Page, anna: Person, link: Any
+) -> None:
+    documentation = page.get_by_role("link", name="Documentation")
+    page.goto("/")
+    expect(documentation).to_be_visible()
+    landing = page.title()
+
+    page.goto(link(anna))
+    expect(page.get_by_role("button")).to_be_visible()
+    expect(documentation).to_be_hidden()
+    page.go_back()
+    expect(documentation).to_be_visible()
+    expect(page.get_by_role("button")).to_have_count(0)
+    assert page.title() == landing
+
+
+@pytest.mark.parametrize(
+    "answer", [None, {"status": 502, "body": "<h1>Bad Gateway"}, {"status": 200, "body": "{}"}]
+)
+def test_an_answer_that_is_not_the_services_changes_nothing(
+    page: Page, anna: Person, answer: dict[str, Any] | None
+) -> None:
+    page.goto(verification(anna))
+    page.route(
+        "**/auth/**", lambda route: route.fulfill(**answer) if answer else route.abort(), times=1
+    )
+    confirm(page)
+    expect(page.get_by_role("alert")).to_have_text(re.compile("no answer.+try again"))
+    assert account(anna)["email_verified"] is False
+
+    confirm(page)
+    expect(heading(page, "Your address is confirmed")).to_be_visible()
+
+
+def test_behind_a_proxy_with_a_path_the_request_stays_under_it(page: Page, anna: Person) -> None:
+    site = f"{anna.server.url}/some/path"
+    page.route(
+        f"{site}/**",
+        lambda route: route.continue_(url=route.request.url.replace(site, anna.server.url)),
+    )
+    page.goto(site + verification(anna))
+    with page.expect_request(f"{site}/auth/email-verifications/complete"):
+        confirm(page)
+    expect(heading(page, "Your address is confirmed")).to_be_visible()
+    assert page.url == f"{site}/#/verify-email"

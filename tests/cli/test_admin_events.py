@@ -1,0 +1,70 @@
+"""What operators do from a shell to an account is written down, as by nobody from nowhere."""
+
+from __future__ import annotations
+
+import pytest
+import sqlalchemy as sa
+
+from service.models import AuditEvent, User
+from tests.cli.commands import PASSWORD, execute, rows
+
+EVENTS = sa.select(AuditEvent.__table__).order_by(AuditEvent.id)
+PROMOTE = "create-admin --email user1@example.com"
+
+
+def events():
+    return [(e.action, e.actor_id, e.user_id, e.ip) for e in rows(EVENTS)]
+
+
+def test_a_new_admin_is_a_new_user(anywhere):
+    assert anywhere("create-admin --email ada@example.com", input=f"{PASSWORD}\n").exit_code == 0
+
+    [ada] = rows(sa.select(User))
+    assert events() == [("user-created", None, ada.id, "")]
+
+
+@pytest.mark.parametrize(
+    ("was", "actions"),
+    [
+        ({"role": "user", "disabled": False}, ["role-changed"]),
+        ({"role": "user", "disabled": True}, ["role-changed", "user-enabled"]),
+        ({"role": "admin", "disabled": True}, ["user-enabled"]),
+        ({"role": "admin", "disabled": False}, []),
+    ],
+)
+def test_what_a_promotion_changes_is_written_down_once(anywhere, was, actions):
+    anywhere("demo --users 1 --posts 0")
+    execute(sa.update(User).values(was))
+
+    for _ in range(2):
+        assert anywhere(PROMOTE).exit_code == 0
+
+    [user] = rows(sa.select(User))
+    assert events() == [(action, None, user.id, "") for action in actions]
+
+
+@pytest.mark.parametrize(
+    ("options", "password"),
+    [
+        ("--email ada@example.com", "short"),
+        ("--email ada", PASSWORD),
+        ("--email ada@example.com --username Ada!", PASSWORD),
+    ],
+)
+def test_a_refusal_is_not_written_down(upgraded, options, password):
+    assert upgraded(f"create-admin {options}", input=f"{password}\n").exit_code != 0
+
+    assert events() == []
+
+
+def test_purging_and_demo_data_leave_the_events_alone(anywhere):
+    anywhere("demo --users 1 --posts 1")
+    assert anywhere(PROMOTE).exit_code == 0
+    execute(sa.delete(User))
+    before = rows(EVENTS)
+
+    assert anywhere("purge").exit_code == 0
+    assert anywhere("demo --users 1 --posts 1").exit_code == 0
+
+    assert [event.action for event in before] == ["role-changed"]
+    assert rows(EVENTS) == before

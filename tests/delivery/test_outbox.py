@@ -1,0 +1,240 @@
+"""The outbox: what is in it goes out, once, and nothing else does."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+import sqlalchemy as sa
+from prometheus_client import CollectorRegistry, Counter
+
+from service import delivery
+from service.database import db
+from service.domain import passwords
+from service.models import Mail, Session
+from service.models.mails import EMAIL_CHANGE_NOTICE, EMAIL_VERIFICATION, PASSWORD_RESET
+from service.web import outbox
+from tests import postgres
+from tests.conftest import PASSWORD, Person, serving
+from tests.delivery.office import Office, fresh, opened
+from tests.mailbox import token
+from tests.smtp import mail_server, until
+
+LATER = "450 4.2.0 Come back later"
+
+
+def sign_up(office: Office) -> Person:
+    """A user whose mails cannot be delivered yet; the first of them was tried."""
+    address = fresh()
+    office.post.answers[address] = LATER
+    office.register(address)
+    office.taken_on(address)
+    return office.server.sign_in(address)
+
+
+def deliver(office: Office, address: str) -> None:
+    """Let everything for an address be delivered."""
+    office.post.answers.pop(address, None)
+    office.make_due(address)
+    office.catch_up()
+
+
+def test_a_mail_of_a_transaction_that_is_rolled_back_never_goes_out(office: Office) -> None:
+    address, user_id = fresh(), office.register(fresh())
+    with office.server.flask.app_context(), db.transaction():
+        outbox.put(EMAIL_CHANGE_NOTICE, address, user_id)
+    office.catch_up()
+    assert office.post.to(address) == office.outbox(address) == []
+
+
+def test_what_fails_after_its_mail_was_queued_sends_nothing(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    admin, address, hashed = office.server.sign_up(), fresh(), passwords.hashed
+    office.server.make_admin(admin)
+
+    def signed_out_meanwhile(password: str) -> str:
+        office.server.execute(sa.delete(Session).where(Session.user_id == admin.id))
+        return hashed(password)
+
+    monkeypatch.setattr(passwords, "hashed", signed_out_meanwhile)
+    answer = admin.http.post("/api/users", json={"email": address, "password": PASSWORD})
+    monkeypatch.undo()
+    assert answer.status_code == 401
+    office.catch_up()
+    assert office.post.to(address) == office.outbox(address) == []
+
+
+def test_an_address_that_nobody_has_gets_nothing(office: Office) -> None:
+    address = fresh()
+    office.request_reset(address)
+    office.catch_up()
+    assert office.post.to(address) == office.outbox(address) == []
+
+
+@pytest.mark.parametrize("kind", [EMAIL_VERIFICATION, PASSWORD_RESET])
+def test_an_address_that_its_user_has_left_gets_nothing(kind: str, office: Office) -> None:
+    address = fresh()
+    office.queue(kind, address, office.register(fresh()))
+    office.catch_up()
+    assert office.post.to(address) == office.outbox(address) == []
+
+
+def test_nothing_goes_to_a_user_who_is_deleted(office: Office) -> None:
+    person = sign_up(office)
+    assert person.http.delete(f"/api/users/{person.id}").status_code == 204
+    assert office.outbox(person.email) == []
+    deliver(office, person.email)
+    assert office.post.to(person.email) == []
+
+
+def test_a_new_password_takes_the_mails_with_tokens_away(office: Office) -> None:
+    person = sign_up(office)
+    office.request_reset(person.email)
+    office.queue(EMAIL_CHANGE_NOTICE, person.email, person.id)
+    until(lambda: [mail.attempts for mail in office.outbox(person.email)] == [1, 1, 1])
+    change = {"current_password": PASSWORD, "new_password": "seven purple herons at dawn"}
+    assert person.http.put("/auth/password", json=change).status_code == 204
+    deliver(office, person.email)
+    [mail] = office.post.to(person.email)
+    assert mail.message["Subject"] == "Your e-mail address is about to change"
+
+
+def test_a_mail_that_cannot_be_made_keeps_no_other_waiting(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(delivery, "IDLE", 3600)
+    office.catch_up()
+    odd, plain, deferred = fresh(), fresh(), office.count("deferred")
+    user_id = office.register(fresh())
+    with office.server.flask.app_context(), db.transaction() as transaction:
+        outbox.put("of-a-newer-release", odd, user_id)
+        outbox.put(EMAIL_CHANGE_NOTICE, plain, user_id)
+        transaction.commit()
+    office.post.wait(plain)
+    assert office.count("deferred") == deferred + 1
+    assert office.taken_on(odd).due_at
+
+
+def test_a_mail_of_another_process_is_found(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address, user_id = fresh(), office.register(fresh())
+    monkeypatch.setattr(delivery, "IDLE", 0.05)
+    with office.server.flask.app_context(), db.transaction() as transaction:
+        Mail.queue(EMAIL_CHANGE_NOTICE, address, user_id)
+        transaction.commit()
+    office.post.wait(address)
+
+
+def test_a_try_that_is_overtaken_changes_nothing(tmp_path: Path, database: dict[str, str]) -> None:
+    address = fresh()
+    with opened(tmp_path, **database) as quick:
+        quick.post.answers[address] = LATER
+        with opened(tmp_path, **database) as slow:
+            slow.post.held.add(address)
+            slow.register(address)
+            until(lambda: slow.post.in_hand == [address])
+            quick.make_due(address)
+            quick.taken_on(address, 2)
+        [late] = slow.post.to(address)  # sent after all, with a token that is none by now
+        assert quick.taken_on(address, 2).due_at
+        deliver(quick, address)
+        [mail] = quick.post.to(address)
+        good = hashlib.sha256(token(mail.message).encode()).hexdigest()
+        assert quick.taken_on(address, 3).token_hash == good
+        # Nobody may take the one for a copy of the other.
+        assert late.message["Message-ID"] != mail.message["Message-ID"]
+
+
+def test_many_who_send_send_each_mail_once(
+    tmp_path: Path, database: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(delivery, "PAUSE", 0)
+    with opened(tmp_path, **database) as office, ExitStack() as stack:
+        app, user_id = office.server.flask, office.register(fresh())
+        addresses = [fresh() for _ in range(100)]
+        with app.app_context(), db.transaction() as transaction:
+            for address in addresses:
+                Mail.queue(EMAIL_CHANGE_NOTICE, address, user_id)
+            transaction.commit()
+        for _ in range(4):
+            total = Counter("mails", "", ["outcome"], registry=CollectorRegistry())
+            another = delivery.Delivery(app, office.server.settings, total)
+            another.wake()
+            another.start()
+            stack.callback(another.stop)
+        until(lambda: len(office.post.taken) > len(addresses))
+        until(lambda: not any(map(office.outbox, addresses)))
+        assert all(len(office.post.to(address)) == 1 for address in addresses)
+
+
+@pytest.mark.parametrize("broken", ["due", "claim", "sent"])
+def test_whatever_goes_wrong_in_the_database_is_over_some_day(
+    broken: str, office: Office, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(delivery, "IDLE", 0.05)
+    works: Callable[..., Any] = getattr(Mail, broken)
+    failures = iter(range(2))
+
+    def fails(*arguments: Any) -> Any:
+        if next(failures, None) is None:
+            return works(*arguments)
+        raise sa.exc.OperationalError("", {}, Exception("the server is gone"))
+
+    monkeypatch.setattr(Mail, broken, fails)
+    address = fresh()
+    office.register(address)
+    until(lambda: "mails are waiting: OperationalError" in caplog.text)
+    office.make_due(address)
+    office.post.wait(address)
+    until(lambda: office.make_due(address) or not office.outbox(address)[0].due_at)
+
+
+def test_mails_go_out_when_the_database_is_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(delivery, "IDLE", 0.05)
+    url = sa.make_url(postgres.start())
+    server = url.set(database="postgres").render_as_string(hide_password=False)
+    own = url.render_as_string(hide_password=False)
+    with opened(tmp_path, database_url=own) as office:
+        address = fresh()
+        office.post.answers[address] = LATER
+        office.register(address)
+        office.taken_on(address)
+        with psycopg.connect(server, autocommit=True) as other:
+            other.execute(f"ALTER DATABASE {url.database} ALLOW_CONNECTIONS false")
+            ending = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s"
+            other.execute(ending, [url.database])
+            until(lambda: caplog.text.count("mails are waiting") > 2)
+            other.execute(f"ALTER DATABASE {url.database} ALLOW_CONNECTIONS true")
+        office.post.answers.clear()
+        office.make_due(address)
+        office.post.wait(address)
+
+
+def test_a_mail_in_hand_does_not_hold_up_the_end(
+    tmp_path: Path, database: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(delivery, "TIMEOUT", 3600)
+    monkeypatch.setattr(delivery, "PATIENCE", 0.1)
+    address = fresh()
+    with mail_server() as post:
+        settings = {"smtp_url": f"smtp://127.0.0.1:{post.port}", **database}
+        with serving(tmp_path, **settings) as server:
+            post.held.add(address)
+            Office(server, post).register(address)
+            until(lambda: post.in_hand == [address])
+        post.down()
+        post.up()
+        with serving(tmp_path, **settings) as server:
+            later = Office(server, post)
+            assert later.taken_on(address).due_at
+            later.make_due(address)
+            assert len(post.wait(address)) == 1

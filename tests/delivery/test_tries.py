@@ -1,0 +1,176 @@
+"""What becomes of a mail, whatever the mail server says to it."""
+
+from __future__ import annotations
+
+import hashlib
+import socket
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+from sqlalchemy import update
+
+from service import delivery
+from service.ids import first_id_from, new_id
+from service.models import Mail
+from service.models.mails import EMAIL_CHANGE_NOTICE
+from tests.delivery.office import Office, fresh, from_now, opened
+from tests.mailbox import token
+from tests.smtp import until
+
+# What a mail server says, and to what: a command, or (as None) the recipient.
+FOR_LATER = [
+    (None, "450 4.2.0 Come back later"),
+    (None, "421 4.3.2 Shutting down"),
+    (None, "554 5.7.1 Relay access denied"),
+    ("MAIL", "451 4.3.0 Out of order"),
+    ("MAIL", "550 5.7.1 Not a sender of ours"),
+    ("MAIL", "530 5.7.0 Authentication required"),
+    ("DATA", "452 4.3.1 The disk is full"),
+    ("DATA", "554 5.6.0 This looks like advertising"),
+]
+FOR_EVER = ["550 5.1.1 No such user", "553 That is no address", "501 5.1.3 Bad address"]
+
+
+@contextmanager
+def silence() -> Iterator[tuple[socket.socket, str]]:
+    """Where connections are taken and nothing is ever said, and the URL of it."""
+    with closing(socket.create_server(("127.0.0.1", 0))) as listener:
+        yield listener, f"smtp://127.0.0.1:{listener.getsockname()[1]}"
+
+
+def make_old(office: Office, address: str, age: timedelta) -> None:
+    """Let the mail for an address have been queued so long ago."""
+    earlier = first_id_from(datetime.now(UTC) - age).int | new_id().int & (1 << 62) - 1
+    office.server.execute(
+        update(Mail).where(Mail.recipient == address).values(id=str(UUID(int=earlier)))
+    )
+
+
+def test_a_mail_is_handed_over_once_and_kept_for_its_token(office: Office) -> None:
+    address = fresh()
+    office.register(address)
+    [mail] = office.post.wait(address)
+    until(lambda: office.outbox(address)[0].due_at is None)
+    [row] = office.outbox(address)
+    assert row.attempts == 1
+    assert row.token_hash == hashlib.sha256(token(mail.message).encode()).hexdigest()
+    office.catch_up()
+    assert len(office.post.to(address)) == 1
+
+
+def test_a_mail_without_a_token_is_forgotten_once_it_is_sent(office: Office) -> None:
+    address = fresh()
+    office.queue(EMAIL_CHANGE_NOTICE, address, office.register(fresh()))
+    office.post.wait(address)
+    until(lambda: office.outbox(address) == [])
+
+
+def test_requests_do_not_notice_a_mail_server_that_is_down(office: Office) -> None:
+    address = fresh()
+    office.post.down()
+    try:
+        office.register(address)
+        office.request_reset(address)
+        until(lambda: [mail.attempts for mail in office.outbox(address)] == [1, 1])
+    finally:
+        office.post.up()
+    office.make_due(address)
+    subjects = {mail.message["Subject"] for mail in office.post.wait(address, 2)}
+    assert subjects == {"Confirm your e-mail address", "Choose a new password"}
+
+
+def test_requests_do_not_notice_a_mail_server_that_hangs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(delivery, "TIMEOUT", 3600)
+    with silence() as (listener, url), opened(tmp_path, smtp_url=url) as office:
+        first, second = fresh(), fresh()
+        office.register(first)
+        with closing(listener.accept()[0]):
+            office.register(second)
+            office.request_reset(second)
+            assert [mail.attempts for mail in office.outbox(second)] == [0, 0]
+            listener.close()
+        assert office.taken_on(first).due_at > from_now()
+
+
+def test_a_mail_server_that_hangs_is_left_after_a_while(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(delivery, "TIMEOUT", 0.1)
+    with silence() as (_, url), opened(tmp_path, smtp_url=url) as office:
+        for address in (first := fresh(), fresh()):
+            office.register(address)
+        until(lambda: office.count("deferred") == 2)
+        assert office.taken_on(first).due_at > from_now()
+
+
+def test_a_mail_is_tried_again_after_longer_and_longer(office: Office) -> None:
+    address = fresh()
+    office.post.answers[address] = "450 4.2.0 Come back later"
+    tries = [(office.register, 1), *((office.make_due, wait) for wait in (2, 4, 8, 15, 15))]
+    for attempts, (begin, minutes) in enumerate(tries, start=1):
+        earliest = from_now(minutes=minutes)
+        begin(address)
+        due_at = office.taken_on(address, attempts).due_at
+        assert earliest <= due_at <= from_now(minutes=minutes)
+    del office.post.answers[address]
+    office.make_due(address)
+    office.post.wait(address)
+
+
+@pytest.mark.parametrize(("to", "reply"), FOR_LATER)
+def test_a_mail_that_may_be_taken_later_is_kept(to: str | None, reply: str, office: Office) -> None:
+    address, deferred = fresh(), office.count("deferred")
+    office.post.answers[to or address] = reply
+    office.register(address)
+    until(lambda: office.count("deferred") == deferred + 1)
+    assert office.taken_on(address).due_at > from_now()
+    office.post.answers.clear()
+    office.make_due(address)
+    office.post.wait(address)
+
+
+@pytest.mark.parametrize("reply", FOR_EVER)
+def test_a_mail_to_who_is_not_there_is_dropped(
+    reply: str, office: Office, caplog: pytest.LogCaptureFixture
+) -> None:
+    address, dropped = fresh(), office.count("dropped")
+    office.post.answers[address] = reply
+    office.register(address)
+    until(lambda: office.count("dropped") == dropped + 1)
+    until(lambda: office.outbox(address) == [])
+    [line] = [line for name, level, line in caplog.record_tuples if "is dropped" in line]
+    assert line.endswith(" is dropped: SMTPRecipientsRefused")
+    assert address not in caplog.text
+
+
+def deferred(office: Office) -> str:
+    """The address of a mail that was tried once, in vain."""
+    address, before = fresh(), office.count("deferred")
+    office.post.answers[address] = "450 4.2.0 Come back later"
+    office.register(address)
+    until(lambda: office.count("deferred") == before + 1)
+    return address
+
+
+@pytest.mark.parametrize(("hours", "outcome"), [(71, "deferred"), (73, "dropped")])
+def test_after_three_days_a_mail_is_given_up(hours: int, outcome: str, office: Office) -> None:
+    address = deferred(office)
+    make_old(office, address, timedelta(hours=hours))
+    before = office.count(outcome)
+    office.make_due(address)
+    until(lambda: office.count(outcome) == before + 1)
+    until(lambda: len(office.outbox(address)) == (outcome == "deferred"))
+
+
+def test_however_old_a_mail_is_it_is_tried(office: Office) -> None:
+    address = deferred(office)
+    make_old(office, address, timedelta(days=30))
+    office.post.answers.clear()
+    office.make_due(address)
+    office.post.wait(address)

@@ -1,0 +1,99 @@
+"""What the tests of mailed tokens ask for again and again."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import httpx
+
+from service.domain.mails import SUBJECTS
+from service.models.mails import (
+    EMAIL_CHANGE,
+    EMAIL_CHANGE_NOTICE,
+    EMAIL_VERIFICATION,
+    LIFETIMES,
+    PASSWORD_RESET,
+)
+from tests.conftest import PASSWORD, Person, Server
+
+NEW_PASSWORD = "seven purple herons at dawn"
+KINDS = list(LIFETIMES)
+CHANGE, NOTICE = SUBJECTS[EMAIL_CHANGE], SUBJECTS[EMAIL_CHANGE_NOTICE]
+VERIFICATION, RESET = SUBJECTS[EMAIL_VERIFICATION], SUBJECTS[PASSWORD_RESET]
+# The first mail of a kind that anybody asks for: registering has asked for one already.
+ASKED = {EMAIL_CHANGE: 1, EMAIL_VERIFICATION: 2, PASSWORD_RESET: 1}
+
+
+def fresh() -> str:
+    """An address that nobody has."""
+    return f"{secrets.token_hex(6)}@example.com"
+
+
+def hashed(token: str) -> str:
+    """All that the database may know of a token."""
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def request_reset(http: httpx.Client, email: str) -> httpx.Response:
+    return http.post("/auth/password-resets", json={"email": email})
+
+
+def reset(http: httpx.Client, token: str, password: str = NEW_PASSWORD) -> httpx.Response:
+    body = {"token": token, "new_password": password}
+    return http.post("/auth/password-resets/complete", json=body)
+
+
+def request_verification(person: Person) -> httpx.Response:
+    return person.http.post("/auth/email-verifications")
+
+
+def confirm(http: httpx.Client, token: str) -> httpx.Response:
+    return http.post("/auth/email-verifications/complete", json={"token": token})
+
+
+def change(person: Person, email: str, password: str = PASSWORD) -> httpx.Response:
+    return person.http.put("/auth/email", json={"email": email, "current_password": password})
+
+
+def ask(kind: str, person: Person) -> str:
+    """Ask for a mail of a kind; the address that it goes to, which is one at every asking."""
+    to = f"new-{person.email}" if kind == EMAIL_CHANGE else person.email
+    answer = {
+        EMAIL_CHANGE: lambda: change(person, to),
+        EMAIL_VERIFICATION: lambda: request_verification(person),
+        PASSWORD_RESET: lambda: request_reset(person.http, to),
+    }[kind]()
+    assert answer.status_code == 202, answer.text
+    return to
+
+
+def mailed(kind: str, person: Person, time: int = 1) -> str:
+    """The token that comes when a mail of a kind is asked for, for so many a time."""
+    to, number = ask(kind, person), ASKED[kind] + time - 1
+    return person.server.mailbox.token(to, SUBJECTS[kind], number)
+
+
+def use(kind: str, http: httpx.Client, token: str) -> httpx.Response:
+    """Use a token where those of a kind are good."""
+    return reset(http, token) if kind == PASSWORD_RESET else confirm(http, token)
+
+
+@contextmanager
+def held(server: Server) -> Iterator[None]:
+    """Meanwhile mails stay in the outbox."""
+    delivery = server.flask.extensions["delivery"]
+    delivery.stop()
+    try:
+        yield
+    finally:
+        delivery._stopped.clear()
+        delivery.start()
+        delivery.wake()
+
+
+def all_sent(server: Server) -> None:
+    """Wait until everything that was queued before now has gone out: the outbox is a queue."""
+    server.mailbox.wait(server.sign_up().email, VERIFICATION)

@@ -1,0 +1,53 @@
+"""The mails that a server without an SMTP_URL has written, as whoever gets them would read them."""
+
+from __future__ import annotations
+
+import email
+import re
+import time
+from email.message import EmailMessage
+from email.policy import default
+from pathlib import Path
+
+PATIENCE = 30  # seconds: the outbox may be long when many tests have signed up
+
+
+class Mailbox:
+    """A folder of `.eml` files; each is read once."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._read: dict[Path, EmailMessage] = {}
+
+    def to(self, address: str, subject: str | None = None) -> list[EmailMessage]:
+        """What has come so far for an address, oldest first."""
+        for path in set(self._folder.glob("*.eml")) - self._read.keys():
+            self._read[path] = email.message_from_bytes(path.read_bytes(), policy=default)
+        return [
+            message
+            for _, message in sorted(self._read.items())
+            if message["To"] == address and subject in (None, message["Subject"])
+        ]
+
+    def wait(self, address: str, subject: str, number: int = 1) -> list[EmailMessage]:
+        """The mails of a subject for an address, as soon as there are so many."""
+        deadline = time.monotonic() + PATIENCE
+        while len(found := self.to(address, subject)) < number:
+            assert time.monotonic() < deadline, f"{len(found)} of {number} mails to {address}"
+            time.sleep(0.02)
+        return found
+
+    def token(self, address: str, subject: str, number: int = 1) -> str:
+        """The token in the mail of this number, once it has come."""
+        return token(self.wait(address, subject, number)[number - 1])
+
+
+def text(message: EmailMessage) -> str:
+    """The plain text of a mail."""
+    return str(message.get_body(("plain",)).get_content())
+
+
+def token(message: EmailMessage) -> str:
+    """The token in the link of a mail."""
+    [found] = re.findall(r"\?token=([\w-]+)", text(message))
+    return str(found)

@@ -1,0 +1,153 @@
+"""Has people with marked secrets tour two servers on one database, and gathers what comes out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+from tests import postgres
+from tests.cli.commands import run, serving
+from tests.privacy import mishaps, visits
+from tests.privacy.marks import Marks, Secret
+from tests.privacy.tour import OPERATIONS, PARAMETERS, Heard, Tour, Visitor
+from tests.smtp import mail_server, until
+
+ROOMY = ",".join(
+    f"{policy}=9999 per hour"
+    for policy in ("account", "export", "login", "refresh", "register", "search", "write")
+)
+FIRST = {
+    "LOG_FORMAT": "json",
+    "RATE_LIMIT_CLIENT": "99999 per hour",
+    "RATE_LIMITS": f"{ROOMY},mail=999 per hour;9999 per hour",
+}
+SECOND = {"LOG_FORMAT": "text", "RATE_LIMITS": "account=3 per hour"}
+URLS: dict[str, Callable[[Path], str]] = {
+    "sqlite": lambda folder: f"sqlite:///{folder}/byline.db",
+    "postgresql": lambda _: postgres.start(),
+}
+
+Rows = list[dict[str, bytes]]
+
+
+@dataclass
+class Evidence:
+    """What came out, and the people it is about; the tables `before` cora's account is deleted and
+    `after`."""
+
+    folder: Path
+    marks: Marks
+    heard: list[Heard]
+    people: dict[str, Visitor] = field(default_factory=dict)
+    logs: dict[str, bytes] = field(default_factory=dict)
+    mails: list[bytes] = field(default_factory=list)
+    before: dict[str, Rows] = field(default_factory=dict)
+    after: dict[str, Rows] = field(default_factory=dict)
+
+    @cached_property
+    def told(self) -> list[tuple[Heard, Secret]]:
+        """Each secret in each answer."""
+        return [(heard, secret) for heard in self.heard for secret in self.marks.found(heard.data)]
+
+
+def gather(folder: Path, database: str) -> Evidence:
+    """The evidence of a tour; its keys and mails are in the folder."""
+    marks = Marks()
+    tour = Tour(marks, folder)
+    evidence = Evidence(folder, marks, tour.heard)
+    url = sa.make_url(URLS[database](folder))
+    url = url.set(password=url.password or marks.word("setting", "database"))
+    settings = {
+        "DATABASE_URL": url.render_as_string(hide_password=False),
+        "JWT_KEYS_DIR": "keys",
+        "MAIL_DIR": "mail",
+        "METRICS_TOKEN": marks.word("setting", "metrics"),
+        "LOG_LEVEL": "DEBUG",
+    }
+    assert run(folder, "keys", "generate", **settings).returncode == 0
+    [key] = (path.read_text() for path in (folder / "keys").glob("*.pem"))
+    marks.keep("setting", "key", key, key.splitlines()[1])
+    engine = sa.create_engine(settings["DATABASE_URL"])
+    with serving(folder, **settings, **FIRST) as address, tour.at(address):
+        _first_tour(tour, evidence, engine, settings["METRICS_TOKEN"])
+    evidence.logs["json"] = (folder / "serve.log").read_bytes()
+    password = marks.word("setting", "sender")
+    with mail_server() as server:
+        settings["SMTP_URL"] = f"smtp://sender:{password}@127.0.0.1:{server.port}"
+        settings["JWT_PRIVATE_KEY"] = key
+        with serving(folder, **settings, **SECOND) as address, tour.at(address):
+            mishaps.undeliverable(tour, server, password)
+            _second_tour(tour, evidence, engine, settings["METRICS_TOKEN"])
+    evidence.logs["text"] = (folder / "serve.log").read_bytes()
+    evidence.mails += [path.read_bytes() for path in (folder / "mail").glob("*.eml")]
+    evidence.mails += [mail.content for mail in server.taken]
+    engine.dispose()
+    return evidence
+
+
+def _first_tour(tour: Tour, evidence: Evidence, engine: sa.Engine, metrics_token: str) -> None:
+    """Everything there is, with every limit out of the way."""
+    anna = tour.visitor("anna")
+    visits.signing_in(tour, anna)
+    ben, ada, cora = tour.sign_up("ben"), tour.sign_up("ada"), tour.visitor("cora")
+    evidence.people = {visitor.name: visitor for visitor in (anna, ben, ada, cora)}
+    with engine.begin() as connection:
+        connection.exec_driver_sql(f"UPDATE users SET role = 'admin' WHERE id = '{ada.id}'")
+    visits.reading_mails(tour, anna, ben)
+    visits.meeting(tour, anna, ben, ada)
+    visits.writing(tour, anna, ben)
+    visits.coming(tour, ben, ada, cora)
+    visits.looking_around(tour, anna, metrics_token)
+    mishaps.malformed(tour, anna)
+    for visitor in (anna, ada):
+        mishaps.misplaced(tour, visitor)
+    for fault in mishaps.faults():
+        with mishaps.broken(engine, fault):
+            visits.a_day(tour, anna, ada)
+    with mishaps.left_alone(engine):
+        visits.a_day(tour, anna, ada)
+    for visitor in (anna, ada, cora):
+        tour.sign_in(visitor)
+    until(lambda: not _rows(engine, "mails WHERE user_id IS NULL"))
+    evidence.before = _tables(engine)
+    visits.going(tour, ben, ada, cora)
+    evidence.after = _tables(engine)
+    tour("get_metrics", anna, bearer=metrics_token)
+
+
+def _second_tour(tour: Tour, evidence: Evidence, engine: sa.Engine, metrics_token: str) -> None:
+    """Crashes in a log for people, and every limit used up."""
+    anna, ada, stranger = evidence.people["anna"], evidence.people["ada"], tour.visitor("stranger")
+    for fault in islice(mishaps.faults(), 0, None, len(mishaps.AWAY)):
+        with mishaps.broken(engine, fault):
+            visits.a_day(tour, anna, ada)
+    for _ in range(4):
+        tour("login", stranger, json=stranger.credentials)
+    while tour("get_home", anna).status_code != 429:
+        pass
+    for operation, (_, _, declared) in OPERATIONS.items():
+        ids = dict.fromkeys(PARAMETERS[operation], anna.id)
+        body = {"json": anna.credentials} if "requestBody" in declared else {}
+        tour(operation, anna, params=anna.credentials, **body, **ids)
+    tour("get_metrics", anna, bearer=metrics_token)
+
+
+def _tables(engine: sa.Engine) -> dict[str, Rows]:
+    """Every table there is, those behind a search index too."""
+    return {name: _rows(engine, f'"{name}"') for name in sa.inspect(engine).get_table_names()}
+
+
+def _rows(engine: sa.Engine, table: str) -> Rows:
+    with engine.connect() as connection:
+        rows = connection.exec_driver_sql(f"SELECT * FROM {table}").mappings()
+        return [{name: _bytes(value) for name, value in row.items()} for row in rows]
+
+
+def _bytes(value: Any) -> bytes:
+    return value if isinstance(value, bytes) else str(value).encode()

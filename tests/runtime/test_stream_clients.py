@@ -1,0 +1,190 @@
+"""Clients that do not read, or go away, cost no more than a connection, and that not for ever."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import httpx
+import pytest
+
+from service.database import db
+from service.server import UVICORN
+from service.web import protocol
+from tests.conftest import Person, Server, serving
+from tests.exports import (
+    PATH,
+    borrowed,
+    connected,
+    give_posts,
+    in_flight,
+    lines,
+    request,
+    rest,
+    wait_until,
+)
+
+SMALL = 4096  # bytes of a receive buffer
+BIG = ["x" * 100_000] * 100  # more than all buffers between here and there will take
+
+
+@pytest.fixture(scope="module")
+def small(server: Server, tmp_path_factory: Any) -> Iterator[Server]:
+    """A server with two threads, on the database of the shared one."""
+    url, folder = server.settings.database_url, tmp_path_factory.mktemp("small")
+    with serving(folder, database_url=url, worker_threads=2) as running:
+        yield running
+
+
+@pytest.fixture
+def author(small: Server) -> Person:
+    """A user with ten megabytes of posts."""
+    person = small.sign_up()
+    give_posts(person, BIG)
+    return person
+
+
+def idle(server: Server) -> bool:
+    return in_flight(server.url) == borrowed(server) == 0
+
+
+def test_clients_that_do_not_read_hold_no_thread_and_no_connection(
+    small: Server, author: Person
+) -> None:
+    with ExitStack() as stack:
+        slow = [
+            stack.enter_context(connected(small.url, request(author.http), SMALL))
+            for _ in range(30)
+        ]
+        heads = [connection.recv(100) for connection in slow]
+        assert all(head.startswith(b"HTTP/1.1 200 ") for head in heads)
+        wait_until(lambda: (in_flight(small.url), borrowed(small)) == (30, 0), "they are not idle")
+        for _ in range(5):
+            assert httpx.get(f"{small.url}/health/live").status_code == 200
+            assert author.http.get("/auth/me").status_code == 200
+            assert author.http.get("/health/ready").status_code == 200
+        others = small.sign_up()
+        others.post()
+        assert len(lines(others.http.get(PATH).content)) == 6
+        # Nobody was cut off: who reads on is given the rest.
+        wait_until(lambda: (in_flight(small.url), borrowed(small)) == (30, 0), "they are not idle")
+        received = heads[0]
+        while not received.endswith(b"\r\n0\r\n\r\n"):
+            more = slow[0].recv(1 << 20)
+            assert more
+            received += more
+        assert received.count(b'{"type":"post"') == len(BIG)
+    wait_until(lambda: idle(small), "something still goes on")
+
+
+def resources(server: Server) -> tuple[int, int]:
+    """Threads and file descriptors, those of idle database connections left aside."""
+    with server.flask.app_context():
+        db.engine.dispose()
+    return threading.active_count(), len(list(Path("/dev/fd").iterdir()))
+
+
+def test_five_hundred_who_go_away_leave_nothing_behind(small: Server, author: Person) -> None:
+    def abort(number: int) -> None:
+        with connected(small.url, request(author.http), SMALL) as connection:
+            if number % 3:  # the others are gone before anything comes
+                assert connection.recv(number * 50)
+
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(abort, range(16)))  # the server's own threads start with the first
+        wait_until(lambda: idle(small), "something still goes on")
+        before = resources(small)
+        list(threads.map(abort, range(500)))
+    wait_until(lambda: idle(small), "something still goes on")
+    # The eight threads here have ended since.
+    wait_until(lambda: resources(small) <= before, f"{resources(small)} and not {before}")
+    assert len(lines(author.http.get(PATH).content)) > len(BIG)
+
+
+@pytest.mark.parametrize("then", ["", "GET /health/live", f"GET {PATH}"])
+def test_who_goes_away_is_not_worked_for_and_not_in_the_log(
+    then: str, small: Server, author: Person, caplog: pytest.LogCaptureFixture
+) -> None:
+    uvicorn = logging.getLogger("uvicorn.error")
+    uvicorn.addHandler(caplog.handler)
+    try:
+        for at_once in (True, False):
+            later = request(author.http, target=then) if then else b""
+            first = request(author.http)
+            with connected(small.url, first + later if at_once else first, SMALL) as connection:
+                assert connection.recv(100)
+                if not at_once:
+                    connection.sendall(later)
+                wait_until(lambda: borrowed(small) == 0, "it reads on and on")
+        wait_until(lambda: idle(small), "something still goes on")
+    finally:
+        uvicorn.removeHandler(caplog.handler)
+    assert [record.getMessage() for record in caplog.records if record.levelno > 20] == []
+
+
+@pytest.mark.parametrize("target", [f"GET {PATH}", "GET /api/posts?limit=100"])
+@pytest.mark.parametrize("header", ["Connection: keep-alive", "Connection: close"])
+def test_who_takes_nothing_is_not_waited_for_for_ever(
+    target: str, header: str, small: Server, author: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(protocol, "READ_TIMEOUT", 0.2)
+    lose, lost = protocol.Protocol.connection_lost, set()
+
+    def lose_and_tell(self: Any, error: Exception | None) -> None:
+        lost.add(self.client)
+        lose(self, error)
+
+    monkeypatch.setattr(protocol.Protocol, "connection_lost", lose_and_tell)
+    with connected(small.url, request(author.http, header, target=target), SMALL) as connection:
+        assert connection.recv(100)
+        wait_until(lambda: connection.getsockname() in lost, "it is waited for")
+        wait_until(lambda: idle(small), "something still goes on")
+        assert len(rest(connection)) < len("".join(BIG))
+
+
+@pytest.mark.parametrize(
+    ("waiting", "given_up"),
+    [([0], False), ([9, 6, 3, 0], False), ([9, 9], True), ([9, 6, 6], True), ([9, 6, 3], False)],
+)
+def test_who_takes_little_at_a_time_is_waited_for(waiting: list[int], given_up: bool) -> None:
+    class Loop:
+        due: Callable[[], None] | None = None
+
+        def call_later(self, _: float, call: Callable[..., None], *arguments: Any) -> Any:
+            self.due = partial(call, *arguments)
+            return SimpleNamespace(cancel=lambda: setattr(self, "due", None))
+
+    looks, aborted = iter(waiting), []
+    connection: Any = protocol.Protocol.__new__(protocol.Protocol)
+    connection.loop, connection._read_check = Loop(), None
+    for size in looks:
+        connection.transport = SimpleNamespace(
+            get_write_buffer_size=lambda size=size: size, abort=lambda: aborted.append(True)
+        )
+        (connection.loop.due or connection._expect_reading)()
+    assert bool(aborted) == given_up
+    assert (connection.loop.due is not None) == (waiting[-1] > 0)
+
+
+# What is still to be sent is left to the end of the process, with a warning as uvloop gives it.
+@pytest.mark.filterwarnings("ignore:unclosed resource <TCPTransport:ResourceWarning")
+def test_a_server_that_ends_does_not_wait_for_them_for_ever(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(UVICORN, "timeout_graceful_shutdown", 1)
+    with ExitStack() as stack:
+        with serving(tmp_path, database_url=server.settings.database_url) as ending:
+            author = ending.sign_up()
+            give_posts(author, BIG)
+            slow = [connected(ending.url, request(author.http), SMALL) for _ in range(3)]
+            connections = [stack.enter_context(connection) for connection in slow]
+            assert all(connection.recv(100) for connection in connections)
+        for connection in connections:
+            assert len(rest(connection)) < len("".join(BIG))

@@ -1,0 +1,125 @@
+"""Sending a stream: what is said to the server and when, and that nothing of it stays behind."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from service.web.call import Stream, send_stream
+
+Message = tuple[str, bytes | None, bool]
+
+HEAD: Message = ("http.response.start", None, False)
+END: Message = ("http.response.body", b"", False)
+
+
+def part(chunk: bytes) -> Message:
+    return ("http.response.body", chunk, True)
+
+
+def taken(*chunks: bytes) -> list[Message]:
+    """The head and the chunks, each of them followed by one that waits for it to be taken."""
+    return [HEAD, *(message for chunk in chunks for message in (part(chunk), part(b"")))]
+
+
+class Client:
+    """The other side, which takes so many messages and then no more until it has `gone`."""
+
+    def __init__(self, *chunks: bytes | Exception, takes: int = 99) -> None:
+        self._chunks = iter(chunks)
+        self._takes = takes
+        self.made = 0
+        self.sent: list[Message] = []
+        self.stuck = asyncio.Event()
+        self.gone = asyncio.Event()
+        self._events = [{"type": "http.request", "body": b"x", "more_body": b} for b in (0, 1, 1)]
+
+    async def receive(self) -> dict[str, Any]:
+        if self._events:
+            return self._events.pop()
+        await self.gone.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(self, message: dict[str, Any]) -> None:
+        if len(self.sent) == self._takes:
+            self.stuck.set()
+            await self.gone.wait()
+        self.sent.append((message["type"], message.get("body"), message.get("more_body", False)))
+
+    async def make(self) -> bytes:
+        self.made += 1
+        await asyncio.sleep(0)
+        chunk = next(self._chunks, b"")
+        if isinstance(chunk, Exception):
+            raise chunk
+        return chunk
+
+    async def served(self) -> None:
+        await send_stream(self.send, self.receive, Stream(200, [], self.make))
+
+
+def run(test: Callable[[], Awaitable[None]]) -> None:
+    """Run a test in a loop of its own, in which no task may stay."""
+
+    async def alone() -> None:
+        async with asyncio.timeout(30):
+            await test()
+        for _ in range(3):
+            await asyncio.sleep(0)  # a cancelled task ends in the next round
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+
+    asyncio.run(alone())
+
+
+@pytest.mark.parametrize("chunks", [[], [b"a"], [b"a", b"b", b"c"]])
+def test_it_is_a_head_the_chunks_and_an_end(chunks: list[bytes]) -> None:
+    async def test() -> None:
+        client = Client(*chunks)
+        await client.served()
+        assert client.sent == [*taken(*chunks), END]
+
+    run(test)
+
+
+@pytest.mark.parametrize("chunks", [[], [b"a"], [b"a", b"b"]])
+def test_a_failure_goes_on_to_the_caller_without_an_end(chunks: list[bytes]) -> None:
+    async def test() -> None:
+        client = Client(*chunks, KeyError("what"))
+        with pytest.raises(KeyError, match="what"):
+            await client.served()
+        # Nothing at all when it is the first: then there is still room for another answer.
+        assert client.sent == (taken(*chunks) if chunks else [])
+
+    run(test)
+
+
+@pytest.mark.parametrize(("takes", "made"), [(0, 1), (1, 1), (2, 1), (3, 2), (4, 2), (5, 3)])
+def test_no_chunk_is_made_before_the_one_before_is_taken(takes: int, made: int) -> None:
+    async def test() -> None:
+        client = Client(*[b"x"] * 99, takes=takes)
+        serving = asyncio.ensure_future(client.served())
+        await client.stuck.wait()
+        assert client.made == made
+        client.gone.set()
+        await serving
+        assert client.made <= made + 1  # and after the client has gone, hardly one
+        assert END not in client.sent
+
+    run(test)
+
+
+@pytest.mark.parametrize("takes", [0, 3, 4])
+def test_what_is_cancelled_leaves_no_task(takes: int) -> None:
+    async def test() -> None:
+        client = Client(*[b"x"] * 99, takes=takes)
+        serving = asyncio.ensure_future(client.served())
+        await client.stuck.wait()
+        serving.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await serving
+        assert END not in client.sent
+
+    run(test)
