@@ -1,0 +1,179 @@
+"""The export and the audit events: one's own and whole, whoever asks and whatever else is sent."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import socket
+from contextlib import ExitStack
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.attacks.oracle import Attack, on
+from tests.conftest import PASSWORD, Person, Server
+from tests.raw import get
+
+EVENTS, EXPORT = "/api/audit-events", "/auth/export"
+INVALID = (400, "invalid-request")
+FORGED = {
+    "X-Forwarded-For": "203.0.113.66",
+    "X-Real-IP": "203.0.113.66",
+    "Forwarded": "for=203.0.113.66",
+}
+
+pytestmark = on("sqlite", "postgresql")
+
+
+@pytest.fixture(scope="module")
+def writer(server: Server) -> Person:
+    """A user whose export is too long for any one buffer."""
+    writer = server.sign_up()
+    for number in range(20):
+        writer.post(f"no. {number}", "x" * 100_000)
+    return writer
+
+
+def lines(body: bytes) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in body.decode().splitlines()]
+
+
+def test_an_export_is_of_who_asks(
+    attack: Attack, server: Server, anna: Person, ben: Person, admin: Person
+) -> None:
+    posts = {person.id: person.post() for person in (anna, ben, admin)}
+    attack(
+        "PATCH",
+        f"/api/users/{anna.id}",
+        200,
+        token=admin,
+        json={"bio": "x"},
+        headers={"If-Match": "*"},
+    )
+    for person in (anna, ben, admin):
+        exported = lines(attack("GET", EXPORT, 200, token=person).body)
+        [account] = [line for line in exported if line["type"] == "account"]
+        assert account["id"] == person.id
+        written = [line["id"] for line in exported if line["type"] == "post"]
+        assert written == [posts[person.id]["id"]]
+        assert {line["user_id"] for line in exported if line["type"] == "audit_event"} == {
+            person.id
+        }
+        others = [other for other in (anna, ben, admin) if other is not person]
+        text = json.dumps(exported)
+        assert not [other.email for other in others if other.email in text]
+        assert "password" not in {name for line in exported for name in line}
+
+
+def test_an_export_takes_no_wish_for_another(attack: Attack, anna: Person, ben: Person) -> None:
+    for query in ("user_id={}", "id={}", "email={}", "all=true", "type=account", "format=csv"):
+        attack("GET", f"{EXPORT}?{query.format(ben.id)}", INVALID, token=anna)
+    for path in (f"{EXPORT}/{ben.id}", f"{EXPORT}.json", f"{EXPORT}/"):
+        attack("GET", path, 404, token=anna)
+    attack("GET", EXPORT, 401, token=anna.tokens["refresh_token"])
+    attack("HEAD", EXPORT, 401)
+    head = attack("HEAD", EXPORT, 200, token=anna)
+    assert head.headers["content-disposition"].startswith("attachment")
+    assert head.headers["cache-control"] == "no-store"
+
+
+@pytest.mark.parametrize(
+    "beside", [b"", b"GARBAGE\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n", b"\0" * 70_000]
+)
+def test_a_stream_is_whole_whatever_is_sent_beside_it(
+    attack: Attack, writer: Person, beside: bytes
+) -> None:
+    data = get(EXPORT, "Authorization: Bearer {token}", *([] if beside else ["Connection: close"]))
+    token = writer.tokens["access_token"]
+    for answers in (
+        attack.pipelined(data + beside, token),
+        attack.pipelined(data, token, then=beside),
+    ):
+        first, *rest = answers
+        assert [answer.status for answer in rest] in ([], [400], [431])
+        posts = [line for line in lines(first.body) if line["type"] == "post"]
+        assert [post["content"] for post in posts] == ["x" * 100_000] * 20
+
+
+def test_streams_that_nobody_reads_to_their_end_hold_nobody_up(
+    attack: Attack, writer: Person
+) -> None:
+    address = urlsplit(attack.server.url)
+    data = get(EXPORT, f"Authorization: Bearer {writer.tokens['access_token']}")
+    with ExitStack() as stack:
+        for number in range(24):
+            half = stack.enter_context(socket.create_connection((address.hostname, address.port)))
+            half.sendall(data)
+            if number % 2:
+                assert half.recv(1) == b"H"
+                half.close()
+        attack("GET", "/auth/me", 200, token=writer)
+        attack(
+            "POST",
+            "/api/posts",
+            201,
+            token=attack.server.sign_up(),
+            json={"title": "x", "content": "x"},
+        )
+    assert attack("GET", "/auth/me", 200, token=writer).json()["id"] == writer.id
+
+
+def test_events_are_ones_own_whatever_is_asked_for(
+    attack: Attack, anna: Person, ben: Person, admin: Person
+) -> None:
+    attack(
+        "PATCH",
+        f"/api/users/{anna.id}",
+        200,
+        token=admin,
+        json={"role": "admin"},
+        headers={"If-Match": "*"},
+    )
+    attack(
+        "PATCH",
+        f"/api/users/{anna.id}",
+        200,
+        token=admin,
+        json={"role": "user"},
+        headers={"If-Match": "*"},
+    )
+    for query in (f"actor_id={anna.id}", f"actor_id={admin.id}", "limit=100", "action=login"):
+        found = attack("GET", f"{EVENTS}?{query}", 200, token=ben).json()
+        assert {event["user_id"] for event in found} <= {ben.id}
+    mine = attack("GET", f"{EVENTS}?actor_id={admin.id}", 200, token=anna).json()
+    assert [event["action"] for event in mine] == ["role-changed", "role-changed"]
+    assert {event["ip"] for event in mine} == {""}  # where the admin was
+    for query in (f"user_id={anna.id}", "all=true", f"actor_id={anna.id}&actor_id={ben.id}"):
+        attack("GET", f"{EVENTS}?{query}", INVALID, token=ben)
+
+
+def test_events_cannot_be_changed_by_anybody(attack: Attack, admin: Person) -> None:
+    [newest, *_] = attack("GET", EVENTS, 200, token=admin).json()
+    for method in ("POST", "PUT", "PATCH", "DELETE"):
+        attack(method, EVENTS, 405, token=admin, json={"action": "login"})
+        attack(method, f"{EVENTS}/{newest['id']}", 404, token=admin, json={"action": "login"})
+
+
+def test_an_event_says_where_it_came_from_and_not_where_it_says_it_did(
+    attack: Attack, admin: Person
+) -> None:
+    email = f"{secrets.token_hex(6)}@example.com"
+    new = {"email": email, "password": PASSWORD}
+    made = attack("POST", "/auth/register", 201, json=new, headers=FORGED).json()
+    attack("POST", "/auth/login", 401, json={**new, "password": "wrong"}, headers=FORGED)
+    attack("POST", "/auth/login", 200, json=new, headers=FORGED)
+    found = attack("GET", EVENTS, 200, token=admin, params={"limit": 100}).json()
+    events = [event for event in found if event["user_id"] == made["id"]]
+    assert [event["action"] for event in events] == ["login", "login-failed", "register"]
+    assert {event["ip"] for event in events} == {"127.0.0.1"}
+    assert "@" not in json.dumps(found)
+
+
+def test_what_was_tried_as_somebody_unknown_names_nobody(attack: Attack, admin: Person) -> None:
+    secret = f"hush-{secrets.token_hex(6)}"
+    for email in (f"{secret}@example.com", f"{secret}+<script>@example.com"[:60]):
+        attack("POST", "/auth/login", json={"email": email, "password": secret})
+    found = attack("GET", f"{EVENTS}?action=login-failed&limit=100", 200, token=admin).json()
+    assert [event for event in found if event["user_id"] is None]
+    assert secret not in json.dumps(found)
