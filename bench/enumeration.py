@@ -1,0 +1,137 @@
+"""Whether the time of an answer tells which addresses have an account.
+
+Starts a Byline of its own, without limits, on an SQLite file or on the database that DATABASE_URL
+names, and asks it about known and unknown addresses. Exit code 1 if it can be told. Needs a machine
+with nothing else to do: `chance` is the ratio of one half of the known ones to the other.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import random
+import secrets
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from itertools import cycle
+from pathlib import Path
+from statistics import median
+
+import click
+
+ROOT = Path(__file__).parents[1]
+BYLINE = [sys.executable, "-c", "from service.cli import main; main()"]
+TOLERANCE = 0.05  # by which the ratio of the medians may be off
+WARM_UP = 20  # pairs that do not count
+PASSWORD = "correct horse battery staple"
+
+# Path, the status of every answer, and what the body has besides the address.
+OPERATIONS = [
+    ("/auth/login", 401, {"password": "wrong horse battery staple"}),
+    ("/auth/password-resets", 202, {}),
+]
+Ask = Callable[[str], float]  # seconds for an address
+Times = tuple[list[float], list[float]]  # seconds for known and for unknown addresses
+
+
+@click.command()
+@click.option("--pairs", type=click.IntRange(10), default=300, show_default=True)
+@click.option("--accounts", type=click.IntRange(1), default=50, show_default=True)
+def main(pairs: int, accounts: int) -> None:
+    """Compare the times for known and for unknown addresses."""
+    told = False
+    with tempfile.TemporaryDirectory() as folder, byline(Path(folder)) as port:
+        api = http.client.HTTPConnection("127.0.0.1", port)
+        known = cycle([registered(api) for _ in range(accounts)])
+        click.echo(f"{'medians':38}    known  unknown  ratio  chance")
+        for path, status, more in OPERATIONS:
+            ask = partial(seconds, api, path, status, more)
+            for order in (interleaved, in_blocks):
+                interleaved(ask, known, WARM_UP)
+                here, nowhere = order(ask, known, pairs)
+                ratio = median(here) / median(nowhere)
+                chance = median(here[::2]) / median(here[1::2])
+                told |= abs(ratio - 1) > TOLERANCE
+                times = "".join(f"{median(times) * 1000:6.2f} ms" for times in (here, nowhere))
+                name = order.__name__.replace("_", " ")
+                click.echo(f"{path:24}{name:14}{times}  {ratio:.3f}   {chance:.3f}")
+    sys.exit(told)
+
+
+def interleaved(ask: Ask, known: Iterator[str], pairs: int) -> Times:
+    """One of each at a time, now this one first and now that."""
+    here, nowhere = [], []
+    for _ in range(pairs):
+        for times, email in random.sample([(here, next(known)), (nowhere, unknown())], 2):
+            times.append(ask(email))
+    return here, nowhere
+
+
+def in_blocks(ask: Ask, known: Iterator[str], pairs: int) -> Times:
+    """All unknown ones between two halves of known ones, so that what one leaves behind adds up."""
+    before = [ask(next(known)) for _ in range(pairs // 2)]
+    nowhere = [ask(unknown()) for _ in range(pairs)]
+    return before + [ask(next(known)) for _ in range(pairs - pairs // 2)], nowhere
+
+
+def unknown() -> str:
+    return f"{secrets.token_hex(8)}@example.com"
+
+
+def registered(api: http.client.HTTPConnection) -> str:
+    email = unknown()
+    seconds(api, "/auth/register", 201, {"password": PASSWORD}, email)
+    return email
+
+
+def seconds(
+    api: http.client.HTTPConnection, path: str, status: int, more: dict[str, str], email: str
+) -> float:
+    """How long the answer to a POST took, which must have this status."""
+    body = json.dumps({"email": email, **more})
+    start = time.perf_counter()
+    api.request("POST", path, body, {"Content-Type": "application/json"})
+    answer = api.getresponse()
+    content = answer.read()
+    took = time.perf_counter() - start
+    if answer.status != status:
+        raise click.ClickException(f"{path}: {answer.status} {content.decode()}")
+    return took
+
+
+@contextmanager
+def byline(folder: Path) -> Iterator[int]:
+    """The port of a Byline that keeps everything, but for a given database, in this folder."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    settings = {
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": str(ROOT),
+        "DATABASE_URL": os.environ.get("DATABASE_URL", "sqlite:///byline.db"),
+        "JWT_KEYS_DIR": "keys",
+        "LOG_LEVEL": "WARNING",
+        "PORT": str(port),
+        "RATE_LIMIT_ENABLED": "false",
+    }
+    where = {"cwd": folder, "env": settings, "stdout": subprocess.DEVNULL}
+    for arguments in (["db", "upgrade"], ["keys", "generate"]):
+        subprocess.run([*BYLINE, *arguments], check=True, **where)
+    process = subprocess.Popen([*BYLINE, "serve"], **where)
+    try:
+        while process.poll() is None and socket.socket().connect_ex(("127.0.0.1", port)):
+            time.sleep(0.1)
+        yield port
+    finally:
+        process.terminate()
+        process.wait()
+
+
+if __name__ == "__main__":
+    main()
