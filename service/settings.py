@@ -231,9 +231,6 @@ class Settings(BaseSettings):
     mail_dir: Path = _setting(
         Path("instance/mail"), "a folder for mails while SMTP_URL is not set", "instance/mail"
     )
-    public_url: WebAddress = _setting(
-        "http://127.0.0.1:8000", "an http:// or https:// address", "https://byline.example.com"
-    )
     trusted_hosts: Annotated[Names, AfterValidator(_hosts)] = _setting(
         ("localhost", "127.0.0.1", "[::1]"),
         "host names without ports, with commas between",
@@ -247,6 +244,11 @@ class Settings(BaseSettings):
     )
     host: str = _setting("127.0.0.1", "a host name or an IP address", "::1", pattern=r"^[\w.:-]+$")
     port: int = _number(8000, least=0, most=65535, example=9000)
+    public_url: WebAddress = Field(
+        default_factory=lambda data: f"http://127.0.0.1:{data.get('port') or 8000}",
+        description="an http:// or https:// address",
+        examples=["https://byline.example.com"],
+    )
     workers: int = _number(1, least=1, most=256, example=2)
     worker_threads: int = _number(16, least=1, most=256, example=16)
     hash_threads: int = _number(1, least=1, most=256, example=2)

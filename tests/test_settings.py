@@ -221,6 +221,13 @@ def test_only_sqlite_is_embedded(monkeypatch):
     assert not load().embedded
 
 
+def test_links_lead_to_the_port_that_is_listened_on(monkeypatch):
+    monkeypatch.setenv("PORT", "9000")
+    assert load().public_url == "http://127.0.0.1:9000"
+    monkeypatch.setenv("PUBLIC_URL", "https://byline.example.com")
+    assert load().public_url == "https://byline.example.com"
+
+
 def test_settings_cannot_be_changed_and_show_no_secret(monkeypatch):
     monkeypatch.setenv("DATABASE_URL", "postgresql://u:hunter2@db/x")
     monkeypatch.setenv("RATE_LIMIT_STORAGE_URL", "redis://:hunter2@cache")

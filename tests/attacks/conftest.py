@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from tests.attacks.oracle import Attack
-from tests.conftest import Server
+from tests.conftest import Person, Server
 
 
 @pytest.fixture
@@ -15,3 +16,19 @@ def attack(server: Server) -> Iterator[Attack]:
     attack = Attack(server)
     yield attack
     assert attack.is_well()
+
+
+@pytest.fixture(scope="module")
+def owner(server: Server) -> Person:
+    return server.sign_up()
+
+
+@pytest.fixture(scope="module")
+def mallory(server: Server) -> Person:
+    return server.sign_up()
+
+
+@pytest.fixture(scope="module")
+def post(owner: Person) -> dict[str, Any]:
+    """A post that is still there and the same after every attack."""
+    return owner.post()

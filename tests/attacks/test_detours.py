@@ -18,22 +18,6 @@ CHANGE = {"title": "Taken over"}
 pytestmark = on("sqlite")
 
 
-@pytest.fixture(scope="module")
-def owner(server: Server) -> Person:
-    return server.sign_up()
-
-
-@pytest.fixture(scope="module")
-def mallory(server: Server) -> Person:
-    return server.sign_up()
-
-
-@pytest.fixture(scope="module")
-def post(owner: Person) -> dict[str, Any]:
-    """A post that is still there and the same after every attack."""
-    return owner.post()
-
-
 @pytest.fixture
 def path(attack: Attack, post: dict[str, Any]) -> Iterator[str]:
     path = f"/api/posts/{post['id']}"

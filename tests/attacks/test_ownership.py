@@ -24,21 +24,6 @@ CHANGE = {"title": "Taken over"}
 pytestmark = on("sqlite")
 
 
-@pytest.fixture(scope="module")
-def owner(server: Server) -> Person:
-    return server.sign_up()
-
-
-@pytest.fixture(scope="module")
-def mallory(server: Server) -> Person:
-    return server.sign_up()
-
-
-@pytest.fixture(scope="module")
-def post(owner: Person) -> dict[str, Any]:
-    return owner.post()
-
-
 @pytest.fixture
 def path(attack: Attack, owner: Person, post: dict[str, Any]) -> Iterator[str]:
     """Of the owner's post; whatever is tried, neither it nor its owner has changed."""
