@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from service.domain.tokens import Claims
 
 KEY = "byline"  # where the ASGI scope carries the Call
+PIECE = 64 * 1024  # bytes that the server is given at a time: it keeps them all, even twice
 Headers = list[tuple[bytes, bytes]]
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}", re.ASCII)
@@ -116,10 +117,9 @@ async def send_stream(send: Any, receive: Any, stream: Stream) -> None:
         chunk = await stream.make()  # before the head: a failure is still a problem document
         await send(_start(stream))
         while chunk and not gone.done():
-            await send({"type": "http.response.body", "body": chunk, "more_body": True})
-            # Sending nothing waits until the client has taken it: no other is made meanwhile.
-            chunk = b""
-            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+            for start in range(0, len(chunk), PIECE):  # each waits for the one before to be taken
+                piece = chunk[start : start + PIECE]
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
             chunk = await stream.make()
         if not gone.done():
             await send({"type": "http.response.body", "body": b""})

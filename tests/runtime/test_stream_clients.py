@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import tracemalloc
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -18,6 +19,7 @@ import pytest
 from service.database import db
 from service.server import UVICORN
 from service.web import protocol
+from service.web.pagination import PAGE
 from tests.conftest import Person, Server, serving
 from tests.exports import (
     PATH,
@@ -81,6 +83,21 @@ def test_clients_that_do_not_read_hold_no_thread_and_no_connection(
             assert more
             received += more
         assert received.count(b'{"type":"post"') == len(BIG)
+    wait_until(lambda: idle(small), "something still goes on")
+
+
+def test_of_an_answer_that_is_not_read_one_page_is_held(small: Server, author: Person) -> None:
+    page = PAGE * len(BIG[0])
+    tracemalloc.start()
+    try:
+        with ExitStack() as stack:
+            for _ in range(10):
+                client = stack.enter_context(connected(small.url, request(author.http), SMALL))
+                assert client.recv(100)
+            wait_until(lambda: tracemalloc.get_traced_memory()[0] < 15 * page, "more is held")
+            assert in_flight(small.url) == 10
+    finally:
+        tracemalloc.stop()
     wait_until(lambda: idle(small), "something still goes on")
 
 
