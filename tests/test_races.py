@@ -16,7 +16,7 @@ import pytest
 from sqlalchemy import func, select, update
 
 from service.domain import passwords
-from service.models import Post, PostDocument, Session, User
+from service.models import AuditEvent, Post, PostDocument, Session, User
 from tests.conftest import PASSWORD, Person, Server
 
 ROUNDS = 5  # of a race that one side wins or the other
@@ -178,6 +178,8 @@ def test_no_session_starts_after_what_would_have_ended_it(
     login = signing_in(elsewhere, anna.email, PASSWORD)()
     assert ended[0].is_success
     assert (login.status_code, login.json()["code"]) == (401, "invalid-credentials")
+    failed = (AuditEvent.user_id == anna.id, AuditEvent.action == "login-failed")
+    assert rows(anna.server, *failed) == 1
 
 
 @pytest.mark.parametrize("what", ["user", "post"])

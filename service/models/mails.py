@@ -152,7 +152,7 @@ class Mail(db.Model):  # type: ignore[name-defined,misc] # made at run time
     @classmethod
     def revoke(cls, user_id: UUID | str) -> None:
         """End every token of this user, those in mails that are still to be sent included."""
-        connection().execute(_revoke, {"user": user_id, "kinds": list(LIFETIMES)})
+        connection().execute(_revoke, {"user": user_id})
 
     @classmethod
     def forget(cls, user_id: UUID) -> None:
@@ -204,9 +204,7 @@ _used = (
     .with_for_update(of=User)
 )
 _use = sa.delete(Mail).where(Mail.token_hash == bindparam("hash"))
-_revoke = sa.delete(Mail).where(
-    Mail.user_id == bindparam("user"), Mail.kind.in_(bindparam("kinds", expanding=True))
-)
+_revoke = sa.delete(Mail).where(Mail.user_id == bindparam("user"), Mail.kind.in_(LIFETIMES))
 _forget = sa.delete(Mail).where(Mail.user_id == bindparam("user"))
 
 

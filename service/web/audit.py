@@ -15,4 +15,4 @@ def record(action: str, user_id: str | UUID | None, *, actor_id: str | None = No
     `actor_id`, if the request came without a token."""
     call: Call = flask.request.environ[KEY]
     actor = call.claims.subject if call.claims else actor_id
-    AuditEvent.record(action, actor_id=actor, user_id=user_id, ip=call.ip)
+    AuditEvent.record(action, actor_id=actor, user_id=user_id, ip=call.client.ip)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import math
 import re
@@ -10,6 +11,7 @@ from typing import Any, NoReturn
 from service.problems import BadRequest, BodyTooLarge, MalformedBody
 from service.web.front_door import MAX_BODY
 
+TIMEOUT = 25.0  # seconds to send it, less than a shutdown waits
 MAX_DEPTH = 64
 MAX_INTEGER = 2**63
 
@@ -19,21 +21,13 @@ _SUSPECT = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")
 async def read(receive: Any) -> bytes:
     """The whole body, chunked or not.
 
-    Raises `BodyTooLarge` as soon as it is, `BadRequest` when the client goes away before its end.
+    Raises `BodyTooLarge` as soon as it is, `BadRequest` when its end does not come.
     """
-    chunks: list[bytes] = []
-    size = 0
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise BadRequest("The body ended too early.")
-        chunk = message.get("body", b"")
-        size += len(chunk)
-        if size > MAX_BODY:
-            raise BodyTooLarge
-        chunks.append(chunk)
-        if not message.get("more_body", False):
-            return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+    try:
+        async with asyncio.timeout(TIMEOUT):
+            return await _read(receive)
+    except TimeoutError:
+        raise BadRequest("The body took too long.") from None
 
 
 def parse(raw: bytes) -> Any:
@@ -51,6 +45,22 @@ def parse(raw: bytes) -> Any:
     if _SUSPECT.search(raw) and not _is_clean(value):
         raise MalformedBody("The body has characters in it that no text may have.")
     return value
+
+
+async def _read(receive: Any) -> bytes:
+    chunks: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise BadRequest("The body ended too early.")
+        chunk = message.get("body", b"")
+        size += len(chunk)
+        if size > MAX_BODY:
+            raise BodyTooLarge
+        chunks.append(chunk)
+        if not message.get("more_body", False):
+            return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -20,7 +20,7 @@ _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}", re.ASCII)
 
 
 class Client(NamedTuple):
-    """Where a request comes from, for handlers that write it down."""
+    """Where a request comes from, to be written down; empty where it is not known."""
 
     ip: str
     user_agent: str
@@ -72,7 +72,8 @@ class Call:
     @property
     def client(self) -> Client:
         agent = self.header(b"user-agent") or ""
-        return Client(self.ip, "".join(filter(str.isprintable, agent)))
+        ip = self.ip if self.scope.get("client") else ""
+        return Client(ip, "".join(filter(str.isprintable, agent)))
 
     def header(self, name: bytes) -> str | None:
         """The header's value as Latin-1 text (RFC 9110, section 5.5), if it was sent."""

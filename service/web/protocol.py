@@ -61,8 +61,12 @@ class Protocol(HttpToolsProtocol):
             return
         went_on = self._in_head
         super().data_received(data)
-        if self._in_head and not self.transport.is_closing():
+        if self.transport.is_closing():
+            return
+        # Empty lines before a head, and the body of what was refused, have no end of their own.
+        if self._in_head or self._answering is None or self._answering.response_complete:
             self._expect_the_rest()
+        if self._in_head:
             self._unfinished += len(data) if went_on else 0
             if self._unfinished > MAX_HEAD:
                 self._refuse(HeadersTooLarge())

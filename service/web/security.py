@@ -115,7 +115,7 @@ def prove(email: str, password: str) -> dict[str, Any]:
         stored = fresh if User.change_password(user.id, stored, fresh) else stored
     account = User.admitted(user.id, stored)
     if account is None:
-        raise InvalidCredentials  # something has changed since the comparison
+        raise _failed(user, InvalidCredentials())  # something has changed since the comparison
     return account
 
 

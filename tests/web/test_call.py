@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from service.web.call import PIECE, Stream, send_stream
+from service.web.call import PIECE, Call, Stream, send_stream
 
 Message = tuple[str, bytes | None, bool]
 
@@ -131,3 +131,8 @@ def test_what_is_cancelled_leaves_no_task(takes: int) -> None:
         assert END not in client.sent
 
     run(test)
+
+
+def test_who_comes_from_nowhere_has_no_address() -> None:
+    scope = {"method": "GET", "path": "/", "query_string": b"", "headers": [], "client": None}
+    assert Call(scope).client.ip == ""

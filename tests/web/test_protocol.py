@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from service.web import protocol
+from service.web import body, protocol
 from tests.conftest import Server
 
 HEAD = b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n"
@@ -73,3 +73,34 @@ def test_who_sends_no_whole_head_is_not_waited_for(
     with connected(server) as silent, connected(server) as slow:
         slow.sendall(HEAD)
         assert (answered(silent), answered(slow)) == (b"", b"")
+
+
+@pytest.mark.parametrize(
+    "start",
+    [
+        b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        b"POST /auth/sessions HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n",
+    ],
+    ids=["an empty line", "the body of what was refused"],
+)
+def test_what_comes_after_an_answer_is_not_waited_for(
+    start: bytes, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(protocol, "HEAD_TIMEOUT", 0.5)
+    with connected(server) as connection:
+        connection.sendall(start)
+        assert connection.recv(65536).startswith(b"HTTP/1.1 ")
+        connection.sendall(b"\r\n")
+        answered(connection)  # which ends: the server closes
+
+
+def test_a_body_without_an_end_is_not_waited_for(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(body, "TIMEOUT", 0.5)
+    head = b"POST /auth/login HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+    with connected(server) as connection:
+        connection.sendall(head + b"Content-Length: 50\r\n\r\n{")
+        answer = connection.recv(65536)
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert json.loads(answer.rpartition(b"\r\n")[2])["code"] == "bad-request"
