@@ -30,6 +30,9 @@ UVICORN: dict[str, Any] = {
     "server_header": False,
     "proxy_headers": False,  # the application does them itself
     "timeout_graceful_shutdown": 30,
+    # Longer than clients and proxies keep a connection that nobody uses (httpx 5 s, nginx and
+    # load balancers 60 s): if we close it as they send the next request, they see a reset.
+    "timeout_keep_alive": 75,
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import select
 import socket
 from contextlib import suppress
 from urllib.parse import urlsplit
@@ -104,3 +105,11 @@ def test_a_body_without_an_end_is_not_waited_for(
         answer = connection.recv(65536)
     assert answer.startswith(b"HTTP/1.1 400 ")
     assert json.loads(answer.rpartition(b"\r\n")[2])["code"] == "bad-request"
+
+
+def test_a_connection_is_kept_longer_than_a_client_keeps_it(server: Server) -> None:
+    with connected(server) as connection:
+        connection.sendall(HEAD + b"\r\n")
+        assert connection.recv(65536).startswith(b"HTTP/1.1 200 ")
+        is_readable, _, _ = select.select([connection], [], [], 7)  # httpx keeps one for 5 s
+        assert not is_readable  # as it would be at its end
