@@ -18,10 +18,10 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.orm import DeclarativeBase
 
 from service import problems
+from service.database_errors import without_data
 from service.ids import rfc3339
 
 WRITE_TIMEOUT = 5.0  # seconds that a writer waits for its turn before the answer is 503
-RETRYABLE = {"40001", "40P01"}  # serialisation failure, deadlock
 
 
 class Id(sa.types.TypeDecorator[str]):
@@ -71,33 +71,46 @@ class _RequestSession(flask_sqlalchemy.session.Session):
 
 
 class Transaction:
-    """A transaction that takes a connection at the first statement and gives it back at the end."""
+    """A transaction that takes a connection at the first statement and gives it back at the end.
 
-    __slots__ = ("_connection", "_engine", "_lock", "after_commit")
+    `begin` is what starts it, where the driver does not do so by itself.
+    """
 
-    def __init__(self, engine: sa.Engine, lock: threading.Lock | None) -> None:
+    __slots__ = ("_begin", "_connection", "_driver", "_engine", "_lock", "_pooled", "after_commit")
+
+    def __init__(self, engine: sa.Engine, begin: str, lock: threading.Lock | None) -> None:
         self._engine = engine
+        self._begin = begin
         self._lock = lock
+        self._pooled: Any = None
+        self._driver: Any = None
         self._connection: sa.Connection | None = None
         self.after_commit: list[Callable[[], None]] = []
 
+    @property
+    def dialect(self) -> sa.Dialect:
+        return self._engine.dialect
+
+    def execute(self, sql: str, parameters: Any) -> Any:
+        """The driver's cursor after a statement; raises SQLAlchemy's errors, or `Unavailable` when
+        SQLite's one writer is not free in time."""
+        return self._asked(self._execute, sql, parameters)
+
     def connection(self) -> sa.Connection:
-        """The connection; raises `Unavailable` when SQLite's one writer is not free in time."""
+        """The connection as SQLAlchemy's, for the ORM and for statements made on the way; raises as
+        `execute` does."""
+        self._asked(self._begun)
         if self._connection is None:
-            # One queue for writers costs less than SQLite's own busy loop (see docs/architecture).
-            if self._lock and not self._lock.acquire(timeout=WRITE_TIMEOUT):
-                raise problems.Unavailable("The database is busy.")
-            try:
-                self._connection = self._engine.connect()
-            except BaseException:
-                if self._lock:
-                    self._lock.release()
-                raise
+            self._connection = sa.Connection(self._engine, self._pooled)
+        if not self._connection.in_transaction():
+            self._connection.begin()  # or an ORM session would begin, and roll back, a whole one
         return self._connection
 
     def commit(self) -> None:
         if self._connection is not None:
             self._connection.commit()
+        if self._driver is not None:
+            self._asked(self._driver.commit)
         for call in self.after_commit:
             call()
         self.after_commit.clear()
@@ -106,16 +119,58 @@ class Transaction:
         self.after_commit.clear()
         if self._connection is not None:
             self._connection.rollback()
+        if self._driver is not None:
+            self._asked(self._driver.rollback)
 
     def close(self) -> None:
         """Give the connection back; what was not committed is rolled back."""
-        if self._connection is not None:
+        if self._driver is not None:
             try:
-                self._connection.close()
+                (self._connection or self._pooled).close()
             finally:
-                self._connection = None
+                self._connection = self._pooled = self._driver = None
                 if self._lock:
                     self._lock.release()
+
+    def _execute(self, sql: str, parameters: Any) -> Any:
+        return self._begun().execute(sql, parameters)
+
+    def _begun(self) -> Any:
+        """The driver's connection, in the transaction."""
+        driver = self._driver or self._open()
+        if self._begin and not driver.in_transaction:
+            driver.execute(self._begin)
+        return driver
+
+    def _open(self) -> Any:
+        # One queue for writers costs less than SQLite's own busy loop (see docs/architecture).
+        if self._lock and not self._lock.acquire(timeout=WRITE_TIMEOUT):
+            raise problems.Unavailable("The database is busy.")
+        try:
+            self._pooled = self._engine.raw_connection()
+        except BaseException:
+            if self._lock:
+                self._lock.release()
+            raise
+        self._driver = self._pooled.driver_connection
+        return self._driver
+
+    def _asked(self, question: Callable[..., Any], *arguments: Any) -> Any:
+        """What the driver answers; its errors as SQLAlchemy's."""
+        base = self._engine.dialect.loaded_dbapi.Error
+        try:
+            return question(*arguments)
+        except base as error:
+            raise self._wrapped(error, base) from None
+
+    def _wrapped(self, error: Any, base: type[Exception]) -> BaseException:
+        dialect, pooled = self._engine.dialect, self._pooled
+        gone = pooled is not None and dialect.is_disconnect(error, pooled, None)
+        if gone:
+            pooled.invalidate(error)
+        wrapped: Any = sa.exc.DBAPIError.instance(None, None, error, base, True, gone, dialect)
+        without_data(wrapped, error)
+        return wrapped  # type: ignore[no-any-return]
 
 
 Row = sa.Row[*tuple[Any, ...]]
@@ -134,13 +189,9 @@ class Database(SQLAlchemy):
         if engine.dialect.name == "sqlite":
             sa.event.listen(engine, "connect", _open_sqlite)
             sa.event.listen(engine, "begin", _begin_sqlite)
-            app.extensions["engines"] = (
-                engine,
-                engine.execution_options(writes=True),
-                threading.Lock(),
-            )
+            app.extensions["engine"] = (engine, "BEGIN", "BEGIN IMMEDIATE", threading.Lock())
         else:
-            app.extensions["engines"] = (engine, engine, None)
+            app.extensions["engine"] = (engine, "", "", None)
 
     @contextmanager
     def transaction(self, *, writes: bool = True) -> Iterator[Transaction]:
@@ -149,8 +200,8 @@ class Database(SQLAlchemy):
         SQLite begins it with `BEGIN IMMEDIATE` when it `writes`, so that a read followed by a write
         never fails for want of the lock.
         """
-        reader, writer, lock = flask.current_app.extensions["engines"]
-        current = Transaction(writer, lock) if writes else Transaction(reader, None)
+        engine, read, write, lock = flask.current_app.extensions["engine"]
+        current = Transaction(engine, write, lock) if writes else Transaction(engine, read, None)
         token = _transaction.set(current)
         try:
             yield current
@@ -164,8 +215,13 @@ db = Database(
 )
 
 
+def current() -> Transaction:
+    """The transaction this code runs in; LookupError outside of one."""
+    return _transaction.get()
+
+
 def connection() -> sa.Connection:
-    """The connection of the transaction this code runs in; LookupError outside of one."""
+    """SQLAlchemy's connection of that transaction, for statements that are not prepared."""
     return _transaction.get().connection()
 
 
@@ -179,71 +235,9 @@ def after_commit(call: Callable[[], None]) -> None:
     _transaction.get().after_commit.append(call)
 
 
-def peek(statement: Select, parameters: dict[str, Any]) -> Row | None:
-    """The first row of a read outside the request's transaction, its connection given back at once.
-
-    For what must be known before something slow, such as hashing, while no lock may be held.
-    """
-    reader: sa.Engine = flask.current_app.extensions["engines"][0]
-    with reader.connect() as apart:
-        return apart.execute(statement, parameters).first()
-
-
-@contextmanager
-def unique(**taken: type[problems.Problem]) -> Iterator[None]:
-    """Turn a violated unique index into the problem named for its column."""
-    try:
-        yield
-    except sa.exc.IntegrityError as error:
-        diagnosis = getattr(error.orig, "diag", None)
-        broken = (diagnosis.constraint_name or "") if diagnosis else str(error.orig)
-        for column, problem in taken.items():
-            if column in broken:
-                raise problem from None
-        raise
-
-
-def is_retryable(error: Exception) -> bool:
-    """Whether the whole transaction may be tried again at once."""
-    cause = getattr(error, "orig", error)
-    if isinstance(cause, sqlite3.Error):
-        return _sqlite_name(cause).startswith("SQLITE_BUSY")
-    return getattr(cause, "sqlstate", None) in RETRYABLE
-
-
-def first_line(error: Exception) -> str:
-    """What the database said, in a line."""
-    return str(getattr(error, "orig", error)).partition("\n")[0]
-
-
-def refusal(error: Exception) -> problems.Problem:
-    """The problem that a database error is to the client: 503 when the database is not well, 400
-    when it was the data, 500 when it was us (PostgreSQL manual, appendix A; sqlite.org/rescode)."""
-    cause = getattr(error, "orig", error)
-    if isinstance(cause, sqlite3.Error):
-        kind = _sqlite_name(cause).removeprefix("SQLITE_").split("_")[0]
-        if kind in {"BUSY", "LOCKED", "FULL", "IOERR", "CANTOPEN", "READONLY", "CORRUPT"}:
-            return problems.Unavailable("The database is not available.")
-        return problems.InvalidRequest() if kind == "TOOBIG" else problems.InternalError()
-    state = getattr(cause, "sqlstate", None) or ""
-    if state[:2] in {"22", "54"}:
-        return problems.InvalidRequest("The database cannot store this text.")
-    if state[:2] in {"08", "53", "57", "58"} or state in RETRYABLE | {"25006", "55P03"}:
-        return problems.Unavailable("The database is not available.")
-    # No connection from the pool in time, or none to be had at all.
-    if not state and isinstance(error, sa.exc.TimeoutError | sa.exc.OperationalError):
-        return problems.Unavailable("The database is not available.")
-    return problems.InternalError()
-
-
 def _keep_data_back(context: sa.engine.ExceptionContext) -> None:
-    """Take out of an error, which may be logged, the rows and values that PostgreSQL quotes."""
-    error, driver = context.sqlalchemy_exception, context.original_exception
-    if isinstance(error, sa.exc.DBAPIError):
-        # "DETAIL: Failing row contains" comes later; a data exception quotes in the first line.
-        of_data = (getattr(driver, "sqlstate", None) or "").startswith("22")
-        words = type(driver).__name__ if of_data else first_line(error)
-        error.args = driver.args = (words,)
+    if context.sqlalchemy_exception:
+        without_data(context.sqlalchemy_exception, context.original_exception)
 
 
 def _rfc3339_or_none(moment: datetime | None) -> str | None:
@@ -264,10 +258,8 @@ def _open_sqlite(connection: sqlite3.Connection, _record: object) -> None:
 
 
 def _begin_sqlite(connection: sa.Connection) -> None:
-    writes = connection.get_execution_options().get("writes")
+    """For what goes past `Transaction`: commands, migrations, an ORM session of its own."""
     driver: Any = connection.connection.driver_connection
-    driver.execute("BEGIN IMMEDIATE" if writes else "BEGIN")
-
-
-def _sqlite_name(error: sqlite3.Error) -> str:
-    return getattr(error, "sqlite_errorname", None) or ""
+    if not driver.in_transaction:
+        writes = connection.get_execution_options().get("writes")
+        driver.execute("BEGIN IMMEDIATE" if writes else "BEGIN")

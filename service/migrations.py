@@ -18,7 +18,7 @@ from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 
 from alembic import command
-from service.database import is_retryable
+from service.database_errors import is_retryable
 from service.models import User
 
 METADATA = User.metadata  # importing the models has declared every table in it

@@ -11,10 +11,11 @@ import sqlalchemy as sa
 from sqlalchemy import bindparam
 from sqlalchemy.orm import Mapped, mapped_column
 
-from service.database import Id, Row, connection, db
+from service.database import Id, Row, db
 from service.ids import created_at, new_id
 from service.models.caller import Caller
 from service.models.listing import Listing
+from service.statements import insertion
 
 
 class AuditEvent(db.Model):  # type: ignore[name-defined,misc] # made at run time
@@ -38,8 +39,7 @@ class AuditEvent(db.Model):  # type: ignore[name-defined,misc] # made at run tim
         cls, action: str, *, actor_id: str | None, user_id: str | UUID | None, ip: str
     ) -> None:
         """Add an event about the account `user_id`; None stands for nobody known."""
-        event = {"action": action, "actor_id": actor_id, "user_id": user_id, "ip": ip[:45]}
-        connection().execute(_insert, {"id": new_id(), **event})
+        _insert.write(id=new_id(), action=action, actor_id=actor_id, user_id=user_id, ip=ip[:45])
 
     @classmethod
     def visible_to(cls, caller: Caller) -> Callable[..., list[dict[str, Any]]]:
@@ -52,7 +52,7 @@ class AuditEvent(db.Model):  # type: ignore[name-defined,misc] # made at run tim
         return partial(_own, user_id=user_id)
 
 
-_insert = sa.insert(AuditEvent)
+_insert = insertion(AuditEvent)
 _who = (AuditEvent.id, AuditEvent.action, AuditEvent.actor_id, AuditEvent.user_id)
 # Where an administrator sits is not for the users to know.
 _by_another = AuditEvent.actor_id != AuditEvent.user_id

@@ -10,9 +10,10 @@ import sqlalchemy as sa
 from sqlalchemy import bindparam
 from sqlalchemy.orm import Mapped, mapped_column
 
-from service.database import Id, Row, Time, connection, db
+from service.database import Id, Row, Time, current, db
 from service.ids import now, rfc3339
 from service.models.audit_events import AuditEvent
+from service.statements import Prepared, insertion
 
 KEPT = timedelta(hours=24)
 
@@ -34,58 +35,58 @@ class IdempotencyKey(db.Model):  # type: ignore[name-defined,misc] # made at run
     @classmethod
     def is_free(cls, user_id: str, operation: str, key: str) -> bool:
         """Whether nobody else works under this key; SQLite's one writer never does meanwhile."""
-        here = connection()
-        if here.dialect.name != "postgresql":
+        if current().dialect.name != "postgresql":
             return True
-        return bool(here.scalar(_claim, {"name": f"{user_id} {operation} {key}"}))
+        claimed = _claim.first(name=f"{user_id} {operation} {key}")
+        return bool(claimed and claimed[0])
 
     @classmethod
     def find(cls, user_id: str, operation: str, key: str) -> Row | None:
         """(fingerprint, status, headers, body) of the kept answer, unless it has expired."""
-        return (
-            connection()
-            .execute(
-                _find, {"user_id": user_id, "operation": operation, "key": key, "moment": now()}
-            )
-            .first()
-        )
+        return _find.first(user_id=user_id, operation=operation, key=key, moment=now())
 
     @classmethod
     def keep(cls, user_id: str, operation: str, key: str, **answer: Any) -> None:
         """Keep an answer; raises IntegrityError when another request was first."""
         named = {"user_id": user_id, "operation": operation, "key": key}
-        connection().execute(_forget, {**named, "moment": now()})
+        _forget.write(**named, moment=now())
         expires_at = rfc3339(datetime.now(UTC) + KEPT)
-        connection().execute(_insert, {**named, **answer, "expires_at": expires_at})
+        _insert.write(**named, **answer, expires_at=expires_at)
 
     @classmethod
     def forget_account(cls, user_id: UUID) -> None:
         """Forget the answer that told an administrator of this account when they had made it."""
-        connection().execute(_forget_account, {"of": user_id, "place": f"%/api/users/{user_id}%"})
+        _forget_account.write(of=user_id, place=f"%/api/users/{user_id}%")
 
 
-_claim = sa.select(
-    sa.func.pg_try_advisory_xact_lock(sa.func.hashtextextended(bindparam("name"), 0))
+_claim = Prepared(
+    sa.select(sa.func.pg_try_advisory_xact_lock(sa.func.hashtextextended(bindparam("name"), 0)))
 )
 _named = sa.and_(
     IdempotencyKey.user_id == bindparam("user_id"),
     IdempotencyKey.operation == bindparam("operation"),
     IdempotencyKey.key == bindparam("key"),
 )
-_find = sa.select(
-    IdempotencyKey.fingerprint,
-    IdempotencyKey.status,
-    IdempotencyKey.headers,
-    IdempotencyKey.body,
-).where(_named, IdempotencyKey.expires_at > bindparam("moment"))
-_forget = sa.delete(IdempotencyKey).where(_named, IdempotencyKey.expires_at <= bindparam("moment"))
-_insert = sa.insert(IdempotencyKey)
+_find = Prepared(
+    sa.select(
+        IdempotencyKey.fingerprint,
+        IdempotencyKey.status,
+        IdempotencyKey.headers,
+        IdempotencyKey.body,
+    ).where(_named, IdempotencyKey.expires_at > bindparam("moment"))
+)
+_forget = Prepared(
+    sa.delete(IdempotencyKey).where(_named, IdempotencyKey.expires_at <= bindparam("moment"))
+)
+_insert = insertion(IdempotencyKey)
 # Who made it is looked up first, so that only their answers are looked through.
 _maker = sa.select(AuditEvent.actor_id).where(
     AuditEvent.user_id == bindparam("of"), AuditEvent.action == "user-created"
 )
-_forget_account = sa.delete(IdempotencyKey).where(
-    IdempotencyKey.user_id.in_(_maker),
-    IdempotencyKey.operation == "create_user",
-    IdempotencyKey.headers.like(bindparam("place")),
+_forget_account = Prepared(
+    sa.delete(IdempotencyKey).where(
+        IdempotencyKey.user_id.in_(_maker),
+        IdempotencyKey.operation == "create_user",
+        IdempotencyKey.headers.like(bindparam("place")),
+    )
 )

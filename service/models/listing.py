@@ -10,7 +10,8 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy import bindparam
 
-from service.database import Id, Row, Select, connection
+from service.database import Id, Row, Select
+from service.statements import Prepared
 
 
 class Listing:
@@ -39,13 +40,14 @@ class Listing:
         """At most `limit` rows after the one with the id `after`; a filter of None is no filter."""
         given = {name: value for name, value in filters.items() if value is not None}
         statement = self._statement(frozenset(given), after is not None, order == "newest")
-        rows = connection().execute(statement, {**given, "after": after, "limit": limit})
-        return [self._shape(row) for row in rows]
+        if after is not None:
+            given["after"] = after
+        return [self._shape(row) for row in statement.all(**given, limit=limit)]
 
-    def _build(self, filters: frozenset[str], after: bool, newest: bool) -> Select:
+    def _build(self, filters: frozenset[str], after: bool, newest: bool) -> Prepared:
         statement = self._select.where(*(self._filters[name] for name in sorted(filters)))
         if after:
             bound = bindparam("after", type_=Id)
             statement = statement.where(self._key < bound if newest else self._key > bound)
         order = self._key.desc() if newest else self._key.asc()
-        return statement.order_by(order).limit(bindparam("limit"))
+        return Prepared(statement.order_by(order).limit(bindparam("limit")))

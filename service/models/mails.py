@@ -12,10 +12,11 @@ import sqlalchemy as sa
 from sqlalchemy import bindparam
 from sqlalchemy.orm import Mapped, mapped_column
 
-from service.database import Id, Row, Time, connection, db, peek
+from service.database import Id, Row, Time, db
 from service.ids import new_id, now, rfc3339
 from service.models.users import User
 from service.problems import OneTimeTokenInvalid
+from service.statements import Prepared, insertion
 
 EMAIL_CHANGE = "email-change"
 EMAIL_CHANGE_NOTICE = "email-change-notice"
@@ -66,25 +67,24 @@ class Mail(db.Model):  # type: ignore[name-defined,misc] # made at run time
         """Have a mail sent, if this transaction is committed; the tokens of its kind that the user
         has been sent are good no more."""
         id_ = new_id()
-        connection().execute(
-            _insert,
-            {
-                "id": id_,
-                "user_id": user_id,
-                "kind": kind,
-                "recipient": recipient,
-                "attempts": 0,
-                "due_at": now(),
-            },
+        _insert.write(
+            id=id_,
+            user_id=user_id,
+            kind=kind,
+            recipient=recipient,
+            attempts=0,
+            due_at=now(),
+            token_hash=None,
+            expires_at=None,
         )
         if kind in LIFETIMES:
-            connection().execute(_outdate, {"user": user_id, "kind_": kind, "of": id_, "tries": 1})
+            _outdate.write(user=user_id, kind_=kind, of=id_, tries=1)
 
     @classmethod
     def due(cls) -> Row | None:
         """The mail that has been due for longest: (id, user_id, kind, recipient, attempts), read
         outside of a transaction."""
-        return peek(_due, {"moment": now()})
+        return _due.peek(moment=now())
 
     @classmethod
     def claim(cls, mail: Row) -> Sending | None:
@@ -92,7 +92,7 @@ class Mail(db.Model):  # type: ignore[name-defined,misc] # made at run time
 
         It is due again after a while, so one whose sender dies is sent by another.
         """
-        user = connection().execute(_addressee, {"id": mail.user_id}).first()
+        user = _addressee.first(id=mail.user_id)
         lifetime = LIFETIMES.get(mail.kind)
         token = secrets.token_urlsafe(32) if lifetime else None
         moment = datetime.now(UTC)
@@ -103,15 +103,15 @@ class Mail(db.Model):  # type: ignore[name-defined,misc] # made at run time
             "hash": _hash(token) if token else None,
             "expiry": rfc3339(moment + lifetime) if lifetime else None,
         }
-        if not connection().execute(_claim, claim).rowcount:
+        if not _claim.write(**claim):
             return None
         its_kind = {"user": mail.user_id, "kind_": mail.kind, "of": mail.id}
-        outdated = token and connection().execute(_newer, its_kind).first()
+        outdated = token and _newer.first(**its_kind)
         if outdated or not _is_wanted(mail, user):
             cls.drop(mail.id)
             return None
         if token:
-            connection().execute(_outdate, {**its_kind, "tries": 0})
+            _outdate.write(**its_kind, tries=0)
         return Sending(mail.id, mail.attempts + 1, mail.kind, mail.recipient, token)
 
     @classmethod
@@ -119,21 +119,21 @@ class Mail(db.Model):  # type: ignore[name-defined,misc] # made at run time
         """Keep what was sent for its token, unless another try has made a new one; forget it if
         there is none."""
         if mail.token:
-            connection().execute(_sent, {"of": mail.id, "seen": mail.attempt})
+            _sent.write(of=mail.id, seen=mail.attempt)
         else:
             cls.drop(mail.id)
 
     @classmethod
     def drop(cls, mail_id: str) -> None:
         """Forget a mail."""
-        connection().execute(_drop, {"of": mail_id})
+        _drop.write(of=mail_id)
 
     @classmethod
     def owner(cls, token: str, kind: str) -> Row:
-        """(email, username) of the user to whom a token of this kind was sent, read outside the
-        request's transaction; raises `OneTimeTokenInvalid`."""
-        row = peek(_owner, {"hash": _hash(token), "kinds": [kind], "moment": now()})
-        if row is None:
+        """(email, username, kind) of the user to whom a token of this kind was sent, read outside
+        the request's transaction; raises `OneTimeTokenInvalid`."""
+        row = _owner.peek(hash=_hash(token), moment=now())
+        if row is None or row.kind != kind:
             raise OneTimeTokenInvalid
         return row
 
@@ -143,37 +143,37 @@ class Mail(db.Model):  # type: ignore[name-defined,misc] # made at run time
 
         The user's row is locked from here on. Raises `OneTimeTokenInvalid`.
         """
-        named = {"hash": _hash(token), "kinds": kinds, "moment": now()}
-        row = connection().execute(_used, named).first()
-        if row is None or not connection().execute(_use, {"hash": named["hash"]}).rowcount:
+        hashed = _hash(token)
+        row = _used.first(hash=hashed, moment=now())
+        if row is None or row.kind not in kinds or not _use.write(hash=hashed):
             raise OneTimeTokenInvalid
         return row
 
     @classmethod
     def revoke(cls, user_id: UUID | str) -> None:
         """End every token of this user, those in mails that are still to be sent included."""
-        connection().execute(_revoke, {"user": user_id})
+        _revoke.write(user=user_id)
 
     @classmethod
     def forget(cls, user_id: UUID) -> None:
         """Remove every mail to this user, sent or not."""
-        connection().execute(_forget, {"user": user_id})
+        _forget.write(user=user_id)
 
 
-_insert = sa.insert(Mail)
-_due = (
+_insert = insertion(Mail)
+_due = Prepared(
     sa.select(Mail.id, Mail.user_id, Mail.kind, Mail.recipient, Mail.attempts)
     .where(Mail.due_at <= bindparam("moment"))
     .order_by(Mail.due_at, Mail.id)
     .limit(1)
 )
-_addressee = (
+_addressee = Prepared(
     sa.select(User.email, User.email_verified, User.disabled)
     .where(User.id == bindparam("id"))
     .with_for_update()
 )
 _seen = sa.and_(Mail.id == bindparam("of"), Mail.attempts == bindparam("seen"))
-_claim = (
+_claim = Prepared(
     sa.update(Mail)
     .where(_seen)
     .values(
@@ -184,28 +184,35 @@ _claim = (
     )
 )
 _its_kind = sa.and_(Mail.user_id == bindparam("user"), Mail.kind == bindparam("kind_"))
-_newer = sa.select(Mail.id).where(_its_kind, Mail.id > bindparam("of"), Mail.attempts > 0).limit(1)
-_outdate = sa.delete(Mail).where(
-    _its_kind, Mail.id < bindparam("of"), Mail.attempts >= bindparam("tries")
+_newer = Prepared(
+    sa.select(Mail.id).where(_its_kind, Mail.id > bindparam("of"), Mail.attempts > 0).limit(1)
 )
-_sent = sa.update(Mail).where(_seen).values(due_at=None)
-_drop = sa.delete(Mail).where(Mail.id == bindparam("of"))
+_outdate = Prepared(
+    sa.delete(Mail).where(_its_kind, Mail.id < bindparam("of"), Mail.attempts >= bindparam("tries"))
+)
+_sent = Prepared(sa.update(Mail).where(_seen).values(due_at=None))
+_drop = Prepared(sa.delete(Mail).where(Mail.id == bindparam("of")))
 _good = sa.and_(
     Mail.token_hash == bindparam("hash"),
-    Mail.kind.in_(bindparam("kinds", expanding=True)),
     Mail.expires_at > bindparam("moment"),
     User.disabled.is_(False),
 )
-_owner = sa.select(User.email, User.username).join(Mail, Mail.user_id == User.id).where(_good)
-_used = (
+_owner = Prepared(
+    sa.select(User.email, User.username, Mail.kind).join(Mail, Mail.user_id == User.id).where(_good)
+)
+_used = Prepared(
     sa.select(Mail.user_id, Mail.kind, Mail.recipient)
     .join(User, User.id == Mail.user_id)
     .where(_good)
     .with_for_update(of=User)
 )
-_use = sa.delete(Mail).where(Mail.token_hash == bindparam("hash"))
-_revoke = sa.delete(Mail).where(Mail.user_id == bindparam("user"), Mail.kind.in_(LIFETIMES))
-_forget = sa.delete(Mail).where(Mail.user_id == bindparam("user"))
+_use = Prepared(sa.delete(Mail).where(Mail.token_hash == bindparam("hash")))
+_revoke = Prepared(
+    sa.delete(Mail).where(
+        Mail.user_id == bindparam("user"), sa.or_(*(Mail.kind == kind for kind in LIFETIMES))
+    )
+)
+_forget = Prepared(sa.delete(Mail).where(Mail.user_id == bindparam("user")))
 
 
 def _hash(token: str) -> str:

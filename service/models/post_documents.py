@@ -9,9 +9,10 @@ from sqlalchemy import bindparam
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.orm import Mapped, mapped_column
 
-from service.database import Id, Select, connection, db
+from service.database import Id, current, db
 from service.models.posts import Post, columns, shape
 from service.models.users import User
+from service.statements import Prepared
 
 
 class Lexemes(sa.types.TypeDecorator[str]):
@@ -45,12 +46,12 @@ class PostDocument(db.Model):  # type: ignore[name-defined,misc] # made at run t
     @classmethod
     def add(cls, post_id: str, words: str) -> None:
         """Index a new post by its words, as `domain.search.document` makes them."""
-        connection().execute(_insert, {"post_id": post_id, "words": words, "lexemes": words})
+        _insert.write(post_id=post_id, words=words, lexemes=words)
 
     @classmethod
     def replace(cls, post_id: str, words: str) -> None:
         """Index a changed post anew."""
-        connection().execute(_update, {"of": post_id, "new": words, "new_lexemes": words})
+        _update.write(of=post_id, new=words, new_lexemes=words)
 
     @classmethod
     def matching(
@@ -68,28 +69,28 @@ class PostDocument(db.Model):  # type: ignore[name-defined,misc] # made at run t
         FTS5 takes the whole query as `fts5`; PostgreSQL takes the words as `tsquery` and then
         holds `phrases` and `nots` against the text, for a tsvector forgets positions in long ones.
         """
-        here = connection()
         page = {"limit": limit, "offset": offset}
-        if here.dialect.name == "postgresql":
-            terms = {"q": tsquery, "phrases": phrases, "nots": nots}
-            rows = here.execute(_tsvector_search, terms | page)
+        if current().dialect.name == "postgresql":
+            rows = _tsvector_search.all(q=tsquery, phrases=phrases, nots=nots, **page)
         else:
-            rows = here.execute(_fts5_search, {"q": fts5} | page)
+            rows = _fts5_search.all(q=fts5, **page)
         return [(shape(row), round(float(row.score), 6)) for row in rows]
 
 
-_insert = sa.insert(PostDocument).values(
-    post_id=bindparam("post_id"), words=bindparam("words"), lexemes=bindparam("lexemes")
+_insert = Prepared(
+    sa.insert(PostDocument).values(
+        post_id=bindparam("post_id"), words=bindparam("words"), lexemes=bindparam("lexemes")
+    )
 )
-_update = (
+_update = Prepared(
     sa.update(PostDocument)
     .where(PostDocument.post_id == bindparam("of"))
     .values(words=bindparam("new"), lexemes=bindparam("new_lexemes"))
 )
 
 
-def _best(hits: sa.Subquery) -> Select:
-    return (
+def _best(hits: sa.Subquery) -> Prepared:
+    return Prepared(
         sa.select(*columns, hits.c.score)
         .select_from(hits)
         .join(PostDocument, PostDocument.id == hits.c.id)

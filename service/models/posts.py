@@ -9,13 +9,14 @@ import sqlalchemy as sa
 from sqlalchemy import bindparam
 from sqlalchemy.orm import Mapped, mapped_column
 
-from service.database import Id, Row, Time, connection, db
+from service.database import Id, Row, Time, db
 from service.ids import created_at, new_id
 from service.models.caller import Caller
 from service.models.listing import Listing
 from service.models.owned import Owned
 from service.models.users import User
 from service.problems import Forbidden, NotFound, PreconditionFailed, Problem, SessionRevoked
+from service.statements import Prepared, insertion
 
 
 class Post(db.Model):  # type: ignore[name-defined,misc] # made at run time
@@ -38,9 +39,7 @@ class Post(db.Model):  # type: ignore[name-defined,misc] # made at run time
         text = {"title": title, "content": content}
         times = {"created_at": moment, "updated_at": moment}
         try:
-            connection().execute(
-                _insert, {"id": id_, "author_id": author.id, "version": 1, **text, **times}
-            )
+            _insert.write(id=id_, author_id=author.id, version=1, **text, **times)
         except sa.exc.IntegrityError:
             raise SessionRevoked from None
         return {
@@ -54,7 +53,7 @@ class Post(db.Model):  # type: ignore[name-defined,misc] # made at run time
     @classmethod
     def get(cls, post_id: UUID | str) -> dict[str, Any]:
         """The Post; raises `NotFound`."""
-        row = connection().execute(_get, {"id": post_id}).first()
+        row = _get.first(id=post_id)
         if row is None:
             raise NotFound
         return {**shape(row), "etag": f"{row.version}.{row.author_version}"}
@@ -111,8 +110,8 @@ Post.listing = Listing(
     earlier=Post.id < bindparam("earlier"),
 )
 
-_insert = sa.insert(Post)
-_get = (
+_insert = insertion(Post)
+_get = Prepared(
     sa.select(*columns, Post.version, User.version.label("author_version"))
     .join(User, User.id == Post.author_id)
     .where(Post.id == bindparam("id"))
@@ -129,7 +128,7 @@ _owned = Owned(
 
 
 def _refused(post_id: UUID, caller: Caller) -> Problem:
-    row = connection().execute(_get, {"id": post_id}).first()
+    row = _get.first(id=post_id)
     if row is None:
         return NotFound()
     if not caller.is_admin and row.author_id != caller.id:

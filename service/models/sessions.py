@@ -9,10 +9,11 @@ import sqlalchemy as sa
 from sqlalchemy import bindparam
 from sqlalchemy.orm import Mapped, mapped_column
 
-from service.database import Id, Row, Time, connection, db
+from service.database import Id, Row, Time, db
 from service.ids import created_at, new_id, now
 from service.models.caller import Caller
 from service.models.users import User
+from service.statements import Prepared, insertion
 
 
 class Session(db.Model):  # type: ignore[name-defined,misc] # made at run time
@@ -34,29 +35,22 @@ class Session(db.Model):  # type: ignore[name-defined,misc] # made at run time
         """The new session's id; it is at generation 0."""
         id_ = new_id()
         moment = created_at(id_)
-        connection().execute(
-            _insert,
-            {
-                "id": id_,
-                "user_id": user_id,
-                "generation": 0,
-                "ip": ip[:45],
-                "user_agent": user_agent[:255],
-                "created_at": moment,
-                "last_used_at": moment,
-                "expires_at": expires_at,
-            },
+        _insert.write(
+            id=id_,
+            user_id=user_id,
+            generation=0,
+            ip=ip[:45],
+            user_agent=user_agent[:255],
+            created_at=moment,
+            last_used_at=moment,
+            expires_at=expires_at,
         )
         return str(id_)
 
     @classmethod
     def live(cls, session_id: str, user_id: str) -> Row | None:
         """(email, username, role, version, expires_at), if session and user are good."""
-        return (
-            connection()
-            .execute(_live, {"session_id": session_id, "user_id": user_id, "moment": now()})
-            .first()
-        )
+        return _live.first(session_id=session_id, user_id=user_id, moment=now())
 
     @classmethod
     def rotate(cls, session_id: str, generation: int, *, grace_since: str) -> int | None:
@@ -66,59 +60,61 @@ class Session(db.Model):  # type: ignore[name-defined,misc] # made at run time
         as long as the rotation is not older than `grace_since`.
         """
         presented = {"session_id": session_id, "generation_": generation}
-        if connection().execute(_rotate, {**presented, "moment": now()}).rowcount:
+        if _rotate.write(**presented, moment=now()):
             return generation + 1
-        again = connection().execute(_again, {**presented, "since": grace_since}).first()
+        again = _again.first(**presented, since=grace_since)
         return generation + 1 if again else None
 
     @classmethod
     def of_user(cls, caller: Caller) -> list[dict[str, Any]]:
         """The caller's living sessions, newest first, as the specification has them."""
-        rows = connection().execute(_of_user, {"user_id": caller.id, "moment": now()})
+        rows = _of_user.all(user_id=caller.id, moment=now())
         return [{**row._asdict(), "current": row.id == caller.session_id} for row in rows]
 
     @classmethod
     def end(cls, session_id: UUID | str, user_id: str) -> bool:
         """End one session of this user; False when there is none."""
-        return bool(
-            connection().execute(_end, {"session_id": session_id, "user_id": user_id}).rowcount
-        )
+        return bool(_end.write(session_id=session_id, user_id=user_id))
 
     @classmethod
     def end_all(cls, user_id: UUID | str, *, but: str | None = None) -> bool:
         """End every session of this user but one; False when there was none to end."""
-        return bool(connection().execute(_end_all, {"user_id": user_id, "but": but}).rowcount)
+        return bool(_end_all.write(user_id=user_id, but=but))
 
 
-_insert = sa.insert(Session)
+_insert = insertion(Session)
 _mine = sa.and_(
     Session.id == bindparam("session_id"),
     Session.user_id == bindparam("user_id"),
 )
-_live = (
+_live = Prepared(
     sa.select(User.email, User.username, User.role, User.version, Session.expires_at)
     .select_from(Session)
     .join(User, User.id == Session.user_id)
     .where(_mine, Session.expires_at > bindparam("moment"), User.disabled.is_(False))
 )
-_rotate = (
+_rotate = Prepared(
     sa.update(Session)
     .where(Session.id == bindparam("session_id"), Session.generation == bindparam("generation_"))
     .values(generation=Session.generation + 1, last_used_at=bindparam("moment", type_=Time))
 )
-_again = sa.select(Session.id).where(
-    Session.id == bindparam("session_id"),
-    Session.generation == bindparam("generation_", type_=sa.Integer) + 1,
-    Session.last_used_at >= bindparam("since"),
+_again = Prepared(
+    sa.select(Session.id).where(
+        Session.id == bindparam("session_id"),
+        Session.generation == bindparam("generation_", type_=sa.Integer) + 1,
+        Session.last_used_at >= bindparam("since"),
+    )
 )
-_of_user = (
+_of_user = Prepared(
     sa.select(Session.id, Session.created_at, Session.last_used_at, Session.ip, Session.user_agent)
     .where(Session.user_id == bindparam("user_id"), Session.expires_at > bindparam("moment"))
     .order_by(Session.id.desc())
     .limit(100)
 )
-_end = sa.delete(Session).where(_mine)
-_end_all = sa.delete(Session).where(
-    Session.user_id == bindparam("user_id"),
-    sa.or_(bindparam("but", type_=Id).is_(None), Session.id != bindparam("but", type_=Id)),
+_end = Prepared(sa.delete(Session).where(_mine))
+_end_all = Prepared(
+    sa.delete(Session).where(
+        Session.user_id == bindparam("user_id"),
+        sa.or_(bindparam("but", type_=Id).is_(None), Session.id != bindparam("but", type_=Id)),
+    )
 )

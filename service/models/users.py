@@ -9,7 +9,8 @@ import sqlalchemy as sa
 from sqlalchemy import bindparam
 from sqlalchemy.orm import Mapped, mapped_column
 
-from service.database import Id, Row, Select, Time, connection, db, peek, unique
+from service.database import Id, Row, Time, db
+from service.database_errors import unique
 from service.ids import created_at, new_id, now
 from service.models.caller import Caller
 from service.models.listing import Listing
@@ -24,6 +25,7 @@ from service.problems import (
     Problem,
     UsernameTaken,
 )
+from service.statements import Prepared, insertion
 
 
 class User(db.Model):  # type: ignore[name-defined,misc] # made at run time
@@ -60,7 +62,7 @@ class User(db.Model):  # type: ignore[name-defined,misc] # made at run time
             "updated_at": moment,
         }
         with unique(email=EmailTaken, username=UsernameTaken):
-            connection().execute(_insert, {**row, "password_hash": password_hash, "version": 1})
+            _insert.write(**row, password_hash=password_hash, version=1)
         return {**row, "etag": "1"}
 
     @classmethod
@@ -77,30 +79,29 @@ class User(db.Model):  # type: ignore[name-defined,misc] # made at run time
     def credentials(cls, email: str) -> Row | None:
         """(id, password_hash, disabled, email_verified) behind a normalised address, if known;
         read outside the request's transaction, for a slow comparison follows."""
-        return peek(_credentials, {"email": email})
+        return _credentials.peek(email=email)
 
     @classmethod
     def admitted(cls, user_id: str, password_hash: str) -> dict[str, Any] | None:
         """The Account, locked, if the user still has this hash and is not disabled."""
-        row = connection().execute(_admitted, {"id": user_id, "hash": password_hash}).first()
+        row = _admitted.first(id=user_id, hash=password_hash)
         return row._asdict() if row else None
 
     @classmethod
     def password_hash_of(cls, user_id: str) -> str | None:
         """The stored hash, read outside the request's transaction."""
-        row = peek(_hash, {"id": user_id})
+        row = _hash.peek(id=user_id)
         return row.password_hash if row else None
 
     @classmethod
     def change_password(cls, user_id: str, old_hash: str | None, new_hash: str) -> bool:
         """Replace one hash by another; False when it was not that one any more."""
-        hashes = {"id_": user_id, "old": old_hash, "new": new_hash}
-        return bool(connection().execute(_change_password, hashes).rowcount)
+        return bool(_change_password.write(id_=user_id, old=old_hash, new=new_hash))
 
     @classmethod
     def reset_password(cls, user_id: str, new_hash: str) -> None:
         """Give the user another hash, whatever it was."""
-        connection().execute(_reset_password, {"id_": user_id, "new": new_hash})
+        _reset_password.write(id_=user_id, new=new_hash)
 
     @classmethod
     def confirm_email(cls, user_id: str, email: str) -> bool:
@@ -109,14 +110,13 @@ class User(db.Model):  # type: ignore[name-defined,misc] # made at run time
         Raises `OneTimeTokenInvalid` when it has become another user's.
         """
         with unique(email=OneTimeTokenInvalid):
-            confirmed = {"id_": user_id, "new": email, "moment": now()}
-            return bool(connection().execute(_confirm_email, confirmed).rowcount)
+            return bool(_confirm_email.write(id_=user_id, new=email, moment=now()))
 
     @classmethod
     def id_of(cls, email: str) -> str | None:
         """The id of the user who is not disabled and has this normalised address, if any."""
-        found: str | None = connection().execute(_id_of, {"email": email}).scalar()
-        return found
+        row = _id_of.first(email=email)
+        return row.id if row else None
 
     @classmethod
     def update(
@@ -132,7 +132,7 @@ class User(db.Model):  # type: ignore[name-defined,misc] # made at run time
         """
         retires = changes.get("disabled") or changes.get("role") == "user"
         last_admin = retires and _is_last_admin(user_id)
-        before = connection().execute(_standing, {"id": user_id}).first()
+        before = _standing.first(id=user_id)
         with unique(username=UsernameTaken):
             if before is None or not _owned.update(user_id, caller, if_match, changes):
                 raise _refused(user_id, caller)
@@ -181,14 +181,16 @@ User.accounts = Listing(
     disabled=User.disabled == bindparam("disabled"),
 )
 
-_insert = sa.insert(User)
-_profile = sa.select(*_PUBLIC, User.version).where(User.id == bindparam("id"))
-_account = sa.select(*_PRIVATE, User.version).where(User.id == bindparam("id"))
-_credentials = sa.select(User.id, User.password_hash, User.disabled, User.email_verified).where(
-    User.email == bindparam("email")
+_insert = insertion(User)
+_profile = Prepared(sa.select(*_PUBLIC, User.version).where(User.id == bindparam("id")))
+_account = Prepared(sa.select(*_PRIVATE, User.version).where(User.id == bindparam("id")))
+_credentials = Prepared(
+    sa.select(User.id, User.password_hash, User.disabled, User.email_verified).where(
+        User.email == bindparam("email")
+    )
 )
-_hash = sa.select(User.password_hash).where(User.id == bindparam("id"))
-_admitted = (
+_hash = Prepared(sa.select(User.password_hash).where(User.id == bindparam("id")))
+_admitted = Prepared(
     sa.select(*_PRIVATE)
     .where(
         User.id == bindparam("id"),
@@ -197,15 +199,15 @@ _admitted = (
     )
     .with_for_update()
 )
-_change_password = (
+_change_password = Prepared(
     sa.update(User)
     .where(User.id == bindparam("id_"), User.password_hash == bindparam("old"))
     .values(password_hash=bindparam("new"))
 )
-_reset_password = (
+_reset_password = Prepared(
     sa.update(User).where(User.id == bindparam("id_")).values(password_hash=bindparam("new"))
 )
-_confirm_email = (
+_confirm_email = Prepared(
     sa.update(User)
     .where(
         User.id == bindparam("id_"),
@@ -218,11 +220,15 @@ _confirm_email = (
         updated_at=bindparam("moment", type_=Time),
     )
 )
-_id_of = sa.select(User.id).where(User.email == bindparam("email"), User.disabled.is_(False))
-_standing = sa.select(User.role, User.disabled).where(User.id == bindparam("id")).with_for_update()
+_id_of = Prepared(
+    sa.select(User.id).where(User.email == bindparam("email"), User.disabled.is_(False))
+)
+_standing = Prepared(
+    sa.select(User.role, User.disabled).where(User.id == bindparam("id")).with_for_update()
+)
 _owned = Owned(User, owner=User.id, etag=sa.cast(User.version, sa.String))
 _target = sa.orm.aliased(User)
-_active_admins = (
+_active_admins = Prepared(
     sa.select(User.id)
     .where(User.role == "admin", User.disabled.is_(False))
     .where(sa.exists().where(_target.id == bindparam("of"), _target.role == "admin"))
@@ -231,8 +237,8 @@ _active_admins = (
 )
 
 
-def _one(statement: Select, user_id: UUID | str) -> dict[str, Any]:
-    row = connection().execute(statement, {"id": user_id}).first()
+def _one(statement: Prepared, user_id: UUID | str) -> dict[str, Any]:
+    row = statement.first(id=user_id)
     if row is None:
         raise NotFound
     return _versioned(row)
@@ -247,12 +253,11 @@ def _versioned(row: Row) -> dict[str, Any]:
 def _is_last_admin(user_id: UUID) -> bool:
     # Locks every active administrator's row, so that two cannot demote each other at once; none
     # when it is not an administrator who goes.
-    admins = connection().execute(_active_admins, {"of": user_id}).scalars().all()
-    return admins == [str(user_id)]
+    return [row.id for row in _active_admins.all(of=user_id)] == [str(user_id)]
 
 
 def _refused(user_id: UUID, caller: Caller) -> Problem:
-    if connection().execute(_profile, {"id": user_id}).first() is None:
+    if _profile.first(id=user_id) is None:
         return NotFound()
     if not caller.is_admin and str(user_id) != caller.id:
         return Forbidden()

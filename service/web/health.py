@@ -10,7 +10,8 @@ import flask
 import sqlalchemy as sa
 
 from service import migrations
-from service.database import db, first_line
+from service.database import db
+from service.database_errors import first_line
 from service.problems import Unauthorized, Unavailable
 from service.web.limits import limits
 

@@ -9,7 +9,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from service.database import Transaction, db, first_line, is_retryable, refusal
+from service.database import Transaction, db
+from service.database_errors import first_line, is_retryable, refusal
 from service.problems import IdempotencyKeyInUse, InternalError
 
 logger = logging.getLogger("byline")

@@ -11,8 +11,8 @@ from typing import Any
 
 import httpx
 import pytest
-import sqlalchemy as sa
 
+from service.database import Transaction
 from service.models.mails import EMAIL_CHANGE, EMAIL_VERIFICATION, PASSWORD_RESET
 from tests.conftest import PASSWORD, Person, Server, serving
 from tests.handlers.accounts import ANY
@@ -45,14 +45,16 @@ def proxied(server: Server, tmp_path_factory: Any) -> Iterator[Server]:
 def _only_inserts() -> Iterator[None]:
     """Whatever these tests have the service do, no statement changes what is written."""
     changes = []
+    execute = Transaction.execute
 
-    def look(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
-        if re.match(r"\s*(UPDATE|DELETE FROM|ALTER TABLE|DROP TABLE) audit_events\b", statement):
-            changes.append(statement)
+    def look(transaction: Transaction, sql: str, parameters: Any) -> Any:
+        if re.match(r"\s*(UPDATE|DELETE FROM|ALTER TABLE|DROP TABLE) audit_events\b", sql):
+            changes.append(sql)
+        return execute(transaction, sql, parameters)
 
-    sa.event.listen(sa.Engine, "before_cursor_execute", look)
-    yield
-    sa.event.remove(sa.Engine, "before_cursor_execute", look)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Transaction, "execute", look)
+        yield
     assert changes == []
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from typing import Any
 from uuid import UUID, uuid4
@@ -12,7 +12,7 @@ import pytest
 import sqlalchemy as sa
 from flask import has_request_context
 
-from service.database import db
+from service.database import Transaction
 from service.models import PostDocument
 from tests.conftest import Person, Server
 
@@ -21,19 +21,18 @@ FINE = {"title": "A title", "content": "Some words."}
 
 
 @pytest.fixture
-def statements(server: Server) -> Iterator[list[str]]:
+def statements(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What requests ask the database about posts and users, while they are looked at."""
     asked: list[str] = []
+    execute = Transaction.execute
 
-    def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
-        if has_request_context() and ("posts" in statement or "users" in statement):
-            asked.append(statement)
+    def note(transaction: Transaction, sql: str, parameters: Any) -> Any:
+        if has_request_context() and ("posts" in sql or "users" in sql):
+            asked.append(sql)
+        return execute(transaction, sql, parameters)
 
-    with server.flask.app_context():
-        engine = db.engine
-    sa.event.listen(engine, "before_cursor_execute", note)
-    yield asked
-    sa.event.remove(engine, "before_cursor_execute", note)
+    monkeypatch.setattr(Transaction, "execute", note)
+    return asked
 
 
 def found(client: httpx.Client, **filters: Any) -> list[str]:

@@ -1,0 +1,73 @@
+"""What the database's errors mean, and how much of them may be told."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import sqlalchemy as sa
+
+from service import problems
+
+RETRYABLE = {"40001", "40P01"}  # serialisation failure, deadlock
+
+
+@contextmanager
+def unique(**taken: type[problems.Problem]) -> Iterator[None]:
+    """Turn a violated unique index into the problem named for its column."""
+    try:
+        yield
+    except sa.exc.IntegrityError as error:
+        diagnosis = getattr(error.orig, "diag", None)
+        broken = (diagnosis.constraint_name or "") if diagnosis else str(error.orig)
+        for column, problem in taken.items():
+            if column in broken:
+                raise problem from None
+        raise
+
+
+def is_retryable(error: Exception) -> bool:
+    """Whether the whole transaction may be tried again at once."""
+    cause = getattr(error, "orig", error)
+    if isinstance(cause, sqlite3.Error):
+        return _sqlite_name(cause).startswith("SQLITE_BUSY")
+    return getattr(cause, "sqlstate", None) in RETRYABLE
+
+
+def first_line(error: Exception) -> str:
+    """What the database said, in a line."""
+    return str(getattr(error, "orig", error)).partition("\n")[0]
+
+
+def refusal(error: Exception) -> problems.Problem:
+    """The problem that a database error is to the client: 503 when the database is not well, 400
+    when it was the data, 500 when it was us (PostgreSQL manual, appendix A; sqlite.org/rescode)."""
+    cause = getattr(error, "orig", error)
+    if isinstance(cause, sqlite3.Error):
+        kind = _sqlite_name(cause).removeprefix("SQLITE_").split("_")[0]
+        if kind in {"BUSY", "LOCKED", "FULL", "IOERR", "CANTOPEN", "READONLY", "CORRUPT"}:
+            return problems.Unavailable("The database is not available.")
+        return problems.InvalidRequest() if kind == "TOOBIG" else problems.InternalError()
+    state = getattr(cause, "sqlstate", None) or ""
+    if state[:2] in {"22", "54"}:
+        return problems.InvalidRequest("The database cannot store this text.")
+    if state[:2] in {"08", "53", "57", "58"} or state in RETRYABLE | {"25006", "55P03"}:
+        return problems.Unavailable("The database is not available.")
+    # No connection from the pool in time, or none to be had at all.
+    if not state and isinstance(error, sa.exc.TimeoutError | sa.exc.OperationalError):
+        return problems.Unavailable("The database is not available.")
+    return problems.InternalError()
+
+
+def without_data(error: Exception, driver: BaseException | None) -> None:
+    """Take out of an error, which may be logged, the rows and values that PostgreSQL quotes."""
+    if isinstance(error, sa.exc.DBAPIError) and driver:
+        # "DETAIL: Failing row contains" comes later; a data exception quotes in the first line.
+        of_data = (getattr(driver, "sqlstate", None) or "").startswith("22")
+        words = type(driver).__name__ if of_data else first_line(error)
+        error.args = driver.args = (words,)
+
+
+def _sqlite_name(error: sqlite3.Error) -> str:
+    return getattr(error, "sqlite_errorname", None) or ""

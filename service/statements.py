@@ -1,0 +1,123 @@
+"""Prepared statements: SQLAlchemy writes the SQL once for each database, and the driver runs it.
+
+Replaces Connection.execute, which costs 15 us a statement, and 25 us for the Connection around it.
+"""
+
+from __future__ import annotations
+
+from collections import namedtuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+
+from service.database import Row, current, db
+
+
+class Prepared:
+    """A statement run in the transaction that the calling code is in, with its bind parameters as
+    keywords. Database errors come as SQLAlchemy's.
+    """
+
+    def __init__(self, statement: sa.Executable) -> None:
+        self._statement: Any = statement
+        self._forms: dict[str, _Form] = {}
+
+    def first(self, **parameters: Any) -> Row | None:
+        """The first row, if there is one; its columns are attributes of it."""
+        form, cursor = self._execute(parameters)
+        row = cursor.fetchone()
+        return None if row is None else form.row(row)
+
+    def all(self, **parameters: Any) -> list[Row]:
+        """All rows."""
+        form, cursor = self._execute(parameters)
+        return list(map(form.row, cursor.fetchall()))
+
+    def write(self, **parameters: Any) -> int:
+        """How many rows it has inserted, changed or deleted."""
+        return int(self._execute(parameters)[1].rowcount)
+
+    def peek(self, **parameters: Any) -> Row | None:
+        """The first row, read outside the transaction and with the connection given back at once.
+
+        For what must be known before something slow, such as hashing, while no lock may be held.
+        """
+        with db.transaction(writes=False):
+            return self.first(**parameters)
+
+    def _execute(self, parameters: dict[str, Any]) -> tuple[_Form, Any]:
+        transaction = current()
+        dialect = transaction.dialect
+        form = self._forms.get(dialect.name)
+        if form is None:
+            form = self._forms[dialect.name] = _form(self._statement, dialect)
+        return form, transaction.execute(form.sql, form.bound(parameters))
+
+
+def insertion(model: Any) -> Prepared:
+    """The insertion of a row of which every column is given."""
+    columns = model.__table__.columns.keys()
+    return Prepared(sa.insert(model).values({name: sa.bindparam(name) for name in columns}))
+
+
+class _Form(NamedTuple):
+    """What one driver takes and gives: the SQL, its parameters, its rows."""
+
+    sql: str
+    bound: Callable[[dict[str, Any]], Any]
+    row: Callable[[Any], Row]
+
+
+def _form(statement: Any, dialect: sa.Dialect) -> _Form:
+    compiled = statement.compile(dialect=dialect)
+    if compiled.post_compile_params:
+        raise ValueError("a list of any length cannot be prepared")
+    binds = {name: bind for bind, name in compiled.bind_names.items()}
+    processors = {
+        name: bind.type.dialect_impl(dialect).bind_processor(dialect)
+        for name, bind in binds.items()
+    }
+    fixed = {name: compiled.params[name] for name, bind in binds.items() if not bind.required}
+    order = compiled.positiontup if compiled.positional else None
+    return _Form(str(compiled), _binder(processors, fixed, order), _maker(statement, dialect))
+
+
+def _binder(
+    processors: dict[str, Callable[[Any], Any] | None],
+    fixed: dict[str, Any],
+    order: list[str] | None,
+) -> Callable[[dict[str, Any]], Any]:
+    """From parameters by name to what the driver binds: a list in `order`, or the names again."""
+    processed = [(name, process) for name, process in processors.items() if process]
+
+    def by_name(parameters: dict[str, Any]) -> dict[str, Any]:
+        values = {**fixed, **parameters}
+        for name, process in processed:
+            values[name] = process(values[name])
+        return values
+
+    def by_position(parameters: dict[str, Any]) -> list[Any]:
+        values = by_name(parameters)
+        return [values[name] for name in order or ()]
+
+    return by_name if order is None else by_position
+
+
+def _maker(statement: Any, dialect: sa.Dialect) -> Callable[[Any], Row]:
+    """From the driver's rows to tuples with names."""
+    columns = list(getattr(statement, "exported_columns", ()))
+    row_type = namedtuple("Row", [column.name for column in columns])  # type: ignore[misc]
+    named: Any = row_type._make
+    types = [column.type.dialect_impl(dialect) for column in columns]
+    processors = [type_.result_processor(dialect, None) for type_ in types]
+    if not any(processors):
+        return named  # type: ignore[no-any-return]
+
+    def processed(row: Any) -> Any:
+        return named(
+            process(value) if process else value
+            for process, value in zip(processors, row, strict=True)
+        )
+
+    return processed
