@@ -32,12 +32,12 @@ check: lint test ## lint and test
 
 # Strict, for a package that nothing is known about would pass otherwise.
 audit: $(VENV)/.dev ## the locked packages against the published vulnerabilities; needs a network
-	@echo "Asking about the packages of both lock files"
+	@echo "Asking about the packages of all lock files"
 	@$(BIN)/pip-audit --strict --require-hashes --disable-pip --progress-spinner off \
-		-r requirements.lock -r requirements-dev.lock
+		-r requirements.lock -r requirements-dev.lock -r requirements-bench.lock
 
-bench: ## the benchmark with its peers
-	@echo "Not here yet: the benchmark comes with the engine room, issue 4."
+bench: $(VENV)/.bench ## the benchmark with its peers; BENCH_ARGS=--help lists its options
+	@$(BIN)/python -m bench $(BENCH_ARGS)
 
 sdk: ## the Python and TypeScript clients, into clients/
 	@echo "Not here yet: the generated clients come with issue 6."
@@ -48,12 +48,14 @@ contract: ## schemathesis against a live server
 faults: ## the fault suite
 	@echo "Not here yet: the fault suite comes with issue 5."
 
-lock: | $(BIN)/python ## refresh both lock files to the newest versions that pyproject.toml allows
+lock: | $(BIN)/python ## refresh the lock files to the newest versions that pyproject.toml allows
 	@echo "Resolving the newest versions"
 	@$(PIP) install 'uv~=0.13'
 	@echo 'setuptools>=77' | $(COMPILE) --output-file requirements.lock pyproject.toml - > /dev/null
 	@echo 'setuptools>=77' | $(COMPILE) --output-file requirements-dev.lock --extra dev \
 		--constraint requirements.lock pyproject.toml - > /dev/null
+	@echo 'setuptools>=77' | $(COMPILE) --output-file requirements-bench.lock --extra bench \
+		--constraint requirements-dev.lock pyproject.toml - > /dev/null
 
 clean: ## remove .venv, caches and generated clients; the database in instance/ stays
 	rm -rf $(VENV) clients build dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
@@ -73,6 +75,11 @@ $(VENV)/.run: requirements.lock pyproject.toml $(BIN)/python
 $(VENV)/.dev: requirements-dev.lock $(VENV)/.run
 	@echo "Installing the development tools into $(VENV)"
 	@$(PIP) install --require-hashes -r requirements-dev.lock
+	@touch $@
+
+$(VENV)/.bench: requirements-bench.lock $(VENV)/.run
+	@echo "Installing the benchmark's peers into $(VENV)"
+	@$(PIP) install --require-hashes -r requirements-bench.lock
 	@touch $@
 
 # A link to a Python that has gone counts as missing: all is then made anew, stamps included.

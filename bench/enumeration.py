@@ -12,8 +12,6 @@ import json
 import os
 import random
 import secrets
-import socket
-import subprocess
 import sys
 import tempfile
 import time
@@ -26,8 +24,9 @@ from statistics import median
 
 import click
 
-ROOT = Path(__file__).parents[1]
-BYLINE = [sys.executable, "-c", "from service.cli import main; main()"]
+from bench import byline
+from bench.processes import BOTH, serving
+
 TOLERANCE = 0.05  # by which the ratio of the medians may be off
 WARM_UP = 20  # pairs that do not count
 PASSWORD = "correct horse battery staple"
@@ -48,7 +47,7 @@ Times = tuple[list[float], list[float]]  # seconds for known and for unknown add
 def main(pairs: int, accounts: int) -> None:
     """Compare the times for known and for unknown addresses."""
     told = False
-    with tempfile.TemporaryDirectory() as folder, byline(Path(folder)) as port:
+    with tempfile.TemporaryDirectory() as folder, running(Path(folder)) as port:
         api = http.client.HTTPConnection("127.0.0.1", port)
         known = cycle([registered(api) for _ in range(accounts)])
         click.echo(f"{'medians':38}    known  unknown  ratio  chance")
@@ -108,30 +107,18 @@ def seconds(
 
 
 @contextmanager
-def byline(folder: Path) -> Iterator[int]:
+def running(folder: Path) -> Iterator[int]:
     """The port of a Byline that keeps everything, but for a given database, in this folder."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-    settings = {
-        "PATH": os.environ["PATH"],
-        "PYTHONPATH": str(ROOT),
-        "DATABASE_URL": os.environ.get("DATABASE_URL", "sqlite:///byline.db"),
-        "JWT_KEYS_DIR": "keys",
-        "LOG_LEVEL": "WARNING",
-        "PORT": str(port),
-        "RATE_LIMIT_ENABLED": "false",
-    }
-    where = {"cwd": folder, "env": settings, "stdout": subprocess.DEVNULL}
+    environment = byline.settings(
+        os.environ.get("DATABASE_URL", "sqlite:///byline.db"),
+        "keys",
+        LOG_LEVEL="WARNING",
+        RATE_LIMIT_ENABLED="false",
+    )
     for arguments in (["db", "upgrade"], ["keys", "generate"]):
-        subprocess.run([*BYLINE, *arguments], check=True, **where)
-    process = subprocess.Popen([*BYLINE, "serve"], **where)
-    try:
-        while process.poll() is None and socket.socket().connect_ex(("127.0.0.1", port)):
-            time.sleep(0.1)
-        yield port
-    finally:
-        process.terminate()
-        process.wait()
+        byline.run(folder, environment, *arguments)
+    with serving(byline.serve, folder, environment, BOTH) as server:
+        yield server.port
 
 
 if __name__ == "__main__":

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from contextvars import ContextVar
 from datetime import datetime
 from typing import Any
@@ -73,10 +72,19 @@ class _RequestSession(flask_sqlalchemy.session.Session):
 class Transaction:
     """A transaction that takes a connection at the first statement and gives it back at the end.
 
-    `begin` is what starts it, where the driver does not do so by itself.
+    `begin` is what starts it, where that is not left to the driver.
     """
 
-    __slots__ = ("_begin", "_connection", "_driver", "_engine", "_lock", "_pooled", "after_commit")
+    __slots__ = (
+        "_begin",
+        "_connection",
+        "_driver",
+        "_engine",
+        "_lock",
+        "_pooled",
+        "_token",
+        "after_commit",
+    )
 
     def __init__(self, engine: sa.Engine, begin: str, lock: threading.Lock | None) -> None:
         self._engine = engine
@@ -86,6 +94,14 @@ class Transaction:
         self._driver: Any = None
         self._connection: sa.Connection | None = None
         self.after_commit: list[Callable[[], None]] = []
+
+    def __enter__(self) -> Transaction:
+        self._token = _transaction.set(self)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        _transaction.reset(self._token)
+        self.close()
 
     @property
     def dialect(self) -> sa.Dialect:
@@ -189,25 +205,19 @@ class Database(SQLAlchemy):
         if engine.dialect.name == "sqlite":
             sa.event.listen(engine, "connect", _open_sqlite)
             sa.event.listen(engine, "begin", _begin_sqlite)
-            app.extensions["engine"] = (engine, "BEGIN", "BEGIN IMMEDIATE", threading.Lock())
+            app.extensions["engine"] = (engine, "BEGIN IMMEDIATE", threading.Lock())
         else:
-            app.extensions["engine"] = (engine, "", "", None)
+            app.extensions["engine"] = (engine, "", None)
 
-    @contextmanager
-    def transaction(self, *, writes: bool = True) -> Iterator[Transaction]:
-        """One transaction for all statements inside; commits only when told to.
+    def transaction(self, *, writes: bool = True) -> Transaction:
+        """One transaction for all statements in its block; commits only when told to.
 
         SQLite begins it with `BEGIN IMMEDIATE` when it `writes`, so that a read followed by a write
-        never fails for want of the lock.
+        never fails for want of the lock. When it does not, each statement sees what is committed
+        by then, as on PostgreSQL.
         """
-        engine, read, write, lock = flask.current_app.extensions["engine"]
-        current = Transaction(engine, write, lock) if writes else Transaction(engine, read, None)
-        token = _transaction.set(current)
-        try:
-            yield current
-        finally:
-            _transaction.reset(token)
-            current.close()
+        engine, begin, lock = flask.current_app.extensions["engine"]
+        return Transaction(engine, begin, lock) if writes else Transaction(engine, "", None)
 
 
 db = Database(

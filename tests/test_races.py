@@ -15,11 +15,12 @@ from typing import Any
 import httpx
 import jwt
 import pytest
-from limits import storage, strategies
+from limits import strategies
 from sqlalchemy import func, select, update
 
 from service.domain import passwords
 from service.models import AuditEvent, Post, PostDocument, Session, User
+from service.web import windows
 from tests.conftest import PASSWORD, Person, Server
 
 ROUNDS = 5  # of a race that one side wins or the other
@@ -281,7 +282,7 @@ def test_of_sixty_guesses_at_a_password_ten_are_looked_at(
     # At the edge of a window there is room for one more.
     moment = time.time()
     standing = SimpleNamespace(time=lambda: moment)
-    for module in (storage.memory, strategies):
+    for module in (windows, strategies):
         monkeypatch.setattr(module, "time", standing)
     limited = serve(
         database_url=server.settings.database_url,

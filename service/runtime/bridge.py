@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import os
-import queue
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -26,14 +26,24 @@ class Pool:
 
     At most `capacity` calls are under way or waiting; one more, or one that has waited too long, is
     refused with `Unavailable`. `nice` lowers the threads' priority, where threads can have one.
+    `patience` is for functions that mostly compute, where a second thread would only be in the
+    first one's way: it is woken when for so many seconds none has become free.
     """
 
-    def __init__(self, name: str, threads: int, capacity: int, nice: int = 0) -> None:
+    def __init__(
+        self, name: str, threads: int, capacity: int, *, nice: int = 0, patience: float = 0
+    ) -> None:
         self._name = name
         self._threads = threads
         self._capacity = capacity
         self._nice = nice
-        self._jobs: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._patience = patience
+        self._jobs: deque[Any] = deque()
+        self._taken = 0  # jobs, so that it shows whether they are
+        self._idle: list[threading.Lock] = []  # of threads that wait, the last to come first
+        self._outcomes: deque[tuple[Callable[..., None], Any, Any]] = deque()
+        self._is_called = False  # the loop, to fetch the outcomes
+        self._watch: asyncio.TimerHandle | None = None
         self._pending = 0
         self._started = False
 
@@ -47,7 +57,11 @@ class Pool:
         future = loop.create_future()
         self._pending += 1
         try:
-            self._jobs.put((loop, future, time.monotonic(), function, arguments))
+            self._jobs.append((loop, future, time.monotonic(), function, arguments))
+            if not self._patience or len(self._idle) == self._threads:
+                self._wake()
+            elif self._watch is None:
+                self._look_later(loop)
             return await future
         finally:
             self._pending -= 1
@@ -58,7 +72,8 @@ class Pool:
         if self._started:
             self._started = False
             for _ in range(self._threads):
-                self._jobs.put(None)
+                self._jobs.append(None)
+                self._wake()
 
     def _start(self) -> None:
         # At the first call, not before: threads do not survive the fork of a worker process.
@@ -67,40 +82,78 @@ class Pool:
             name = f"{self._name}-{number}"
             threading.Thread(target=self._work, name=name, daemon=True).start()
 
+    def _wake(self) -> None:
+        if self._idle:  # or they are all at work
+            with suppress(IndexError):
+                self._idle.pop().release()
+
+    def _look_later(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._watch = loop.call_later(self._patience, self._look, loop, self._taken)
+
+    def _look(self, loop: asyncio.AbstractEventLoop, taken: int) -> None:
+        self._watch = None
+        if self._jobs:
+            if self._taken == taken:
+                self._wake()
+            self._look_later(loop)
+
     def _work(self) -> None:
         if self._nice and sys.platform == "linux":
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), self._nice)
+        called = threading.Lock()
+        called.acquire()
         while True:
-            job = self._jobs.get()
+            job = self._next(called)
             if job is None:
                 return
             loop, future, since, function, arguments = job
             try:
                 if time.monotonic() - since > LONGEST_WAIT:
                     raise Unavailable("The request waited too long for its turn.")
-                result = function(*arguments)
+                outcome: Any = (_succeed, future, function(*arguments))
             except StopIteration:  # which a future refuses to carry
-                _hand_back(loop, _fail, future, RuntimeError("StopIteration"))
+                outcome = (_fail, future, RuntimeError("StopIteration"))
             except BaseException as error:
-                _hand_back(loop, _fail, future, error)
-            else:
-                _hand_back(loop, _succeed, future, result)
-                del result
-            del job, future, function, arguments  # not kept alive while waiting for the next
+                outcome = (_fail, future, error)
+            self._hand_back(loop, outcome)
+            del job, future, function, arguments, outcome  # not kept alive while waiting
 
+    def _next(self, called: threading.Lock) -> Any:
+        while True:
+            if self._jobs:
+                try:
+                    job = self._jobs.popleft()
+                except IndexError:  # another thread was quicker
+                    continue
+                self._taken += 1
+                return job
+            self._idle.append(called)
+            if self._jobs:  # it came just before that, from one who thought this thread at work
+                with suppress(ValueError):  # woken already
+                    self._idle.remove(called)
+                    continue
+            called.acquire()
 
-def _hand_back(
-    loop: asyncio.AbstractEventLoop, how: Callable[..., None], future: Any, outcome: Any
-) -> None:
-    with suppress(RuntimeError):  # the loop is closed: the server has gone, and so has the client
-        loop.call_soon_threadsafe(how, future, outcome)
+    def _hand_back(self, loop: asyncio.AbstractEventLoop, outcome: Any) -> None:
+        self._outcomes.append(outcome)
+        if not self._is_called:
+            self._is_called = True
+            try:
+                loop.call_soon_threadsafe(self._fetch)
+            except RuntimeError:  # the loop is closed: the server has gone
+                return
+
+    def _fetch(self) -> None:
+        self._is_called = False  # first: what is handed back from here on calls again
+        while self._outcomes:
+            how, future, outcome = self._outcomes.popleft()
+            if not future.done():
+                how(future, outcome)
 
 
 def _succeed(future: asyncio.Future[Any], result: Any) -> None:
-    if not future.done():
-        future.set_result(result)
+    future.set_result(result)
 
 
 def _fail(future: asyncio.Future[Any], error: BaseException) -> None:
-    if not future.done():
-        future.set_exception(error)
+    future.set_exception(error)

@@ -14,13 +14,12 @@ from functools import partial
 from typing import Any
 from urllib.parse import parse_qsl
 
-import flask
 from connexion.apps.flask import FlaskOperation
 from connexion.operations import AbstractOperation
 
 from service.problems import AdminRequired, InternalError, Problem
 from service.runtime.bridge import Pool
-from service.runtime.context import RequestContext
+from service.runtime.context import Flask, RequestContext
 from service.runtime.validation import Part, RequestValidator, ResponseDrift, ResponseValidator
 from service.web import conditional, problems, security
 from service.web.call import Answer, Call, Stream, encoded
@@ -39,7 +38,7 @@ CHUNK = 64 * 1024  # bytes of a stream for which a hop and a transaction pay
 class Services:
     """What every operation needs and no specification can say."""
 
-    flask: flask.Flask
+    flask: Flask
     authority: Authority
     limits: Limits
     pools: dict[str, Pool]
@@ -107,8 +106,10 @@ class Operation(FlaskOperation):
             arguments["if_match"] = conditional.versions(
                 arguments.get("if_match"), required=self._needs_if_match
             )
-        injected = {"caller": caller, "client": call.client}
-        arguments |= {name: injected[name] for name in self._injected}
+        if "caller" in self._injected:
+            arguments["caller"] = caller
+        if "client" in self._injected:
+            arguments["client"] = call.client
         retry = Retry(caller, self.operation_id, key, arguments["body"]) if key and caller else None
         if retry and (kept := retry.kept()):
             return kept

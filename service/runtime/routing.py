@@ -23,12 +23,13 @@ class Routes:
 
     def __init__(self, paths: dict[str, Any]) -> None:
         self._static: dict[str, Operations] = {}
-        self._templated: dict[int, list[tuple[list[str | None], Operations]]] = {}
+        self._templated: dict[int, list[_Template]] = {}
         for path, item in paths.items():
             operations = {m.upper(): item[m]["operationId"] for m in METHODS if m in item}
             segments = [_literal(segment, path) for segment in path.split("/")]
             if None in segments:
-                self._templated.setdefault(len(segments), []).append((segments, operations))
+                template = _Template(segments, operations)
+                self._templated.setdefault(len(segments), []).append(template)
             else:
                 self._static[path] = operations
 
@@ -40,11 +41,27 @@ class Routes:
         if operations := self._static.get(path):
             return operations, ()
         given = path.split("/")
-        for segments, operations in self._templated.get(len(given), ()):
-            pairs = list(zip(segments, given, strict=True))
-            if all(value if want is None else want == value for want, value in pairs):
-                return operations, tuple(value for want, value in pairs if want is None)
+        for template in self._templated.get(len(given), ()):
+            if values := template.match(given):
+                return template.operations, values
         raise NotFound
+
+
+class _Template:
+    """A path with parameters, None among its segments."""
+
+    def __init__(self, segments: list[str | None], operations: Operations) -> None:
+        self.operations = operations
+        self._literals = [(place, text) for place, text in enumerate(segments) if text is not None]
+        self._values = [place for place, text in enumerate(segments) if text is None]
+
+    def match(self, given: list[str]) -> tuple[str, ...] | None:
+        """The values of the parameters, none of them empty, if the path is one of these."""
+        for place, text in self._literals:
+            if given[place] != text:
+                return None
+        values = tuple([given[place] for place in self._values])
+        return values if all(values) else None
 
 
 class Routing(SpecMiddleware):

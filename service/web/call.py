@@ -7,6 +7,7 @@ import os
 import re
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ class Call:
     """
 
     __slots__ = (
+        "_peer",
         "claims",
         "headers",
         "limits",
@@ -43,13 +45,17 @@ class Call:
         "path_values",
         "query",
         "request_id",
-        "scope",
+        "scheme",
+        "server",
         "started",
         "status",
     )
 
     def __init__(self, scope: dict[str, Any]) -> None:
-        self.scope = scope
+        # Not the scope itself: it leads back here, and the two would wait for the collector.
+        self._peer = scope.get("client")
+        self.server: tuple[str, int | None] = scope.get("server") or ("localhost", 80)
+        self.scheme: str = scope.get("scheme", "http")
         self.started = time.perf_counter()
         self.method: str = scope["method"]
         self.path: str = scope["path"]
@@ -65,14 +71,13 @@ class Call:
     @property
     def ip(self) -> str:
         """The client's address; an IPv4 one that came in over IPv6 as what it is."""
-        client = self.scope.get("client")
-        address: str = client[0] if client else "unknown"
+        address: str = self._peer[0] if self._peer else "unknown"
         return address.removeprefix("::ffff:") if "." in address else address
 
     @property
     def client(self) -> Client:
         agent = self.header(b"user-agent") or ""
-        ip = self.ip if self.scope.get("client") else ""
+        ip = self.ip if self._peer else ""
         return Client(ip, "".join(filter(str.isprintable, agent)))
 
     def header(self, name: bytes) -> str | None:
@@ -103,7 +108,7 @@ def new_request_id() -> str:
 
 def encoded(headers: Mapping[str, str]) -> Headers:
     """Headers as ASGI has them."""
-    return [(name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()]
+    return [(_name(name), value.encode("latin-1")) for name, value in headers.items()]
 
 
 async def send_answer(send: Any, answer: Answer) -> None:
@@ -139,6 +144,11 @@ def _start(answer: Answer | Stream) -> dict[str, Any]:
 async def _disconnect(receive: Any) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
+
+
+@lru_cache(256)
+def _name(name: str) -> bytes:
+    return name.lower().encode()
 
 
 def _request_id(headers: Headers) -> str:

@@ -17,13 +17,14 @@ from typing import Any, NamedTuple
 import flask
 from flask_limiter import Limiter
 from limits import RateLimitItem, parse_many
-from limits.storage import MemoryStorage
 from limits.strategies import RateLimiter, SlidingWindowCounterRateLimiter
+from limits.util import WindowStats
 from prometheus_client import Counter
 
 from service.problems import RateLimited
 from service.settings import POLICIES
 from service.web.call import KEY, Call
+from service.web.windows import Windows
 
 logger = logging.getLogger("byline")
 
@@ -60,9 +61,10 @@ class Limits:
         self._overrides = {"client": client, **overrides}
         self.client = self.policy("client", client, "ip")
         self._guards: dict[str, Policy] = {}
+        self._remote = not storage_url.startswith("memory:")
         self._limiter = Limiter(
             key_func=lambda: "",
-            storage_uri=storage_url,
+            storage_uri=storage_url if self._remote else "process://",
             storage_options=_timeouts(storage_url),
             strategy="sliding-window-counter",  # no double burst, and two numbers a key
             headers_enabled=False,
@@ -70,11 +72,10 @@ class Limits:
         # For its storage and strategy only: on our own application its hooks cost 60 us a request.
         self._limiter.init_app(flask.Flask(__name__))
         app.extensions["limits"] = self
-        self._local = SlidingWindowCounterRateLimiter(MemoryStorage())
+        self._local = SlidingWindowCounterRateLimiter(Windows())
         self._lock = threading.Lock()
         self._asks_store_at = 0.0
         self._failures = failures
-        self._remote = not storage_url.startswith("memory:")
         self._threads = ThreadPoolExecutor(4, "limits") if self._remote else None
 
     def policy(self, name: str, limit: str, per: str, number: int = 0) -> Policy:
@@ -198,11 +199,18 @@ def _note(call: Call, policies: list[Policy], left: list[tuple[int, int]]) -> No
 
 
 def _hit(strategy: RateLimiter, policy: Policy, key: str) -> tuple[int, int]:
-    room = all(strategy.hit(item, policy.name, key) for item in policy.items)
+    for item in policy.items:
+        room = strategy.hit(item, policy.name, key)
+        if not room:
+            break
     stats = [strategy.get_window_stats(item, policy.name, key) for item in policy.items]
-    tightest = min(stats, key=lambda window: (window.remaining, -window.reset_time))
+    tightest = min(stats, key=_tightness) if len(stats) > 1 else stats[0]
     reset = max(1, math.ceil(tightest.reset_time - time.time()))
     return (tightest.remaining if room else -1), reset
+
+
+def _tightness(window: WindowStats) -> tuple[int, float]:
+    return window.remaining, -window.reset_time
 
 
 def _key(policy: Policy, call: Call) -> str:

@@ -1,0 +1,53 @@
+"""The command `byline` with an environment of its own, so that no setting of this shell counts."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+COMMAND = [sys.executable, "-c", "from service.cli import main; main()"]
+ENDLESS = "1000000000 per minute"
+
+
+def settings(database_url: str, keys: Path | str, **more: str) -> dict[str, str]:
+    """An environment for Byline and its peers."""
+    return {
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": str(ROOT),
+        "DATABASE_URL": database_url,
+        "JWT_KEYS_DIR": str(keys),
+        **more,
+    }
+
+
+def as_in_production(database: Path, keys: Path, **more: str) -> dict[str, str]:
+    """Everything on: a log line a request, and limits that count and never refuse."""
+    policies = ("login", "account", "write", "export")
+    return settings(
+        f"sqlite:///{database}",
+        keys,
+        ACCESS_TOKEN_TTL="86400",
+        LOG_FORMAT="json",
+        LOG_LEVEL="INFO",
+        RATE_LIMIT_CLIENT=ENDLESS,
+        RATE_LIMITS=",".join(f"{policy}={ENDLESS}" for policy in policies),
+        **more,
+    )
+
+
+def run(folder: Path, environment: dict[str, str], *arguments: str) -> None:
+    subprocess.run(
+        [*COMMAND, *arguments],
+        cwd=folder,
+        env=environment,
+        check=True,
+        stdout=subprocess.DEVNULL,
+    )
+
+
+def serve(_port: int) -> list[str]:
+    """The command that serves; the port is in the environment."""
+    return [*COMMAND, "serve"]

@@ -1,0 +1,103 @@
+"""The databases that everybody is measured on: what `byline demo` makes, and one that is deep."""
+
+from __future__ import annotations
+
+import secrets
+import sqlite3
+import time
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench import byline
+from bench.peers.check import asked
+from bench.processes import serving
+
+PASSWORD = "demo-password"
+WRITER = 10  # one post in so many of the deep database is by its first user
+OCCASIONAL = 1000  # and one in so many by its second
+
+
+@dataclass(frozen=True)
+class Data:
+    """A database with a user who is signed in, and the keys that sign tokens for it."""
+
+    database: Path
+    keys: Path
+    secret: str  # of the peers' own tokens
+    user_id: str
+    token: str
+    post_id: str
+
+
+def sign_in(url: str, email: str) -> str:
+    """An access token."""
+    body = {"email": email, "password": PASSWORD}
+    return asked(url, "/auth/login", body=body).data["access_token"]
+
+
+def demo(folder: Path, users: int, posts: int) -> Data:
+    """What `byline demo` makes."""
+    database, keys = folder / "demo.db", folder / "keys"
+    environment = _filled(folder, database, keys, users, posts)
+    with serving(byline.serve, folder, environment) as server:
+        token = sign_in(server.url, "user1@example.com")
+        user = asked(server.url, "/auth/me", token).data
+    with closing(sqlite3.connect(database)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        middle = "SELECT id FROM posts ORDER BY id LIMIT 1 OFFSET ?"
+        [post_id] = connection.execute(middle, [posts // 2]).fetchone()
+    return Data(database, keys, secrets.token_hex(32), user["id"], token, post_id)
+
+
+def deep(folder: Path, depth: int) -> Path:
+    """A database with over `depth` posts, all of one size, so that all pages are.
+
+    Of those a `WRITER`th is by user1@example.com and an `OCCASIONAL`th by user2@example.com.
+    """
+    database = folder / "deep.db"
+    _filled(folder, database, folder / "keys", users=1000, posts=0)
+    values = {
+        "posts": depth + 100,
+        "depth": depth,
+        "start": int(time.time() - depth - 100) * 1000,
+        "content": "A post like all the others. " * 12,
+        "writer": WRITER,
+        "occasional": OCCASIONAL,
+    }
+    with closing(sqlite3.connect(database)) as connection, connection:
+        connection.execute("PRAGMA synchronous = OFF")
+        connection.execute("CREATE TEMP TABLE authors AS SELECT id FROM users ORDER BY rowid")
+        connection.execute(_POSTS, values)
+    return database
+
+
+def at_depth(database: Path, depth: int) -> str:
+    """The id of the post after which the page at this depth starts."""
+    with closing(sqlite3.connect(database)) as connection:
+        statement = "SELECT id FROM posts ORDER BY id DESC LIMIT 1 OFFSET ?"
+        return connection.execute(statement, [depth - 1]).fetchone()[0]
+
+
+def _filled(folder: Path, database: Path, keys: Path, users: int, posts: int) -> dict[str, str]:
+    environment = byline.as_in_production(database, keys)
+    byline.run(folder, environment, "db", "upgrade")
+    byline.run(folder, environment, "demo", "--users", str(users), "--posts", str(posts))
+    return environment
+
+
+# One post a second, its id a UUIDv7 of that moment.
+_POSTS = """
+WITH RECURSIVE
+numbers (n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM numbers WHERE n + 1 < :posts),
+moments AS (SELECT n, :start + n * 1000 AS ms FROM numbers),
+dated AS (SELECT *, strftime('%Y-%m-%dT%H:%M:%fZ', ms / 1000.0, 'unixepoch') AS moment FROM moments)
+INSERT INTO posts (id, author_id, title, content, version, created_at, updated_at)
+SELECT printf('%08x-%04x-7000-8000-%012x', ms >> 16, ms & 65535, n), authors.id,
+    printf('Post %07d', n), :content, 1, moment, moment
+FROM dated JOIN authors ON authors.rowid = CASE
+    WHEN n < :depth AND n % :writer = 0 THEN 1
+    WHEN n < :depth AND n % :occasional = 1 THEN 2
+    ELSE 3 + n % 900
+END
+"""

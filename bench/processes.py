@@ -1,0 +1,142 @@
+"""Servers as processes on a core of their own, and what they cost, as /proc tells it."""
+
+from __future__ import annotations
+
+import http.client
+import math
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+PATIENCE = 60  # seconds that a server may take to its first answer
+PROC = Path("/proc")
+CORES = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+SERVER, LOAD, BOTH = {0}, {1}, {0, 1}  # places in CORES
+
+
+@contextmanager
+def on(places: set[int]) -> Iterator[None]:
+    """What is started in here stays on these cores, where there are two and the system can."""
+    if len(CORES) < 2:
+        yield
+        return
+    os.sched_setaffinity(0, {CORES[place] for place in places})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, CORES)
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running server: its process and all that this one has started."""
+
+    port: int
+    process: subprocess.Popen[bytes]
+    seconds_to_answer: float
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def cpu(self) -> float:
+        """Seconds of user and system time until now; NaN without /proc."""
+        if not PROC.is_dir():
+            return math.nan
+        return sum(map(_ticks, _tree(self.process.pid))) / os.sysconf("SC_CLK_TCK")
+
+    def resident(self) -> float:
+        """MB of memory in use; NaN without /proc."""
+        return self._memory("VmRSS")
+
+    def peak(self) -> float:
+        """The most MB of memory that were in use; NaN without /proc."""
+        return self._memory("VmHWM")
+
+    def _memory(self, name: str) -> float:
+        if not PROC.is_dir():
+            return math.nan
+        return sum(_status(pid, name) for pid in _tree(self.process.pid)) / 1024
+
+
+@contextmanager
+def serving(
+    command: Callable[[int], list[str]],
+    folder: Path,
+    environment: Mapping[str, str],
+    cores: set[int] = SERVER,
+) -> Iterator[Server]:
+    """A server that has answered, started in this folder; what it prints goes to a file there."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    log = folder / "log"
+    start = time.perf_counter()
+    with log.open("ab") as output, on(cores):
+        process = subprocess.Popen(
+            command(port),
+            cwd=folder,
+            env={**environment, "PORT": str(port)},
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+    try:
+        _wait(process, port, log)
+        yield Server(port, process, time.perf_counter() - start)
+    finally:
+        _stop(process)
+
+
+def _wait(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
+    """Wait for an answer, whatever it says."""
+    deadline = time.monotonic() + PATIENCE
+    while process.poll() is None and time.monotonic() < deadline:
+        api = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
+        try:
+            api.request("GET", "/health/live")
+            api.getresponse()
+            return
+        except (OSError, http.client.HTTPException):
+            time.sleep(0.005)
+        finally:
+            api.close()
+    last = "\n".join(log.read_text(errors="replace").splitlines()[-10:])
+    raise click.ClickException(f"{' '.join(map(str, process.args))} does not answer:\n{last}")
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(5)
+    except subprocess.TimeoutExpired:  # it waits for requests that never end
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def _tree(pid: int) -> list[int]:
+    """The process and its descendants."""
+    found = [pid]
+    for each in found:
+        for children in PROC.glob(f"{each}/task/*/children"):
+            found += map(int, children.read_text().split())
+    return found
+
+
+def _ticks(pid: int) -> int:
+    # The second field is the command in parentheses and may hold spaces (proc(5)).
+    fields = (PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
+    return int(fields[11]) + int(fields[12])
+
+
+def _status(pid: int, name: str) -> int:
+    """Kilobytes."""
+    lines = (PROC / str(pid) / "status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(f"{name}:"))

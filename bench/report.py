@@ -1,0 +1,172 @@
+"""The results as a page of Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from bench.figures import OPERATIONS, Samples, chosen, middle, ratio, spaced
+from bench.targets import verdicts
+
+BYLINE = {"contender": "byline"}
+BUSY = 0.9  # of a core: with less of it a server waited for load, disk or other processes
+
+
+def report(results: Mapping[str, Any]) -> str:
+    """All that was measured; what was not is left out."""
+    sections: Mapping[str, Samples] = results["sections"]
+    titles = {one["name"]: one["title"] for one in results["contenders"]}
+    parts = [
+        "# Benchmark",
+        _conditions(results),
+        _of_operations(
+            sections,
+            titles,
+            "per_second",
+            "## Requests per second, 16 connections",
+            f"In parentheses: how many times as many Byline answers.{_not_busy(sections, titles)}",
+        ),
+        _of_operations(
+            sections,
+            titles,
+            "cpu",
+            "## CPU microseconds of the server per request",
+            "In parentheses: how many times as many as Byline's.",
+        ),
+        _targets(sections),
+        _concurrency(sections, titles),
+        _processes(sections, titles),
+        _alone(sections),
+        "## What each does",
+        "\n".join(f"- **{one['title']}**: {one['note']}" for one in results["contenders"]),
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _conditions(results: Mapping[str, Any]) -> str:
+    machine = results["machine"]
+    busy = f"load average {machine['busy']:.1f} at the start"
+    pinned = "server and load each on a core of its own" if machine["pinned"] else "not pinned"
+    packages = ", ".join(f"{name} {number}" for name, number in machine["packages"].items())
+    return (
+        f"{machine['date']}, {machine['processor']}, {machine['cores']} cores, "
+        f"{machine['system']}, {machine['python']}, {busy}. "
+        f"Requests from {machine['load']}; "
+        f"medians of {results['rounds']} x {results['seconds']} s; "
+        f"{spaced(results['users'])} users and {spaced(results['posts'])} posts in an SQLite file; "
+        f"{pinned}.\n\n{packages}."
+    )
+
+
+def _of_operations(
+    sections: Mapping[str, Samples], titles: Mapping[str, str], value: str, title: str, note: str
+) -> str:
+    samples = sections.get("operations")
+    if not samples:
+        return ""
+    rows = [
+        [name, *(_with_ratio(samples, value, operation, contender) for operation in OPERATIONS)]
+        for contender, name in titles.items()
+    ]
+    return f"{title}\n\n{_table(['', *OPERATIONS.values()], rows)}\n\n{note}"
+
+
+def _with_ratio(samples: Samples, value: str, operation: str, contender: str) -> str:
+    samples = chosen(samples, operation=operation)
+    number = spaced(middle(samples, value, contender=contender))
+    if contender == "byline":
+        return f"**{number}**"
+    cases = [BYLINE, {"contender": contender}]
+    times = ratio(samples, value, *(cases if value == "per_second" else cases[::-1]))
+    return f"{number} ({times:.1f}x)"
+
+
+def _not_busy(sections: Mapping[str, Samples], titles: Mapping[str, str]) -> str:
+    """Names the servers that did not keep a core busy: something else was their limit."""
+    samples = sections.get("operations", [])
+    busy = [{**one, "share": one["cpu"] * one["per_second"] / 1e6} for one in samples]
+    idle = [
+        f"{title} at {OPERATIONS[operation]} ({share:.0%})"
+        for name, title in titles.items()
+        for operation in OPERATIONS
+        if busy and (share := middle(busy, "share", contender=name, operation=operation)) < BUSY
+    ]
+    where = "; ".join(idle)
+    return f" Not limited by their core, of which they used less: {where}." if idle else ""
+
+
+def _targets(sections: Mapping[str, Samples]) -> str:
+    words = {True: "yes", False: "**no**", None: ""}
+    rows = [[v.figure, v.target, v.measured, words[v.holds]] for v in verdicts(sections)]
+    return f"## Targets\n\n{_table(['', 'target', 'measured', 'holds'], rows)}"
+
+
+def _concurrency(sections: Mapping[str, Samples], titles: Mapping[str, str]) -> str:
+    samples = sections.get("concurrency")
+    if not samples:
+        return ""
+    levels = sorted({sample["connections"] for sample in samples})
+    rows = [
+        [
+            title,
+            *(_crowd(chosen(samples, contender=name, connections=level)) for level in levels),
+        ]
+        for name, title in titles.items()
+    ]
+    head = ["", *(f"{level} connection{'s'[: level > 1]}" for level in levels)]
+    note = "Requests per second; median and 99th percentile of the time to an answer."
+    return f"## GET one post at different numbers of connections\n\n{_table(head, rows)}\n\n{note}"
+
+
+def _crowd(samples: Samples) -> str:
+    times = " / ".join(f"{middle(samples, value):.1f}" for value in ("p50", "p99"))
+    words = f"{spaced(middle(samples, 'per_second'))}; {times} ms"
+    stalled = sum(sample["stalled"] for sample in samples)
+    failed = sum(sample["refused"] + sample["broken"] for sample in samples)
+    if stalled:
+        words = f"stalled in {stalled} of {len(samples)} rounds"
+    return f"{words}; {spaced(failed)} failed" if failed else words
+
+
+def _processes(sections: Mapping[str, Samples], titles: Mapping[str, str]) -> str:
+    starts, operations = sections.get("start"), sections.get("operations")
+    if not starts and not operations:
+        return ""
+    rows = []
+    for name, title in titles.items():
+        start = f"{middle(starts, 'start', contender=name):.2f}" if starts else ""
+        resident = ""
+        if operations:
+            last = middle(operations, "resident", contender=name, operation="post")
+            resident = f"{last:.0f}"
+        rows.append([title, start, resident])
+    head = ["", "seconds to the first answer", "MB resident after the operations"]
+    return f"## Start and memory\n\n{_table(head, rows)}"
+
+
+def _alone(sections: Mapping[str, Samples]) -> str:
+    """The sections of Byline alone, a line for each case."""
+    rows = []
+    for section, (what, values) in _CASES.items():
+        samples = sections.get(section, [])
+        for case in dict.fromkeys(sample["case"] for sample in samples):
+            figures = [
+                words.format(spaced(middle(samples, value, case=case))) for value, words in values
+            ]
+            rows.append([what, case, ", ".join(figures)])
+    return f"## Byline by itself\n\n{_table(['', 'case', 'medians'], rows)}" if rows else ""
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+_RATE = ("per_second", "{} requests per second")
+_CASES = {
+    "logins": ("reads", [_RATE, ("logins", "{} logins per second")]),
+    "depth": ("a page of 20, one connection", [_RATE, ("cpu", "{} us of CPU each")]),
+    "workers": ("reads, load on the same two cores", [_RATE]),
+    "export": ("an export", [("posts", "{} posts"), ("peak", "{} MB at most")]),
+    "unread": ("pages of 20 by two threads; ten unread exports", [_RATE]),
+}
