@@ -12,9 +12,8 @@ from typing import Any
 
 import click
 import sqlalchemy as sa
-from alembic.util import CommandError
 
-from service import create_flask, demo, maintenance, migrations, server
+from service import create_flask, demo, maintenance, revisions, server
 from service.database import db
 from service.domain import keys as signing
 from service.problems import Problem
@@ -34,7 +33,7 @@ class _Commands(click.Group):
             return super().invoke(ctx)
         except BadConfiguration as error:
             raise _Refused(str(error)) from None
-        except (migrations.Behind, CommandError) as error:
+        except (revisions.Behind, revisions.Unknown) as error:
             raise click.ClickException(str(error)) from None
         except Problem as problem:
             why = problem.errors[0]["detail"] if problem.errors else problem.detail
@@ -74,8 +73,8 @@ def schema() -> None:
 def upgrade(revision: str) -> None:
     """Bring the schema to REVISION, by default the newest."""
     with _database() as engine:
-        migrations.upgrade(engine, revision)
-        click.echo(f"The schema is {migrations.state(engine)}.")
+        _migrations().upgrade(engine, revision)
+        click.echo(f"The schema is {revisions.state(engine)}.")
 
 
 @schema.command()
@@ -83,17 +82,17 @@ def upgrade(revision: str) -> None:
 def downgrade(revision: str) -> None:
     """Take the schema back to REVISION; `base` removes every table and all data."""
     with _database() as engine:
-        migrations.downgrade(engine, revision)
-        click.echo(f"The schema is {migrations.state(engine)}.")
+        _migrations().downgrade(engine, revision)
+        click.echo(f"The schema is {revisions.state(engine)}.")
 
 
 @schema.command()
 def check() -> None:
     """Compare the schema with the code; exit code 1 if it is behind or differs."""
     with _database() as engine:
-        state = migrations.require(engine)
+        state = revisions.require(engine)
         # A newer schema has what this code cannot know.
-        if state is migrations.State.CURRENT and (differences := migrations.check(engine)):
+        if state is revisions.State.CURRENT and (differences := _migrations().check(engine)):
             raise click.ClickException(
                 "\n  ".join(["The schema differs from the code:", *differences])
             )
@@ -179,6 +178,12 @@ def openapi() -> None:
     click.echo(docs.public_yaml(), nl=False)
 
 
+def _migrations() -> Any:
+    from service import migrations  # with Alembic, which serving does without
+
+    return migrations
+
+
 @contextmanager
 def _database() -> Iterator[sa.Engine]:
     with create_flask(load()).app_context():
@@ -191,7 +196,7 @@ def _database() -> Iterator[sa.Engine]:
 @contextmanager
 def _ready_database() -> Iterator[None]:
     with _database() as engine:
-        migrations.require(engine)
+        revisions.require(engine)
         yield
 
 

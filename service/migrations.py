@@ -1,12 +1,10 @@
-"""The schema of the database against the one this code was written for."""
+"""Moving the schema of a database, and comparing it with the models, by Alembic."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from enum import StrEnum
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -14,65 +12,24 @@ import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 
 from alembic import command
 from service.database_errors import is_retryable
 from service.models import User
+from service.revisions import State, Unknown, file, state
 
 METADATA = User.metadata  # importing the models has declared every table in it
 _INI = Path(__file__).parents[1] / "alembic.ini"
-_found = sa.text("SELECT version_num FROM alembic_version")
-
-
-class State(StrEnum):
-    """Where a database stands; `NEWER` is fine to serve, since migrations only ever add."""
-
-    CURRENT = "current"
-    NEWER = "newer"
-    BEHIND = "behind"
-    EMPTY = "empty"
-
-
-class Behind(Exception):
-    """The schema is older than the code; the text says what to do."""
-
-
-def state(engine: sa.Engine) -> State:
-    """Where the database stands, by one small query: cheap enough for a readiness probe."""
-    if engine.dialect.name == "sqlite" and not _file(engine).exists():
-        return State.EMPTY  # connecting would create the file
-    head, known = _revisions()
-    with engine.connect() as connection:
-        try:
-            found = set(connection.scalars(_found))
-        except sa.exc.DBAPIError as error:
-            if not _is_missing_table(error):
-                raise
-            found = set()
-    if not found:
-        return State.EMPTY
-    if found == {head}:
-        return State.CURRENT
-    return State.BEHIND if found <= known else State.NEWER
-
-
-def require(engine: sa.Engine) -> State:
-    """The state, if this code can run on it; raises `Behind` otherwise."""
-    found = state(engine)
-    if found in {State.EMPTY, State.BEHIND}:
-        raise Behind(f"The schema is {found}: run `byline db upgrade` first.")
-    return found
 
 
 def upgrade(engine: sa.Engine, revision: str = "head") -> None:
     """Bring the schema to `revision`; leaves a head alone that newer code has made."""
     if engine.dialect.name == "sqlite":
-        _file(engine).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        file(engine).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     try:
         _run(command.upgrade, engine, revision)
-    except CommandError:  # raised for revisions that this code does not know
+    except Unknown:
         if revision != "head" or state(engine) is not State.NEWER:
             raise
 
@@ -133,24 +90,10 @@ def _opened(engine: sa.Engine) -> sa.Connection:
 
 def _run(action: Callable[[Config, str], None], engine: sa.Engine, revision: str) -> None:
     with connect(engine) as connection:
-        action(Config(_INI, attributes={"connection": connection}), revision)
-
-
-@cache
-def _revisions() -> tuple[str | None, frozenset[str]]:
-    """The newest revision of this code, and all of them."""
-    scripts = ScriptDirectory.from_config(Config(_INI))
-    known = frozenset(script.revision for script in scripts.walk_revisions())
-    return scripts.get_current_head(), known
-
-
-def _file(engine: sa.Engine) -> Path:
-    return Path(engine.url.database or "")
-
-
-def _is_missing_table(error: sa.exc.DBAPIError) -> bool:
-    state = getattr(error.orig, "sqlstate", None)
-    return state == "42P01" or "no such table: alembic_version" in str(error.orig)
+        try:
+            action(Config(_INI, attributes={"connection": connection}), revision)
+        except CommandError as error:
+            raise Unknown(str(error)) from None
 
 
 def _line(difference: Any) -> str:

@@ -14,7 +14,7 @@ import click
 import sqlalchemy as sa
 import uvicorn
 
-from service import create_flask, migrations
+from service import create_flask, revisions
 from service.database import db
 from service.settings import Settings
 from service.web.protocol import Protocol
@@ -39,12 +39,12 @@ UVICORN: dict[str, Any] = {
 def run(settings: Settings) -> None:
     """Serve until told to stop; the workers read the environment anew.
 
-    Raises OperationalError when there is no database in time, `migrations.Behind`, or SystemExit.
+    Raises OperationalError when there is no database in time, `revisions.Behind`, or SystemExit.
     """
     set_up_logging(settings.log_level, settings.log_format)
     with create_flask(settings).app_context():
         _wait(db.engine)
-        migrations.require(db.engine)
+        revisions.require(db.engine)
         db.engine.dispose()
     # What the application refuses shows here; a supervisor would start its workers for ever.
     sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -74,7 +74,7 @@ def _wait(engine: sa.Engine) -> None:
     told = False
     while True:
         try:
-            migrations.state(engine)
+            revisions.state(engine)
             return
         except sa.exc.OperationalError:
             if time.monotonic() >= deadline:

@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from alembic.script import ScriptDirectory
 
-from service import create_flask, demo, migrations
+from service import create_flask, demo, migrations, revisions
 from service.database import db
-from service.migrations import State
 from service.models import PostDocument
+from service.revisions import State
 from service.settings import Settings
 from tests import postgres
 
@@ -32,7 +33,7 @@ TABLES = {
 
 RACER = """
 import logging, sys
-from service import create_flask, migrations
+from service import create_flask, migrations, revisions
 from service.database import db
 from service.settings import load
 
@@ -42,7 +43,7 @@ with create_flask(load()).app_context():
     print("ready", flush=True)
     sys.stdin.readline()
     migrations.upgrade(engine)
-    print(migrations.state(engine))
+    print(revisions.state(engine))
 """
 
 
@@ -74,17 +75,17 @@ def search(tmp_path: Path) -> Iterator[sa.Connection]:
 
 
 def test_upgrade_downgrade_and_upgrade_is_clean(engine):
-    assert migrations.state(engine) is State.EMPTY
+    assert revisions.state(engine) is State.EMPTY
     migrations.upgrade(engine)
-    assert migrations.state(engine) is State.CURRENT
+    assert revisions.state(engine) is State.CURRENT
     assert set(sa.inspect(engine).get_table_names()) >= TABLES
 
     migrations.downgrade(engine, "base")
-    assert migrations.state(engine) is State.EMPTY
+    assert revisions.state(engine) is State.EMPTY
     assert sa.inspect(engine).get_table_names() == ["alembic_version"]
 
     migrations.upgrade(engine)
-    assert migrations.state(engine) is State.CURRENT
+    assert revisions.state(engine) is State.CURRENT
     assert migrations.check(engine) == []
 
 
@@ -129,7 +130,7 @@ def test_a_second_upgrade_does_nothing(engine):
     migrations.upgrade(engine)
     migrations.upgrade(engine)
 
-    assert migrations.state(engine) is State.CURRENT
+    assert revisions.state(engine) is State.CURRENT
 
 
 def test_two_upgrades_at_once_migrate_once(url):
@@ -163,24 +164,24 @@ def test_a_schema_of_newer_code_is_left_alone_and_good_to_run_on(engine):
 
     migrations.upgrade(engine)
 
-    assert migrations.state(engine) is State.NEWER
-    assert migrations.require(engine) is State.NEWER
+    assert revisions.state(engine) is State.NEWER
+    assert revisions.require(engine) is State.NEWER
 
 
 def test_a_schema_behind_the_code_is_refused(engine, monkeypatch):
     migrations.upgrade(engine)
-    _, known = migrations._revisions()
-    monkeypatch.setattr(migrations, "_revisions", lambda: ("9999", {*known, "9999"}))
+    known = revisions.revisions()
+    monkeypatch.setattr(revisions, "revisions", lambda: [*known, "9999"])
 
-    assert migrations.state(engine) is State.BEHIND
-    with pytest.raises(migrations.Behind, match="byline db upgrade"):
-        migrations.require(engine)
+    assert revisions.state(engine) is State.BEHIND
+    with pytest.raises(revisions.Behind, match="byline db upgrade"):
+        revisions.require(engine)
 
 
 def test_the_state_of_a_missing_file_is_empty_and_does_not_make_it(tmp_path):
     engine = sa.create_engine(f"sqlite:///{tmp_path}/byline.db")
 
-    assert migrations.state(engine) is State.EMPTY
+    assert revisions.state(engine) is State.EMPTY
     assert list(tmp_path.iterdir()) == []
 
 
@@ -226,3 +227,17 @@ def _hits(connection: sa.Connection, word: str) -> int:
     return connection.exec_driver_sql(
         "SELECT count(*) FROM post_search WHERE post_search MATCH ?", (word,)
     ).scalar_one()
+
+
+def test_the_files_are_named_after_the_revisions_in_their_order() -> None:
+    scripts = ScriptDirectory(str(ROOT / "alembic"))
+    walked = [script.revision for script in scripts.walk_revisions()]
+    assert revisions.revisions() == walked[::-1]
+
+
+def test_what_serves_does_without_alembic(tmp_path: Path) -> None:
+    settings = {"DATABASE_URL": f"sqlite:///{tmp_path}/b.db", "JWT_KEYS_DIR": str(tmp_path / "k")}
+    script = "import app, service.cli, sys; assert 'alembic.command' not in sys.modules"
+    command = [sys.executable, "-W", "ignore", "-c", script]
+    done = subprocess.run(command, check=False, cwd=ROOT, env={**os.environ, **settings})
+    assert done.returncode == 0

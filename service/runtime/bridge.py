@@ -27,7 +27,8 @@ class Pool:
     At most `capacity` calls are under way or waiting; one more, or one that has waited too long, is
     refused with `Unavailable`. `nice` lowers the threads' priority, where threads can have one.
     `patience` is for functions that mostly compute, where a second thread would only be in the
-    first one's way: it is woken when for so many seconds none has become free.
+    first one's way: it is woken when for so many seconds none has become free. What short calls
+    give may wait as long to be handed back.
     """
 
     def __init__(
@@ -45,20 +46,18 @@ class Pool:
         self._is_called = False  # the loop, to fetch the outcomes
         self._watch: asyncio.TimerHandle | None = None
         self._pending = 0
-        self._started = False
+        self._alive = 0  # threads: none before the first call, for they do not survive a fork
 
     async def run(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """What the function returns or raises, run in one of the threads."""
         if self._pending >= self._capacity:
             raise Unavailable("Too many requests are being answered.")
-        if not self._started:
-            self._start()
         loop = asyncio.get_running_loop()
         future = loop.create_future()
         self._pending += 1
         try:
             self._jobs.append((loop, future, time.monotonic(), function, arguments))
-            if not self._patience or len(self._idle) == self._threads:
+            if not self._patience or len(self._idle) == self._alive:
                 self._wake()
             elif self._watch is None:
                 self._look_later(loop)
@@ -69,29 +68,27 @@ class Pool:
 
     def close(self) -> None:
         """End the threads, once they have run what is waiting."""
-        if self._started:
-            self._started = False
-            for _ in range(self._threads):
-                self._jobs.append(None)
-                self._wake()
-
-    def _start(self) -> None:
-        # At the first call, not before: threads do not survive the fork of a worker process.
-        self._started = True
-        for number in range(self._threads):
-            name = f"{self._name}-{number}"
-            threading.Thread(target=self._work, name=name, daemon=True).start()
+        self._jobs.extend([None] * self._alive)
+        self._alive = 0
+        while self._idle:
+            self._wake()
 
     def _wake(self) -> None:
-        if self._idle:  # or they are all at work
-            with suppress(IndexError):
+        """Put one more thread to work, if there is one."""
+        if self._idle:
+            with suppress(IndexError):  # it has found something to do by itself
                 self._idle.pop().release()
+        elif self._alive < self._threads:
+            name = f"{self._name}-{self._alive}"
+            self._alive += 1
+            threading.Thread(target=self._work, name=name, daemon=True).start()
 
     def _look_later(self, loop: asyncio.AbstractEventLoop) -> None:
         self._watch = loop.call_later(self._patience, self._look, loop, self._taken)
 
     def _look(self, loop: asyncio.AbstractEventLoop, taken: int) -> None:
         self._watch = None
+        self._fetch()
         if self._jobs:
             if self._taken == taken:
                 self._wake()
@@ -136,7 +133,9 @@ class Pool:
 
     def _hand_back(self, loop: asyncio.AbstractEventLoop, outcome: Any) -> None:
         self._outcomes.append(outcome)
-        if not self._is_called:
+        # With more to do at once, the loop is left alone until it looks: the two would only take
+        # the interpreter from each other.
+        if not (self._is_called or (self._patience and self._jobs)):
             self._is_called = True
             try:
                 loop.call_soon_threadsafe(self._fetch)

@@ -80,7 +80,8 @@ class Operation(FlaskOperation):
         """The operation's answer to a request; raises a Problem for a refusal."""
         if self._token_types:
             call.claims = self._services.authority.authenticate(call, self._token_types)
-        await self._services.limits.count(call, self._policies)
+        if self._policies:
+            await self._services.limits.count(call, self._policies)
         arguments = self._request.parameters(call)
         if self._request.has_body:
             arguments["body"] = await self._request.body(call, receive)

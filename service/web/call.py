@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from service.domain.tokens import Claims
 
 KEY = "byline"  # where the ASGI scope carries the Call
+UNKNOWN = "unknown"  # stands for the address of a client on a Unix socket
 PIECE = 64 * 1024  # bytes that the server is given at a time: it keeps them all, even twice
 Headers = list[tuple[bytes, bytes]]
 
@@ -30,14 +31,15 @@ class Client(NamedTuple):
 class Call:
     """One request on its way down and what is to be said of it on its way up.
 
-    `headers` maps lower-case names to values; `limits` collects the (`RateLimit-Policy`,
-    `RateLimit`) items of every limit that was hit; `operation` is the operationId once it is known.
+    `headers` maps lower-case names to values; `ip` is the client's address; `limits` collects the
+    (`RateLimit-Policy`, `RateLimit`) items of every limit that was hit; `operation` is the
+    operationId once it is known.
     """
 
     __slots__ = (
-        "_peer",
         "claims",
         "headers",
+        "ip",
         "limits",
         "method",
         "operation",
@@ -53,7 +55,7 @@ class Call:
 
     def __init__(self, scope: dict[str, Any]) -> None:
         # Not the scope itself: it leads back here, and the two would wait for the collector.
-        self._peer = scope.get("client")
+        self.ip = _ip(scope.get("client"))
         self.server: tuple[str, int | None] = scope.get("server") or ("localhost", 80)
         self.scheme: str = scope.get("scheme", "http")
         self.started = time.perf_counter()
@@ -69,15 +71,9 @@ class Call:
         self.status = 0
 
     @property
-    def ip(self) -> str:
-        """The client's address; an IPv4 one that came in over IPv6 as what it is."""
-        address: str = self._peer[0] if self._peer else "unknown"
-        return address.removeprefix("::ffff:") if "." in address else address
-
-    @property
     def client(self) -> Client:
         agent = self.header(b"user-agent") or ""
-        ip = self.ip if self._peer else ""
+        ip = "" if self.ip == UNKNOWN else self.ip
         return Client(ip, "".join(filter(str.isprintable, agent)))
 
     def header(self, name: bytes) -> str | None:
@@ -144,6 +140,14 @@ def _start(answer: Answer | Stream) -> dict[str, Any]:
 async def _disconnect(receive: Any) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
+
+
+def _ip(client: tuple[str, int] | None) -> str:
+    """The client's address; an IPv4 one that came in over IPv6 as what it is."""
+    if client is None:
+        return UNKNOWN
+    address = client[0]
+    return address.removeprefix("::ffff:") if "." in address else address
 
 
 @lru_cache(256)

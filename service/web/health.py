@@ -9,7 +9,7 @@ from typing import Any
 import flask
 import sqlalchemy as sa
 
-from service import migrations
+from service import revisions
 from service.database import db
 from service.database_errors import first_line
 from service.problems import Unauthorized, Unavailable
@@ -24,8 +24,8 @@ def readiness() -> dict[str, Any]:
     Raises `Unavailable` when the database is not reachable or its schema is behind the code.
     """
     try:
-        migrations.require(db.engine)
-    except migrations.Behind as behind:
+        revisions.require(db.engine)
+    except revisions.Behind as behind:
         raise Unavailable(str(behind)) from None
     except sa.exc.SQLAlchemyError as error:
         logger.warning("database: %s", first_line(error))

@@ -18,7 +18,6 @@ import flask
 from flask_limiter import Limiter
 from limits import RateLimitItem, parse_many
 from limits.strategies import RateLimiter, SlidingWindowCounterRateLimiter
-from limits.util import WindowStats
 from prometheus_client import Counter
 
 from service.problems import RateLimited
@@ -199,18 +198,22 @@ def _note(call: Call, policies: list[Policy], left: list[tuple[int, int]]) -> No
 
 
 def _hit(strategy: RateLimiter, policy: Policy, key: str) -> tuple[int, int]:
+    """What `strategy` does for `hit` and `get_window_stats`, with one key for both."""
+    storage: Any = strategy.storage
+    left = []
     for item in policy.items:
-        room = strategy.hit(item, policy.name, key)
+        name, seconds = item.key_for(policy.name, key), item.get_expiry()
+        room = storage.acquire_sliding_window_entry(name, item.amount, seconds)
+        before, before_ends, count, ends = storage.get_sliding_window(name, seconds)
+        remaining = item.amount - math.floor(before * before_ends / seconds + count)
+        resets = [ends % seconds] if count else []
+        if before:
+            resets.append(before_ends % (seconds / before))
+        left.append((max(remaining, 0) if room else -1, -max(1, math.ceil(min(resets, default=0)))))
         if not room:
             break
-    stats = [strategy.get_window_stats(item, policy.name, key) for item in policy.items]
-    tightest = min(stats, key=_tightness) if len(stats) > 1 else stats[0]
-    reset = max(1, math.ceil(tightest.reset_time - time.time()))
-    return (tightest.remaining if room else -1), reset
-
-
-def _tightness(window: WindowStats) -> tuple[int, float]:
-    return window.remaining, -window.reset_time
+    remaining, reset = min(left)
+    return remaining, -reset
 
 
 def _key(policy: Policy, call: Call) -> str:

@@ -24,17 +24,10 @@ class Problems:
             await self.app(scope, receive, send)
             return
         call: Call = scope[KEY]
-        begun = False
-
-        async def watch(message: Any) -> None:
-            nonlocal begun
-            begun = True
-            await send(message)
-
         try:
-            await self.app(scope, receive, watch)
+            await self.app(scope, receive, send)
         except Exception as error:
-            if not begun:
+            if not call.status:  # no answer has begun
                 await send_answer(send, answer(to_problem(error, call.request_id), call.request_id))
                 return
             why = to_problem(error, call.request_id).code

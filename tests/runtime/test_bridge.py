@@ -91,3 +91,24 @@ def test_a_closed_pool_runs_what_is_waiting_and_ends_its_threads() -> None:
         if thread.name.startswith("closing-"):
             thread.join(30)
             assert not thread.is_alive()
+
+
+def test_short_calls_share_a_thread_where_others_would_be_in_its_way() -> None:
+    async def names() -> set[str]:
+        pool = Pool("patient", 4, 200, patience=30)
+        calls = [pool.run(lambda: threading.current_thread().name) for _ in range(100)]
+        return set(await asyncio.gather(*calls))
+
+    assert asyncio.run(names()) == {"patient-0"}
+
+
+@pytest.mark.parametrize("patience", [0, 0.001])
+def test_a_long_call_holds_nobody_up(patience: float) -> None:
+    async def calls() -> None:
+        pool, busy = Pool("held-up", 3, 10, patience=patience), threading.Event()
+        long = [asyncio.ensure_future(pool.run(busy.wait)) for _ in range(2)]
+        assert await asyncio.gather(*(pool.run(abs, -number) for number in range(6))) == [*range(6)]
+        busy.set()
+        assert await asyncio.gather(*long) == [True, True]
+
+    asyncio.run(asyncio.wait_for(calls(), 30))

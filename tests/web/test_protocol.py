@@ -14,6 +14,7 @@ from service.web import body, protocol
 from tests.conftest import Server
 
 HEAD = b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n"
+OPTIONS = HEAD.replace(b"GET", b"OPTIONS")
 
 
 def connected(server: Server) -> socket.socket:
@@ -113,3 +114,24 @@ def test_a_connection_is_kept_longer_than_a_client_keeps_it(server: Server) -> N
         assert connection.recv(65536).startswith(b"HTTP/1.1 200 ")
         is_readable, _, _ = select.select([connection], [], [], 7)  # httpx keeps one for 5 s
         assert not is_readable  # as it would be at its end
+
+
+@pytest.mark.parametrize(
+    ("start", "body"),
+    [(HEAD, b'{"status":"ok"}'), (HEAD.replace(b"GET", b"HEAD"), b""), (OPTIONS, b"")],
+    ids=["GET", "HEAD", "OPTIONS"],
+)
+def test_a_small_answer_comes_in_one_piece(start: bytes, body: bytes, server: Server) -> None:
+    with connected(server) as connection:
+        for _ in range(2):
+            connection.sendall(start + b"\r\n")
+            assert connection.recv(65536).endswith(b"\r\n\r\n" + body)
+
+
+def test_a_client_that_waits_to_be_asked_for_its_body_is_asked(server: Server) -> None:
+    head = b"POST /auth/login HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\n"
+    with connected(server) as connection:
+        connection.sendall(head + b"Content-Type: application/json\r\nContent-Length: 2\r\n\r\n")
+        assert connection.recv(65536) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        connection.sendall(b"{}")
+        assert connection.recv(65536).startswith(b"HTTP/1.1 400 ")

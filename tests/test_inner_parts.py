@@ -1,0 +1,92 @@
+"""What this service touches inside uvicorn, Flask and SQLAlchemy: a test that fails here after an
+upgrade names what has gone, and who used it. Connexion has a file of its own."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import flask
+import flask.ctx
+import flask.globals
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.pool import PoolProxiedConnection
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+
+def named(*used: tuple[Any, str]) -> Any:
+    """Parametrises a test with the names that are used of each class."""
+    rows = [(owner, name) for owner, names in used for name in names.split()]
+    ids = [f"{owner.__name__}.{name}" for owner, name in rows]
+    return pytest.mark.parametrize(("owner", "name"), rows, ids=ids)
+
+
+PROTOCOL = """loop transport parser pipeline server_state connection_lost data_received on_header
+    on_message_begin on_headers_complete on_response_complete pause_writing resume_writing
+    send_400_response _start_asgi_task"""
+CYCLE = "transport disconnected message_event more_body response_complete keep_alive on_response"
+CONTEXT = "app url_adapter flashes request _session _cv_tokens push pop"
+
+
+@named(
+    (HttpToolsProtocol, PROTOCOL),
+    (RequestResponseCycle, CYCLE),
+    (flask.ctx.RequestContext, CONTEXT),
+)
+def test_the_names_are_there(owner: type, name: str) -> None:
+    assert hasattr(owner, name) or f"self.{name}" in inspect.getsource(owner)
+
+
+def test_an_answer_is_written_to_the_transport_of_its_cycle() -> None:
+    # web/protocol puts its own there, which joins the head to the body.
+    source = inspect.getsource(RequestResponseCycle)
+    assert source.count("self.transport.write(") == 4  # head, chunk, body, 100 Continue
+    assert "HTTP/1.1 100 Continue" in source
+
+
+def test_flask_finds_the_request_where_its_context_was_put() -> None:
+    app = flask.Flask("test")
+    context = app.test_request_context("/one")
+    token = flask.globals._cv_request.set(context)
+    try:
+        assert flask.request.path == "/one"
+    finally:
+        flask.globals._cv_request.reset(token)
+
+
+def test_flask_sets_nothing_on_a_request_context_that_ours_does_not() -> None:
+    app = flask.Flask("test")
+    theirs = set(vars(app.test_request_context("/")))
+    assert theirs - {"request"} <= {
+        "app",
+        "url_adapter",
+        "flashes",
+        "_session",
+        "_after_request_functions",
+        "_cv_tokens",
+    }
+
+
+@pytest.mark.parametrize("dialect", [sqlite.dialect(), postgresql.dialect()], ids=["?", "named"])
+def test_a_compiled_statement_names_its_parameters(dialect: Any) -> None:
+    columns = sa.table("t", sa.column("a", sa.Integer), sa.column("b", sa.String))
+    statement = sa.select(columns.c.a).where(columns.c.b == sa.bindparam("b")).limit(5)
+    compiled = statement.compile(dialect=dialect)
+    required = {name: bind.required for bind, name in compiled.bind_names.items()}
+    assert required["b"]
+    assert sum(required.values()) == 1
+    assert 5 in compiled.params.values()
+    assert not compiled.post_compile_params
+    if_positional = set(compiled.positiontup or required)
+    assert if_positional == set(required)
+
+
+def test_a_connection_can_be_made_around_a_pooled_one() -> None:
+    engine = sa.create_engine("sqlite://")
+    pooled: PoolProxiedConnection = engine.raw_connection()
+    with sa.Connection(engine, pooled) as connection:
+        assert connection.scalar(sa.text("SELECT 1")) == 1
+        assert connection.connection.driver_connection is pooled.driver_connection
+    engine.dispose()

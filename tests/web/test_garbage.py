@@ -1,0 +1,54 @@
+"""A request leaves nothing behind that only the garbage collector would find."""
+
+from __future__ import annotations
+
+import gc
+import secrets
+import time
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from service.web.call import Call
+from tests.conftest import Person, Server
+
+
+@pytest.fixture
+def _no_collector() -> Iterator[None]:
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/health/live", 200),
+        ("GET", "/api/posts", 200),
+        ("GET", "/auth/me", 200),
+        ("POST", "/api/posts", 201),
+        ("POST", "/auth/logout", 204),
+        ("GET", "/auth/export", 200),
+        ("GET", "/api/posts/01a20411-99fb-7f52-8c1d-e9604b7a35d2", 404),
+        ("GET", "/api/posts?limit=x", 400),
+        ("GET", "/nowhere", 404),
+    ],
+)
+@pytest.mark.usefixtures("_no_collector")
+def test_what_was_known_of_a_request_goes_with_it(
+    method: str, path: str, status: int, server: Server, anna: Person
+) -> None:
+    own = secrets.token_hex(12)
+
+    def is_known() -> bool:
+        calls = [thing for thing in gc.get_objects() if isinstance(thing, Call)]
+        return any(call.request_id == own for call in calls)
+
+    body = {"title": "a", "content": "b"} if path == "/api/posts" and method == "POST" else None
+    with httpx.Client(base_url=server.url, headers=anna.http.headers) as client:
+        client.headers["X-Request-Id"] = own
+        assert client.request(method, path, json=body).status_code == status
+    deadline = time.monotonic() + 10
+    while is_known():  # the server has sent the answer, and is about to forget it
+        assert time.monotonic() < deadline
