@@ -262,7 +262,7 @@ def _open_sqlite(connection: sqlite3.Connection, _record: object) -> None:
         "foreign_keys = ON",
         f"busy_timeout = {int(WRITE_TIMEOUT * 1000)}",
         "temp_store = MEMORY",
-        "cache_size = -8000",
+        "cache_size = -4000",  # KiB for each connection: more was no faster
     ):
         connection.execute(f"PRAGMA {pragma}")
 

@@ -46,6 +46,6 @@ def _open(connection: sqlite3.Connection, _record: object) -> None:
         "foreign_keys = ON",
         "busy_timeout = 5000",
         "temp_store = MEMORY",
-        "cache_size = -16000",
+        "cache_size = -4000",
     ):
         connection.execute(f"PRAGMA {pragma}")

@@ -45,6 +45,9 @@ class RequestContext(flask.ctx.RequestContext):
         self._after_request_functions = []
         self._cv_tokens = []
 
+    def copy(self) -> RequestContext:
+        return RequestContext(self.app, self._call)
+
     @cached_property
     def request(self) -> flask.Request:  # type: ignore[override]
         return self.app.request_class(_environ(self._call))

@@ -1,4 +1,4 @@
-"""Rate limits: Flask-Limiter's configuration, storage and strategy, driven by the specification."""
+"""Rate limits: Flask-Limiter's configuration and storage, driven by the specification."""
 
 from __future__ import annotations
 

@@ -91,9 +91,9 @@ class Telemetry:
         self._lines.append(line)
 
     def _write(self) -> None:
-        self._out.write(b"".join(self._lines))
+        lines, self._lines = self._lines, []
+        self._out.write(b"".join(lines))
         self._out.flush()
-        self._lines.clear()
 
 
 def _common(call: Call) -> list[tuple[bytes, bytes]]:
