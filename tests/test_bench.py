@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from bench.load import Load, of_pywrkr, of_wrk
 from bench.report import report
 from bench.targets import verdicts
 
+ROOT = Path(__file__).parents[1]
 WRK = """\
 Running 3s test @ http://127.0.0.1:9811/api/posts
   1 threads and 16 connections
@@ -196,3 +198,11 @@ def results(sections: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
         ],
         "sections": sections,
     }
+
+
+def test_the_readme_quotes_the_last_results() -> None:
+    quoted = (ROOT / "README.md").read_text().partition("## Speed\n")[2].partition("\n## ")[0]
+    measured = (ROOT / "bench/results/table.md").read_text()
+    rows = [line for line in quoted.splitlines() if line.startswith("|")]
+    assert len(rows) == 9
+    assert "\n".join(rows) in measured
