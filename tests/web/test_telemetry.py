@@ -164,9 +164,11 @@ def logged(
         server = serve(**{"log_level": "INFO", **settings})
 
         def lines() -> list[str]:
-            # The line of a request is written before the next request is looked at.
-            httpx.get(f"{server.url}/health/live")
-            return capsysbinary.readouterr().err.decode().splitlines()
+            # The line of a request is written before the next one is answered; these do not count.
+            for _ in range(2):
+                httpx.get(f"{server.url}/health/live")
+            written = capsysbinary.readouterr().err.decode().splitlines()
+            return [line for line in written if "get_liveness" not in line]
 
         return server, lines
 
@@ -182,7 +184,7 @@ def test_a_request_is_one_line_of_json(logged: Callable[..., Any]) -> None:
     anna.http.get("/auth/me", headers={"X-Request-Id": "two"})
     anna.http.get("/nowhere", headers={"X-Request-Id": "three"})
     anna.http.put("/api/posts", headers={"X-Request-Id": "four"})
-    written = [json.loads(line) for line in lines()][:4]
+    written = [json.loads(line) for line in lines()]
     assert [
         tuple(line[name] for name in ("request_id", "method", "operation", "status", "user"))
         for line in written
@@ -209,7 +211,7 @@ def test_no_secret_is_logged(logged: Callable[..., Any]) -> None:
     anna.http.get("/auth/me", headers={"Authorization": f"Bearer {secret}"})
     anna.http.put("/auth/password", json={"current_password": secret, "new_password": secret * 2})
     text = "\n".join(lines())
-    assert len(text.splitlines()) == 9
+    assert len(text.splitlines()) == 8
     assert secret not in text
     for token in (anna.tokens["access_token"], anna.tokens["refresh_token"]):
         assert token not in text
