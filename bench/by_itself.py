@@ -35,7 +35,7 @@ def measure_logins(plan: Plan) -> list[Sample]:
         alone = answered(measured(server, read, plan.seconds), plan.byline, "get")
         # They start before the reads and end after them.
         logins = started(server.url, login, plan.seconds + 2, CONNECTIONS)
-        time.sleep(1)
+        time.sleep(1)  # until the first of them are hashed
         beside = answered(measured(server, read, plan.seconds), plan.byline, "get")
         signed_in = logins()
     if signed_in.refused or not signed_in.requests:

@@ -105,7 +105,7 @@ def _wait(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
             api.getresponse()
             return
         except (OSError, http.client.HTTPException):
-            time.sleep(0.005)
+            time.sleep(0.005)  # not more: the time to the first answer is measured by it
         finally:
             api.close()
     last = "\n".join(log.read_text(errors="replace").splitlines()[-10:])

@@ -184,9 +184,11 @@ class Transaction:
         gone = pooled is not None and dialect.is_disconnect(error, pooled, None)
         if gone:
             pooled.invalidate(error)
-        wrapped: Any = sa.exc.DBAPIError.instance(None, None, error, base, True, gone, dialect)
+        wrapped: BaseException = sa.exc.DBAPIError.instance(
+            None, None, error, base, True, gone, dialect
+        )
         without_data(wrapped, error)
-        return wrapped  # type: ignore[no-any-return]
+        return wrapped
 
 
 Row = sa.Row[*tuple[Any, ...]]

@@ -60,7 +60,7 @@ def refusal(error: Exception) -> problems.Problem:
     return problems.InternalError()
 
 
-def without_data(error: Exception, driver: BaseException | None) -> None:
+def without_data(error: BaseException, driver: BaseException | None) -> None:
     """Take out of an error, which may be logged, the rows and values that PostgreSQL quotes."""
     if isinstance(error, sa.exc.DBAPIError) and driver:
         # "DETAIL: Failing row contains" comes later; a data exception quotes in the first line.

@@ -85,7 +85,7 @@ def _opened(engine: sa.Engine) -> sa.Connection:
         except sa.exc.OperationalError as error:
             if not is_retryable(error) or time.monotonic() > deadline:
                 raise
-        time.sleep(0.02)
+        time.sleep(0.02)  # a start waits, not a request
 
 
 def _run(action: Callable[[Config, str], None], engine: sa.Engine, revision: str) -> None:

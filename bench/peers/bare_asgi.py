@@ -27,7 +27,7 @@ class Unauthorized(Exception):
 
 async def app(scope: dict[str, Any], receive: Any, send: Any) -> None:
     if scope["type"] != "http":
-        raise NotImplementedError
+        raise NotImplementedError  # which tells uvicorn that there is no lifespan
     try:
         status, data = await _answer(scope, receive)
     except (Problem, Unauthorized):

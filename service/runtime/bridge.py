@@ -42,7 +42,7 @@ class Pool:
         self._jobs: deque[Any] = deque()
         self._taken = 0  # jobs, so that it shows whether they are
         self._idle: list[threading.Lock] = []  # of threads that wait, the last to come first
-        self._outcomes: deque[tuple[Callable[..., None], Any, Any]] = deque()
+        self._outcomes: deque[tuple[Any, Callable[[Any], None], Any]] = deque()
         self._is_called = False  # the loop, to fetch the outcomes
         self._watch: asyncio.TimerHandle | None = None
         self._pending = 0
@@ -107,11 +107,11 @@ class Pool:
             try:
                 if time.monotonic() - since > LONGEST_WAIT:
                     raise Unavailable("The request waited too long for its turn.")
-                outcome: Any = (_succeed, future, function(*arguments))
+                outcome: Any = (future, future.set_result, function(*arguments))
             except StopIteration:  # which a future refuses to carry
-                outcome = (_fail, future, RuntimeError("StopIteration"))
+                outcome = (future, future.set_exception, RuntimeError("StopIteration"))
             except BaseException as error:
-                outcome = (_fail, future, error)
+                outcome = (future, future.set_exception, error)
             self._hand_back(loop, outcome)
             del job, future, function, arguments, outcome  # not kept alive while waiting
 
@@ -137,22 +137,12 @@ class Pool:
         # the interpreter from each other.
         if not (self._is_called or (self._patience and self._jobs)):
             self._is_called = True
-            try:
+            with suppress(RuntimeError):  # the loop is closed: the server has gone
                 loop.call_soon_threadsafe(self._fetch)
-            except RuntimeError:  # the loop is closed: the server has gone
-                return
 
     def _fetch(self) -> None:
         self._is_called = False  # first: what is handed back from here on calls again
         while self._outcomes:
-            how, future, outcome = self._outcomes.popleft()
+            future, tell, outcome = self._outcomes.popleft()
             if not future.done():
-                how(future, outcome)
-
-
-def _succeed(future: asyncio.Future[Any], result: Any) -> None:
-    future.set_result(result)
-
-
-def _fail(future: asyncio.Future[Any], error: BaseException) -> None:
-    future.set_exception(error)
+                tell(outcome)

@@ -49,7 +49,7 @@ class RequestContext(flask.ctx.RequestContext):
         return RequestContext(self.app, self._call)
 
     @cached_property
-    def request(self) -> flask.Request:  # type: ignore[override]
+    def request(self) -> flask.Request:  # type: ignore[override] # set nowhere
         return self.app.request_class(_environ(self._call))
 
     def pop(self, exc: BaseException | None = None) -> None:
