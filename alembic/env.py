@@ -43,6 +43,8 @@ def _migrate(connection: sa.Connection) -> None:
 @contextmanager
 def _alone_on_postgresql(connection: sa.Connection) -> Iterator[None]:
     # The session, and with it the lock, ends with the connection: see migrations.connect.
+    driver: Any = connection.connection.driver_connection
+    driver.patience = None
     connection.exec_driver_sql("SET statement_timeout = 0")
     connection.exec_driver_sql("SET lock_timeout = 0")
     connection.exec_driver_sql(f"SELECT pg_advisory_lock({LOCK})")

@@ -19,6 +19,7 @@ def settings(database_url: str, keys: Path | str, **more: str) -> dict[str, str]
         "PYTHONPATH": str(ROOT),
         "DATABASE_URL": database_url,
         "JWT_KEYS_DIR": str(keys),
+        "SHUTDOWN_DELAY": "0",
         **more,
     }
 

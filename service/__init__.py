@@ -10,7 +10,7 @@ from typing import Any
 
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-from service.database import db
+from service.database import REPLICA, db
 from service.delivery import Delivery
 from service.domain.keys import KeyRing, generate_key
 from service.domain.tokens import Tokens
@@ -20,40 +20,33 @@ from service.runtime.context import Flask
 from service.runtime.operation import Services
 from service.runtime.routing import Routing
 from service.settings import BadConfiguration, Settings
-from service.web import docs
+from service.web import docs, outbox
 from service.web.cors import Cors
 from service.web.front_door import FrontDoor
 from service.web.limits import Limits
-from service.web.metrics import Metrics
+from service.web.metrics import Metrics, Readings
 from service.web.problems import Problems
+from service.web.replica import Replica
 from service.web.security import Authority
 from service.web.telemetry import Telemetry
 
 MOST_IN_FLIGHT = 512  # requests in a process; beyond it 503 at once
 MOST_HASHING = 64  # of those, the ones that hash a password
+MOST_PROBES = 16  # those that ask for the metrics, while all other threads may be stuck
 PATIENCE = 0.002  # seconds that a call waits for a thread which is at work
 GARBAGE = 20_000  # objects more than there were, until the collector looks for cycles
-_PATIENCE = {
-    "connect_timeout": 5,  # seconds, the others in milliseconds
-    "options": "-c statement_timeout=5000 -c lock_timeout=3000"
-    " -c idle_in_transaction_session_timeout=15000",
-}
 
 
 def create_flask(settings: Settings) -> Flask:
     """The Flask application with its database: all that a command needs."""
     app = Flask("service", static_folder=None)
     app.config.update({name.upper(): value for name, value in settings})
-    app.config["SQLALCHEMY_DATABASE_URI"] = settings.database_url
-    app.config["SQLALCHEMY_ENGINE_OPTIONS"] = {
-        "hide_parameters": True,
-        "pool_size": settings.worker_threads + settings.hash_threads + 2,
-        "max_overflow": 0,
-        "pool_timeout": 5,
-        "pool_use_lifo": True,  # the one that was used last has the pages in its cache
-        # A server that has gone is noticed before a statement is lost to it, and soon.
-        **({} if settings.embedded else {"pool_pre_ping": True, "connect_args": _PATIENCE}),
-    }
+    url, options = _engine(settings, settings.database_url)
+    app.config["SQLALCHEMY_DATABASE_URI"] = url
+    app.config["SQLALCHEMY_ENGINE_OPTIONS"] = options
+    if settings.database_replica_url:
+        url, options = _engine(settings, settings.database_replica_url)
+        app.config["SQLALCHEMY_BINDS"] = {REPLICA: {"url": url, **options}}
     db.init_app(app)
     return app
 
@@ -61,19 +54,21 @@ def create_flask(settings: Settings) -> Flask:
 def create_app(settings: Settings) -> App:
     """The ASGI application; raises `BadConfiguration` when the settings do not make one."""
     app = create_flask(settings)
-    metrics = app.extensions["metrics"] = Metrics()
+    metrics = app.extensions["metrics"] = _metrics(settings)
     limits = Limits(
         app,
         enabled=settings.rate_limit_enabled,
         storage_url=settings.rate_limit_storage_url,
         client=settings.rate_limit_client,
         overrides=settings.rate_limits,
-        failures=metrics.store_failures,
+        metrics=metrics,
     )
     tokens = Tokens(_key_ring(settings), issuer=settings.jwt_issuer, audience=settings.jwt_audience)
+    authority = Authority(app, tokens, settings)
+    replica = Replica(app, authority, limits, metrics) if settings.database_replica_url else None
     services = Services(
         flask=app,
-        authority=Authority(app, tokens, settings),
+        authority=authority,
         limits=limits,
         pools={
             "requests": Pool(
@@ -84,12 +79,18 @@ def create_app(settings: Settings) -> App:
                 patience=PATIENCE if settings.embedded else 0,
             ),
             "hashing": Pool("hashing", settings.hash_threads, MOST_HASHING, nice=15),
+            "probes": Pool("probe", 2, MOST_PROBES),
         },
+        replica=replica,
     )
-    delivery = Delivery(app, settings, metrics.mails)
+    metrics.ask(partial(_readings, app, services.pools))
+    metrics.ask(partial(outbox.readings, app), aside=True)
+    delivery = Delivery(app, settings, metrics)
+    beside: list[Delivery | Replica] = [delivery, *([replica] if replica else [])]
     log = {"log_level": settings.log_level, "log_format": settings.log_format}
+    tracing = _tracing(app, settings)
     middlewares: list[Any] = [
-        partial(Telemetry, metrics=metrics, **log),
+        partial(Telemetry, metrics=metrics, tracing=tracing, **log),
         Problems,
         partial(
             FrontDoor,
@@ -114,18 +115,24 @@ def create_app(settings: Settings) -> App:
         gc.freeze()
         thresholds = gc.get_threshold()
         gc.set_threshold(GARBAGE)
-        delivery.start()
+        for one in beside:
+            one.start()
         try:
-            yield
+            async with metrics.shared(settings.metrics_dir):
+                yield
         finally:
             gc.set_threshold(*thresholds)
             gc.unfreeze()
-            delivery.stop()
+            for one in beside:
+                one.stop()
             for pool in services.pools.values():
                 pool.close()
             limits.close()
+            if tracing:
+                tracing.close()
             with app.app_context():
-                db.engine.dispose()
+                for engine in db.engines.values():
+                    engine.dispose()
 
     return App(
         services,
@@ -134,6 +141,66 @@ def create_app(settings: Settings) -> App:
         handlers="service.handlers",
         lifespan=lifespan,
     )
+
+
+def _engine(settings: Settings, address: str) -> tuple[Any, dict[str, Any]]:
+    """The URL and the options of the engine for a database."""
+    options = {
+        "hide_parameters": True,
+        "pool_size": settings.worker_threads + settings.hash_threads + 2,
+        "max_overflow": 0,
+        "pool_timeout": 5,
+        "pool_use_lifo": True,  # the one that was used last has the pages in its cache
+    }
+    if settings.embedded:
+        return address, options
+    from service import postgresql  # with its driver, which SQLite does without
+
+    url, own = postgresql.engine_options(address)
+    return url, options | own
+
+
+def _metrics(settings: Settings) -> Metrics:
+    folder = settings.metrics_dir
+    try:
+        if folder:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadConfiguration(f"METRICS_DIR cannot be used: {error}") from None
+    return Metrics(docs.specification()["info"]["version"])
+
+
+def _tracing(app: Flask, settings: Settings) -> Any:
+    if not settings.otel_exporter_otlp_endpoint:
+        return None
+    from service.web.tracing import Tracing  # with its library: 9 MB and 0.2 s
+
+    specification = docs.specification()
+    return Tracing(
+        app,
+        settings.otel_exporter_otlp_endpoint,
+        version=specification["info"]["version"],
+        routes={
+            operation["operationId"]: path
+            for path, item in specification["paths"].items()
+            for operation in item.values()
+            if isinstance(operation, dict)
+        },
+    )
+
+
+def _readings(app: Flask, pools: dict[str, Pool]) -> Readings:
+    """How busy the pools of threads and of connections are."""
+    readings: Readings = {
+        (f"byline_pool_{what}", name): value
+        for name, pool in pools.items()
+        for what, value in pool.readings().items()
+    }
+    with app.app_context():
+        connections: Any = db.engine.pool
+    readings["byline_database_connections",] = connections.size()
+    readings["byline_database_connections_in_use",] = connections.checkedout()
+    return readings
 
 
 def _key_ring(settings: Settings) -> KeyRing:

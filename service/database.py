@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sqlite3
 import threading
 from collections.abc import Callable
 from contextvars import ContextVar
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import flask
 import flask_sqlalchemy.session
@@ -16,11 +15,11 @@ from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.orm import DeclarativeBase
 
-from service import problems
+from service import problems, sqlite
 from service.database_errors import without_data
 from service.ids import rfc3339
 
-WRITE_TIMEOUT = 5.0  # seconds that a writer waits for its turn before the answer is 503
+REPLICA = "replica"  # the name of its engine
 
 
 class Id(sa.types.TypeDecorator[str]):
@@ -72,7 +71,7 @@ class _RequestSession(flask_sqlalchemy.session.Session):
 class Transaction:
     """A transaction that takes a connection at the first statement and gives it back at the end.
 
-    `begin` is what starts it, where that is not left to the driver.
+    `begin` is what starts it; without it, each statement is committed by itself.
     """
 
     __slots__ = (
@@ -84,12 +83,14 @@ class Transaction:
         "_pooled",
         "_token",
         "after_commit",
+        "is_committed",
     )
 
     def __init__(self, engine: sa.Engine, begin: str, lock: threading.Lock | None) -> None:
         self._engine = engine
         self._begin = begin
         self._lock = lock
+        self.is_committed = False  # or may be, when the commit has failed
         self._pooled: Any = None
         self._driver: Any = None
         self._connection: sa.Connection | None = None
@@ -123,9 +124,10 @@ class Transaction:
         return self._connection
 
     def commit(self) -> None:
+        self.is_committed = True
         if self._connection is not None:
             self._connection.commit()
-        if self._driver is not None:
+        if self._driver is not None and self._driver.in_transaction:
             self._asked(self._driver.commit)
         for call in self.after_commit:
             call()
@@ -135,7 +137,7 @@ class Transaction:
         self.after_commit.clear()
         if self._connection is not None:
             self._connection.rollback()
-        if self._driver is not None:
+        if self._driver is not None and self._driver.in_transaction:
             self._asked(self._driver.rollback)
 
     def close(self) -> None:
@@ -160,7 +162,7 @@ class Transaction:
 
     def _open(self) -> Any:
         # One queue for writers costs less than SQLite's own busy loop (see docs/architecture).
-        if self._lock and not self._lock.acquire(timeout=WRITE_TIMEOUT):
+        if self._lock and not self._lock.acquire(timeout=sqlite.WRITE_TIMEOUT):
             raise problems.Unavailable("The database is busy.")
         try:
             self._pooled = self._engine.raw_connection()
@@ -182,8 +184,8 @@ class Transaction:
     def _wrapped(self, error: Any, base: type[Exception]) -> BaseException:
         dialect, pooled = self._engine.dialect, self._pooled
         gone = pooled is not None and dialect.is_disconnect(error, pooled, None)
-        if gone:
-            pooled.invalidate(error)
+        if gone:  # and so are, most likely, the others that it was opened with
+            self._engine.pool._invalidate(pooled, error)
         wrapped: BaseException = sa.exc.DBAPIError.instance(
             None, None, error, base, True, gone, dialect
         )
@@ -196,30 +198,47 @@ Select = sa.Select[*tuple[Any, ...]]
 _transaction: ContextVar[Transaction] = ContextVar("transaction")
 
 
+class _Access(NamedTuple):
+    """How transactions are made: on which engine, begun by what, writers one at a time or not."""
+
+    engine: sa.Engine
+    reads: str
+    writes: str
+    lock: threading.Lock | None = None
+    kind: type[Transaction] = Transaction  # another where statements are traced
+
+
 class Database(SQLAlchemy):
-    """Flask-SQLAlchemy with the engine set up per dialect and with explicit transactions."""
+    """Flask-SQLAlchemy with the engines set up per dialect and with explicit transactions."""
 
     def init_app(self, app: flask.Flask) -> None:
         super().init_app(app)
         with app.app_context():
-            engine = self.engine
-        sa.event.listen(engine, "handle_error", _keep_data_back)
-        if engine.dialect.name == "sqlite":
-            sa.event.listen(engine, "connect", _open_sqlite)
-            sa.event.listen(engine, "begin", _begin_sqlite)
-            app.extensions["engine"] = (engine, "BEGIN IMMEDIATE", threading.Lock())
-        else:
-            app.extensions["engine"] = (engine, "", None)
+            engines = self.engines
+        app.extensions["databases"] = {name: _access(engines[name]) for name in engines}
 
-    def transaction(self, *, writes: bool = True) -> Transaction:
+    def transaction(self, *, writes: bool = True, replica: bool = False) -> Transaction:
         """One transaction for all statements in its block; commits only when told to.
 
         SQLite begins it with `BEGIN IMMEDIATE` when it `writes`, so that a read followed by a write
         never fails for want of the lock. When it does not, each statement sees what is committed
-        by then, as on PostgreSQL.
+        by then, as PostgreSQL's do in any transaction. `replica` is for reads, and reads there.
         """
-        engine, begin, lock = flask.current_app.extensions["engine"]
-        return Transaction(engine, begin, lock) if writes else Transaction(engine, "", None)
+        access: _Access = flask.current_app.extensions["databases"][REPLICA if replica else None]
+        if writes:
+            return access.kind(access.engine, access.writes, access.lock)
+        return access.kind(access.engine, access.reads, None)
+
+
+def _access(engine: sa.Engine) -> _Access:
+    sa.event.listen(engine, "handle_error", _keep_data_back)
+    if engine.dialect.name == "sqlite":
+        sqlite.set_up(engine)
+        return _Access(engine, "", "BEGIN IMMEDIATE", threading.Lock())
+    from service import postgresql  # with its driver, which SQLite does without
+
+    postgresql.set_up(engine)
+    return _Access(engine, *postgresql.beginnings(engine))
 
 
 db = Database(
@@ -254,24 +273,3 @@ def _keep_data_back(context: sa.engine.ExceptionContext) -> None:
 
 def _rfc3339_or_none(moment: datetime | None) -> str | None:
     return None if moment is None else rfc3339(moment)
-
-
-def _open_sqlite(connection: sqlite3.Connection, _record: object) -> None:
-    connection.isolation_level = None  # BEGIN is ours, see _begin_sqlite
-    for pragma in (
-        "journal_mode = WAL",
-        "synchronous = NORMAL",
-        "foreign_keys = ON",
-        f"busy_timeout = {int(WRITE_TIMEOUT * 1000)}",
-        "temp_store = MEMORY",
-        "cache_size = -4000",  # KiB for each connection: more was no faster
-    ):
-        connection.execute(f"PRAGMA {pragma}")
-
-
-def _begin_sqlite(connection: sa.Connection) -> None:
-    """For what goes past `Transaction`: commands, migrations, an ORM session of its own."""
-    driver: Any = connection.connection.driver_connection
-    if not driver.in_transaction:
-        writes = connection.get_execution_options().get("writes")
-        driver.execute("BEGIN IMMEDIATE" if writes else "BEGIN")

@@ -35,6 +35,13 @@ def is_retryable(error: Exception) -> bool:
     return getattr(cause, "sqlstate", None) in RETRYABLE
 
 
+def is_lost(error: Exception) -> bool:
+    """Whether the connection was lost, so that the transaction may be tried again on another one
+    unless it was being committed."""
+    worth = getattr(getattr(error, "orig", None), "is_worth_a_retry", True)
+    return worth and getattr(error, "connection_invalidated", False)
+
+
 def first_line(error: Exception) -> str:
     """What the database said, in a line."""
     return str(getattr(error, "orig", error)).partition("\n")[0]

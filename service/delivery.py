@@ -18,7 +18,6 @@ from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 from uuid import UUID
 
 import flask
-from prometheus_client import Counter
 
 from service.database import db
 from service.domain import mails
@@ -26,6 +25,7 @@ from service.ids import created_at, rfc3339
 from service.models import Mail
 from service.models.mails import Sending
 from service.settings import Settings
+from service.web.metrics import Metrics
 
 logger = logging.getLogger("byline")
 
@@ -43,12 +43,12 @@ Send = Callable[[EmailMessage, str], None]
 class Delivery:
     """One thread that sends what is due; several processes may each have one."""
 
-    def __init__(self, app: flask.Flask, settings: Settings, mails_total: Counter) -> None:
+    def __init__(self, app: flask.Flask, settings: Settings, metrics: Metrics) -> None:
         self._app = app
         self._send = transport(settings)
         self._sender = settings.mail_from or f"Byline <no-reply@{_host(settings.public_url)}>"
         self._site = settings.public_url
-        self._total = mails_total
+        self._metrics = metrics
         self._woken = threading.Event()
         self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
@@ -94,7 +94,7 @@ class Delivery:
 
     def _hand_over(self, mail: Sending) -> None:
         outcome = self._try(mail)
-        self._total.labels(outcome).inc()
+        self._metrics.count("byline_mails_total", outcome)
         if outcome == "deferred":
             return
         with db.transaction() as transaction:

@@ -18,6 +18,7 @@ from alembic import command
 from service.database_errors import is_retryable
 from service.models import User
 from service.revisions import State, Unknown, file, state
+from service.settings import BadConfiguration
 
 METADATA = User.metadata  # importing the models has declared every table in it
 _INI = Path(__file__).parents[1] / "alembic.ini"
@@ -68,7 +69,14 @@ def comparison(dialect: sa.Dialect) -> dict[str, Any]:
 @contextmanager
 def connect(engine: sa.Engine) -> Iterator[sa.Connection]:
     """A connection to migrate on: closed for good at the end, and with it what its session has set
-    and locked."""
+    and locked.
+
+    Raises `BadConfiguration` for a PgBouncer, which does not keep a session together.
+    """
+    if engine.get_execution_options().get("pgbouncer"):
+        raise BadConfiguration(
+            "DATABASE_URL is that of a PgBouncer: migrate on a connection to PostgreSQL itself"
+        )
     with _opened(engine.execution_options(writes=True)) as connection:
         try:
             yield connection

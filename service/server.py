@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 import time
 from contextlib import suppress
 from ipaddress import ip_address
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import click
 import sqlalchemy as sa
 import uvicorn
+from uvicorn.config import STARTUP_FAILURE
 
 from service import create_flask, revisions
 from service.database import db
+from service.draining import Server
 from service.settings import Settings
+from service.supervisor import Supervisor
 from service.web.protocol import Protocol
 from service.web.telemetry import set_up_logging
 
@@ -58,7 +63,7 @@ def run(settings: Settings) -> None:
     )
     if settings.smtp_url is None:
         click.echo(f"  mails   {settings.mail_dir}/*.eml, until there is an SMTP_URL")
-    uvicorn.run(
+    config = uvicorn.Config(
         "app:app",
         host=settings.host,
         port=settings.port,
@@ -67,6 +72,21 @@ def run(settings: Settings) -> None:
         backlog=2048,
         **UVICORN,
     )
+    if settings.workers > 1:
+        _supervise(config, settings)
+        return
+    server = Server(config, delay=settings.shutdown_delay)
+    with suppress(KeyboardInterrupt):
+        server.run()
+    if not server.started:
+        sys.exit(STARTUP_FAILURE)
+
+
+def _supervise(config: uvicorn.Config, settings: Settings) -> None:
+    with TemporaryDirectory(prefix="byline-") as folder:
+        if settings.metrics_dir is None:
+            os.environ.update({"METRICS_DIR": folder})  # for the workers
+        Supervisor(config, config.bind_socket(), settings.shutdown_delay).run()
 
 
 def _wait(engine: sa.Engine) -> None:

@@ -1,14 +1,9 @@
 """Typed settings, read once from the environment and `.env`: a bad one is one clear line."""
 
-import re
 import sys
-from email.utils import getaddresses
-from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import parse_qsl, urlsplit
 
-from limits import parse_many
 from pydantic import (
     AfterValidator,
     BeforeValidator,
@@ -18,140 +13,16 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
-from sqlalchemy import make_url
-from sqlalchemy.exc import ArgumentError
 
-# Every policy of the contract, and how many limits it takes.
-POLICIES = {
-    **dict.fromkeys(("client", "login", "account", "register", "refresh", "search"), 1),
-    **dict.fromkeys(("export", "write"), 1),
-    "mail": 2,
-}
-STORES = ("redis", "rediss", "redis+unix", "redis+sentinel", "redis+cluster")
+from service import values
 
 
 class BadConfiguration(Exception):
     """A setting that cannot be used. Its text is one line, and never holds the value."""
 
 
-class _Because(ValueError):
-    """A reason of our own: unlike those of the libraries, safe to print."""
-
-
-def _require(holds: object) -> None:
-    if not holds:
-        raise ValueError
-
-
-def _database(text: str) -> str:
-    text = re.sub(r"^postgres(ql)?://", "postgresql+psycopg://", text)
-    try:
-        url = make_url(text)
-    except ArgumentError:
-        raise ValueError from None
-    if url.drivername == "postgresql+psycopg":
-        return text
-    _require(url.drivername == "sqlite" and not url.host)
-    name = url.database or ":memory:"
-    if ":memory:" in name or url.query.get("mode") == "memory":
-        raise _Because("is in memory, where each thread would see another database")
-    _require(not name.startswith("file:"))
-    return url.set(database=str(Path(name).absolute())).render_as_string(hide_password=False)
-
-
-def _store(text: str) -> str:
-    scheme, _, place = text.partition("://")
-    _require(text == "memory://" or (scheme in STORES and place))
-    return text
-
-
-def _count(limits: str) -> int:
-    parsed = parse_many(limits)
-    _require(all(limit.amount > 0 for limit in parsed))
-    return len(parsed)
-
-
-def _one_limit(text: str) -> str:
-    _require(_count(text) == 1)
-    return text
-
-
-def _policies(value: Any) -> Any:
-    if not isinstance(value, str):
-        return value
-    policies: dict[str, str] = {}
-    for entry in _split(value):
-        name, _, limits = map(str.strip, entry.partition("="))
-        if name not in POLICIES:
-            raise _Because(f"names a policy that is none of {', '.join(POLICIES)}")
-        if name in policies:
-            raise _Because(f"names {name} twice")
-        if _count(limits) != POLICIES[name]:
-            raise _Because(f"gives {name} a wrong number of limits ({POLICIES[name]} expected)")
-        policies[name] = limits
-    return policies
-
-
-def _pem(value: Any) -> Any:
-    # An env file holds a PEM in one line, its line ends escaped.
-    pem = value.replace("\\n", "\n") if isinstance(value, str) else value
-    mark = "-----{} (EC |RSA )?PRIVATE KEY-----"
-    shape = rf"\s*{mark.format('BEGIN')}\n.+\n{mark.format('END')}\s*"
-    _require(not isinstance(pem, str) or re.fullmatch(shape, pem, re.DOTALL))
-    return pem
-
-
-def _smtp(text: str) -> str:
-    url = urlsplit(text)
-    _require(url.scheme in ("smtp", "smtps") and url.hostname and url.port != 0)
-    options = parse_qsl(url.query, keep_blank_values=True)
-    _require(options in ([], [("starttls", "true")], [("starttls", "false")]))
-    _require(url.scheme == "smtp" or options != [("starttls", "true")])
-    return text
-
-
-def _mailbox(text: str) -> str:
-    [(_, address)] = getaddresses([text])
-    _require(text.isprintable() and re.fullmatch(r"[!-?A-~]+@[!-?A-~]+", address))
-    return text
-
-
-def _web_address(text: str) -> str:
-    url = urlsplit(text)
-    _require(url.scheme in ("http", "https") and url.hostname and url.port != 0)
-    _require(re.fullmatch(r"[!-~]+", text) and not url.query and not url.fragment)
-    return text.rstrip("/")
-
-
-def _token(secret: SecretStr) -> SecretStr:
-    _require(re.fullmatch(r"[!-~]+", secret.get_secret_value()))
-    return secret
-
-
-def _split(value: Any) -> Any:
-    if not isinstance(value, str):
-        return value
-    return tuple(item.strip() for item in value.split(",") if item.strip())
-
-
-def _hosts(hosts: tuple[str, ...]) -> tuple[str, ...]:
-    name = re.compile(r"[a-z0-9]([a-z0-9._-]*[a-z0-9])?|\[[0-9a-f:.]+\]", re.IGNORECASE)
-    _require(hosts and all(name.fullmatch(host) for host in hosts))
-    return tuple(host.lower() for host in hosts)
-
-
-def _networks(networks: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(str(ip_network(network)) for network in networks)
-
-
-def _origins(origins: tuple[str, ...]) -> tuple[str, ...]:
-    origin = re.compile(r"https?://([a-z0-9._-]+|\[[0-9a-f:.]+\])(:\d+)?", re.IGNORECASE)
-    _require(all(item == "*" or origin.fullmatch(item) for item in origins))
-    return tuple(item.lower() for item in origins)
-
-
-Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
-WebAddress = Annotated[str, AfterValidator(_web_address)]
+Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(values.split)]
+WebAddress = Annotated[str, AfterValidator(values.web_address)]
 Level = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
 Format = Literal["json", "text"]
 
@@ -189,27 +60,33 @@ class Settings(BaseSettings):
         str_strip_whitespace=True,
     )
 
-    database_url: Annotated[str, AfterValidator(_database)] = _setting(
+    database_url: Annotated[str, AfterValidator(values.database)] = _setting(
         "sqlite:///instance/byline.db",
         "the address of a PostgreSQL database or of an SQLite file",
         "postgresql://byline:password@localhost/byline",
         repr=False,
     )
-    rate_limit_storage_url: Annotated[str, AfterValidator(_store)] = _setting(
+    database_replica_url: Annotated[str, AfterValidator(values.replica)] | None = _setting(
+        None,
+        "the address of a PostgreSQL database that follows DATABASE_URL's",
+        "postgresql://byline:password@replica/byline",
+        repr=False,
+    )
+    rate_limit_storage_url: Annotated[str, AfterValidator(values.store)] = _setting(
         "memory://",
-        f"memory:// or an address of the kind {', '.join(STORES)}",
+        f"memory:// or an address of the kind {', '.join(values.STORES)}",
         "redis://localhost:6379/0",
         repr=False,
     )
     rate_limit_enabled: bool = _switch(True)
-    rate_limits: Annotated[dict[str, str], NoDecode, BeforeValidator(_policies)] = _setting(
+    rate_limits: Annotated[dict[str, str], NoDecode, BeforeValidator(values.policies)] = _setting(
         {}, "POLICY=LIMIT pairs", "login=20 per minute,mail=5 per hour;20 per hour"
     )
-    rate_limit_client: Annotated[str, AfterValidator(_one_limit)] = _setting(
+    rate_limit_client: Annotated[str, AfterValidator(values.one_limit)] = _setting(
         "300 per minute", "one limit", "300 per minute"
     )
     jwt_keys_dir: Path = _setting(Path("instance/keys"), "a folder of PEM files", "instance/keys")
-    jwt_private_key: Annotated[SecretStr, BeforeValidator(_pem)] | None = _setting(
+    jwt_private_key: Annotated[SecretStr, BeforeValidator(values.pem)] | None = _setting(
         None, "one private key as PEM, without a passphrase", '"$(cat private.pem)"'
     )
     jwt_issuer: str = _setting("byline", "a name or an address", "byline", min_length=1)
@@ -219,27 +96,27 @@ class Settings(BaseSettings):
     session_ttl: int = _seconds(7_776_000)
     password_min_length: int = _number(8, least=8, most=256, example=15)
     require_verified_email: bool = _switch(False)
-    smtp_url: Annotated[str, AfterValidator(_smtp)] | None = _setting(
+    smtp_url: Annotated[str, AfterValidator(values.smtp)] | None = _setting(
         None,
         "an smtp:// or smtps:// address",
         "smtp://user:password@mail.example.com:587?starttls=true",
         repr=False,
     )
-    mail_from: Annotated[str, AfterValidator(_mailbox)] | None = _setting(
+    mail_from: Annotated[str, AfterValidator(values.mailbox)] | None = _setting(
         None, "one e-mail address", "Byline <byline@example.com>"
     )
     mail_dir: Path = _setting(
         Path("instance/mail"), "a folder for mails while SMTP_URL is not set", "instance/mail"
     )
-    trusted_hosts: Annotated[Names, AfterValidator(_hosts)] = _setting(
+    trusted_hosts: Annotated[Names, AfterValidator(values.hosts)] = _setting(
         ("localhost", "127.0.0.1", "[::1]"),
         "host names without ports, with commas between",
         "byline.example.com,localhost,[::1]",
     )
-    trusted_proxies: Annotated[Names, AfterValidator(_networks)] = _setting(
+    trusted_proxies: Annotated[Names, AfterValidator(values.networks)] = _setting(
         (), "IP addresses or networks, with commas between", "10.0.0.0/8,192.168.1.7"
     )
-    cors_origins: Annotated[Names, AfterValidator(_origins)] = _setting(
+    cors_origins: Annotated[Names, AfterValidator(values.origins)] = _setting(
         (), "origins with commas between, or *", "https://app.example.com,http://localhost:5173"
     )
     host: str = _setting("127.0.0.1", "a host name or an IP address", "::1", pattern=r"^[\w.:-]+$")
@@ -252,7 +129,11 @@ class Settings(BaseSettings):
     workers: int = _number(1, least=1, most=256, example=2)
     worker_threads: int = _number(16, least=1, most=256, example=16)
     hash_threads: int = _number(1, least=1, most=256, example=2)
-    metrics_token: Annotated[SecretStr, AfterValidator(_token)] | None = _setting(
+    shutdown_delay: int = _setting(3, "a whole number of seconds from 0 to 300", "10", ge=0, le=300)
+    metrics_dir: Path | None = _setting(
+        None, "a folder in which processes of one machine count together", "/run/byline/metrics"
+    )
+    metrics_token: Annotated[SecretStr, AfterValidator(values.token)] | None = _setting(
         None, "printable ASCII without spaces", "a-long-random-word"
     )
     log_level: Annotated[Level, BeforeValidator(str.upper)] = _setting(
@@ -292,6 +173,6 @@ def _line(error: ErrorDetails) -> str:
     field = Settings.model_fields[str(error["loc"][0])]
     name = str(error["loc"][0]).upper()
     reason = error.get("ctx", {}).get("error")
-    why = f"{reason}: it " if isinstance(reason, _Because) else ""
+    why = f"{reason}: it " if isinstance(reason, values.Because) else ""
     example = (field.examples or [""])[0]
     return f"{name} {why}must be {field.description}, for example {name}={example}"

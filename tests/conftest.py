@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import socket
 import threading
@@ -122,7 +123,7 @@ class Person:
 
 
 @contextmanager
-def serving(folder: Path, **settings: Any) -> Iterator[Server]:
+def serving(folder: Path, *, is_migrated: bool = False, **settings: Any) -> Iterator[Server]:
     """A server with these settings; on an SQLite file in `folder` unless they name a database."""
     settings = {
         "database_url": f"sqlite:///{folder}/byline.db",
@@ -138,8 +139,9 @@ def serving(folder: Path, **settings: Any) -> Iterator[Server]:
     if not list(configured.jwt_keys_dir.glob("*.pem")):
         generate_key(configured.jwt_keys_dir)
     app = create_app(configured)
-    with app.app.app_context():
-        migrations.upgrade(db.engine)
+    if not is_migrated:
+        with app.app.app_context():
+            migrations.upgrade(db.engine)
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         server = uvicorn.Server(uvicorn.Config(app, log_level="warning", **UVICORN))
@@ -169,9 +171,12 @@ def server(request: pytest.FixtureRequest, tmp_path_factory: Any) -> Iterator[Se
 
 @pytest.fixture
 def serve(tmp_path: Path) -> Iterator[Callable[..., Server]]:
-    """Starts a server of the test's own: `serve(rate_limit_enabled=True)`."""
+    """Starts a server of the test's own: `serve(rate_limit_enabled=True)`; on SQLite, or where
+    SERVE_ON=postgresql asks for it, on PostgreSQL."""
+    is_embedded = os.environ.get("SERVE_ON", "sqlite") == "sqlite"
+    own = {} if is_embedded else {"database_url": postgres.start()}
     with ExitStack() as stack:
-        yield lambda **settings: stack.enter_context(serving(tmp_path, **settings))
+        yield lambda **settings: stack.enter_context(serving(tmp_path, **own | settings))
 
 
 @pytest.fixture

@@ -16,13 +16,14 @@ import pytest
 from jsonschema_rs import Draft201909Validator
 
 from service import problems
-from service.settings import POLICIES
+from service.values import POLICIES
 from service.web import docs
 
 SPEC = docs.specification()
 COMPONENTS = SPEC["components"]
 METHODS = ("get", "post", "put", "patch", "delete")
-WIRING = {"x-lines", "x-rate-limit", "x-required-role", "x-token-type", "x-worker-pool", "x-writes"}
+WIRING = {f"x-{name}" for name in ("lines", "rate-limit", "replica", "required-role", "writes")}
+WIRING |= {"x-token-type", "x-worker-pool"}
 VERBS = {
     "get": {"get", "list", "search", "export"},
     "post": {"create", "register", "login", "logout", "refresh", "request", "complete"},

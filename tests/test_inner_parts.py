@@ -9,8 +9,11 @@ from typing import Any
 import flask
 import flask.ctx
 import flask.globals
+import psycopg
 import pytest
 import sqlalchemy as sa
+import uvicorn
+from psycopg.errors import _WaitTimeout
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.pool import PoolProxiedConnection
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
@@ -23,20 +26,37 @@ def named(*used: tuple[Any, str]) -> Any:
     return pytest.mark.parametrize(("owner", "name"), rows, ids=ids)
 
 
-PROTOCOL = """loop transport parser pipeline server_state connection_lost data_received on_header
-    on_message_begin on_headers_complete on_response_complete pause_writing resume_writing
-    send_400_response _start_asgi_task"""
-CYCLE = "transport disconnected message_event more_body response_complete keep_alive on_response"
+PROTOCOL = """loop transport parser pipeline server_state app_state connection_lost data_received
+    on_header on_message_begin on_headers_complete on_response_complete pause_writing resume_writing
+    send_400_response shutdown _start_asgi_task"""
+CYCLE = """transport disconnected message_event more_body response_started response_complete
+    keep_alive on_response"""
+SERVER = """config server_state lifespan servers started should_exit force_exit _captured_signals
+    startup main_loop on_tick shutdown handle_exit"""
 CONTEXT = "app url_adapter flashes request _session _cv_tokens push pop"
 
 
 @named(
     (HttpToolsProtocol, PROTOCOL),
     (RequestResponseCycle, CYCLE),
+    (uvicorn.Server, SERVER),
     (flask.ctx.RequestContext, CONTEXT),
 )
 def test_the_names_are_there(owner: type, name: str) -> None:
     assert hasattr(owner, name) or f"self.{name}" in inspect.getsource(owner)
+
+
+def test_a_wait_for_postgresql_can_be_given_an_end() -> None:
+    assert "timeout" in inspect.signature(psycopg.Connection.wait).parameters
+    assert issubclass(_WaitTimeout, psycopg.OperationalError)
+    assert "_conn.wait(" in inspect.getsource(psycopg.Cursor.execute)
+
+
+def test_the_pool_asks_the_dialect_whether_a_connection_is_there() -> None:
+    # service/postgresql puts its own question there.
+    assert "_do_ping_w_event" in inspect.getsource(sa.pool.base._ConnectionFairy._checkout)
+    assert "self.do_ping(" in inspect.getsource(sa.engine.default.DefaultDialect._do_ping_w_event)
+    assert "_checkin" in inspect.signature(sa.pool.Pool._invalidate).parameters
 
 
 def test_an_answer_is_written_to_the_transport_of_its_cycle() -> None:

@@ -8,6 +8,7 @@ import pytest
 from service.settings import BadConfiguration, Settings, load
 
 DEFAULTS = {
+    "database_replica_url": None,
     "rate_limit_storage_url": "memory://",
     "rate_limit_enabled": True,
     "rate_limit_client": "300 per minute",
@@ -33,6 +34,8 @@ DEFAULTS = {
     "workers": 1,
     "worker_threads": 16,
     "hash_threads": 1,
+    "shutdown_delay": 3,
+    "metrics_dir": None,
     "metrics_token": None,
     "log_level": "INFO",
     "log_format": "json",
@@ -82,6 +85,10 @@ REFUSED = [
     ("DATABASE_URL", "postgresql://u:hunter2@db:port/x"),
     ("DATABASE_URL", "sqlite://hunter2/byline.db"),
     ("DATABASE_URL", "sqlite:///file:hunter2?uri=true"),
+    ("DATABASE_URL", "postgresql://u@db/x?pgbouncer=hunter2"),
+    ("DATABASE_REPLICA_URL", "postgresql://u:hunter2@db/x"),
+    ("DATABASE_REPLICA_URL", "sqlite:///hunter2.db"),
+    ("SHUTDOWN_DELAY", "-1"),
     ("RATE_LIMIT_STORAGE_URL", "memcached://hunter2"),
     ("RATE_LIMIT_STORAGE_URL", "redis://"),
     ("RATE_LIMIT_ENABLED", "hunter2"),
@@ -179,6 +186,7 @@ def test_a_bad_value_is_one_clear_line_without_it(monkeypatch, name, value):
 
 @pytest.mark.parametrize("name", Settings.model_fields)
 def test_every_example_is_a_good_value(monkeypatch, name):
+    monkeypatch.setenv("DATABASE_URL", "postgresql://localhost/byline")
     example = Settings.model_fields[name].examples[0]
     monkeypatch.setenv(name.upper(), PEM if name == "jwt_private_key" else example)
     load()

@@ -15,6 +15,7 @@ from service.web import outbox
 from service.web.audit import record
 from service.web.call import Client
 from service.web.limits import limits
+from service.web.metrics import count_on_commit
 from service.web.pagination import pages
 from service.web.security import authority, confirm, new_hash, prove
 
@@ -139,6 +140,7 @@ def _reuse(caller: Caller):
     if not Session.end(caller.session_id, caller.id):
         return SessionRevoked()  # a logout was faster
     record("token-reused", caller.id)
+    count_on_commit("byline_token_reuses_total")
     commit()  # the session ends although the answer is a refusal
     return TokenReused()
 

@@ -129,6 +129,12 @@ class Mail(db.Model):  # type: ignore[name-defined,misc] # made at run time
         _drop.write(of=mail_id)
 
     @classmethod
+    def waiting(cls) -> tuple[int, str | None]:
+        """How many mails are to be sent, 10 000 if there are more, and the id of the oldest."""
+        row = _waiting.peek()
+        return (row.number, row.oldest) if row else (0, None)
+
+    @classmethod
     def owner(cls, token: str, kind: str) -> Row:
         """(email, username, kind) of the user to whom a token of this kind was sent, read outside
         the request's transaction; raises `OneTimeTokenInvalid`."""
@@ -189,6 +195,16 @@ _newer = Prepared(
 )
 _outdate = Prepared(
     sa.delete(Mail).where(_its_kind, Mail.id < bindparam("of"), Mail.attempts >= bindparam("tries"))
+)
+_outbox = (
+    sa.select(sa.cast(Mail.id, sa.String).label("id"))
+    .where(Mail.due_at.is_not(None))
+    .order_by(Mail.due_at)
+    .limit(10_000)
+    .subquery()
+)
+_waiting = Prepared(
+    sa.select(sa.func.count().label("number"), sa.func.min(_outbox.c.id).label("oldest"))
 )
 _sent = Prepared(sa.update(Mail).where(_seen).values(due_at=None))
 _drop = Prepared(sa.delete(Mail).where(Mail.id == bindparam("of")))

@@ -19,6 +19,7 @@ from typing import Any
 from service.problems import Unavailable
 
 LONGEST_WAIT = 5.0  # seconds that a request may wait for a thread
+SWEEP = 0.5  # seconds between looks at who has waited that long, while no thread is free
 
 
 class Pool:
@@ -45,12 +46,15 @@ class Pool:
         self._outcomes: deque[tuple[Any, Callable[[Any], None], Any]] = deque()
         self._is_called = False  # the loop, to fetch the outcomes
         self._watch: asyncio.TimerHandle | None = None
+        self._sweeper: asyncio.TimerHandle | None = None
         self._pending = 0
+        self._refusals = 0
         self._alive = 0  # threads: none before the first call, for they do not survive a fork
 
     async def run(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """What the function returns or raises, run in one of the threads."""
         if self._pending >= self._capacity:
+            self._refusals += 1
             raise Unavailable("Too many requests are being answered.")
         loop = asyncio.get_running_loop()
         future = loop.create_future()
@@ -61,10 +65,23 @@ class Pool:
                 self._wake()
             elif self._watch is None:
                 self._look_later(loop)
+            if self._sweeper is None and self._is_full():
+                self._sweep_later(loop)
             return await future
         finally:
             self._pending -= 1
             del future  # whose exception leads back here: a refusal would wait for the collector
+
+    def readings(self) -> dict[str, int]:
+        """How busy it is, and how many calls it has refused so far."""
+        return {
+            "threads": self._alive,
+            "threads_busy": self._alive - len(self._idle),
+            "waiting": len(self._jobs),
+            "pending": self._pending,
+            "capacity": self._capacity,
+            "refusals_total": self._refusals,
+        }
 
     def close(self) -> None:
         """End the threads, once they have run what is waiting."""
@@ -72,6 +89,9 @@ class Pool:
         self._alive = 0
         while self._idle:
             self._wake()
+
+    def _is_full(self) -> bool:
+        return self._alive == self._threads and not self._idle
 
     def _wake(self) -> None:
         """Put one more thread to work, if there is one."""
@@ -92,7 +112,27 @@ class Pool:
         if self._jobs:
             if self._taken == taken:
                 self._wake()
+            if self._sweeper is None and self._is_full():
+                self._sweep_later(loop)
             self._look_later(loop)
+
+    def _sweep_later(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._sweeper = loop.call_later(SWEEP, self._sweep, loop)
+
+    def _sweep(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Refuse what has waited too long, as the threads would if they were not all stuck."""
+        self._sweeper = None
+        with suppress(IndexError):  # nothing waits any more
+            while True:
+                job = self._jobs.popleft()
+                if job is None or time.monotonic() - job[2] <= LONGEST_WAIT:
+                    self._jobs.appendleft(job)
+                    self._wake()  # whoever has looked in between
+                    break
+                if not job[1].done():
+                    job[1].set_exception(self._overdue())
+        if self._jobs:
+            self._sweep_later(loop)
 
     def _work(self) -> None:
         if self._nice and sys.platform == "linux":
@@ -106,7 +146,7 @@ class Pool:
             loop, future, since, function, arguments = job
             try:
                 if time.monotonic() - since > LONGEST_WAIT:
-                    raise Unavailable("The request waited too long for its turn.")
+                    raise self._overdue()
                 outcome: Any = (future, future.set_result, function(*arguments))
             except StopIteration:  # which a future refuses to carry
                 outcome = (future, future.set_exception, RuntimeError("StopIteration"))
@@ -146,3 +186,7 @@ class Pool:
             future, tell, outcome = self._outcomes.popleft()
             if not future.done():
                 tell(outcome)
+
+    def _overdue(self) -> Unavailable:
+        self._refusals += 1
+        return Unavailable("The request waited too long for its turn.")

@@ -26,6 +26,7 @@ from service.web.call import Answer, Call, Stream, encoded
 from service.web.idempotency import Retry
 from service.web.limits import Limits
 from service.web.pagination import Page, next_link
+from service.web.replica import Replica
 from service.web.security import Authority
 from service.web.transactions import transact
 
@@ -42,6 +43,7 @@ class Services:
     authority: Authority
     limits: Limits
     pools: dict[str, Pool]
+    replica: Replica | None = None
 
 
 class Operation(FlaskOperation):
@@ -52,6 +54,7 @@ class Operation(FlaskOperation):
         spec = declared._operation  # the x- keys are nowhere else
         self._services = services
         self._writes = declared.method not in {"get", "head"} or spec.get("x-writes", False)
+        self._may_be_stale = spec.get("x-replica", False)
         self._is_async = inspect.iscoroutinefunction(declared.function)
         self._request = RequestValidator(declared)
         self._responses = {
@@ -61,11 +64,13 @@ class Operation(FlaskOperation):
         self._success = min(self._responses)
         self._is_conditional = 304 in self._responses
         self._token_types = _token_types(declared)
+        if self._may_be_stale and (self._writes or self._token_types):
+            raise ValueError(f"{self.operation_id}: x-replica is for public reads")
         self._role = spec.get("x-required-role")
         self._policies = services.limits.of_operation(spec.get("x-rate-limit"))
         self._pool = services.pools[spec.get("x-worker-pool", "requests")]
         # While it hashes, an operation holds neither a connection nor SQLite's write lock.
-        self._is_slow = "x-worker-pool" in spec
+        self._is_slow = spec.get("x-worker-pool") == "hashing"
         headers = {p["name"]: p for p in declared.parameters if p["in"] == "header"}
         self._has_if_match = "If-Match" in headers
         self._needs_if_match = headers.get("If-Match", {}).get("required", False)
@@ -92,11 +97,15 @@ class Operation(FlaskOperation):
             return self._finish(call, await self._fn(**arguments), if_none_match)
 
     def _in_thread(self, call: Call, arguments: dict[str, Any]) -> Answer | Stream:
+        work = partial(self._transact, call, arguments)
+        replica = self._services.replica
         with RequestContext(self._services.flask, call):
-            return transact(
-                lambda transaction: self._transact(call, arguments, transaction),
-                writes=self._writes,
-            )
+            if replica and self._may_be_stale:
+                return replica.read(call, work)
+            answer = transact(work, writes=self._writes)
+            if replica and self._writes:
+                replica.wrote(call)
+            return answer
 
     def _transact(self, call: Call, arguments: dict[str, Any], transaction: Any) -> Answer | Stream:
         caller = self._admit(call)

@@ -49,8 +49,11 @@ class Call:
         "request_id",
         "scheme",
         "server",
+        "span",
+        "span_id",
         "started",
         "status",
+        "trace_id",
     )
 
     def __init__(self, scope: dict[str, Any]) -> None:
@@ -69,6 +72,9 @@ class Call:
         self.claims: Claims | None = None
         self.limits: list[tuple[str, str]] = []
         self.status = 0
+        self.trace_id: str | None = None
+        self.span_id: str | None = None
+        self.span: Any = None  # OpenTelemetry's, where traces are wanted
 
     @property
     def client(self) -> Client:

@@ -14,6 +14,7 @@ from service.database import db
 from service.database_errors import first_line
 from service.problems import Unauthorized, Unavailable
 from service.web.limits import limits
+from service.web.protocol import LEAVING
 
 logger = logging.getLogger("byline")
 
@@ -21,8 +22,11 @@ logger = logging.getLogger("byline")
 def readiness() -> dict[str, Any]:
     """The Readiness: `degraded` while only the limiter's store is gone.
 
-    Raises `Unavailable` when the database is not reachable or its schema is behind the code.
+    Raises `Unavailable` when the server is about to end, the database is not reachable or its
+    schema is behind the code.
     """
+    if LEAVING in flask.current_app.extensions:
+        raise Unavailable("The server is shutting down.")
     try:
         revisions.require(db.engine)
     except revisions.Behind as behind:

@@ -1,34 +1,27 @@
-"""Rate limits: Flask-Limiter's configuration and storage, driven by the specification."""
+"""Rate limits, driven by the specification."""
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import ipaddress
-import logging
 import math
-import threading
-import time
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, NamedTuple
 
 import flask
-from flask_limiter import Limiter
 from limits import RateLimitItem, parse_many
-from limits.strategies import RateLimiter, SlidingWindowCounterRateLimiter
-from prometheus_client import Counter
+from limits.strategies import RateLimiter
 
 from service.problems import RateLimited
-from service.settings import POLICIES
+from service.values import POLICIES
 from service.web.call import KEY, Call
-from service.web.windows import Windows
+from service.web.limit_store import Store
+from service.web.metrics import Metrics
 
-logger = logging.getLogger("byline")
-
-STORE_TIMEOUT = 0.3  # seconds; beyond it the store counts as gone
-STORE_REST = 5.0  # seconds until a store that failed is asked again
+_NO_LIMIT = 10**9
+Left = list[tuple[int, int]]  # of policies: how much, or -1 for no room, and seconds to the reset
 
 
 class Policy(NamedTuple):
@@ -44,7 +37,7 @@ class Policy(NamedTuple):
 
 
 class Limits:
-    """Counts what clients do. While a shared store is gone each process counts for itself."""
+    """Counts what clients do, and refuses what is too much."""
 
     def __init__(
         self,
@@ -54,28 +47,15 @@ class Limits:
         storage_url: str,
         client: str,
         overrides: Mapping[str, str],
-        failures: Counter,
+        metrics: Metrics,
     ) -> None:
         self.enabled = enabled
         self._overrides = {"client": client, **overrides}
         self.client = self.policy("client", client, "ip")
         self._guards: dict[str, Policy] = {}
-        self._remote = not storage_url.startswith("memory:")
-        self._limiter = Limiter(
-            key_func=lambda: "",
-            storage_uri=storage_url if self._remote else "process://",
-            storage_options=_timeouts(storage_url),
-            strategy="sliding-window-counter",  # no double burst, and two numbers a key
-            headers_enabled=False,
-        )
-        # For its storage and strategy only: on our own application its hooks cost 60 us a request.
-        self._limiter.init_app(flask.Flask(__name__))
+        self._metrics = metrics
+        self._store = Store(storage_url, metrics)
         app.extensions["limits"] = self
-        self._local = SlidingWindowCounterRateLimiter(Windows())
-        self._lock = threading.Lock()
-        self._asks_store_at = 0.0
-        self._failures = failures
-        self._threads = ThreadPoolExecutor(4, "limits") if self._remote else None
 
     def policy(self, name: str, limit: str, per: str, number: int = 0) -> Policy:
         """The policy with the limit of the settings, or with `limit` from the specification.
@@ -113,12 +93,8 @@ class Limits:
         if not self.enabled or not policies:
             return
         keys = [_key(policy, call) for policy in policies]
-        if self._threads:
-            loop = asyncio.get_running_loop()
-            left = await loop.run_in_executor(self._threads, self._hit_all, policies, keys)
-        else:
-            left = self._hit_all(policies, keys)
-        _note(call, policies, left)
+        left = await self._store.ask(partial(_hit_all, policies, keys))
+        self._note(call, policies, left)
 
     @contextmanager
     def guarded(self, name: str, address: str) -> Iterator[None]:
@@ -126,10 +102,18 @@ class Limits:
 
         Raises `RateLimited` without making the attempt when there were too many.
         """
-        if self.enabled:
-            call, policy = flask.request.environ[KEY], self._guards[name]
-            _note(call, [policy], self._hit_all([policy], [_hash(address)]))
-        yield
+        if not self.enabled:
+            yield
+            return
+        policy, key = self._guards[name], _hash(address)
+        left = self._store.ask_from_thread(partial(_hit_all, [policy], [key]))
+        self._note(flask.request.environ[KEY], [policy], left)
+        try:
+            yield
+        except Exception as error:
+            if getattr(error, "status", 500) >= 500:  # no password was compared
+                self._store.ask_from_thread(partial(_give_back, policy, key))
+            raise
         self.forget(name, address)
 
     def allows(self, name: str, address: str) -> bool:
@@ -137,50 +121,47 @@ class Limits:
         it would tell everybody."""
         if not self.enabled:
             return True
-        [(remaining, _)] = self._hit_all([self._guards[name]], [_hash(address)])
-        return remaining >= 0
+        policy = self._guards[name]
+        left = self._store.ask_from_thread(partial(_hit_all, [policy], [_hash(address)]))
+        return self._decided([policy], left)
 
     def forget(self, name: str, address: str) -> None:
         """Forget what was counted about `address`."""
         if self.enabled:
-            policy, key = self._guards[name], _hash(address)
-            self._ask(lambda strategy: [strategy.clear(i, policy.name, key) for i in policy.items])
+            clear = partial(_clear, self._guards[name], _hash(address))
+            self._store.ask_from_thread(clear)
+
+    def remember(self, name: str, seconds: int) -> None:
+        """Remember a name for so many seconds at least, and for twice as many at most."""
+        self._store.ask_from_thread(partial(_remember, name, seconds))
+
+    def remembers(self, name: str, seconds: int) -> bool:
+        """Whether a name is remembered, or may be by another process while the store fails."""
+        return self._store.ask_from_thread(partial(_remembers, name, seconds)) or (
+            self._store.is_failing
+        )
+
+    def is_degraded(self) -> bool:
+        """Whether the shared store fails, so that limits hold for each process alone."""
+        return not self._store.works()
 
     def close(self) -> None:
         """Let go of the threads that ask the store."""
-        if self._threads:
-            self._threads.shutdown(wait=False)
+        self._store.close()
 
-    def is_degraded(self) -> bool:
-        """Whether the shared store does not answer, so that limits hold for each process alone."""
-        if not self._remote:
-            return False
-        try:
-            return not self._limiter.storage.check()
-        except Exception:  # whatever the client library of the store raises, it is down
-            return True
+    def _note(self, call: Call, policies: list[Policy], left: Left) -> None:
+        """Note what is left of policies, for the answer's headers; raises `RateLimited`."""
+        for policy, (remaining, reset) in zip(policies, left, strict=False):
+            call.limits.append((policy.header, f'"{policy.name}";r={max(remaining, 0)};t={reset}'))
+        if not self._decided(policies, left):
+            raise RateLimited(retry_after=left[-1][1])
 
-    def _hit_all(self, policies: list[Policy], keys: list[str]) -> list[tuple[int, int]]:
-        """(remaining, seconds to reset) of each policy up to the first without room: -1."""
-        left = []
-        for policy, key in zip(policies, keys, strict=True):
-            left.append(self._ask(lambda strategy, p=policy, k=key: _hit(strategy, p, k)))
-            if left[-1][0] < 0:
-                break
-        return left
-
-    def _ask(self, question: Any) -> Any:
-        """Ask the store, or this process's own memory while the store is gone."""
-        if self._remote and time.monotonic() >= self._asks_store_at:
-            try:
-                return question(self._limiter.limiter)
-            except Exception as error:  # any failure of the store, of whichever client library
-                self._asks_store_at = time.monotonic() + STORE_REST
-                self._failures.inc()
-                logger.warning("rate limit store is gone, counting here: %s", type(error).__name__)
-        strategy = self._local if self._remote else self._limiter.limiter
-        with self._lock:
-            return question(strategy)
+    def _decided(self, policies: list[Policy], left: Left) -> bool:
+        """Whether all policies have room; each decision is counted."""
+        for policy, (remaining, _) in zip(policies, left, strict=False):
+            outcome = "refused" if remaining < 0 else "allowed"
+            self._metrics.count("byline_limiter_decisions_total", policy.name, outcome)
+        return left[-1][0] >= 0
 
 
 def limits() -> Limits:
@@ -189,12 +170,14 @@ def limits() -> Limits:
     return found
 
 
-def _note(call: Call, policies: list[Policy], left: list[tuple[int, int]]) -> None:
-    """Note what is left of policies, for the answer's headers; raises `RateLimited`."""
-    for policy, (remaining, reset) in zip(policies, left, strict=False):
-        call.limits.append((policy.header, f'"{policy.name}";r={max(remaining, 0)};t={reset}'))
-    if left[-1][0] < 0:
-        raise RateLimited(retry_after=left[-1][1])
+def _hit_all(policies: list[Policy], keys: list[str], strategy: RateLimiter) -> Left:
+    """What is left of each policy, up to the first without room."""
+    left = []
+    for policy, key in zip(policies, keys, strict=True):
+        left.append(_hit(strategy, policy, key))
+        if left[-1][0] < 0:
+            break
+    return left
 
 
 def _hit(strategy: RateLimiter, policy: Policy, key: str) -> tuple[int, int]:
@@ -216,9 +199,33 @@ def _hit(strategy: RateLimiter, policy: Policy, key: str) -> tuple[int, int]:
     return remaining, -reset
 
 
+def _give_back(policy: Policy, key: str, strategy: RateLimiter) -> None:
+    """Undo a hit, in one step: it is a hit that counts -1."""
+    storage: Any = strategy.storage
+    for item in policy.items:
+        name = item.key_for(policy.name, key)
+        storage.acquire_sliding_window_entry(name, item.amount, item.get_expiry(), -1)
+
+
+def _clear(policy: Policy, key: str, strategy: RateLimiter) -> None:
+    for item in policy.items:
+        strategy.clear(item, policy.name, key)
+
+
+def _remember(name: str, seconds: int, strategy: RateLimiter) -> None:
+    storage: Any = strategy.storage
+    storage.acquire_sliding_window_entry(name, _NO_LIMIT, seconds)
+
+
+def _remembers(name: str, seconds: int, strategy: RateLimiter) -> bool:
+    storage: Any = strategy.storage
+    before, _, count, _ = storage.get_sliding_window(name, seconds)
+    return bool(before + count)
+
+
 def _key(policy: Policy, call: Call) -> str:
     if policy.per == "ip" or call.claims is None:
-        return _network(call.ip)
+        return network(call.ip)
     return call.claims.subject if policy.per == "user" else call.claims.session_id
 
 
@@ -226,7 +233,7 @@ def _hash(address: str) -> str:
     return hashlib.sha256(address.encode()).hexdigest()
 
 
-def _network(ip: str) -> str:
+def network(ip: str) -> str:
     """The address, or the /64 of an IPv6 one, for that is what one client is given."""
     if ":" not in ip:
         return ip
@@ -234,9 +241,3 @@ def _network(ip: str) -> str:
         return str(ipaddress.ip_network((ip, 64), strict=False))
     except ValueError:
         return ip
-
-
-def _timeouts(storage_url: str) -> dict[str, Any]:
-    if storage_url.startswith("memory:"):
-        return {}
-    return {"socket_timeout": STORE_TIMEOUT, "socket_connect_timeout": STORE_TIMEOUT}

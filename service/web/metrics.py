@@ -1,4 +1,4 @@
-"""What Prometheus is told, counted on the event loop in plain numbers.
+"""What Prometheus is told, by all processes that share METRICS_DIR together.
 
 Replaces prometheus_client's own counters, whose locks and labels cost 8 us a request; what a scrape
 gets is made of the numbers when it comes.
@@ -6,80 +6,221 @@ gets is made of the numbers when it comes.
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from bisect import bisect_left
-from collections.abc import Iterator
-from itertools import accumulate
+from collections import defaultdict
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, suppress
+from functools import partial
+from itertools import accumulate, product
+from pathlib import Path
 
-from prometheus_client import CollectorRegistry, Counter, generate_latest
-from prometheus_client.core import (
-    CounterMetricFamily,
-    GaugeMetricFamily,
-    HistogramMetricFamily,
-    Metric,
-)
+import flask
+from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
+from prometheus_client.core import HistogramMetricFamily, Metric
 
+from service.database import after_commit
+from service.web.measures import MEASURES, Measure
+from service.web.numbers import Key, Numbers
+
+INTERVAL = 1.0  # seconds after which the others see what only this process knows
+PATIENCE = 0.2  # seconds that a scrape waits for the database
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 _BOUNDS = [*map(str, map(float, _BUCKETS)), "+Inf"]
+_PLACES = [*_BOUNDS, "sum"]
+
+Readings = dict[Key, float]
 
 
 class Metrics:
     """The metrics of one application. `in_flight` are the requests being answered."""
 
-    def __init__(self) -> None:
+    def __init__(self, version: str = "") -> None:
         self.in_flight = 0
-        self._requests: dict[tuple[str, int], int] = {}
-        self._seconds: dict[str, _Times] = {}
+        self._numbers = Numbers()
+        self._add = self._numbers.add
+        self._answers: dict[tuple[str, int], tuple[int, list[int]]] = {}
+        self._questions: list[Callable[[], Readings]] = [self._of_process]
+        self._slow: list[_Aside] = []
+        self._seen: Readings = {}
+        self._looking = threading.Lock()
+        self._process = ProcessCollector(registry=None)
         self._registry = CollectorRegistry()
         self._registry.register(self)
-        self.store_failures = Counter(
-            "byline_limiter_store_failures_total",
-            "Times that the rate limits' store did not answer",
-            registry=self._registry,
-        )
-        self.mails = Counter(
-            "byline_mails_total",
-            "Tries to hand over a mail, by outcome: sent, deferred or dropped",
-            ["outcome"],
-            registry=self._registry,
-        )
+        self._version = version
+        for key in _known_keys():
+            self._numbers.add(key, 0)
 
     def observe(self, operation: str, status: int, seconds: float) -> None:
-        """Count an answer."""
-        key = operation, status
-        self._requests[key] = self._requests.get(key, 0) + 1
-        times = self._seconds.get(operation)
-        if times is None:
-            times = self._seconds[operation] = _Times()
-        times.counts[bisect_left(_BUCKETS, seconds)] += 1
-        times.sum += seconds
+        """Count an answer; on the event loop only."""
+        slots = self._answers.get((operation, status))
+        if slots is None:
+            slots = self._answers[operation, status] = self._new(operation, status)
+        count, places = slots
+        values = self._numbers.values
+        values[count] += 1
+        values[places[bisect_left(_BUCKETS, seconds)]] += 1
+        values[places[-1]] += seconds
+
+    def count(self, *name_and_labels: str) -> None:
+        """Count something that has happened, in any thread; labels as `MEASURES` has them."""
+        self._add(name_and_labels, 1)
+
+    def gauge(self, name: str, value: float, *labels: str) -> None:
+        """Say how it is now, in any thread."""
+        self._numbers.set((name, *labels), value)
+
+    def ask(self, question: Callable[[], Readings], *, aside: bool = False) -> None:
+        """Have a function tell gauges, and counters since the start, whenever somebody wants to
+        know; `aside`, where it may hang or fail, at a scrape only and without waiting for it."""
+        if aside:
+            self._slow.append(_Aside(question))
+        else:
+            self._questions.append(question)
+
+    @asynccontextmanager
+    async def shared(self, folder: Path | None) -> AsyncIterator[None]:
+        """Count together with the other processes that have this folder, if there is one."""
+        if folder is None:
+            yield
+            return
+        self._numbers.share(folder, lasts=lambda key: not _is_gauge(key))
+        self._answers.clear()
+        telling = asyncio.create_task(self._tell())
+        try:
+            yield
+        finally:
+            telling.cancel()
+            self._numbers.close()
 
     def collect(self) -> Iterator[Metric]:
-        """What a scrape gets of the requests; prometheus_client calls it."""
-        yield GaugeMetricFamily(
-            "byline_requests_in_flight", "Requests being answered", self.in_flight
-        )
-        requests = CounterMetricFamily(
-            "byline_requests", "Requests by operation and status", labels=["operation", "status"]
-        )
-        for (operation, status), count in list(self._requests.items()):
-            requests.add_metric([operation, str(status)], count)
-        yield requests
-        seconds = HistogramMetricFamily(
-            "byline_request_seconds", "Time to answer by operation", labels=["operation"]
-        )
-        for operation, times in list(self._seconds.items()):
-            buckets = list(zip(_BOUNDS, accumulate(times.counts), strict=True))
-            seconds.add_metric([operation], buckets, times.sum)
-        yield seconds
+        """What a scrape gets; prometheus_client calls it."""
+        self._look()
+        totals = self._totals()
+        for aside in self._slow:
+            totals.update(aside.ask())
+        samples: dict[str, list[tuple[Key, float]]] = defaultdict(list)
+        for (name, *labels), value in sorted(totals.items()):
+            samples[name].append((tuple(labels), value))
+        for name, measure in MEASURES.items():
+            if measure.is_histogram:
+                yield _histogram(name, measure, samples[name])
+                continue
+            metric = Metric(name.removesuffix("_total"), measure.help, measure.type)
+            for values, value in samples[name]:
+                metric.add_sample(name, dict(zip(measure.labels, values, strict=True)), value)
+            yield metric
 
     def text(self) -> bytes:
         """All metrics in the Prometheus text format, version 0.0.4."""
         return generate_latest(self._registry)
 
+    def _new(self, operation: str, status: int) -> tuple[int, list[int]]:
+        slot = self._numbers.slot
+        places = [slot(("byline_request_seconds", operation, place)) for place in _PLACES]
+        return slot(("byline_requests_total", operation, str(status))), places
 
-class _Times:
-    __slots__ = ("counts", "sum")
+    async def _tell(self) -> None:
+        while True:
+            with suppress(Exception):  # a scrape will say what it is
+                self._look()
+            await asyncio.sleep(INTERVAL)
 
-    def __init__(self) -> None:
-        self.counts = [0] * len(_BOUNDS)
-        self.sum = 0.0
+    def _look(self) -> None:
+        """Ask everything that is not counted as it happens."""
+        with self._looking:
+            for question in self._questions:
+                for key, value in question().items():
+                    if _is_gauge(key):
+                        self._numbers.set(key, value)
+                    else:
+                        self._numbers.add(key, value - self._seen.get(key, 0))
+                        self._seen[key] = value
+
+    def _of_process(self) -> Readings:
+        readings: Readings = {
+            ("byline_requests_in_flight",): self.in_flight,
+            ("byline_build_info", self._version): 1,
+            ("byline_processes",): 1,
+            ("process_threads",): threading.active_count(),
+        }
+        for metric in self._process.collect():
+            for sample in metric.samples:
+                if sample.name in MEASURES:
+                    readings[sample.name,] = sample.value
+        return readings
+
+    def _totals(self) -> Readings:
+        totals: Readings = {}
+        for lives, numbers in self._numbers.everybodys():
+            for key, value in numbers.items():
+                measure = MEASURES.get(key[0])
+                if measure is None or len(key) != 1 + len(measure.labels) + measure.is_histogram:
+                    continue  # of another version
+                if measure.type == "gauge" and not lives:
+                    continue
+                before = totals.get(key, 0)
+                totals[key] = max(before, value) if measure.highest else before + value
+        return totals
+
+
+def metrics() -> Metrics:
+    """The running application's metrics."""
+    found: Metrics = flask.current_app.extensions["metrics"]
+    return found
+
+
+def count_on_commit(name: str, *labels: str) -> None:
+    """Count what a request has done, if it stays."""
+    after_commit(partial(metrics().count, name, *labels))
+
+
+class _Aside:
+    """A question that may hang or fail, asked once at a time in a thread of its own."""
+
+    def __init__(self, question: Callable[[], Readings]) -> None:
+        self._question = question
+        self._lock = threading.Lock()
+        self._asked = threading.Thread()
+        self._answer: Readings = {}
+
+    def ask(self) -> Readings:
+        """The answer, if there is one soon."""
+        with self._lock:
+            if not self._asked.is_alive():
+                self._answer = {}
+                self._asked = threading.Thread(target=self._work, name="metrics", daemon=True)
+                self._asked.start()
+            asked, answer = self._asked, self._answer
+        asked.join(PATIENCE)
+        return {} if asked.is_alive() else answer
+
+    def _work(self) -> None:
+        answer = self._answer
+        with suppress(Exception):
+            answer.update(self._question())
+
+
+def _is_gauge(key: Key) -> bool:
+    measure = MEASURES.get(key[0])
+    return measure is not None and measure.type == "gauge"
+
+
+def _known_keys() -> Iterator[Key]:
+    """What is 0 until something happens: the first step of what begins later is not seen."""
+    for name, measure in MEASURES.items():
+        if measure.type == "counter" or name == "byline_limiter_fallback":
+            for labels in product(*measure.labels.values()):
+                yield name, *labels
+
+
+def _histogram(name: str, measure: Measure, samples: list[tuple[Key, float]]) -> Metric:
+    metric = HistogramMetricFamily(name, measure.help, labels=list(measure.labels))
+    by_labels: dict[Key, dict[str, float]] = defaultdict(dict)
+    for (*labels, place), value in samples:
+        by_labels[tuple(labels)][place] = value
+    for values, counts in by_labels.items():
+        buckets = accumulate(counts.get(bound, 0) for bound in _BOUNDS)
+        metric.add_metric(values, list(zip(_BOUNDS, buckets, strict=True)), counts.get("sum", 0))
+    return metric

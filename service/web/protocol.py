@@ -16,6 +16,8 @@ MAX_HEAD = 64 * 1024  # bytes of a head that are taken while its end is awaited
 HEAD_TIMEOUT = 10.0  # seconds to send them
 JOINED = 64 * 1024  # bytes of a body that are copied behind the head
 READ_TIMEOUT = 60.0  # seconds in which a client has to take some of what waits for it
+LAST_CALL = 1.0  # seconds for the first request of a connection, when the server ends
+LEAVING = "leaving"  # is in the lifespan's state as soon as every answer is a connection's last
 _CONTINUE = b"HTTP/1.1 100 "
 
 
@@ -91,7 +93,23 @@ class Protocol(HttpToolsProtocol):
         self._stop_waiting()
         super().on_headers_complete()
 
+    def leave(self) -> None:
+        """Say with the answer that is being made, unless it has begun, that it is the last."""
+        if self._answering and not self._answering.response_started:
+            self._answering.keep_alive = False
+
+    def shutdown(self) -> None:
+        """Close as soon as what has begun is answered."""
+        if self._answering:
+            if not self._in_head:
+                super().shutdown()
+        elif not self._in_head:
+            self._stop_waiting()
+            self._deadline = self.loop.call_later(LAST_CALL, self.transport.close)
+
     def _start_asgi_task(self, cycle: Any, app: Any) -> None:
+        if LEAVING in self.app_state:
+            cycle.keep_alive = False
         cycle.transport = _Joining(self.transport)
         self._answering = cycle
         super()._start_asgi_task(cycle, app)

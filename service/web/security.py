@@ -20,6 +20,7 @@ from service.problems import (
     InvalidCredentials,
     InvalidToken,
     Problem,
+    RateLimited,
     SessionRevoked,
     TokenExpired,
     Unauthorized,
@@ -28,6 +29,7 @@ from service.settings import Settings
 from service.web.audit import record
 from service.web.call import Call
 from service.web.limits import limits
+from service.web.metrics import count_on_commit, metrics
 
 SCHEME = "Bearer"  # RFC 6750, in any case
 
@@ -100,11 +102,17 @@ def prove(email: str, password: str) -> dict[str, Any]:
     Raises `InvalidCredentials`, `RateLimited` when the address was tried too often, and, only after
     a right password, `AccountDisabled` or `EmailUnverified`.
     """
-    with limits().guarded("account", email):
-        user = User.credentials(email)
-        # An unknown address costs the comparison with a dummy hash, and an event.
-        if not passwords.matches(user.password_hash if user else None, password) or not user:
-            raise _failed(user, InvalidCredentials())
+    try:
+        with limits().guarded("account", email):
+            user = User.credentials(email)
+            # An unknown address costs the comparison with a dummy hash, and an event.
+            if not passwords.matches(user.password_hash if user else None, password) or not user:
+                raise InvalidCredentials
+    except RateLimited:
+        metrics().count("byline_logins_total", "refused")
+        raise
+    except InvalidCredentials as wrong:
+        raise _failed(user, wrong) from None  # out here: a guess counts although this fails
     if user.disabled:
         raise _failed(user, AccountDisabled())
     if flask.current_app.config["REQUIRE_VERIFIED_EMAIL"] and not user.email_verified:
@@ -116,6 +124,7 @@ def prove(email: str, password: str) -> dict[str, Any]:
     account = User.admitted(user.id, stored)
     if account is None:
         raise _failed(user, InvalidCredentials())  # something has changed since the comparison
+    count_on_commit("byline_logins_total", "succeeded")
     return account
 
 
@@ -160,5 +169,6 @@ def caller(claims: Claims) -> Caller:
 
 def _failed(user: Row | None, problem: Problem) -> Problem:
     record("login-failed", user.id if user else None)
+    count_on_commit("byline_logins_total", "failed")
     commit()  # the event stays although the answer is a refusal
     return problem

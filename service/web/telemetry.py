@@ -4,18 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import sys
 import time
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import flask
 import orjson
 
-from service.web.call import KEY, Call
+from service.web.call import KEY, Call, Headers
 from service.web.metrics import Metrics
+
+if TYPE_CHECKING:
+    from service.web.tracing import Tracing
 
 _NO_SNIFFING = (b"x-content-type-options", b"nosniff")
 _TEXT = "%(levelname)s: %(message)s"
+# W3C Trace Context, section 3.2: versions after 00 may have more at the end, and there is no ff.
+_TRACEPARENT = re.compile(
+    rb"(?!ff)(?!00.{53}-)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})"
+    rb"-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?"
+)
 
 
 def set_up_logging(level: str, style: str) -> None:
@@ -44,15 +54,27 @@ class _JsonLines(logging.Formatter):
             "event": "log",
             "message": record.getMessage(),
         }
+        if flask.has_request_context():
+            call: Call = flask.request.environ[KEY]
+            line |= {"request_id": call.request_id, "operation": call.operation}
         return orjson.dumps(line | trace, option=orjson.OPT_UTC_Z).decode()
 
 
 class Telemetry:
     """The outermost layer: makes the Call, completes every answer's headers and writes it down."""
 
-    def __init__(self, app: Any, *, metrics: Metrics, log_level: str, log_format: str) -> None:
+    def __init__(
+        self,
+        app: Any,
+        *,
+        metrics: Metrics,
+        tracing: Tracing | None,
+        log_level: str,
+        log_format: str,
+    ) -> None:
         self.app = app
         self._metrics = metrics
+        self._tracing = tracing
         self._logs = log_level in {"DEBUG", "INFO"}
         self._line = _text if log_format == "text" else _json
         self._out = sys.stderr.buffer
@@ -64,6 +86,8 @@ class Telemetry:
             return
         call = scope[KEY] = Call(scope)
         bodiless = call.method == "HEAD"
+        if self._tracing:
+            self._tracing.begin(call, scope)
 
         async def complete(message: Any) -> None:
             if message["type"] == "http.response.start":
@@ -81,7 +105,11 @@ class Telemetry:
             seconds = time.perf_counter() - call.started
             # 499: the client was gone before there was an answer.
             self._metrics.observe(call.operation or "none", call.status or 499, seconds)
+            if self._tracing:
+                self._tracing.end(call)
             if self._logs:
+                if not self._tracing:
+                    call.trace_id = _trace_of(scope["headers"])
                 self._log(self._line(call, seconds))
 
     def _log(self, line: bytes) -> None:
@@ -109,6 +137,15 @@ def _common(call: Call) -> list[tuple[bytes, bytes]]:
     return headers
 
 
+def _trace_of(headers: Headers) -> str | None:
+    """The trace that the request says it is part of."""
+    for name, value in headers:
+        if name == b"traceparent":
+            found = _TRACEPARENT.fullmatch(value)
+            return found[1].decode() if found else None
+    return None
+
+
 def _json(call: Call, seconds: float) -> bytes:
     """The line without query string, headers or body: secrets travel there."""
     return orjson.dumps(
@@ -117,6 +154,8 @@ def _json(call: Call, seconds: float) -> bytes:
             "level": "info",
             "event": "request",
             "request_id": call.request_id,
+            "trace_id": call.trace_id,
+            **({"span_id": call.span_id} if call.span_id else {}),
             "method": call.method,
             "operation": call.operation or None,
             "status": call.status or 499,

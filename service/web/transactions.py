@@ -4,29 +4,34 @@ from __future__ import annotations
 
 import logging
 import sqlite3
+import time
 from collections.abc import Callable
 from typing import Any
 
 import sqlalchemy as sa
 
 from service.database import Transaction, db
-from service.database_errors import first_line, is_retryable, refusal
+from service.database_errors import first_line, is_lost, is_retryable, refusal
 from service.problems import IdempotencyKeyInUse, InternalError
 
 logger = logging.getLogger("byline")
 
 TRIES = 3
+QUICKLY = 1.0  # seconds: a connection that was lost later has cost the client enough
 
 
-def transact(work: Callable[[Transaction], Any], *, writes: bool, tries: int = TRIES) -> Any:
+def transact(
+    work: Callable[[Transaction], Any], *, writes: bool, replica: bool = False, tries: int = TRIES
+) -> Any:
     """What `work` returns after its transaction is committed.
 
-    An exception rolls back. Deadlocks, serialisation failures, a busy SQLite file and a lost race
-    for an Idempotency-Key start over, at most `tries` times in all; other database errors become
-    problems.
+    An exception rolls back. Deadlocks, serialisation failures, a busy SQLite file, a connection
+    lost before the commit and a lost race for an Idempotency-Key start over, at most `tries` times
+    in all; other database errors become problems.
     """
+    began = time.monotonic()
     for left in reversed(range(tries)):
-        with db.transaction(writes=writes) as transaction:
+        with db.transaction(writes=writes, replica=replica) as transaction:
             try:
                 result = work(transaction)
                 transaction.commit()
@@ -35,7 +40,9 @@ def transact(work: Callable[[Transaction], Any], *, writes: bool, tries: int = T
                 if not left:
                     raise
             except (sa.exc.SQLAlchemyError, sqlite3.Error) as error:
-                if not (left and is_retryable(error)):
+                lost = is_lost(error) and not transaction.is_committed
+                again = is_retryable(error) or (lost and time.monotonic() - began < QUICKLY)
+                if not (left and again):
                     problem = refusal(error)
                     if isinstance(problem, InternalError):
                         raise

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterator
 
@@ -10,6 +9,7 @@ import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect, sync_playwright
 
 from tests.conftest import Server
+from tests.programs import program
 
 PATIENCE = 30_000  # milliseconds: the machine may be busy with other tests
 
@@ -20,10 +20,7 @@ expect.set_options(timeout=PATIENCE)
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """Chromium; without it the test is skipped, unless REQUIRE asks for it."""
-    found = shutil.which("chromium") or shutil.which("chromium-browser")
-    if found is None and "chromium" not in os.environ.get("REQUIRE", ""):
-        pytest.skip("chromium is not installed")
-    assert found, "REQUIRE names chromium, but it is not installed"
+    found = shutil.which("chromium-browser") or program("chromium")
     nowhere_else = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=found, args=[nowhere_else])

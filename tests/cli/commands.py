@@ -26,7 +26,8 @@ PASSWORD = "correct horse battery staple"
 def environment(folder: Path, **settings: str) -> dict[str, str]:
     kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
     home = f"sqlite:///{folder}/byline.db"
-    return {**kept, "PYTHONPATH": str(ROOT), "DATABASE_URL": home, **settings}
+    own = {"PYTHONPATH": str(ROOT), "DATABASE_URL": home, "SHUTDOWN_DELAY": "0"}
+    return {**kept, **own, **settings}
 
 
 def run(folder: Path, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:

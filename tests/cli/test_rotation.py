@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import secrets
 import time
 from collections.abc import Callable, Iterator
@@ -17,6 +16,7 @@ import httpx
 import jwt
 
 from tests.cli.commands import PASSWORD, run, serving
+from tests.workers import worker
 
 PATIENCE = 90  # seconds; a process looks for other keys once a minute at least
 SETTINGS = {"WORKERS": "2", "RATE_LIMIT_ENABLED": "false", "JWT_KEYS_DIR": "keys"}
@@ -122,16 +122,12 @@ def come_again(visitors: list[Visitor]) -> None:
 @contextmanager
 def each_worker(url: str) -> Iterator[list[httpx.Client]]:
     """Two clients, each with a connection that another of the two workers has taken."""
-    workers: dict[str, httpx.Client] = {}
+    workers: dict[int, httpx.Client] = {}
     with ExitStack() as stack:
 
         def found() -> bool:
             client = stack.enter_context(httpx.Client(base_url=url, timeout=30))
-            # A process is known by when its counters began.
-            began = re.search(
-                r"^byline_\w+_created (.+)", client.get("/metrics").text, re.MULTILINE
-            )
-            workers[began[1]] = client
+            workers[worker(client.get("/health/live"))] = client
             return len(workers) == 2
 
         wait_until(found)

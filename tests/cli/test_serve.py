@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import signal
-import socket
 import subprocess
 import time
 import tomllib
@@ -16,6 +15,7 @@ import sqlalchemy as sa
 
 from service import server
 from tests.cli.commands import COMMAND, ROOT, environment, execute, run
+from tests.ports import free_port
 
 
 def test_the_version_is_the_projects(byline):
@@ -86,7 +86,7 @@ def test_serve_runs_also_on_a_newer_schema_and_prints_its_addresses(tmp_path):
     with engine.begin() as connection:
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
     engine.dispose()
-    port = _free_port()
+    port = free_port()
     process = subprocess.Popen(
         [*COMMAND, "serve", "--port", str(port)],
         cwd=tmp_path,
@@ -152,12 +152,6 @@ def test_the_specification_is_printed_without_its_wiring(byline):
 
     assert output.startswith("openapi: 3.0.3\n")
     assert not re.search(r"^ *x-", output, re.MULTILINE)
-
-
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
 
 
 def _patiently(url: str, process: subprocess.Popen[str]) -> httpx.Response:

@@ -11,7 +11,6 @@ from typing import Any
 import psycopg
 import pytest
 import sqlalchemy as sa
-from prometheus_client import CollectorRegistry, Counter
 
 from service import delivery
 from service.database import db
@@ -19,6 +18,7 @@ from service.domain import passwords
 from service.models import Mail, Session
 from service.models.mails import EMAIL_CHANGE_NOTICE, EMAIL_VERIFICATION, PASSWORD_RESET
 from service.web import outbox
+from service.web.metrics import Metrics
 from tests import postgres
 from tests.conftest import PASSWORD, Person, serving
 from tests.delivery.office import Office, fresh, opened
@@ -165,8 +165,7 @@ def test_many_who_send_send_each_mail_once(
                 Mail.queue(EMAIL_CHANGE_NOTICE, address, user_id)
             transaction.commit()
         for _ in range(4):
-            total = Counter("mails", "", ["outcome"], registry=CollectorRegistry())
-            another = delivery.Delivery(app, office.server.settings, total)
+            another = delivery.Delivery(app, office.server.settings, Metrics())
             another.wake()
             another.start()
             stack.callback(another.stop)

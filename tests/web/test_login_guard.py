@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import text
 
 from tests.conftest import PASSWORD, Person, Server
 
@@ -141,3 +142,14 @@ def test_what_is_no_attempt_does_not_count(guarded: Server) -> None:
             with guarded.client() as client:
                 assert client.post("/auth/login", json=body).status_code == 400
     fail(guarded, anna.email)
+
+
+def test_an_attempt_without_a_database_does_not_count(guarded: Server) -> None:
+    anna = guarded.sign_up()
+    fail(guarded, anna.email, FAILURES - 1)
+    guarded.execute(text("ALTER TABLE users RENAME TO lost"))
+    answers = [try_to_sign_in(guarded, anna.email) for _ in range(3)]
+    guarded.execute(text("ALTER TABLE lost RENAME TO users"))
+    assert {answer.status_code for answer in answers} <= {500, 503}
+    fail(guarded, anna.email, 1)
+    check_refused(try_to_sign_in(guarded, anna.email, PASSWORD))

@@ -1,0 +1,170 @@
+"""uvicorn's server, which ends in steps: it says so, then listens no more, then finishes."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import signal
+import socket
+import struct
+import sys
+import time
+from array import array
+from collections.abc import Iterable
+from contextlib import suppress
+from types import FrameType
+from typing import Any
+
+import uvicorn
+
+from service.web.protocol import LEAVING
+
+# What a supervisor says to its workers, and they to it.
+DRAIN, RETIRE, CLOSE, FORCE = b"d", b"r", b"c", b"f"
+ALIVE, CLOSED = b".", b"x"
+PULSE = 1.0  # seconds between two of the first
+MUTED = 0.1  # seconds for the last handshakes: more than a round trip
+_ATTACH_FILTER = 26  # SO_ATTACH_FILTER of asm-generic/socket.h
+
+
+class Server(uvicorn.Server):
+    """Told to end, it answers everything for another `delay` seconds, not ready and each time with
+    `Connection: close`, so that clients go elsewhere by themselves; then it refuses connections and
+    finishes what it has begun.
+
+    SIGINT does not wait, and neither does a second signal. Worker processes are given a `line` to
+    their supervisor: they heed no signals, but what comes from there, and end when it has gone.
+    """
+
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        *,
+        delay: float = 0,
+        line: socket.socket | None = None,
+    ) -> None:
+        super().__init__(config)
+        self._delay = delay
+        self._line = line
+        self._closes = math.inf  # when the sockets do, by the monotonic clock
+        self._is_retired = False
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        if self._line:
+            return
+        self._captured_signals.append(sig)
+        now = time.monotonic()
+        if not self.should_exit:
+            self._closes = now + (0 if sig == signal.SIGINT else self._delay)
+            self.should_exit = True
+            if self._loop:  # which may be in the midst of making a connection
+                self._loop.call_soon_threadsafe(self._leave)
+        elif now < self._closes:
+            self._closes = now
+        elif sig == signal.SIGINT:
+            self.force_exit = True
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._loop = asyncio.get_running_loop()
+        self._tasks.append(asyncio.create_task(self._beat()))
+        if self._line:
+            self._tasks.append(asyncio.create_task(self._obey(self._line)))
+
+    async def main_loop(self) -> None:
+        await super().main_loop()
+        if self._is_retired:
+            await self._close_listeners()
+        while time.monotonic() < self._closes:
+            await asyncio.sleep(0.05)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        if not self._line:  # the supervisor does it, for all at once
+            mute(listener for server in self.servers for listener in server.sockets)
+            await asyncio.sleep(MUTED)
+        await self._close_listeners()
+        await super().shutdown()
+        for task in self._tasks:
+            task.cancel()
+
+    def _leave(self) -> None:
+        """Make every answer the last of its connection, and the server not ready, if it ends."""
+        self.lifespan.state[LEAVING] = True
+        if not self._is_retired:
+            self.config.loaded_app.app.extensions[LEAVING] = True
+        for connection in self.server_state.connections:
+            connection.leave()  # type: ignore[union-attr] # it is our Protocol
+        self.should_exit = True
+
+    async def _beat(self) -> None:
+        """Keep the Date right to the end, and tell the supervisor that the loop is running."""
+        while True:
+            await self.on_tick(0)
+            self._say(ALIVE)
+            await asyncio.sleep(PULSE)
+
+    async def _obey(self, line: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        with suppress(OSError):
+            while order := await loop.sock_recv(line, 1):
+                if order == CLOSE:
+                    self._closes = 0
+                elif order == FORCE:
+                    self.force_exit = True
+                else:
+                    self._is_retired = order == RETIRE
+                    self._leave()
+        self._closes = 0
+        self._leave()
+
+    def _say(self, what: bytes) -> None:
+        if self._line:
+            with suppress(OSError):
+                self._line.send(what)
+
+    async def _close_listeners(self) -> None:
+        """Close the sockets, and take the connections that the kernel has made by then: it would
+        reset them."""
+        listeners = [
+            socket.fromfd(listener.fileno(), listener.family, listener.type)
+            for server in self.servers
+            for listener in server.sockets
+        ]
+        for server in self.servers:
+            server.close()
+        waiting: list[socket.socket] = []
+        for listener in listeners:
+            listener.setblocking(False)
+            with listener, suppress(OSError):
+                while True:
+                    waiting.append(listener.accept()[0])
+        self._say(CLOSED)
+        loop = asyncio.get_running_loop()
+        for connection in waiting:
+            connection.setblocking(False)
+            await loop.connect_accepted_socket(self._protocol, connection)
+
+    def _protocol(self) -> Any:
+        make: Any = self.config.http_protocol_class
+        return make(
+            config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+        )
+
+
+def mute(listeners: Iterable[Any]) -> None:
+    """Let the kernel begin no more connections there, and complete those that it has begun.
+
+    A client whose SYN is dropped repeats it after a second, when nobody listens any more. The
+    filter sees the TCP header; it is the socket's own, in whatever process. Linux only.
+    """
+    if sys.platform != "linux":
+        return
+    # Load the flags; if SYN is set, take no byte of the packet, else all.
+    steps = [(0x30, 0, 0, 13), (0x45, 0, 1, 0x02), (0x06, 0, 0, 0), (0x06, 0, 0, 0x40000)]
+    program = array("B", b"".join(struct.pack("HBBI", *step) for step in steps))
+    option = struct.pack("HP", len(steps), program.buffer_info()[0])
+    for listener in listeners:
+        with suppress(OSError):
+            listener.setsockopt(socket.SOL_SOCKET, _ATTACH_FILTER, option)

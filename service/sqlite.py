@@ -1,0 +1,37 @@
+"""SQLite as Byline uses it: a write-ahead log, one writer, no reader that waits."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Any
+
+import sqlalchemy as sa
+
+WRITE_TIMEOUT = 5.0  # seconds that a writer waits for its turn before the answer is 503
+
+
+def set_up(engine: sa.Engine) -> None:
+    """Make the engine's connections ours."""
+    sa.event.listen(engine, "connect", _open)
+    sa.event.listen(engine, "begin", _begin)
+
+
+def _open(connection: sqlite3.Connection, _record: object) -> None:
+    connection.isolation_level = None  # BEGIN is ours
+    for pragma in (
+        "journal_mode = WAL",
+        "synchronous = NORMAL",
+        "foreign_keys = ON",
+        f"busy_timeout = {int(WRITE_TIMEOUT * 1000)}",
+        "temp_store = MEMORY",
+        "cache_size = -4000",  # KiB for each connection: more was no faster
+    ):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin(connection: sa.Connection) -> None:
+    """For what goes past `database.Transaction`: commands, migrations, the ORM by itself."""
+    driver: Any = connection.connection.driver_connection
+    if not driver.in_transaction:
+        writes = connection.get_execution_options().get("writes")
+        driver.execute("BEGIN IMMEDIATE" if writes else "BEGIN")

@@ -1,0 +1,230 @@
+"""Worker processes that share one listening socket, each replaced when it has died or freezes."""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from multiprocessing.connection import wait
+from typing import Any
+
+import uvicorn
+from uvicorn.config import STARTUP_FAILURE
+
+from service.draining import CLOSE, CLOSED, DRAIN, FORCE, MUTED, RETIRE, Server, mute
+
+TICK = 0.1  # seconds between two looks at the workers
+SILENCE = 15.0  # seconds after which a worker of which nothing is heard is frozen
+START = 60.0  # the same, of one that is starting
+LAST_WORD = 1.0  # seconds that workers have for the connections which nobody has taken yet
+PAUSE = 1.0  # seconds until another try, after a worker that did not come up
+
+logger = logging.getLogger("byline")
+_spawn = multiprocessing.get_context("spawn")
+_SIGNALS = [
+    getattr(signal, name)
+    for name in ("SIGTERM", "SIGINT", "SIGHUP", "SIGBREAK")
+    if hasattr(signal, name)
+]
+
+
+class Supervisor:
+    """Keeps `config.workers` processes serving on `listener` until it is told to end.
+
+    SIGTERM and SIGINT mean what they mean to a `Server`; SIGHUP replaces the workers, each by one
+    that is ready.
+    """
+
+    def __init__(self, config: uvicorn.Config, listener: socket.socket, delay: float) -> None:
+        self._config = config
+        self._listener = listener
+        self._delay = delay
+        self._workers: list[_Worker] = []
+        self._was_ready = False  # any worker
+        self._starts = 0.0  # when another may be started
+        self._closes: float | None = None  # when the socket does, once told to end
+        self._are_told = False  # the workers, that it does
+        self._failure = 0
+
+    def run(self) -> None:
+        """Raises SystemExit when no worker comes up."""
+        try:
+            with _signals() as (told, waker):
+                self._complete(time.monotonic())
+                while self._workers or self._closes is None:
+                    self._wait(waker)
+                    self._turn(told, time.monotonic())
+        finally:
+            self._listener.close()
+            for worker in self._workers:
+                worker.line.close()  # which ends it
+        if self._failure:
+            sys.exit(self._failure)
+
+    def _wait(self, waker: socket.socket) -> None:
+        """Until something has happened, or a moment has passed."""
+        lines = [worker.line for worker in self._workers if not worker.is_silent]
+        wait([waker, *lines, *(worker.process.sentinel for worker in self._workers)], TICK)
+        with suppress(BlockingIOError):
+            waker.recv(4096)
+
+    def _turn(self, told: list[int], now: float) -> None:
+        while told:
+            self._heed(told.pop(0), now)
+        self._look(now)
+        if self._closes is None:
+            self._complete(now)
+        elif now >= self._closes and self._listener.fileno() >= 0:
+            self._close(now - self._closes)
+
+    def _heed(self, received: int, now: float) -> None:
+        if received == getattr(signal, "SIGHUP", None):
+            for worker in self._workers:
+                worker.is_stale = True
+        elif self._closes is None:
+            self._end(now if received == signal.SIGINT else now + self._delay)
+        elif now < self._closes:
+            self._closes = now
+        elif received == signal.SIGINT:
+            self._tell_all(FORCE)
+
+    def _end(self, closes: float) -> None:
+        self._closes = closes
+        self._tell_all(DRAIN)
+        for worker in self._workers:
+            if not worker.is_ready:
+                worker.process.kill()  # it would listen yet, when the others do not
+
+    def _close(self, late: float) -> None:
+        """Close the socket in two steps; `late` is the time since the first, in seconds."""
+        if not self._are_told:
+            mute([self._listener])
+            time.sleep(MUTED)
+            self._tell_all(CLOSE)
+            self._are_told = True
+        elif late > LAST_WORD or all(w.has_closed for w in self._workers):
+            with suppress(OSError):  # for those that are frozen, and have it open
+                self._listener.shutdown(socket.SHUT_RDWR)
+            self._listener.close()
+
+    def _tell_all(self, order: bytes) -> None:
+        for worker in self._workers:
+            worker.tell(order)
+
+    def _look(self, now: float) -> None:
+        """Listen to the workers, and see to those that have ended."""
+        for worker in self._workers.copy():
+            worker.listen(now)
+            self._was_ready |= worker.is_ready
+            if now > worker.heard + (SILENCE if worker.is_ready else START):
+                logger.error("worker %s is frozen", worker.process.pid)
+                worker.process.kill()
+                worker.heard = now
+            elif worker.closes is not None and now >= worker.closes:
+                worker.tell(CLOSE)
+                worker.closes = None
+            if not worker.process.is_alive():
+                self._bury(worker, now)
+
+    def _bury(self, worker: _Worker, now: float) -> None:
+        self._workers.remove(worker)
+        worker.line.close()
+        code = worker.process.exitcode or 0
+        if worker.is_leaving or self._closes is not None:
+            return
+        if worker.is_ready:
+            logger.error("worker %s has died (%s)", worker.process.pid, code)
+            return
+        logger.error("worker %s did not start (%s)", worker.process.pid, code)
+        self._starts = now + PAUSE
+        for other in self._workers:
+            other.is_stale = False  # better the old ones than none
+        if code > 0 and not self._was_ready:  # nor would another
+            self._failure = code
+            self._end(now)
+
+    def _complete(self, now: float) -> None:
+        """Start what is missing; one more than that, while there are workers to be replaced."""
+        serving = [worker for worker in self._workers if not worker.is_leaving]
+        stale = [worker for worker in serving if worker.is_stale]
+        missing = self._config.workers + bool(stale) - len(serving)
+        if missing > 0 and now >= self._starts:
+            self._workers += [_Worker(self._config, self._listener) for _ in range(missing)]
+        elif stale and missing <= 0 and all(worker.is_ready for worker in serving):
+            stale[0].is_leaving = True
+            stale[0].closes = now + self._delay
+            stale[0].tell(RETIRE)
+
+
+class _Worker:
+    """A process, and what is known of it."""
+
+    def __init__(self, config: uvicorn.Config, listener: socket.socket) -> None:
+        self.line, theirs = socket.socketpair()
+        self.line.setblocking(False)
+        self.process = _spawn.Process(target=_work, args=(config, listener, theirs))
+        self.process.start()
+        theirs.close()
+        self.heard = time.monotonic()
+        self.is_ready = False
+        self.is_silent = False
+        self.has_closed = False  # the socket
+        self.is_stale = False
+        self.is_leaving = False
+        self.closes: float | None = None
+
+    def tell(self, order: bytes) -> None:
+        with suppress(OSError):
+            self.line.send(order)
+
+    def listen(self, now: float) -> None:
+        if self.is_silent:
+            return
+        with suppress(BlockingIOError):
+            try:
+                said = self.line.recv(4096)
+            except ConnectionError:
+                said = b""
+            self.is_silent = not said
+            self.is_ready |= bool(said)
+            self.has_closed |= CLOSED in said
+            self.heard = now
+
+
+def _work(config: uvicorn.Config, listener: socket.socket, line: socket.socket) -> None:
+    for number in _SIGNALS:  # they go to a whole group of processes, but are the supervisor's
+        signal.signal(number, signal.SIG_IGN)
+    line.setblocking(False)
+    config.configure_logging()
+    server = Server(config, line=line)
+    server.run([listener])
+    if not server.started:
+        sys.exit(STARTUP_FAILURE)
+    os._exit(0)  # the application has closed what it had; taking it apart costs a second
+
+
+@contextmanager
+def _signals() -> Iterator[tuple[list[int], socket.socket]]:
+    """The signals as they come, and a socket that is readable when one has."""
+    told: list[int] = []
+    waker, woken = socket.socketpair()
+    with waker, woken:
+        waker.setblocking(False)
+        woken.setblocking(False)
+        before: dict[int, Any] = {
+            number: signal.signal(number, lambda received, _: told.append(received))
+            for number in _SIGNALS
+        }
+        fd = signal.set_wakeup_fd(woken.fileno(), warn_on_full_buffer=False)
+        try:
+            yield told, waker
+        finally:
+            signal.set_wakeup_fd(fd)
+            for number, handler in before.items():
+                signal.signal(number, handler)

@@ -1,0 +1,149 @@
+"""What the values of settings look like: each function gives its value back in one form.
+
+A value that cannot be is a ValueError; `Because` also says why.
+"""
+
+import re
+from email.utils import getaddresses
+from ipaddress import ip_network
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+from limits import parse_many
+from pydantic import SecretStr, ValidationInfo
+from sqlalchemy import make_url
+from sqlalchemy.exc import ArgumentError
+
+# Every policy of the contract, and how many limits it takes.
+POLICIES = {
+    **dict.fromkeys(("client", "login", "account", "register", "refresh", "search"), 1),
+    **dict.fromkeys(("export", "write"), 1),
+    "mail": 2,
+}
+STORES = ("redis", "rediss", "redis+unix", "redis+sentinel", "redis+cluster")
+
+
+class Because(ValueError):
+    """A reason of our own: unlike those of the libraries, safe to print."""
+
+
+def _require(holds: object) -> None:
+    if not holds:
+        raise ValueError
+
+
+def database(text: str) -> str:
+    text = re.sub(r"^postgres(ql)?://", "postgresql+psycopg://", text)
+    try:
+        url = make_url(text)
+    except ArgumentError:
+        raise ValueError from None
+    if url.drivername == "postgresql+psycopg":
+        _require(url.query.get("pgbouncer", "false") in ("true", "false"))
+        return text
+    _require(url.drivername == "sqlite" and not url.host)
+    name = url.database or ":memory:"
+    if ":memory:" in name or url.query.get("mode") == "memory":
+        raise Because("is in memory, where each thread would see another database")
+    _require(not name.startswith("file:"))
+    return url.set(database=str(Path(name).absolute())).render_as_string(hide_password=False)
+
+
+def replica(text: str, others: ValidationInfo) -> str:
+    url = database(text)
+    _require(not url.startswith("sqlite:"))
+    if others.data.get("database_url", "").startswith("sqlite:"):
+        raise Because("is set beside an SQLite file")
+    return url
+
+
+def store(text: str) -> str:
+    scheme, _, place = text.partition("://")
+    _require(text == "memory://" or (scheme in STORES and place))
+    return text
+
+
+def _count(limits: str) -> int:
+    parsed = parse_many(limits)
+    _require(all(limit.amount > 0 for limit in parsed))
+    return len(parsed)
+
+
+def one_limit(text: str) -> str:
+    _require(_count(text) == 1)
+    return text
+
+
+def policies(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    policies: dict[str, str] = {}
+    for entry in split(value):
+        name, _, limits = map(str.strip, entry.partition("="))
+        if name not in POLICIES:
+            raise Because(f"names a policy that is none of {', '.join(POLICIES)}")
+        if name in policies:
+            raise Because(f"names {name} twice")
+        if _count(limits) != POLICIES[name]:
+            raise Because(f"gives {name} a wrong number of limits ({POLICIES[name]} expected)")
+        policies[name] = limits
+    return policies
+
+
+def pem(value: Any) -> Any:
+    # An env file holds a PEM in one line, its line ends escaped.
+    pem = value.replace("\\n", "\n") if isinstance(value, str) else value
+    mark = "-----{} (EC |RSA )?PRIVATE KEY-----"
+    shape = rf"\s*{mark.format('BEGIN')}\n.+\n{mark.format('END')}\s*"
+    _require(not isinstance(pem, str) or re.fullmatch(shape, pem, re.DOTALL))
+    return pem
+
+
+def smtp(text: str) -> str:
+    url = urlsplit(text)
+    _require(url.scheme in ("smtp", "smtps") and url.hostname and url.port != 0)
+    options = parse_qsl(url.query, keep_blank_values=True)
+    _require(options in ([], [("starttls", "true")], [("starttls", "false")]))
+    _require(url.scheme == "smtp" or options != [("starttls", "true")])
+    return text
+
+
+def mailbox(text: str) -> str:
+    [(_, address)] = getaddresses([text])
+    _require(text.isprintable() and re.fullmatch(r"[!-?A-~]+@[!-?A-~]+", address))
+    return text
+
+
+def web_address(text: str) -> str:
+    url = urlsplit(text)
+    _require(url.scheme in ("http", "https") and url.hostname and url.port != 0)
+    _require(re.fullmatch(r"[!-~]+", text) and not url.query and not url.fragment)
+    return text.rstrip("/")
+
+
+def token(secret: SecretStr) -> SecretStr:
+    _require(re.fullmatch(r"[!-~]+", secret.get_secret_value()))
+    return secret
+
+
+def split(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    return tuple(item.strip() for item in value.split(",") if item.strip())
+
+
+def hosts(hosts: tuple[str, ...]) -> tuple[str, ...]:
+    name = re.compile(r"[a-z0-9]([a-z0-9._-]*[a-z0-9])?|\[[0-9a-f:.]+\]", re.IGNORECASE)
+    _require(hosts and all(name.fullmatch(host) for host in hosts))
+    return tuple(host.lower() for host in hosts)
+
+
+def networks(networks: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(str(ip_network(network)) for network in networks)
+
+
+def origins(origins: tuple[str, ...]) -> tuple[str, ...]:
+    origin = re.compile(r"https?://([a-z0-9._-]+|\[[0-9a-f:.]+\])(:\d+)?", re.IGNORECASE)
+    _require(all(item == "*" or origin.fullmatch(item) for item in origins))
+    return tuple(item.lower() for item in origins)

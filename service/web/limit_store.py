@@ -1,0 +1,200 @@
+"""Where requests are counted: in the store that processes share, and here while that one fails."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import suppress
+from typing import Any, TypeVar
+
+import flask
+from flask_limiter import Limiter
+from limits import RateLimitItemPerMinute
+from limits.errors import ConfigurationError
+from limits.storage import RedisClusterStorage
+from limits.strategies import RateLimiter
+
+from service.settings import BadConfiguration
+from service.web.metrics import Metrics
+from service.web.windows import Windows
+
+logger = logging.getLogger("byline")
+
+TIMEOUT = 0.25  # seconds for one step of the client
+PATIENCE = 0.4  # seconds in which a store that is asked answers somebody, or it fails
+REST = 2.0  # seconds until a store that failed is tried again
+
+_TRIAL = RateLimitItemPerMinute(10**9)
+_HERE = f"{Windows.STORAGE_SCHEME[0]}://"
+
+Answer = TypeVar("Answer")
+Question = Callable[[RateLimiter], Answer]
+_Asked = asyncio.Future[list[Answer]] | Future[list[Answer]]
+
+
+class Store:
+    """A Redis or Valkey through Flask-Limiter, or the memory of this process.
+
+    A question is a function of a strategy of limits. The first that the store does not answer in
+    time is answered here, and so are all others, at once, until a thread finds the store working.
+    """
+
+    def __init__(self, url: str, metrics: Metrics) -> None:
+        """Raises `BadConfiguration` for a URL that cannot be used."""
+        self._url = url
+        self._metrics = metrics
+        self._here = _strategy(_HERE)
+        self._shared: RateLimiter | None = None
+        self._turn = threading.Lock()
+        self.is_failing = False
+        self._answered_at = 0.0
+        self._closed = threading.Event()
+        self._threads: ThreadPoolExecutor | None = None
+        if url.startswith("memory:"):
+            return
+        self._threads = ThreadPoolExecutor(4, "limits")
+        try:
+            self._connected()
+        except (ValueError, ConfigurationError):
+            raise BadConfiguration("RATE_LIMIT_STORAGE_URL cannot be used") from None
+        except Exception as error:  # a cluster is looked at right away, and this one is down
+            self._fail(_name(error))
+
+    async def ask(self, question: Question[Answer]) -> Answer:
+        """The answer to a question of the event loop."""
+        if self._threads and not self.is_failing:
+            loop = asyncio.get_running_loop()
+            asked = loop.run_in_executor(self._threads, self._ask_shared, question)
+            since = time.monotonic()
+            while not asked.done() and (left := self._left(since)) > 0:
+                await asyncio.wait([asked], timeout=left)
+            if answers := self._taken(asked):
+                return answers[0]
+        return self._ask_here(question)
+
+    def ask_from_thread(self, question: Question[Answer]) -> Answer:
+        """The answer to a question of another thread."""
+        if self._threads and not self.is_failing:
+            asked = self._threads.submit(self._ask_shared, question)
+            since = time.monotonic()
+            while not asked.done() and (left := self._left(since)) > 0:
+                wait([asked], left)
+            if answers := self._taken(asked):
+                return answers[0]
+        return self._ask_here(question)
+
+    def works(self) -> bool:
+        """Whether what is counted is counted for all processes."""
+        if self._threads:
+            self.ask_from_thread(_try)
+        return not self.is_failing
+
+    def close(self) -> None:
+        """Let go of the threads that ask the store."""
+        self._closed.set()
+        if self._threads:
+            self._threads.shutdown(wait=False)
+
+    def _connected(self) -> RateLimiter:
+        if self._shared is None:
+            self._shared = _strategy(self._url)
+        return self._shared
+
+    def _ask_here(self, question: Question[Answer]) -> Answer:
+        with self._turn:
+            return question(self._here)
+
+    def _ask_shared(self, question: Question[Answer]) -> list[Answer]:
+        """The answer of the store, or none; runs in one of the threads."""
+        if self.is_failing:
+            return []
+        try:
+            answer = question(self._connected())
+        except Exception as error:  # any failure of the store, of whichever client library
+            self._fail(_name(error))
+            return []
+        self._answered_at = time.monotonic()
+        return [answer]
+
+    def _left(self, since: float) -> float:
+        """Seconds until nobody's patience lasts any more, when one has waited since then."""
+        return max(since, self._answered_at) + PATIENCE - time.monotonic()
+
+    def _taken(self, asked: _Asked[Answer]) -> list[Answer]:
+        """The answer that a thread has got, or none; it is not waited for any more."""
+        if asked.done():
+            return asked.result()
+        asked.cancel()
+        self._fail(f"no answer within {PATIENCE} s")
+        return []
+
+    def _fail(self, why: str) -> None:
+        with self._turn:
+            if self.is_failing:
+                return
+            self.is_failing = True
+        self._metrics.count("byline_limiter_store_failures_total")
+        self._metrics.gauge("byline_limiter_fallback", 1)
+        logger.warning("rate limit store fails, counting here: %s", why)
+        threading.Thread(target=self._watch, name="limits-watch", daemon=True).start()
+
+    def _watch(self) -> None:
+        """Wait for the store to work again."""
+        while not self._closed.wait(REST):
+            with suppress(Exception):
+                shared, started = self._connected(), time.monotonic()
+                _try(shared)
+                if time.monotonic() - started < PATIENCE / 2:
+                    self.is_failing = False
+                    self._metrics.gauge("byline_limiter_fallback", 0)
+                    logger.warning("rate limit store works again")
+                    return
+
+
+def _strategy(url: str) -> RateLimiter:
+    """Flask-Limiter's, on an application of its own: on ours its hooks cost 60 us a request."""
+    limiter = Limiter(
+        key_func=lambda: "",
+        storage_uri=url,
+        storage_options={} if url == _HERE else _options(url),
+        strategy="sliding-window-counter",  # no double burst, and two numbers a key
+        headers_enabled=False,
+    )
+    limiter.init_app(flask.Flask(__name__))
+    return limiter.limiter
+
+
+def _options(url: str) -> dict[str, Any]:
+    """Timeouts, and no second try: a question has no time for one."""
+    from redis.backoff import NoBackoff
+    from redis.retry import Retry
+
+    options: dict[str, Any] = {"socket_timeout": TIMEOUT, "socket_connect_timeout": TIMEOUT}
+    once = {"retry": Retry(NoBackoff(), 0)}
+    if url.startswith("redis+cluster:"):
+        # By the URL it is found again even if all its addresses have changed.
+        return options | once | {"dynamic_startup_nodes": False}
+    if url.startswith("redis+sentinel:"):
+        return options | {"sentinel_kwargs": options | once}
+    return options
+
+
+def _try(strategy: RateLimiter) -> bool:
+    """Count something, in a cluster that is whole; raises what the client library raises."""
+    if isinstance(strategy.storage, RedisClusterStorage):
+        from redis.exceptions import ClusterDownError
+
+        cluster: Any = strategy.storage.storage
+        for node in cluster.get_primaries():
+            if cluster.cluster_info(node)["cluster_state"] != "ok":
+                raise ClusterDownError("A node does not see all others.")
+    return strategy.hit(_TRIAL)
+
+
+def _name(error: Exception) -> str:
+    """What kind of failure it is: the store's own words may repeat what it was sent."""
+    return type(error.__cause__ or error).__name__

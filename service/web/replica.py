@@ -1,0 +1,122 @@
+"""Public reads on a replica, as long as it keeps up and never for a caller who has just written."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import flask
+
+from service.database import Transaction, db
+from service.problems import InvalidToken, NotFound, Unauthorized, Unavailable
+from service.web.call import Call
+from service.web.limits import Limits, network
+from service.web.metrics import Metrics, Readings
+from service.web.security import Authority
+from service.web.transactions import transact
+
+logger = logging.getLogger("byline")
+
+INTERVAL = 1.0  # seconds between two looks at how far the replica has come
+MOST_LAG = 5.0  # seconds behind the database up to which it is read
+PATIENCE = 10.0  # seconds that a stop waits for a look at the replica
+RECENT = 10  # seconds for which, at least, a caller who has written reads the database itself
+
+
+class Replica:
+    """The database of DATABASE_REPLICA_URL.
+
+    A thread notes the position of the database's log and the time, and sees when the replica has
+    come there: nothing older than that time is missing. MOST_LAG is well below RECENT, so who is
+    sent to the replica finds there what he has written, however far behind it falls.
+    """
+
+    def __init__(
+        self, app: flask.Flask, authority: Authority, limits: Limits, metrics: Metrics
+    ) -> None:
+        self._app = app
+        self._authority = authority
+        self._limits = limits
+        self._metrics = metrics
+        self._works = False
+        self._fresh_at = time.monotonic()
+        self._positions: deque[tuple[float, str]] = deque(maxlen=600)
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="replica", daemon=True)
+        metrics.ask(self._readings)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stopped.set()
+        self._thread.join(PATIENCE)
+
+    def wrote(self, call: Call) -> None:
+        """Remember the caller of a request that has written, by token and by address."""
+        names = [network(call.ip), *([call.claims.subject] if call.claims else [])]
+        for name in names:
+            self._limits.remember(f"wrote:{name}", RECENT)
+
+    def read(self, call: Call, work: Callable[[Transaction], Any]) -> Any:
+        """What `work` reads, on the replica if that may answer this call; else on the database."""
+        if self._keeps_up() and not self._limits.remembers(f"wrote:{self._who(call)}", RECENT):
+            try:
+                answer = transact(work, writes=False, replica=True, tries=1)
+                self._count("replica")
+                return answer
+            except NotFound:  # perhaps not yet
+                self._count("primary")
+            except Unavailable:
+                self._works = False  # until the thread has seen it working
+                self._count("failed")
+        else:
+            self._count("primary")
+        return transact(work, writes=False)
+
+    def _count(self, outcome: str) -> None:
+        self._metrics.count("byline_replica_reads_total", outcome)
+
+    def _keeps_up(self) -> bool:
+        return self._works and time.monotonic() - self._fresh_at < MOST_LAG
+
+    def _who(self, call: Call) -> str:
+        """The user whose token the request carries, although it needs none; else the address."""
+        try:
+            return self._authority.authenticate(call, ("at+jwt",)).subject
+        except (Unauthorized, InvalidToken):
+            return network(call.ip)
+
+    def _watch(self) -> None:
+        while not self._stopped.wait(INTERVAL):
+            with self._app.app_context():
+                try:
+                    self._look()
+                except Exception as error:  # whatever it is, the database itself is there
+                    if self._works:
+                        logger.warning("replica: %s", type(error).__name__)
+                    self._works = False
+
+    def _look(self) -> None:
+        position = partial(_ask, "SELECT pg_current_wal_insert_lsn()::text")
+        self._positions.append((time.monotonic(), position(replica=False)))
+        while self._positions:
+            passed = "SELECT pg_last_wal_replay_lsn() >= %s::pg_lsn"
+            if not _ask(passed, self._positions[0][1], replica=True):
+                break
+            self._fresh_at, _ = self._positions.popleft()
+        self._works = True
+
+    def _readings(self) -> Readings:
+        return {("byline_replica_lag_seconds",): time.monotonic() - self._fresh_at}
+
+
+def _ask(sql: str, *parameters: str, replica: bool) -> Any:
+    with db.transaction(writes=False, replica=replica) as transaction:
+        [answer] = transaction.execute(sql, parameters).fetchone()
+    return answer

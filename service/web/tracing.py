@@ -1,0 +1,189 @@
+"""Traces by OpenTelemetry, sent over OTLP: a span for each request and each statement in it.
+
+Imported only where an endpoint is set. The standard `OTEL_` variables of the environment hold, for
+the SDK reads them. A span has no path, query, parameter, address or user: nothing personal.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import flask
+import sqlalchemy as sa
+from opentelemetry import trace
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExportResult
+from opentelemetry.trace import Span, SpanKind, StatusCode
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+from service.database import Transaction
+from service.web.call import KEY, Call
+
+logger = logging.getLogger("byline")
+
+PATIENCE = 3.0  # seconds that a stop waits for the last spans to be taken
+# https://opentelemetry.io/docs/specs/semconv/http/http-spans/: any other is _OTHER.
+_METHODS = {"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "QUERY", "TRACE"}
+_propagator = TraceContextTextMapPropagator()
+
+
+class Tracing:
+    """The traces of one application; `routes` are the path templates by operation."""
+
+    def __init__(
+        self, app: flask.Flask, endpoint: str, *, version: str, routes: dict[str, str]
+    ) -> None:
+        for name in ("opentelemetry.exporter", "opentelemetry.sdk._shared_internal"):
+            logging.getLogger(name).setLevel(logging.CRITICAL)  # `_Exporter` says it once
+        self._routes = routes
+        self._provider = TracerProvider(resource=_resource(version), shutdown_on_exit=False)
+        exporter = _Exporter(f"{endpoint.rstrip('/')}/v1/traces")
+        self._provider.add_span_processor(BatchSpanProcessor(exporter))
+        self._tracer = self._provider.get_tracer("byline", version)
+        databases = app.extensions["databases"]
+        for name, access in databases.items():
+            databases[name] = access._replace(kind=_TracedTransaction)
+            sa.event.listen(access.engine, "before_cursor_execute", _before)
+            sa.event.listen(access.engine, "after_cursor_execute", _after)
+            sa.event.listen(access.engine, "handle_error", _failed)
+        app.extensions["tracer"] = self._tracer
+
+    def begin(self, call: Call, scope: dict[str, Any]) -> None:
+        """Begin the span of a request, in the trace that it says it is part of."""
+        carrier = {
+            name.decode(): value.decode("latin-1")
+            for name, value in scope["headers"]
+            if name in {b"traceparent", b"tracestate"}
+        }
+        method = call.method if call.method in _METHODS else "_OTHER"
+        call.span = self._tracer.start_span(
+            _method(method),
+            _propagator.extract(carrier),
+            SpanKind.SERVER,
+            {
+                "http.request.method": method,
+                "url.scheme": call.scheme,
+                "network.protocol.version": scope.get("http_version", "1.1"),
+            },
+        )
+        context = call.span.get_span_context()
+        if context.is_valid:
+            call.trace_id = trace.format_trace_id(context.trace_id)
+            call.span_id = trace.format_span_id(context.span_id)
+
+    def end(self, call: Call) -> None:
+        """End the span of a request, which by now has a name."""
+        span: Span = call.span
+        if span.is_recording():
+            if call.operation:
+                span.set_attribute("byline.operation", call.operation)
+            if route := self._routes.get(call.operation):
+                span.update_name(f"{_method(call.method)} {route}")
+                span.set_attribute("http.route", route)
+            if call.status:
+                span.set_attribute("http.response.status_code", call.status)
+            if call.status >= 500 or not call.status:
+                span.set_attribute("error.type", str(call.status or "disconnected"))
+                span.set_status(StatusCode.ERROR)
+        span.end()
+
+    def close(self) -> None:
+        """Send what is left, if the receiver takes it soon."""
+        closing = threading.Thread(target=self._provider.shutdown, daemon=True)
+        closing.start()
+        closing.join(PATIENCE)
+
+
+class _Exporter(OTLPSpanExporter):
+    """Says once that the receiver has gone, and once that it is back."""
+
+    _is_down = False
+
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        result = super().export(spans)
+        failed = result is not SpanExportResult.SUCCESS
+        if failed and not self._is_down:
+            logger.warning("traces are lost: their receiver does not take them")
+        if self._is_down and not failed:
+            logger.warning("traces are taken again")
+        self._is_down = failed
+        return result
+
+
+class _TracedTransaction(Transaction):
+    __slots__ = ()
+
+    def _execute(self, sql: str, parameters: Any) -> Any:
+        with _statement(self.dialect.name, sql):
+            return super()._execute(sql, parameters)
+
+
+@contextmanager
+def _statement(system: str, sql: str) -> Iterator[None]:
+    span = _begun(system, sql)
+    try:
+        yield
+    except Exception as error:
+        _end(span, error)
+        raise
+    _end(span, None)
+
+
+def _begun(system: str, sql: str) -> Span | None:
+    """A span within that of the request; what no request asks for has none."""
+    if not flask.has_request_context():
+        return None
+    call: Call = flask.request.environ[KEY]
+    if call.span is None or not call.span.is_recording():
+        return None
+    tracer: trace.Tracer = flask.current_app.extensions["tracer"]
+    operation = sql.lstrip("( \n").partition(" ")[0].upper()
+    attributes = {
+        "db.system.name": system,
+        "db.operation.name": operation,
+        "db.query.text": sql,
+    }
+    context = trace.set_span_in_context(call.span)
+    return tracer.start_span(operation, context, SpanKind.CLIENT, attributes)
+
+
+def _end(span: Span | None, error: BaseException | None) -> None:
+    if span is None:
+        return
+    if error is not None:  # of which the text may have data in it
+        span.set_attribute("error.type", type(error).__qualname__)
+        if state := getattr(error, "sqlstate", None):
+            span.set_attribute("db.response.status_code", state)
+        span.set_status(StatusCode.ERROR)
+    span.end()
+
+
+def _before(connection: Any, _cursor: Any, sql: str, _values: Any, context: Any, _: Any) -> None:
+    context.span = _begun(connection.dialect.name, sql)
+
+
+def _after(_: Any, _cursor: Any, _sql: str, _values: Any, context: Any, _many: Any) -> None:
+    _end(context.span, None)
+
+
+def _failed(context: sa.engine.ExceptionContext) -> None:
+    execution: Any = context.execution_context
+    _end(getattr(execution, "span", None), context.original_exception)
+
+
+def _method(method: str) -> str:
+    return method if method in _METHODS else "HTTP"
+
+
+def _resource(version: str) -> Resource:
+    """What the environment says of this service, and its name where it says none."""
+    resource = Resource.create({"service.version": version})
+    if str(resource.attributes["service.name"]).startswith("unknown_service"):
+        resource = resource.merge(Resource({"service.name": "byline"}))
+    return resource

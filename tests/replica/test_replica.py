@@ -1,0 +1,187 @@
+"""Public reads come from the replica, but nobody misses there what he has just written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import httpx
+import pytest
+
+from service import postgresql
+from service.web import replica
+from tests import valkey
+from tests.conftest import Person, Server
+from tests.postgres_cluster import Cluster
+from tests.replica.conftest import Pair, came_from, counts, reader
+from tests.smtp import until
+
+
+@contextmanager
+def lagging(standby: Cluster) -> Iterator[None]:
+    """The standby receives what is written, and does not show it."""
+    standby.pause_replay()
+    try:
+        yield
+    finally:
+        standby.resume_replay()
+
+
+def titles(client: httpx.Client) -> list[str]:
+    answer = client.get("/api/posts")
+    assert answer.status_code == 200, answer.text
+    return [post["title"] for post in answer.json()]
+
+
+def changed(person: Person, **changes: str) -> bool:
+    account = person.http.get("/auth/me")
+    tag = {"If-Match": account.headers["ETag"]}
+    answer = person.http.patch(f"/api/users/{person.id}", json=changes, headers=tag)
+    return answer.status_code == 200
+
+
+def at_home(server: Server) -> Person:
+    """A user at an address of its own."""
+    person = server.sign_up()
+    person.http = reader(server, person.tokens["access_token"])
+    return person
+
+
+@pytest.fixture
+def server(pair: Pair) -> Server:
+    server = pair.serve()
+    pair.follow(server)
+    return server
+
+
+def test_public_reads_come_from_the_replica(server: Server, pair: Pair) -> None:
+    anna = at_home(server)
+    post = anna.post("Copied")
+    pair.follow(server)
+    for path in (
+        "/api/posts",
+        f"/api/posts/{post['id']}",
+        "/api/search?q=copied",
+        "/api/users",
+        f"/api/users/{anna.id}",
+    ):
+        assert came_from(server, reader(server), path) == "replica"
+
+
+def test_who_has_just_written_reads_it_although_the_replica_is_behind(
+    server: Server, pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(replica, "MOST_LAG", 60)
+    anna, ben = at_home(server), at_home(server)
+    with lagging(pair.standby):
+        anna.post("Quite new")
+        assert "Quite new" in titles(anna.http)
+        assert "Quite new" in titles(reader(server, anna.tokens["access_token"]))
+        assert "Quite new" not in titles(reader(server))
+        assert changed(ben, bio="Newer")
+        assert ben.http.get(f"/api/users/{ben.id}").json()["bio"] == "Newer"
+
+
+def test_a_client_without_a_token_finds_its_own_change_too(server: Server, pair: Pair) -> None:
+    client = reader(server)
+    with lagging(pair.standby):
+        known = {
+            "email": "new@example.com",
+            "password": "long enough for us",
+            "username": "new-one",
+        }
+        user = client.post("/auth/register", json=known).json()
+        assert client.get("/api/users").json()[0]["id"] == user["id"]
+
+
+def test_a_link_to_something_new_works_for_everybody(server: Server, pair: Pair) -> None:
+    anna = at_home(server)
+    with lagging(pair.standby):
+        post = anna.post()
+        assert reader(server).get(f"/api/posts/{post['id']}").json() == post
+
+
+def test_what_needs_a_token_never_comes_from_the_replica(
+    server: Server, pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(replica, "RECENT", 1)
+    anna = at_home(server)
+    with lagging(pair.standby):
+        assert changed(anna, bio="Mine")
+        elsewhere = reader(server, anna.tokens["access_token"])
+        assert elsewhere.get("/auth/me").json()["bio"] == "Mine"
+        assert anna.http.post("/auth/logout").status_code == 204
+        assert elsewhere.get("/auth/me").status_code == 401
+
+
+def test_a_replica_too_far_behind_is_not_read_until_it_has_caught_up(
+    server: Server, pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(replica, "MOST_LAG", 0.5)
+    with lagging(pair.standby):
+        at_home(server).post("Unknown there")
+        until(lambda: came_from(server, reader(server)) == "primary")
+        assert "Unknown there" in titles(reader(server))
+    pair.follow(server)
+
+
+def test_of_two_processes_with_one_store_each_knows_who_has_written_at_the_other(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(replica, "MOST_LAG", 60)
+    url = valkey.start()
+    here, there = (pair.serve(rate_limit_storage_url=url) for _ in range(2))
+    pair.follow(there)
+    anna = at_home(here)
+    with lagging(pair.standby):
+        anna.post("Written here")
+        again = reader(there, anna.tokens["access_token"])
+        assert "Written here" in titles(again)
+        assert "Written here" not in titles(reader(there))
+
+
+def test_while_the_store_fails_nobody_reads_the_replica(pair: Pair) -> None:
+    own = valkey.launch()
+    server = pair.serve(rate_limit_storage_url=own.connection_url)
+    pair.follow(server)
+    own.terminate()
+    assert came_from(server, reader(server)) == "primary"
+
+
+def test_a_replica_that_dies_is_missed_by_nobody_and_used_again_when_it_is_back(
+    server: Server, pair: Pair
+) -> None:
+    title = at_home(server).post("Still here")["title"]
+    pair.follow(server)
+    pair.standby.kill()
+    try:
+        assert all(title in titles(reader(server)) for _ in range(20))
+        assert came_from(server, reader(server)) == "primary"
+    finally:
+        pair.standby.start()
+    pair.follow(server)
+
+
+def test_a_replica_that_hangs_holds_a_read_up_once_and_not_for_long(
+    server: Server, pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgresql.Connection, "patience", 1.0)
+    pair.standby.freeze()
+    try:
+        assert all(titles(reader(server)) is not None for _ in range(20))
+        assert counts(server)["failed"] <= 1
+        assert came_from(server, reader(server)) == "primary"
+    finally:
+        pair.standby.thaw()
+    pair.follow(server)
+
+
+def test_a_server_starts_without_its_replica(pair: Pair) -> None:
+    pair.standby.kill()
+    try:
+        server = pair.serve()
+        assert at_home(server).post("Alone")["title"] in titles(reader(server))
+        assert httpx.get(f"{server.url}/health/ready").status_code == 200
+    finally:
+        pair.standby.start()
+    pair.follow(server)

@@ -1,0 +1,59 @@
+"""`byline serve` in processes of their own, with one worker and with several."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.faults import processes
+from tests.faults.processes import Byline, Place
+from tests.smtp import until
+
+Start = Callable[..., Byline]
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    return Place(tmp_path / "place")
+
+
+@pytest.fixture
+def start(place: Place) -> Iterator[Start]:
+    """Starts a `byline serve` with settings, and with all its workers."""
+    with ExitStack() as stack:
+
+        def _start(**settings: str) -> Byline:
+            byline = stack.enter_context(place.serving(**settings))
+            workers = int(settings.get("WORKERS", 1))
+            until(lambda: len([w for w in byline.workers if serves(w, byline.port)]) == workers)
+            return byline
+
+        yield _start
+
+
+@pytest.fixture
+def patched(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Runs some Python in every `byline serve` of the test, before it begins."""
+
+    def _patched(line: str) -> None:
+        command = f"from service.cli import main; {line}; main(prog_name='byline')"
+        monkeypatch.setattr(processes, "COMMAND", [sys.executable, "-c", command])
+
+    return _patched
+
+
+def serves(process: psutil.Process, port: int) -> bool:
+    """Whether it listens, and has begun to deliver mails: the last but one thing of its start."""
+    try:
+        is_listening = any(
+            socket.status == psutil.CONN_LISTEN and socket.laddr.port == port
+            for socket in process.net_connections("tcp")
+        )
+        return is_listening and process.num_threads() > 1
+    except psutil.NoSuchProcess:
+        return False
