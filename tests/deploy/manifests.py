@@ -1,0 +1,47 @@
+"""The files of deploy/ as data."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from service import create_flask, delivery
+from service.server import UVICORN
+from service.settings import Settings
+
+DEPLOY = Path(__file__).parents[2] / "deploy"
+# Of SIGTERM: what a server may take after SHUTDOWN_DELAY.
+FINISH = UVICORN["timeout_graceful_shutdown"] + delivery.PATIENCE  # seconds
+NOT_OURS = {"POD_IP", "MALLOC_ARENA_MAX"}
+
+
+def documents(name: str) -> list[dict[str, Any]]:
+    return [document for document in yaml.safe_load_all((DEPLOY / name).read_text()) if document]
+
+
+def environment(name: str) -> dict[str, str]:
+    """The variables that a file of lines sets."""
+    lines = (DEPLOY / name).read_text().splitlines()
+    return dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
+
+
+def seconds(time: str) -> int:
+    number, unit = re.fullmatch(r"([0-9]+)(s|min)", time).groups()
+    return int(number) * {"s": 1, "min": 60}[unit]
+
+
+def configured(environment: dict[str, Any]) -> Settings:
+    """The settings that an environment makes; no variable of it may be unknown."""
+    known = {name.upper() for name in Settings.model_fields} | NOT_OURS
+    assert set(environment) <= known
+    given = {name.lower(): str(value) for name, value in environment.items() if value != ""}
+    return Settings(_env_file=None, **given)
+
+
+def connections(settings: Settings) -> int:
+    """How many one process opens at most."""
+    options = create_flask(settings).config["SQLALCHEMY_ENGINE_OPTIONS"]
+    return int(options["pool_size"] + options["max_overflow"])

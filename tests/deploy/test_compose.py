@@ -1,0 +1,100 @@
+"""The compose file is valid, and its numbers and names fit the service's."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from tests.deploy.manifests import (
+    DEPLOY,
+    FINISH,
+    configured,
+    connections,
+    documents,
+    environment,
+    seconds,
+)
+
+[COMPOSE] = documents("compose.yaml")
+SERVICES = COMPOSE["services"]
+OURS = [name for name, service in SERVICES.items() if service["image"].startswith("byline")]
+GIVEN = environment("env.example") | {"POSTGRES_PASSWORD": "0123abcd"}
+
+
+def filled(value):
+    """What compose makes of a value when deploy/.env is the example, filled in."""
+
+    def variable(match):
+        name, default = match[1], (match[2] or "").removeprefix(":-").removeprefix(":?")
+        assert name in GIVEN or match[2], f"{name} is not in env.example"
+        if (match[2] or "").startswith(":?"):
+            assert GIVEN[name], name
+        return GIVEN.get(name) or default
+
+    return re.sub(r"\$\{(\w+)(:[-?][^}]*)?\}", variable, str(value))
+
+
+def test_it_fits_the_compose_specification():
+    schema = pytest.importorskip("check_jsonschema", reason="check-jsonschema is not installed")
+    with pytest.raises(SystemExit) as ended:
+        schema.main(["--builtin-schema", "vendor.compose-spec", str(DEPLOY / "compose.yaml")])
+
+    assert ended.value.code == 0
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_what_runs_the_image_may_write_nothing_but_tmp_and_has_good_settings(name):
+    service = SERVICES[name]
+    settings = configured({k: filled(v) for k, v in service["environment"].items()})
+
+    assert service["read_only"]
+    assert service["cap_drop"] == ["ALL"]
+    assert not settings.embedded
+    assert "localhost" in settings.trusted_hosts
+
+
+def test_nginx_is_believed_and_nobody_else():
+    [network] = COMPOSE["networks"]["front"]["ipam"]["config"]
+    app = SERVICES["app"]
+
+    assert app["environment"]["TRUSTED_PROXIES"] == network["subnet"]
+    assert {n for n, service in SERVICES.items() if "front" in service.get("networks", [])} == {
+        "app",
+        "nginx",
+    }
+    assert [name for name, service in SERVICES.items() if "ports" in service] == ["nginx"]
+
+
+def test_the_processes_leave_postgresql_some_connections():
+    app = SERVICES["app"]
+    settings = configured({k: filled(v) for k, v in app["environment"].items()})
+
+    assert app["deploy"]["replicas"] * settings.workers * connections(settings) <= 90
+
+
+def test_a_server_is_given_the_time_that_it_takes_to_end():
+    settings = configured({k: filled(v) for k, v in SERVICES["app"]["environment"].items()})
+
+    assert seconds(SERVICES["app"]["stop_grace_period"]) > settings.shutdown_delay + FINISH
+    assert seconds(SERVICES["nginx"]["stop_grace_period"]) > seconds(
+        re.search(r"worker_shutdown_timeout (\w+);", _nginx())[1]
+    )
+
+
+def test_nginx_ends_its_idle_connections_before_the_service_does():
+    upstream = _nginx().partition("upstream byline {")[2].partition("}")[0]
+    idle = re.search(r"keepalive_timeout (\w+);", upstream)[1]
+
+    assert seconds(idle) < configured({}).shutdown_delay
+
+
+def test_no_secret_stands_in_a_file():
+    secret = {"POSTGRES_PASSWORD", "METRICS_TOKEN"}
+
+    assert {name: environment("env.example")[name] for name in secret} == dict.fromkeys(secret, "")
+    assert re.search(r"^\.env$", (DEPLOY.parent / ".gitignore").read_text(), re.MULTILINE)
+
+
+def _nginx():
+    return (DEPLOY / "nginx" / "nginx.conf").read_text()
