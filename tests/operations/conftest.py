@@ -1,0 +1,29 @@
+"""A Byline to save and restore, on each database."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+
+from tests.operations.houses import House, PostgresHouse
+from tests.postgres_cluster import cluster
+
+
+@pytest.fixture
+def open_ground() -> Iterator[Path]:
+    """A folder that PostgreSQL's user can reach; pytest's own are closed by its next run."""
+    with TemporaryDirectory() as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def house(request: pytest.FixtureRequest, open_ground: Path) -> Iterator[House]:
+    if request.param == "sqlite":
+        yield House(open_ground / "byline")
+        return
+    with cluster(open_ground / "cluster") as own:
+        yield PostgresHouse(open_ground / "byline", cluster=own)

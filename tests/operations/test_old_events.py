@@ -1,0 +1,28 @@
+"""Audit events are forgotten by age, as docs/operations.md has it, on each database."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import sqlalchemy as sa
+
+from service.ids import first_id_from
+from service.models import AuditEvent
+from tests.conftest import Server
+from tests.operations.guide import snippet
+
+YEAR = timedelta(days=365)
+
+
+def test_events_older_than_two_years_go_and_the_others_stay(server: Server) -> None:
+    moment = datetime.now(UTC)
+    old, young = (str(first_id_from(moment - age)) for age in (3 * YEAR, YEAR))
+    for id_ in (old, young):
+        server.execute(sa.insert(AuditEvent).values(id=id_, action="login", ip=""))
+    engine = "SQLite" if server.settings.embedded else "PostgreSQL"
+
+    server.execute(sa.text(snippet(f"forget old events on {engine}").replace("::", r"\:\:")))
+
+    assert server.execute(sa.select(AuditEvent.id).where(AuditEvent.id.in_([old, young]))) == [
+        (young,)
+    ]
