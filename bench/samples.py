@@ -67,7 +67,8 @@ def operations(connection: psycopg.Connection[Any]) -> list[Operation]:
         return PostDocument.matching(**search.parse(words).terms(), limit=PAGE, offset=0)
 
     def rotate(n: int) -> None:
-        Session.rotate(str(sessions[n][0]), 0, grace_since=rfc3339(posts[n][2]))
+        session_id, user_id = map(str, sessions[n])
+        Session.rotate(session_id, user_id, 0, grace_since=rfc3339(posts[n][2]))
 
     return [
         Operation("get_post", lambda n: Post.get(posts[n][0])),

@@ -42,7 +42,7 @@ def login(body: dict, client: Client):
 
 def refresh(caller: Caller):
     since = rfc3339(datetime.now(UTC) - ROTATION_GRACE)
-    generation = Session.rotate(caller.session_id, caller.generation, grace_since=since)
+    generation = Session.rotate(caller.session_id, caller.id, caller.generation, grace_since=since)
     if generation is None:
         raise _reuse(caller)
     return authority().pair(caller.id, caller.session_id, generation, caller.session_end)

@@ -53,13 +53,15 @@ class Session(db.Model):  # type: ignore[name-defined,misc] # made at run time
         return _live.first(session_id=session_id, user_id=user_id, moment=now())
 
     @classmethod
-    def rotate(cls, session_id: str, generation: int, *, grace_since: str) -> int | None:
+    def rotate(
+        cls, session_id: str, user_id: str, generation: int, *, grace_since: str
+    ) -> int | None:
         """The generation that is current after presenting `generation`, or None for a reuse.
 
         One compare-and-swap decides. The immediate predecessor gets the current generation again
         as long as the rotation is not older than `grace_since`.
         """
-        presented = {"session_id": session_id, "generation_": generation}
+        presented = {"session_id": session_id, "user_id": user_id, "generation_": generation}
         if _rotate.write(**presented, moment=now()):
             return generation + 1
         again = _again.first(**presented, since=grace_since)
@@ -95,12 +97,12 @@ _live = Prepared(
 )
 _rotate = Prepared(
     sa.update(Session)
-    .where(Session.id == bindparam("session_id"), Session.generation == bindparam("generation_"))
+    .where(_mine, Session.generation == bindparam("generation_"))
     .values(generation=Session.generation + 1, last_used_at=bindparam("moment", type_=Time))
 )
 _again = Prepared(
     sa.select(Session.id).where(
-        Session.id == bindparam("session_id"),
+        _mine,
         Session.generation == bindparam("generation_", type_=sa.Integer) + 1,
         Session.last_used_at >= bindparam("since"),
     )

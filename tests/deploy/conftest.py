@@ -38,7 +38,7 @@ def site(tmp_path_factory: Any) -> Iterator[Site]:
         "DATABASE_URL": postgres.start(),
         "RATE_LIMIT_STORAGE_URL": valkey.start(),
         "RATE_LIMIT_CLIENT": "100000 per minute",
-        "RATE_LIMITS": "login=1000 per minute,register=1000 per minute,write=1000 per minute",
+        "RATE_LIMITS": "login=1000 per minute,register=1000 per minute,write=100000 per minute",
         "LOG_FORMAT": "json",
     }
     generate_key(folder / "instance" / "keys")
