@@ -2,11 +2,11 @@
 
 The programs come from the wheel; under root they run as the user that the wheel makes for them.
 
-    with cluster(tmp_path / "primary", max_connections=20) as primary:
+    with cluster(max_connections=20) as primary:
         url = primary.create("byline")
         primary.kill()
         primary.start()
-        with primary.standby(tmp_path / "standby") as standby:
+        with primary.standby() as standby:
             standby.pause_replay()
 
 A cluster listens on a port of 127.0.0.1 that stays the same over restarts. `fsync` is off: what a
@@ -22,6 +22,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import psutil
@@ -122,8 +123,9 @@ class Cluster:
             process.resume()
 
     @contextmanager
-    def standby(self, folder: Path, **settings: Any) -> Iterator[Cluster]:
+    def standby(self, **settings: Any) -> Iterator[Cluster]:
         """A running copy that follows this one by streaming, and answers reads, until the end."""
+        folder = self.folder.with_name("standby")
         with _running(Cluster(folder, primary=self, **(self.settings | settings))) as copy:
             yield copy
 
@@ -190,10 +192,16 @@ class Cluster:
 
 
 @contextmanager
-def cluster(folder: Path, **settings: Any) -> Iterator[Cluster]:
-    """A running server with its data in a new folder, until the end of the block."""
-    with _running(Cluster(folder, **settings)) as own:
-        yield own
+def cluster(folder: Path | None = None, **settings: Any) -> Iterator[Cluster]:
+    """A running server with its data in a new folder, until the end of the block.
+
+    By default that is a temporary one: pytest's own are closed, and removed, by its next runs.
+    """
+    with TemporaryDirectory(prefix="byline-", ignore_cleanup_errors=True) as name:
+        temporary = Path(name)
+        temporary.chmod(0o755)
+        with _running(Cluster(folder or temporary / "primary", **settings)) as own:
+            yield own
 
 
 @contextmanager

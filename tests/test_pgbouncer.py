@@ -18,8 +18,8 @@ from tests.postgres_cluster import Cluster, cluster
 
 
 @pytest.fixture(scope="module")
-def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    with cluster(tmp_path_factory.mktemp("behind") / "postgresql") as server:
+def postgresql() -> Iterator[Cluster]:
+    with cluster() as server:
         yield server
 
 
@@ -30,7 +30,7 @@ def server(postgresql: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Ite
     with create_flask(direct).app_context():
         migrations.upgrade(db.engine)
         db.engine.dispose()
-    with proxies.pgbouncer(tmp_path_factory.mktemp("between"), postgresql, sessions=3) as address:
+    with proxies.pgbouncer(postgresql, sessions=3) as address:
         url = f"{address}/byline?pgbouncer=true"
         with serving(folder, database_url=url, is_migrated=True) as own:
             yield own

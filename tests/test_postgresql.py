@@ -16,8 +16,8 @@ from tests.smtp import until
 
 
 @pytest.fixture(scope="module")
-def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    with cluster(tmp_path_factory.mktemp("own") / "data") as running:
+def own() -> Iterator[Cluster]:
+    with cluster() as running:
         yield running
 
 

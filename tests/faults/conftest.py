@@ -55,9 +55,9 @@ def report(request: pytest.FixtureRequest) -> Report:
 
 
 @pytest.fixture(scope="session")
-def postgresql(tmp_path_factory: Any) -> Iterator[Cluster]:
+def postgresql() -> Iterator[Cluster]:
     """A server that every test has to leave running, with a database for each."""
-    with cluster(tmp_path_factory.mktemp("postgresql") / "data", max_connections=200) as own:
+    with cluster(max_connections=200) as own:
         yield own
 
 

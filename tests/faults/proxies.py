@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from tests.faults.processes import PATIENCE
 from tests.ports import free_port, listens
@@ -36,21 +37,22 @@ pidfile = {folder}/pgbouncer.pid
 
 
 @contextmanager
-def pgbouncer(folder: Path, server: Cluster, *, sessions: int = 20) -> Iterator[str]:
+def pgbouncer(server: Cluster, *, sessions: int = 20) -> Iterator[str]:
     """The address, without a database, of a PgBouncer in transaction mode before a server."""
     bouncer = program("pgbouncer")
     port = free_port()
-    config = folder / "pgbouncer.ini"
-    config.write_text(
-        _PGBOUNCER.format(folder=folder, server=server.port, port=port, sessions=sessions)
-    )
-    command = [bouncer, str(config)]
-    if os.getuid() == 0:  # as which it refuses to run
-        for path in (folder, config):
-            shutil.chown(path, server.user)
-        command = [bouncer, "-u", str(server.user), str(config)]
-    with _running(command, port, folder):
-        yield f"postgresql://postgres@127.0.0.1:{port}"
+    with TemporaryDirectory(prefix="byline-") as name:
+        folder = Path(name)
+        config = folder / "pgbouncer.ini"
+        places = {"folder": folder, "server": server.port, "port": port}
+        config.write_text(_PGBOUNCER.format(**places, sessions=sessions))
+        command = [bouncer, str(config)]
+        if os.getuid() == 0:  # as which it refuses to run
+            for path in (folder, config):
+                shutil.chown(path, server.user)
+            command = [bouncer, "-u", str(server.user), str(config)]
+        with _running(command, port, folder):
+            yield f"postgresql://postgres@127.0.0.1:{port}"
 
 
 @contextmanager

@@ -20,9 +20,9 @@ AWAY = 3.0  # seconds; frozen for twice as long, which is longer than a statemen
 
 
 @pytest.fixture
-def own(tmp_path: Path) -> Iterator[Cluster]:
+def own() -> Iterator[Cluster]:
     """A PostgreSQL that the test may do anything to."""
-    with cluster(tmp_path / "postgresql") as server:
+    with cluster() as server:
         yield server
 
 
@@ -30,7 +30,7 @@ def own(tmp_path: Path) -> Iterator[Cluster]:
 def place(request: pytest.FixtureRequest, own: Cluster, tmp_path: Path, stack: ExitStack) -> Place:
     url = schema = own.create("byline")
     if request.param != "direct":
-        url = stack.enter_context(pgbouncer(tmp_path, own)) + "/byline?pgbouncer=true"
+        url = stack.enter_context(pgbouncer(own)) + "/byline?pgbouncer=true"
     return Place(tmp_path / "place", schema, DATABASE_URL=url)
 
 

@@ -16,7 +16,7 @@ from tests.postgres_cluster import cluster
 @pytest.mark.parametrize("state", ["down", "frozen"])
 def test_a_start_without_a_database_says_why(state: str, tmp_path: Path, report: Any) -> None:
     report(f"database {state} at start")
-    with cluster(tmp_path / "postgresql") as own:
+    with cluster() as own:
         place = Place(tmp_path / "place", DATABASE_URL=own.create("byline"))
         own.stop() if state == "down" else own.freeze()
         began = time.monotonic()
@@ -33,7 +33,7 @@ def test_a_start_without_a_database_says_why(state: str, tmp_path: Path, report:
 
 def test_a_start_goes_on_as_soon_as_the_database_is_there(tmp_path: Path, report: Any) -> None:
     report("database down at start, then up")
-    with cluster(tmp_path / "postgresql") as own:
+    with cluster() as own:
         place = Place(tmp_path / "place", DATABASE_URL=own.create("byline"))
         own.stop()
         with place.serving(wait=False) as byline:

@@ -72,9 +72,8 @@ def counts(server: Server) -> dict[str, float]:
 
 
 @pytest.fixture(scope="session")
-def databases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Cluster, Cluster]]:
-    folder = tmp_path_factory.mktemp("databases")
-    with cluster(folder / "primary") as primary, primary.standby(folder / "standby") as standby:
+def databases() -> Iterator[tuple[Cluster, Cluster]]:
+    with cluster() as primary, primary.standby() as standby:
         yield primary, standby
 
 
