@@ -6,10 +6,12 @@ import os
 import secrets
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -23,6 +25,7 @@ from service.domain.keys import generate_key
 from service.models import User
 from service.server import UVICORN
 from service.settings import Settings
+from service.web import windows
 from tests import postgres
 from tests.mailbox import Mailbox
 
@@ -158,6 +161,13 @@ def serving(folder: Path, *, is_migrated: bool = False, **settings: Any) -> Iter
             thread.join()
             with app.app.app_context():
                 db.engine.dispose()
+
+
+@pytest.fixture(autouse=True)
+def _standing_windows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No window of a limit ends during a test: at its edge there is room for one more."""
+    moment = time.time()
+    monkeypatch.setattr(windows, "time", SimpleNamespace(time=lambda: moment))
 
 
 @pytest.fixture(scope="session", params=["sqlite", "postgresql"])

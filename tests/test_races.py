@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import secrets
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from functools import partial
 from threading import Barrier
-from types import SimpleNamespace
 from typing import Any
 
 import httpx
 import jwt
 import pytest
-from limits import strategies
 from sqlalchemy import func, select, update
 
 from service.domain import passwords
 from service.models import AuditEvent, Post, PostDocument, Session, User
-from service.web import windows
 from tests.conftest import PASSWORD, Person, Server
 
 ROUNDS = 5  # of a race that one side wins or the other
@@ -274,16 +270,8 @@ def test_a_user_deleted_while_posting_leaves_no_orphan(
 
 
 def test_of_sixty_guesses_at_a_password_ten_are_looked_at(
-    serve: Callable[..., Server],
-    server: Server,
-    anna: Person,
-    monkeypatch: pytest.MonkeyPatch,
+    serve: Callable[..., Server], server: Server, anna: Person
 ) -> None:
-    # At the edge of a window there is room for one more.
-    moment = time.time()
-    standing = SimpleNamespace(time=lambda: moment)
-    for module in (windows, strategies):
-        monkeypatch.setattr(module, "time", standing)
     limited = serve(
         database_url=server.settings.database_url,
         rate_limit_enabled=True,
