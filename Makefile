@@ -35,7 +35,7 @@ check: lint test ## lint and test
 audit: $(VENV)/.dev ## the locked packages against the published vulnerabilities; needs a network
 	@echo "Asking about the packages of all lock files"
 	@$(BIN)/pip-audit --strict --require-hashes --disable-pip --progress-spinner off \
-		-r requirements.lock -r requirements-dev.lock -r requirements-bench.lock
+		$(foreach lock,$(wildcard requirements*.lock),-r $(lock))
 
 bench: $(VENV)/.bench ## the benchmark with its peers; BENCH_ARGS=--help lists its options
 	@$(BIN)/python -m bench $(BENCH_ARGS)
@@ -56,8 +56,10 @@ lock: | $(BIN)/python ## refresh the lock files to the newest versions that pypr
 	@echo 'setuptools>=77' | $(COMPILE) --output-file requirements.lock pyproject.toml - > /dev/null
 	@echo 'setuptools>=77' | $(COMPILE) --output-file requirements-dev.lock --extra dev \
 		--constraint requirements.lock pyproject.toml - > /dev/null
-	@echo 'setuptools>=77' | $(COMPILE) --output-file requirements-bench.lock --extra bench \
-		--constraint requirements-dev.lock pyproject.toml - > /dev/null
+	@for extra in sdk bench; do \
+		echo 'setuptools>=77' | $(COMPILE) --output-file requirements-$$extra.lock --extra $$extra \
+			--constraint requirements-dev.lock pyproject.toml - > /dev/null; \
+	done
 
 clean: ## remove .venv, caches and generated clients; the database in instance/ stays
 	rm -rf $(VENV) clients build dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
@@ -77,6 +79,13 @@ $(VENV)/.run: requirements.lock pyproject.toml $(BIN)/python
 $(VENV)/.dev: requirements-dev.lock $(VENV)/.run
 	@echo "Installing the development tools into $(VENV)"
 	@$(PIP) install --require-hashes -r requirements-dev.lock
+	@touch $@
+
+# Node.js is one of the wheels, and brings npm.
+$(VENV)/.sdk: requirements-sdk.lock openapi/package-lock.json $(VENV)/.dev
+	@echo "Installing what lints the specification and generates clients"
+	@$(PIP) install --require-hashes -r requirements-sdk.lock
+	@cd openapi && ../$(BIN)/npm ci --silent
 	@touch $@
 
 $(VENV)/.bench: requirements-bench.lock $(VENV)/.run
