@@ -1,13 +1,16 @@
-"""Programs of the system that some tests run: nginx, pgbouncer, promtool, chromium."""
+"""Programs that some tests run: the system's, like nginx, pgbouncer and chromium, and npm's."""
 
 from __future__ import annotations
 
 import os
 import shutil
+import sys
+from pathlib import Path
 
 import pytest
 
 PLACES = os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin"))
+NPM = Path(__file__).parents[1] / "openapi" / "node_modules" / ".bin"
 
 
 def program(name: str) -> str:
@@ -17,3 +20,13 @@ def program(name: str) -> str:
         pytest.skip(f"{name} is not installed")
     assert found, f"REQUIRE names {name}, but it is not installed"
     return found
+
+
+def npm_program(name: str) -> list[str]:
+    """The command of a program in openapi/package.json; skipped without the tools of `make sdk`,
+    unless REQUIRE names node."""
+    if not Path(sys.prefix, ".sdk").exists():
+        is_required = "node" in os.environ.get("REQUIRE", "").split(",")
+        assert not is_required, "REQUIRE names node, but there is no .venv/.sdk: `make .venv/.sdk`"
+        pytest.skip("the tools of `make sdk` are not installed")
+    return [str(Path(sys.prefix, "bin", "node")), str(NPM / name)]
