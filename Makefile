@@ -33,6 +33,7 @@ lint: $(VENV)/.sdk ## style and types (ruff, mypy, bandit), and the specificatio
 		|| { echo "$$said"; exit 1; }
 	@$(NPM)/spectral lint --quiet --fail-severity hint --ruleset openapi/spectral.yaml \
 		openapi/openapi.yaml
+	@$(BIN)/python -m openapi.gate
 
 check: lint test ## lint and test
 

@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 PLACES = os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin"))
-NPM = Path(__file__).parents[1] / "openapi" / "node_modules" / ".bin"
 
 
 def program(name: str) -> str:
@@ -22,11 +21,11 @@ def program(name: str) -> str:
     return found
 
 
-def npm_program(name: str) -> list[str]:
-    """The command of a program in openapi/package.json; skipped without the tools of `make sdk`,
-    unless REQUIRE names node."""
+def npm_programs() -> Path:
+    """The folder of the programs from npm, which the `node` of .venv runs; without the tools of
+    `make sdk` the test is skipped, unless REQUIRE names node."""
     if not Path(sys.prefix, ".sdk").exists():
         is_required = "node" in os.environ.get("REQUIRE", "").split(",")
-        assert not is_required, "REQUIRE names node, but there is no .venv/.sdk: `make .venv/.sdk`"
+        assert not is_required, "REQUIRE names node, but its tools come with `make .venv/.sdk`"
         pytest.skip("the tools of `make sdk` are not installed")
-    return [str(Path(sys.prefix, "bin", "node")), str(NPM / name)]
+    return Path(__file__).parents[1] / "openapi" / "node_modules" / ".bin"
