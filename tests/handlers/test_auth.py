@@ -212,7 +212,9 @@ def test_only_the_right_password_tells_that_an_address_is_unverified(serve: Serv
     assert server.sign_in(right["email"]).http.get("/auth/me").status_code == 200
 
 
-def test_an_outdated_hash_is_replaced_at_the_next_sign_in(server: Server, anna: Person) -> None:
+def test_an_outdated_hash_is_replaced_at_the_next_sign_in(
+    server: Server, anna: Person, hashing_in_full: None
+) -> None:
     weak = argon2.PasswordHasher(time_cost=1, memory_cost=64, parallelism=1).hash(anna.password)
     server.execute(update(User).where(User.id == anna.id).values(password_hash=weak))
     server.sign_in(anna.email)
