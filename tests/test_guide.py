@@ -33,12 +33,12 @@ def server(serve: Serve) -> Server:
     return serve(rate_limit_enabled=True)
 
 
-def program(language: str, server: Server) -> str:
-    """The blocks of a language, with the server's address for the one that is in the first."""
+def program(language: str, api: str = API) -> str:
+    """The blocks of a language, with this address for the one that is in the first."""
     first, *others = re.findall(rf"```{language}\n(.*?)```", GUIDE, re.DOTALL)
     assert first.count(API) == 1
     assert not any(API in block for block in others)
-    return "\n".join([first.replace(API, server.url), *others])
+    return "\n".join([first.replace(API, api), *others])
 
 
 def expiring(text: str, line: str, server: Server) -> str:
@@ -82,7 +82,7 @@ def _token(server: Server, subject: str, running: subprocess.Popen[str]) -> str:
 
 
 def test_the_guide_works_with_curl(server: Server, tmp_path: Path) -> None:
-    script = CURL + program("sh", server)
+    script = CURL + program("sh", server.url)
     printed = follow(server, tmp_path, "bash", "-euo", "pipefail", "-c", script)
     statuses = re.findall(r"<(\d{3})>", printed)
     assert statuses == [
@@ -101,7 +101,7 @@ def test_the_guide_works_in_python(
     server: Server, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     site = str(clients.generated(tmp_path_factory) / "site")
-    text = expiring(program("python", server), "session = Session(tokens)", server)
+    text = expiring(program("python", server.url), "session = Session(tokens)", server)
     (tmp_path / "guide.py").write_text(text)
     printed = follow(server, tmp_path, sys.executable, "guide.py", PYTHONPATH=site)
     assert "/title" in printed
@@ -113,7 +113,7 @@ def test_the_guide_works_in_typescript(
     server: Server, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     folder = clients.generated(tmp_path_factory)
-    text = expiring(program("ts", server), "client.setConfig({ fetch: renewing });", server)
+    text = expiring(program("ts", server.url), "client.setConfig({ fetch: renewing });", server)
     (folder / "guide.ts").write_text(text)
     clients.tsc(folder, "guide.ts")
     printed = follow(server, tmp_path, clients.BIN / "node", folder / "guide.js")

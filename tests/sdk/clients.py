@@ -14,19 +14,22 @@ import pytest
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
 NPM = ROOT / "openapi" / "node_modules" / ".bin"
+TYPES = NPM.parent / "@types"
 PIP = ["-m", "pip", "install", "--quiet", "--no-index", "--no-deps", "--no-build-isolation"]
-STRICT = ["--strict", "--target", "es2022", "--module", "nodenext", "--lib", "es2022,dom"]
+STRICT = ["--strict", "--target", "es2022", "--lib", "es2022,dom", "--typeRoots", str(TYPES)]
 
 
-def generated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with what `make sdk` makes in `clients`, and installed in `site` and `node_modules`.
-
-    Without the tools of `make sdk` the test is skipped, unless REQUIRE names node or java.
-    """
+def need_tools() -> None:
+    """Skips the test without the tools of `make sdk`, unless REQUIRE names node or java."""
     if not Path(sys.prefix, ".sdk").exists():
         required = {"node", "java"} & set(os.environ.get("REQUIRE", "").split(","))
         assert not required, f"REQUIRE names {required}: make .venv/.sdk installs them"
         pytest.skip("the tools of make sdk are not installed")
+
+
+def generated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with what `make sdk` makes in `clients`, installed in `site` and `node_modules`."""
+    need_tools()
     is_worker = "PYTEST_XDIST_WORKER" in os.environ
     base = tmp_path_factory.getbasetemp()
     folder = (base.parent if is_worker else base) / "sdk"
@@ -59,14 +62,13 @@ def environment(**more: str) -> dict[str, str]:
     return {**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}", **more}
 
 
-def node(program: Path, *arguments: str) -> str:
-    return run(BIN / "node", program, *arguments)
+def node(program: Path, *arguments: str | Path, cwd: Path | None = None) -> str:
+    return run(BIN / "node", program, *arguments, cwd=cwd)
 
 
 def tsc(folder: Path, *programs: str) -> None:
-    """Compile programs of the folder to JavaScript beside them, strictly."""
-    types = ["--types", "node", "--typeRoots", str(NPM.parent / "@types")]
-    run(BIN / "node", NPM / "tsc", *STRICT, *types, *programs, cwd=folder)
+    """Compile programs of the folder for Node.js, strictly, to JavaScript beside them."""
+    node(NPM / "tsc", *STRICT, "--module", "nodenext", "--types", "node", *programs, cwd=folder)
 
 
 def _generate(folder: Path) -> None:

@@ -166,6 +166,7 @@ def posting(client: AuthenticatedClient = hers, title: str = "A title", text: st
     return create_post.sync(client=client, body=NewPost(title=title, content=text))
 
 
+in_use, unavailable = at_once()
 CALLS: dict[str, Callable[[], object]] = {
     "invalid-request": lambda: posting(title=""),
     "malformed-body": lambda: posting(text="\x00"),
@@ -212,7 +213,6 @@ CALLS: dict[str, Callable[[], object]] = {
     "unavailable": lambda: unavailable,
 }
 
-in_use, unavailable = at_once()
 for code, call in CALLS.items():
     answer = call()
     assert isinstance(answer, Problem), (code, answer)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import test_guide
 from tests.conftest import Server
 from tests.sdk.clients import BIN, node, run, tsc
 
@@ -22,9 +23,10 @@ def addresses(serve: Callable[..., Server]) -> list[str]:
     return [serve().url, serve(access_token_ttl=1).url]
 
 
-def test_the_python_client_and_its_tour_are_typed(clients: Path) -> None:
+def test_the_python_client_and_what_uses_it_are_typed(clients: Path) -> None:
     site = clients / "site"
-    programs = [HERE / "tour.py"]
+    (clients / "guide.py").write_text(test_guide.program("python"))
+    programs = [HERE / "tour.py", HERE / "problems.py", clients / "guide.py"]
     run(BIN / "mypy", *MYPY, site / "byline_client", *programs, MYPYPATH=str(site))
 
 
