@@ -40,8 +40,9 @@ audit: $(VENV)/.dev ## the locked packages against the published vulnerabilities
 bench: $(VENV)/.bench ## the benchmark with its peers; BENCH_ARGS=--help lists its options
 	@$(BIN)/python -m bench $(BENCH_ARGS)
 
-sdk: ## the Python and TypeScript clients, into clients/
-	@echo "Not here yet: the generated clients come with issue 6."
+sdk: $(VENV)/.sdk ## the Python and TypeScript clients, into clients/
+	@echo "Generating clients/python and clients/typescript"
+	@$(BIN)/python openapi/sdk/generate.py clients
 
 contract: ## schemathesis against a live server
 	@echo "Not here yet: the contract run comes with issue 6."
