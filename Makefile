@@ -4,6 +4,7 @@ PYTHON ?= python3
 FAULTS ?= tests/faults tests/operations
 VENV   := .venv
 BIN    := $(VENV)/bin
+NPM    := $(BIN)/node openapi/node_modules/.bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --no-input -qq
 
 .DEFAULT_GOAL := help
@@ -21,13 +22,18 @@ test: $(VENV)/.dev ## the whole test suite; REQUIRE=node,chromium lets none of i
 	@echo "Running the tests"
 	@$(BIN)/pytest
 
-lint: $(VENV)/.dev ## ruff (lint and format), mypy, bandit, and the spec's own rules
+lint: $(VENV)/.sdk ## style and types (ruff, mypy, bandit), and the specification with its changes
 	@echo "Checking style, types and spec"
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/ruff format --quiet --check .
 	@$(BIN)/mypy --no-error-summary
 	@$(BIN)/bandit --quiet --recursive app.py service
 	@$(BIN)/openapi-spec-validator openapi/openapi.yaml
+	@said=$$($(NPM)/redocly lint --config openapi/redocly.yaml openapi/openapi.yaml 2>&1) \
+		|| { echo "$$said"; exit 1; }
+	@$(NPM)/spectral lint --quiet --fail-severity hint --ruleset openapi/spectral.yaml \
+		openapi/openapi.yaml
+	@$(BIN)/python -m openapi.gate
 
 check: lint test ## lint and test
 

@@ -1,9 +1,11 @@
-"""Programs of the system that some tests run: nginx, pgbouncer, promtool, chromium."""
+"""Programs that some tests run: the system's, like nginx, pgbouncer and chromium, and npm's."""
 
 from __future__ import annotations
 
 import os
 import shutil
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -17,3 +19,13 @@ def program(name: str) -> str:
         pytest.skip(f"{name} is not installed")
     assert found, f"REQUIRE names {name}, but it is not installed"
     return found
+
+
+def npm_programs() -> Path:
+    """The folder of the programs from npm, which the `node` of .venv runs; without the tools of
+    `make sdk` the test is skipped, unless REQUIRE names node."""
+    if not Path(sys.prefix, ".sdk").exists():
+        is_required = "node" in os.environ.get("REQUIRE", "").split(",")
+        assert not is_required, "REQUIRE names node, but its tools come with `make .venv/.sdk`"
+        pytest.skip("the tools of `make sdk` are not installed")
+    return Path(__file__).parents[1] / "openapi" / "node_modules" / ".bin"

@@ -1,11 +1,13 @@
-"""The specification keeps its own rules, and the code is what it says; new operations included."""
+"""The code is what the specification says, new operations included. Most of what the document alone
+shows is checked by `make lint` (openapi/spectral/contract.yaml); what the guide promises, here.
+"""
 
 from __future__ import annotations
 
 import importlib
 import inspect
-import keyword
 import re
+import tomllib
 from collections.abc import Iterator
 from functools import reduce
 from pathlib import Path
@@ -24,13 +26,6 @@ COMPONENTS = SPEC["components"]
 METHODS = ("get", "post", "put", "patch", "delete")
 WIRING = {f"x-{name}" for name in ("lines", "rate-limit", "replica", "required-role", "writes")}
 WIRING |= {"x-token-type", "x-worker-pool"}
-VERBS = {
-    "get": {"get", "list", "search", "export"},
-    "post": {"create", "register", "login", "logout", "refresh", "request", "complete"},
-    "put": {"change"},
-    "patch": {"update"},
-    "delete": {"delete", "revoke"},
-}
 LIMITS = {
     "login": [("10 per minute", "ip")],
     "account": [("10 per 15 minutes", "email")],
@@ -41,7 +36,6 @@ LIMITS = {
     "export": [("1 per minute", "user")],
     "write": [("60 per minute", "user")],
 }
-LINKED = {"get", "update", "delete"}
 # Without a token of ours, and yet they ask who it is.
 PROOF_OF_THEIR_OWN = {"login", "get_metrics"}
 
@@ -106,15 +100,9 @@ def test_handlers_stand_in_the_order_of_the_specification(tag: str) -> None:
     assert written == [name for name, o in OPERATIONS.items() if o["tags"] == [tag]]
 
 
-@each_operation
-def test_an_operation_is_called_what_a_client_would_call_it(operation: dict[str, Any]) -> None:
-    name, method = operation["operationId"], operation["method"]
-    assert re.fullmatch(r"[a-z]+(_[a-z]+)*", name)
-    assert name.partition("_")[0] in VERBS[method]
-    assert not keyword.iskeyword(name)
-    names = [p["name"] for p in operation.get("parameters", []) if p["in"] != "header"]
-    assert all(re.fullmatch(r"[a-z]+(_[a-z]+)*", name) for name in names)
-    assert all(name.endswith("_id") for name in parameters(operation, "path"))
+def test_the_package_has_the_version_of_the_specification() -> None:
+    project = tomllib.loads((docs.ROOT / "pyproject.toml").read_text())["project"]
+    assert project["version"] == SPEC["info"]["version"]
 
 
 def test_no_name_is_used_twice() -> None:
@@ -126,12 +114,6 @@ def test_no_name_is_used_twice() -> None:
     ]
     assert len(declared) == len(OPERATIONS)
     assert len({name.replace("_", "") for name in declared}) == len(declared)  # camelCase as well
-
-
-def test_schemas_are_called_by_nouns() -> None:
-    for name in COMPONENTS["schemas"]:
-        assert re.fullmatch(r"([A-Z][a-z]+)+", name)
-        assert not name.endswith(("Dto", "Input", "Model", "Object", "Output", "Response"))
 
 
 @each_operation
@@ -165,23 +147,9 @@ def test_the_documented_answers_are_those_that_can_come(operation: dict[str, Any
 
 
 @each_operation
-def test_what_belongs_together_is_declared_together(operation: dict[str, Any]) -> None:
-    method, headers = operation["method"], parameters(operation, "header")
-    answer = operation["responses"][min(operation["responses"])]
-    has = answer.get("headers", {}).keys()
-    assert ("If-None-Match" in headers) == (method == "get" and "ETag" in has)
-    assert ("Idempotency-Key" in headers) == ("Idempotency-Replayed" in has)
+def test_a_body_shows_an_example_and_an_error_is_a_problem(operation: dict[str, Any]) -> None:
     for content in operation.get("requestBody", {}).get("content", {}).values():
         assert content["example"]
-    if method == "patch":
-        assert headers["If-Match"]["required"]
-    if operation["path"].endswith("}") and method == "get":
-        assert "ETag" in has
-    if "201" in operation["responses"]:
-        assert {"Location", "ETag"} <= has
-    if operation["operationId"].startswith("list_"):
-        assert answer["content"]["application/json"]["schema"]["type"] == "array"
-        assert ("Link" in has) == ({"limit", "after"} <= parameters(operation, "query").keys())
     for status, response in operation["responses"].items():
         if int(status) >= 400:
             assert response["content"].keys() == {"application/problem+json"}
@@ -205,15 +173,6 @@ def test_every_policy_has_a_default_here() -> None:
     assert {name: len(limits) for name, limits in LIMITS.items()} | {"client": 1} == POLICIES
 
 
-def test_static_paths_stand_before_the_templates_that_match_them() -> None:
-    seen: list[str] = []
-    for path in SPEC["paths"]:
-        for template in seen:
-            pattern = re.sub(r"\{\w+\}", "[^/]+", template)
-            assert "{" in path or not re.fullmatch(pattern, path), f"{path} behind {template}"
-        seen.append(path)
-
-
 def test_wiring_keys_are_the_ones_that_something_reads() -> None:
     used = {key for _, node in nodes(SPEC) for key in node if key.startswith("x-")}
     assert used <= WIRING
@@ -228,8 +187,6 @@ def test_a_schema_says_what_is_in_it_and_shows_one() -> None:
         assert schema["additionalProperties"] is False, name
         assert schema.get("required") or schema.get("minProperties"), name
         assert set(schema.get("required", [])) <= schema["properties"].keys(), name
-    inline = [path for path, node in nodes(SPEC) if "properties" in node and "schemas" not in path]
-    assert inline == [], "an object without a name has no name in a client either"
 
 
 EXAMPLES = [
@@ -286,15 +243,3 @@ def test_links_lead_to_what_is_there(operation: dict[str, Any]) -> None:
                 ).groups()
                 body = response["content"]["application/json"]["schema"]["properties"]
                 assert name in (body if kind == "body#/" else response["headers"])
-    if "201" in operation["responses"]:
-        links = operation["responses"]["201"]["links"].values()
-        assert {link["operationId"].partition("_")[0] for link in links} == LINKED
-
-
-def test_nothing_is_in_it_that_client_generators_stumble_over() -> None:
-    for path, node in nodes(SPEC):
-        assert "$ref" not in node or len(node) == 1, path
-        assert node.get("style") != "deepObject", path
-        assert not ("nullable" in node and "enum" in node), path
-        if node.get("in") == "header":
-            assert node["schema"].keys() <= {"type", "minLength", "maxLength", "pattern"}, path

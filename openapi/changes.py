@@ -1,0 +1,164 @@
+"""What clients see of the way from one specification to another: api-smart-diff finds it, and here
+stands what it does not know, or takes the wrong way round."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator
+from functools import reduce
+from pathlib import Path
+from typing import Any, NamedTuple
+
+_COMPARE = [Path(sys.executable).parent / "node", Path(__file__).parent / "diff.mjs"]
+_ANNOTATIONS = {"bearerFormat", "description", "example", "examples", "summary"}
+# Methods, arguments and types of generated clients: any other value is another program.
+_IN_CLIENTS = {"explode", "format", "name", "operationId", "type", "url"}
+# How a change is told: most of what leads to a value goes without saying.
+_WORDS = dict.fromkeys(("application/json", "components", "content", "items", "properties"))
+_WORDS |= {"schema": None, "headers": "header", "parameters": "parameter", "requestBody": "body"}
+_WORDS |= {"responses": "answer"}
+
+
+class Change(NamedTuple):
+    """One difference: what it is, the operations that it is seen in, and whether clients break."""
+
+    what: str
+    where: list[str]
+    breaks: bool
+
+
+def compared(pairs: Iterable[tuple[Any, Any]]) -> Iterator[list[Change]]:
+    """The changes from one specification to the other, for each pair of them."""
+    visible = [(_visible(before), _visible(after)) for before, after in pairs]
+    run = subprocess.run(  # noqa: S603 # a program of this folder
+        _COMPARE, input=json.dumps(visible), stdout=subprocess.PIPE, text=True, check=True
+    )
+    for (before, after), diffs in zip(visible, json.loads(run.stdout), strict=True):
+        yield [*_in_operations(diffs, before, after), *_in_names(before, after)]
+
+
+def _visible(document: Any) -> Any:
+    """The specification without what is only for people, and no references but to schemas: behind
+    any other, api-smart-diff takes an answer for a request."""
+
+    def walk(node: Any, *, is_named: bool = False) -> Any:
+        if isinstance(node, list):
+            return [walk(item) for item in node]
+        if not isinstance(node, dict):
+            return node
+        if not node.get("$ref", "#/components/schemas/").startswith("#/components/schemas/"):
+            return walk(reduce(dict.__getitem__, node["$ref"].split("/")[1:], document))
+        keys = [key for key in node if is_named or key not in _ANNOTATIONS]
+        return {key: walk(node[key], is_named=key == "properties") for key in keys}
+
+    components = {key: document["components"][key] for key in ("schemas", "securitySchemes")}
+    kept = {key: document[key] for key in ("openapi", "servers", "paths")}
+    return walk({**kept, "info": {"title": "", "version": ""}, "components": components})
+
+
+def _in_operations(diffs: list[Any], before: Any, after: Any) -> Iterator[Change]:
+    """Each change once. What breaks some operations and is harmless in others breaks some."""
+    properties = {(*diff["path"][:-2], diff["path"][-1]) for diff in diffs}
+    found: dict[str, dict[bool, dict[str, None]]] = {}
+    for diff in diffs:
+        path = diff["path"]
+        if path[:2] == ["components", "schemas"] or path == ["paths"]:
+            continue  # the operations that use the schema, or have the path, differ as well
+        if path[-2:-1] == ["required"] and (*path[:-2], _value(diff)) in properties:
+            continue  # the property itself is new, or gone
+        where = found.setdefault(_told(diff, before), {})
+        where.setdefault(_breaks(diff, before, after), {})[_operation(diff, before)] = None
+    for what, where in found.items():
+        breaks = True in where
+        yield Change(what, list(where[breaks]), breaks)
+
+
+def _in_names(before: Any, after: Any) -> Iterator[Change]:
+    """A schema that is called something else is another type in generated clients."""
+    old, new = (document["components"]["schemas"].keys() for document in (before, after))
+    for name in sorted(old ^ new):
+        is_gone = name in old
+        what = f"schema {name} is {'gone' if is_gone else 'new'}"
+        yield Change(what, ["generated clients"], is_gone)
+
+
+def _breaks(diff: Any, before: Any, after: Any) -> bool:
+    path, action = diff["path"], diff["action"]
+    parent, key = [None, *path][-2:]
+    is_answer = path[3:4] == ["responses"]
+    if parent == "properties":
+        # A client still sends what a closed object has lost.
+        return action == "remove" or diff["type"] == "breaking"
+    if key in _IN_CLIENTS or parent == "tags":
+        return True
+    if key == "nullable":
+        return bool(diff.get("after")) == is_answer
+    if parent == "enum" and "application/problem+json" in path:
+        return action != "add"  # what to make of a new code, its status says
+    if parent == "enum" and action == "add" and not _at(before, path[:-1]):
+        return not is_answer  # anything was taken until now
+    if parent == "enum" and action == "remove" and is_answer:
+        return not _at(after, path[:-1])  # anything may come from now on
+    if key == "requestBody" and action == "add":
+        return bool(diff["after"].get("required"))
+    if key == "required" and is_answer:
+        return not diff.get("after")  # a header
+    if diff["type"] in {"annotation", "unclassified"} or "securitySchemes" in path:
+        return action != "add"
+    return diff["type"] == "breaking"
+
+
+def _told(diff: Any, before: Any) -> str:
+    """The change in words, from the innermost schema on that has a name."""
+    path, action = diff["path"], diff["action"]
+    words: list[Any] = []
+    parent = inside = None
+    for depth, (key, node, schema) in enumerate(_trail(before, path)):
+        words = [inside] if inside else words
+        if parent == "parameters":
+            words.append((node or diff["after"])["name"])
+        elif parent == "properties" or (_WORDS.get(key, key) and (depth > 2 or path[0] != "paths")):
+            words.append(_WORDS.get(key, key) if parent != "properties" else key)
+        parent, inside = key, schema
+    if len(words) > 1 and isinstance(words[-1], int):
+        words.pop()
+    place = " ".join(map(str, words)) or " ".join([*map(str.upper, path[2:]), path[1]])
+    value = json.dumps(_value(diff))
+    if action == "replace":
+        return f"{place} was {value} and is {json.dumps(diff['after'])}"
+    is_what = "is gone" if action == "remove" else "is new"
+    return f"{place} {is_what}" if value[0] == "{" else f"{place}: {value} {is_what}"
+
+
+def _value(diff: Any) -> Any:
+    return diff.get("before", diff.get("after"))
+
+
+def _operation(diff: Any, before: Any) -> str:
+    if diff["path"][0] != "paths":
+        return "all operations"
+    operation = _at(before, diff["path"][:3]) or diff["after"]
+    return str(operation.get("operationId", "all its operations"))
+
+
+def _trail(document: Any, path: list[Any]) -> Iterator[tuple[Any, Any, str | None]]:
+    """Each key of the path, what it leads to, and the name of that when it is a schema's."""
+    node = document
+    for key in path:
+        try:
+            node = node[key]
+        except (KeyError, IndexError, TypeError):
+            node = None
+        name = None
+        if isinstance(node, dict) and "$ref" in node:
+            name = node["$ref"].rpartition("/")[2]
+            node = document["components"]["schemas"][name]
+        yield key, node, name
+
+
+def _at(document: Any, path: list[Any]) -> Any:
+    """What the path leads to; None when there is nothing."""
+    *_, (_, node, _) = _trail(document, path)
+    return node

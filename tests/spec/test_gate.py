@@ -1,0 +1,285 @@
+"""What openapi/gate.py lets pass, and what it says of the rest."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from openapi import gate
+from openapi.changes import Change, compared
+from service.web import docs
+from tests.programs import npm_programs
+from tests.spec.changed import GONE, changed
+
+SPEC = json.loads(docs.public_json())
+# A part of it, with everything that changes below, is compared in a third of the time.
+PATHS = ["/api/accounts", "/api/audit-events", "/api/posts", "/api/posts/{post_id}", "/api/users"]
+PATHS += ["/auth/logout", "/auth/me", "/auth/refresh", "/auth/sessions", "/health/live"]
+RELEASED = {**SPEC, "paths": {path: SPEC["paths"][path] for path in PATHS}}
+
+LIST, CREATE, POST = "paths /api/posts get", "paths /api/posts post", "paths /api/posts/{post_id}"
+LOGOUT = "paths /auth/logout post"
+HEADERS, PARAMETERS, SCHEMAS = "components headers", "components parameters", "components schemas"
+SCHEMES = "components securitySchemes"
+TEXT = {"type": "string"}
+BODY = {"content": {"application/json": {"schema": TEXT}}}
+ACCESS, REFRESH = {"accessToken": []}, {"refreshToken": []}
+FORBIDDEN = {"$ref": "#/components/responses/Forbidden"}
+LANGUAGE = {"name": "lang", "in": "query", "schema": TEXT}
+POST_ID = {"name": "id", "in": "path", "required": True, "schema": {**TEXT, "format": "uuid"}}
+
+
+def with_one_more(item: Any) -> Any:
+    """Turns a list into one that has this item as well."""
+    return lambda items: [*items, item]
+
+
+def with_a_language(schema: Any) -> Any:
+    """The schema of an object with one property more, which is required."""
+    properties = {**schema["properties"], "lang": TEXT}
+    return {**schema, "properties": properties, "required": [*schema["required"], "lang"]}
+
+
+def with_another_argument(paths: Any) -> Any:
+    """The path of one post with a parameter of another name."""
+    rest = dict(paths)
+    methods = rest.pop("/api/posts/{post_id}").items()
+    return rest | {
+        "/api/posts/{id}": {
+            method: {**operation, "parameters": [POST_ID, *operation["parameters"][1:]]}
+            for method, operation in methods
+        }
+    }
+
+
+CHANGELOG = "".join(f"## {n}\n\n- A line.\n\n" for n in ("1.0.0", "0.2.0", "0.1.1", "0.1.0"))
+
+BREAKING = [
+    ("paths /api/accounts", GONE, "GET /api/accounts is gone"),
+    (f"{POST} delete", GONE, "DELETE /api/posts/{post_id} is gone"),
+    ("servers", [{"url": "/v2"}], 'servers url was "/" and is "/v2"'),
+    # Names in generated clients
+    (f"{LIST} operationId", "browse", 'operationId was "list_posts" and is "browse"'),
+    (f"{LIST} tags", ["users"], 'tags was "posts" and is "users"'),
+    (f"{SCHEMAS} SearchResults", GONE, "schema SearchResults is gone"),
+    ("paths", with_another_argument, 'parameter post_id name was "post_id" and is "id"'),
+    # What a client sends
+    (f"{LIST} parameters 0", GONE, "parameter author_id is gone"),
+    (f"{LIST} parameters", with_one_more(LANGUAGE | {"required": True}), "parameter lang is new"),
+    (f"{PARAMETERS} AuthorId name", "author", "parameter author_id is gone"),
+    (f"{PARAMETERS} AuthorId required", True, "parameter author_id required: true is new"),
+    (f"{PARAMETERS} AuthorId explode", False, "parameter author_id explode: false is new"),
+    (f"{PARAMETERS} Limit schema maximum", 50, "parameter limit maximum was 100 and is 50"),
+    (f"{PARAMETERS} Limit schema default", 10, "parameter limit default was 20 and is 10"),
+    (
+        f"{PARAMETERS} Limit schema type",
+        "number",
+        'parameter limit type was "integer" and is "number"',
+    ),
+    (f"{SCHEMAS} NewPost properties title", GONE, "NewPost title is gone"),
+    (f"{SCHEMAS} NewPost", with_a_language, "NewPost lang is new"),
+    (f"{SCHEMAS} PostChanges minProperties", 2, "PostChanges minProperties was 1 and is 2"),
+    (f"{SCHEMAS} PostChanges required", ["title"], 'PostChanges required: "title" is new'),
+    (f"{SCHEMAS} Title maxLength", 100, "Title maxLength was 200 and is 100"),
+    (f"{SCHEMAS} NewPassword minLength", 15, "NewPassword minLength was 8 and is 15"),
+    (f"{SCHEMAS} Content pattern", "^a$", 'Content pattern: "^a$" is new'),
+    (
+        f"{PARAMETERS} IdempotencyKey schema pattern",
+        "^a$",
+        'parameter Idempotency-Key pattern was "^[!-~]{1,255}$" and is "^a$"',
+    ),
+    (f"{SCHEMAS} Content enum", ["a"], 'Content enum: "a" is new'),
+    (f"{SCHEMAS} Role enum", ["user"], 'Role enum: "admin" is gone'),
+    (f"{CREATE} requestBody", GONE, "body is gone"),
+    (f"{LOGOUT} requestBody", BODY | {"required": True}, "body is new"),
+    (f"{LIST} security", [ACCESS], "security is new"),
+    (f"{LOGOUT} security", [ACCESS], "security is gone"),
+    (
+        f"{SCHEMES} accessToken scheme",
+        "basic",
+        'securitySchemes accessToken scheme was "bearer" and is "basic"',
+    ),
+    (f"{SCHEMES} refreshToken", GONE, "securitySchemes refreshToken is gone"),
+    # What a client gets
+    (f"{CREATE} responses 409", GONE, "answer 409 is gone"),
+    (f"{LIST} responses 200 headers", GONE, "answer 200 header is gone"),
+    (f"{CREATE} responses 201 headers ETag", GONE, "answer 201 header ETag is gone"),
+    (f"{CREATE} responses 201 links get", GONE, "answer 201 links get is gone"),
+    (f"{HEADERS} Location required", GONE, "answer 201 header Location required: true is gone"),
+    (
+        f"{HEADERS} Link schema type",
+        "array",
+        'answer 200 header Link type was "string" and is "array"',
+    ),
+    (f"{SCHEMAS} Post properties content", GONE, "Post content is gone"),
+    (f"{SCHEMAS} Post required 0", GONE, 'Post required: "id" is gone'),
+    (
+        f"{SCHEMAS} Session properties ip type",
+        "object",
+        'Session ip type was "string" and is "object"',
+    ),
+    (
+        f"{SCHEMAS} TokenPair properties expires_in type",
+        "number",
+        'TokenPair expires_in type was "integer" and is "number"',
+    ),
+    (f"{SCHEMAS} Timestamp format", "date", 'Timestamp format was "date-time" and is "date"'),
+    (f"{SCHEMAS} Session properties ip nullable", True, "Session ip nullable: true is new"),
+    (f"{SCHEMAS} AuditAction enum", with_one_more("read"), 'AuditAction enum: "read" is new'),
+    (f"{SCHEMAS} ProblemCode enum 0", GONE, 'ProblemCode enum: "invalid-request" is gone'),
+    (f"{SCHEMAS} ProblemCode enum 0", "odd", 'ProblemCode enum was "invalid-request" and is "odd"'),
+    (f"{SCHEMAS} Health properties status enum", GONE, 'Health status enum: "ok" is gone'),
+]
+
+ADDITIVE = [
+    ("paths /api/drafts", {"get": SPEC["paths"]["/auth/me"]["get"]}, "GET /api/drafts is new"),
+    ("servers", with_one_more({"url": "/v2"}), "servers is new"),
+    (f"{LIST} deprecated", True, "deprecated: true is new"),
+    (f"{SCHEMAS} Draft", TEXT, "schema Draft is new"),
+    # What a client sends
+    (f"{LIST} parameters", with_one_more(LANGUAGE), "parameter lang is new"),
+    (f"{PARAMETERS} Limit schema maximum", 200, "parameter limit maximum was 100 and is 200"),
+    (f"{PARAMETERS} IfMatch required", GONE, "parameter If-Match required: true is gone"),
+    (f"{SCHEMAS} NewPost properties lang", TEXT, "NewPost lang is new"),
+    (f"{SCHEMAS} NewPost required 0", GONE, 'NewPost required: "title" is gone'),
+    (f"{SCHEMAS} NewPassword nullable", True, "NewPassword nullable: true is new"),
+    (f"{LOGOUT} requestBody", BODY, "body is new"),
+    (f"{CREATE} security", [], "security is gone"),
+    ("paths /auth/me get security", [ACCESS, REFRESH], "security is new"),
+    # What a client gets
+    (f"{LIST} responses 403", FORBIDDEN, "answer 403 is new"),
+    (f"{LIST} responses 200 headers X-Total", {"schema": TEXT}, "answer 200 header X-Total is new"),
+    (f"{SCHEMAS} Post", with_a_language, "Post lang is new"),
+    (f"{SCHEMAS} Problem properties trace", TEXT, "Problem trace is new"),
+    (f"{SCHEMAS} ProblemCode enum", with_one_more("odd"), 'ProblemCode enum: "odd" is new'),
+    (
+        f"{SCHEMAS} AuditEvent properties user_id nullable",
+        GONE,
+        "AuditEvent user_id nullable: true is gone",
+    ),
+    (f"{SCHEMAS} Session properties ip enum", ["a"], 'Session ip enum: "a" is new'),
+]
+
+FREE = [
+    ("info description", "Other words."),
+    ("tags 0 description", "Other words."),
+    (f"{LIST} summary", "Other words"),
+    (f"{LIST} responses 200 description", "Other words."),
+    (f"{SCHEMAS} Post example", {}),
+    (f"{SCHEMAS} Post properties author", {"$ref": "#/components/schemas/Author", "example": {}}),
+    (f"{PARAMETERS} Limit description", "Other words."),
+    (f"{PARAMETERS} IfMatch example", "Other words."),
+    (f"{HEADERS} Link example", "Other words."),
+    ("components responses NotFound description", "Other words."),
+    ("components links GetPost description", "Other words."),
+    ("components securitySchemes accessToken description", "Other words."),
+    (f"{CREATE} requestBody content application/json example", {}),
+    (f"{LIST} parameters", lambda all_: all_[::-1]),
+    (f"{SCHEMAS} NewPost required", lambda names: names[::-1]),
+    ("paths", lambda paths: dict(reversed(paths.items()))),
+]
+
+
+def each(rows: list[Any]) -> Any:
+    return pytest.mark.parametrize("row", rows, ids=[f"{row[0]} {n}" for n, row in enumerate(rows)])
+
+
+@pytest.fixture(scope="module")
+def changes() -> dict[int, list[Change]]:
+    """What is found of each row, by its identity; all in one run of Node.js."""
+    npm_programs()
+    rows = [*BREAKING, *ADDITIVE, *FREE]
+    found = compared((RELEASED, changed(RELEASED, *row[:2])) for row in rows)
+    return dict(zip(map(id, rows), found, strict=True))
+
+
+@each(BREAKING)
+def test_what_breaks_clients_needs_a_major_version(changes: Any, row: Any) -> None:
+    [breaking] = [change for change in changes[id(row)] if change.breaks]
+    assert breaking.what == row[2]
+    [line] = gate.refused(changes[id(row)], "0.1.0", "0.2.0", CHANGELOG)
+    assert row[2] in line
+    assert line.endswith("breaks clients of 0.1.0: undo it, or make it version 1.0.0")
+    assert gate.refused(changes[id(row)], "0.1.0", "1.0.0", CHANGELOG) == []
+
+
+@each(ADDITIVE)
+def test_what_clients_may_use_needs_a_minor_version(changes: Any, row: Any) -> None:
+    [change] = changes[id(row)]
+    assert change.what == row[2]
+    for version in ("0.1.0", "0.1.1"):
+        lines = gate.refused([change], "0.1.0", version, CHANGELOG)
+        assert row[2] in lines[0]
+        assert lines[0].endswith("is not in 0.1.0: make it version 0.2.0")
+    assert gate.refused([change], "0.1.0", "0.2.0", CHANGELOG) == []
+
+
+@each(FREE)
+def test_what_only_people_read_needs_no_version(changes: Any, row: Any) -> None:
+    assert changes[id(row)] == []
+    assert gate.refused([], "0.1.0", "0.1.0", "") == []
+
+
+def test_a_line_says_what_breaks_where_and_what_to_do() -> None:
+    operations = ["create_post", "update_post", "list_posts", "get_post", "search_posts"]
+    change = Change("Title maxLength was 200 and is 100", operations, breaks=True)
+    [line] = gate.refused([change], "1.4.2", "1.5.0", "## 1.5.0\n\n- Titles.\n")
+    assert line == (
+        "openapi.yaml: Title maxLength was 200 and is 100"
+        " (create_post, update_post, list_posts and 2 more),"
+        " which breaks clients of 1.4.2: undo it, or make it version 2.0.0"
+    )
+
+
+@pytest.mark.parametrize(
+    "changelog",
+    [
+        "## 0.1.0\n\n- All.\n",
+        "## 2.0.0\n\n## 0.1.0\n\n- All.\n",
+        "## 2.0.0\n\nSoon.\n",
+        "- 2.0.0\n",
+    ],
+)
+def test_a_version_without_a_line_in_the_changelog_is_refused(changelog: str) -> None:
+    breaking = Change("Post title is gone", ["get_post"], breaks=True)
+    for changes in ([breaking], []):
+        [line] = gate.refused(changes, "0.1.0", "2.0.0", changelog)
+        assert line == "CHANGELOG.md: a section `## 2.0.0` has to say what changes for clients"
+        assert (
+            gate.refused(changes, "0.1.0", "2.0.0", f"## 2.0.0 (soon)\n\n- It.\n{changelog}") == []
+        )
+
+
+def test_a_version_below_the_released_one_is_refused() -> None:
+    [line] = gate.refused([], "0.10.0", "0.9.0", "## 0.9.0\n\n- All.\n")
+    assert line == "openapi.yaml: version 0.9.0 is less than 0.10.0, which is released already"
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "said"),
+    [
+        ("info version", "0.0.0", ""),
+        ("paths /api/drafts", {"get": SPEC["paths"]["/auth/me"]["get"]}, "GET /api/drafts is gone"),
+    ],
+)
+def test_the_gate_compares_what_is_public_with_what_was_released(
+    place: str,
+    value: Any,
+    said: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    npm_programs()
+    for name in ("RELEASED", "CHANGELOG"):
+        monkeypatch.setattr(gate, name, tmp_path / name)
+    gate.RELEASED.write_text(yaml.safe_dump(changed(SPEC, place, value)))
+    gate.CHANGELOG.write_text(f"## {SPEC['info']['version']}\n\n- All.\n")
+
+    assert gate.main() == bool(said)
+
+    assert said in capsys.readouterr().err

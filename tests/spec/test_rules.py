@@ -1,0 +1,194 @@
+"""Every rule of openapi/spectral/contract.yaml, broken once or more, by one change to the real
+specification: that rule complains and no other does."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from service.web import docs
+from tests.programs import npm_programs
+from tests.spec.changed import GONE, changed
+
+ROOT = Path(__file__).parents[2]
+RULES = ROOT / "openapi" / "spectral" / "contract.yaml"
+SPEC = docs.specification()
+
+# A part of it, with everything that rules are about, is linted in a third of the time.
+PATHS = ["/api/accounts", "/api/posts", "/api/posts/{post_id}", "/api/search", "/auth/email"]
+PATHS += ["/auth/me", "/openapi.json"]
+EXCERPT = {**SPEC, "paths": {path: SPEC["paths"][path] for path in PATHS}}
+
+POST = "paths /api/posts/{post_id}"
+POSTS, NEW_POST = "paths /api/posts get", "paths /api/posts post"
+OK = "content application/json schema"
+ANSWERS, PARAMETERS = "components responses", "components parameters"
+SCHEMAS = "components schemas"
+REFERENCE = {"$ref": "#/components/schemas/Author"}
+
+
+def without(*items: Any) -> Any:
+    """Turns a list or an object into one that lacks these items or keys."""
+    return lambda all_: (
+        {key: value for key, value in all_.items() if key not in items}
+        if isinstance(all_, dict)
+        else [item for item in all_ if item not in items]
+    )
+
+
+def parameter(name: str) -> dict[str, str]:
+    return {"$ref": f"#/components/parameters/{name}"}
+
+
+def untagged(get: Any) -> Any:
+    """A read without a trace of conditional requests."""
+    parameters = without(parameter("IfNoneMatch"))(get["parameters"])
+    responses = without("304")(get["responses"])
+    responses["200"] = without("headers")(responses["200"])
+    return {**get, "parameters": parameters, "responses": responses}
+
+
+BROKEN = [
+    ("openapi-version", "openapi", "3.0.2"),
+    ("release-number", "info version", "1.0.0-rc1"),
+    ("static-paths-first", "paths", lambda paths: {"/api/{kind_id}": {}, **paths}),
+    ("operation-names", f"{POSTS} operationId", "fetch_posts"),
+    ("operation-names", f"{NEW_POST} operationId", "write_post"),
+    ("operation-names", f"{POST} patch operationId", "updatePost"),
+    ("operation-names", f"{POST} delete operationId", "remove_post"),
+    ("operation-names", "paths /auth/email put operationId", "email"),
+    ("parameter-names", f"{PARAMETERS} Query name", "searchFor"),
+    ("path-parameter-names", f"{PARAMETERS} PostId name", "post"),
+    ("property-names", f"{SCHEMAS} Post properties wordCount", {"type": "integer"}),
+    ("schema-names", f"{SCHEMAS} post_page", {"type": "string", "example": ""}),
+    ("schema-names", f"{SCHEMAS} PostResponse", {"type": "string", "example": ""}),
+    ("code-names", f"{SCHEMAS} ProblemCode enum 0", "invalid_request"),
+    ("code-names", f"{SCHEMAS} AuditAction enum 0", "Register"),
+    ("one-tag", f"{POSTS} tags", []),
+    ("one-tag", f"{POSTS} tags", ["posts", "users"]),
+    ("operation-summary", f"{POSTS} summary", GONE),
+    ("explicit-security", f"{POSTS} security", GONE),
+    ("explicit-security", "paths /auth/me get security", lambda some: [*some, {}]),
+    ("limited-changes", f"{NEW_POST} x-rate-limit", GONE),
+    ("limited-changes", f"{POST} delete x-rate-limit", "some"),
+    ("problem-documents", f"{ANSWERS} NotFound content", lambda c: {"text/plain": {}, **c}),
+    ("problem-documents", f"{ANSWERS} NotFound content application/problem+json schema", REFERENCE),
+    ("problem-documents", f"{POST} get responses 404", {"headers": {"X-Request-Id": {}}}),
+    ("named-requests", f"{ANSWERS} Conflict headers", GONE),
+    ("named-requests", f"{ANSWERS} Conflict headers X-Request-Id", GONE),
+    ("challenges", f"{ANSWERS} Unauthorized headers WWW-Authenticate", GONE),
+    ("waiting-times", f"{ANSWERS} TooManyRequests headers Retry-After", GONE),
+    ("waiting-times", f"{ANSWERS} Unavailable headers Retry-After", GONE),
+    ("limits-are-shown", f"{ANSWERS} TooManyRequests headers RateLimit", GONE),
+    ("limits-are-shown", f"{ANSWERS} TooManyRequests headers RateLimit-Policy", GONE),
+    ("errors-of-all", f"{POSTS} responses", without("400")),
+    ("errors-of-tokens", "paths /auth/me get responses", without("401")),
+    ("errors-of-roles", "paths /api/accounts get responses", without("403")),
+    ("errors-of-paths", f"{POST} get responses", without("404")),
+    ("errors-of-bodies", f"{NEW_POST} responses", without("413")),
+    ("errors-of-bodies", f"{NEW_POST} responses", without("415")),
+    ("errors-of-limits", f"{POSTS} responses", without("429")),
+    ("errors-of-limits", "paths /api/search get responses", without("429")),
+    ("lists-are-arrays", f"{POSTS} responses 200 {OK}", REFERENCE),
+    ("lists-are-arrays", f"{POSTS} responses 200 content", without("application/json")),
+    ("lists-have-pages", f"{POSTS} parameters", without(parameter("Limit"))),
+    ("lists-have-pages", f"{POSTS} parameters", without(parameter("After"))),
+    ("lists-have-pages", f"{POSTS} responses 200 headers Link", GONE),
+    ("page-sizes", f"{PARAMETERS} Limit schema maximum", 200),
+    ("page-sizes", f"{PARAMETERS} Limit schema default", GONE),
+    ("resources-have-tags", f"{POST} get", untagged),
+    ("resources-have-tags", "paths /auth/me get", untagged),
+    ("conditional-reads", f"{POST} get parameters", without(parameter("IfNoneMatch"))),
+    ("conditional-reads", f"{POST} get responses", without("304")),
+    ("conditional-reads", "paths /openapi.json get responses 200 headers", GONE),
+    ("conditional-changes", f"{POST} patch parameters", without(parameter("IfMatch"))),
+    ("conditional-changes", f"{PARAMETERS} IfMatch required", GONE),
+    ("conditional-changes", f"{POST} patch responses", without("412")),
+    ("conditional-changes", f"{POST} patch responses", without("428")),
+    ("conditional-deletes", f"{POST} delete parameters", without(parameter("OptionalIfMatch"))),
+    ("conditional-deletes", f"{PARAMETERS} OptionalIfMatch required", True),
+    ("conditional-deletes", f"{POST} delete responses", without("412")),
+    ("creations", f"{NEW_POST} responses 201 headers", without("Location")),
+    ("creations", f"{NEW_POST} responses 201 headers", without("ETag")),
+    ("creations", f"{NEW_POST} responses 201 links", without("update")),
+    ("creations", "components links GetPost operationId", "delete_post"),
+    ("safe-retries", f"{NEW_POST} responses", without("409")),
+    ("safe-retries", f"{NEW_POST} responses", without("422")),
+    ("safe-retries", f"{NEW_POST} responses 201 headers Idempotency-Replayed", GONE),
+    ("safe-retries", f"{NEW_POST} parameters", []),
+    ("closed-objects", f"{SCHEMAS} Post additionalProperties", True),
+    ("closed-objects", f"{SCHEMAS} NewPost additionalProperties", GONE),
+    ("closed-objects", f"{SCHEMAS} Post required", GONE),
+    ("named-objects", f"{SCHEMAS} Post properties author", SPEC["components"]["schemas"]["Author"]),
+    ("named-objects", f"{POST} get responses 200 {OK}", {"properties": {}}),
+    ("named-objects", f"{POSTS} responses 200 {OK} items", {"properties": {}}),
+    ("ids-and-times", f"{SCHEMAS} Id format", GONE),
+    ("ids-and-times", f"{SCHEMAS} AuditEvent properties actor_id format", "email"),
+    ("ids-and-times", f"{SCHEMAS} Timestamp format", "date"),
+    ("ids-and-times-asked-for", f"{PARAMETERS} PostId schema format", GONE),
+    ("ids-and-times-asked-for", f"{PARAMETERS} After schema format", GONE),
+    ("ids-and-times-asked-for", f"{PARAMETERS} CreatedAfter schema format", "date"),
+    ("schema-examples", f"{SCHEMAS} Post example", GONE),
+    ("body-examples", f"{NEW_POST} requestBody content application/json example", GONE),
+    ("lonely-references", f"{SCHEMAS} Post properties author", {**REFERENCE, "nullable": True}),
+    ("nullable-enums", f"{SCHEMAS} Role nullable", True),
+    ("no-deep-objects", f"{PARAMETERS} AuthorId style", "deepObject"),
+    ("plain-headers", f"{PARAMETERS} IfNoneMatch schema type", "integer"),
+    ("plain-headers", f"{PARAMETERS} IfNoneMatch schema format", "uuid"),
+]
+
+
+def with_the_guides_paragraph() -> Any:
+    """The specification after the first step of docs/adding-an-operation.md."""
+    guide = (ROOT / "docs" / "adding-an-operation.md").read_text()
+    paragraph = re.search(r"```yaml\n(.*?)```", guide, re.DOTALL)[1]
+    paths = yaml.safe_load(paragraph)
+    return {**SPEC, "paths": {**SPEC["paths"], **paths}}
+
+
+@pytest.fixture(scope="module")
+def complaints(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
+    """The rules that complain, for each document; linted in one run, since its start is slow."""
+    lint = [Path(sys.prefix, "bin", "node"), npm_programs() / "spectral", "lint"]
+    folder = tmp_path_factory.mktemp("documents")
+    documents = {str(n): changed(EXCERPT, *row[1:]) for n, row in enumerate(BROKEN)}
+    documents |= {"ours": SPEC, "guide": with_the_guides_paragraph()}
+    for name, document in documents.items():
+        (folder / f"{name}.json").write_text(json.dumps(document))
+    arguments = ["--ruleset", RULES, "--format", "json", "--quiet", folder / "*.json"]
+    run = subprocess.run([*lint, *arguments], capture_output=True, text=True, check=False)
+    assert run.returncode == 1, run.stderr
+    found: dict[str, set[str]] = {name: set() for name in documents}
+    for complaint in json.loads(run.stdout):
+        found[Path(complaint["source"]).stem].add(complaint["code"])
+    return found
+
+
+@pytest.mark.parametrize(
+    ("number", "rule"),
+    list(enumerate(row[0] for row in BROKEN)),
+    ids=[f"{rule} {number}" for number, (rule, *_) in enumerate(BROKEN)],
+)
+def test_a_rule_complains_when_it_is_broken_and_no_other_does(
+    number: int, rule: str, complaints: dict[str, set[str]]
+) -> None:
+    assert complaints[str(number)] == {rule}
+
+
+@pytest.mark.parametrize("document", ["ours", "guide"])
+def test_no_rule_complains_when_none_is_broken(
+    document: str, complaints: dict[str, set[str]]
+) -> None:
+    assert complaints[document] == set()
+
+
+def test_every_rule_is_broken_here() -> None:
+    rules = yaml.safe_load(RULES.read_text())["rules"]
+    assert rules.keys() == {rule for rule, _, _ in BROKEN}
