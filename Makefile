@@ -8,7 +8,7 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check --no-input -qq
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test lint check audit bench sdk contract faults lock clean
+.PHONY: help run test lint check audit bench sdk contract faults lock mutants clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' Makefile
@@ -28,6 +28,10 @@ lint: $(VENV)/.dev ## ruff (lint and format), mypy, bandit, and the spec's own r
 	@$(BIN)/mypy --no-error-summary
 	@$(BIN)/bandit --quiet --recursive app.py service
 	@$(BIN)/openapi-spec-validator openapi/openapi.yaml
+
+mutants: $(VENV)/.dev ## plants faults in copies and shows which test notices; MUTANTS=etag plants some
+	@echo "Planting faults"
+	@$(BIN)/python -m tests.mutants "$(MUTANTS)"
 
 check: lint test ## lint and test
 
