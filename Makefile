@@ -29,7 +29,7 @@ lint: $(VENV)/.dev ## ruff (lint and format), mypy, bandit, and the spec's own r
 	@$(BIN)/bandit --quiet --recursive app.py service
 	@$(BIN)/openapi-spec-validator openapi/openapi.yaml
 
-mutants: $(VENV)/.dev ## plants faults in copies and shows which test notices; MUTANTS=etag plants some
+mutants: $(VENV)/.dev ## plants faults in copies and shows which test fails; MUTANTS=paging plants some
 	@echo "Planting faults"
 	@$(BIN)/python -m tests.mutants "$(MUTANTS)"
 

@@ -1,6 +1,6 @@
 """Plants each mutant in a copy of the repository, and shows the test that fails or that none does.
 
-python -m tests.mutants [part of what is wrong]
+python -m tests.mutants [part of a kind or of what is wrong]
 """
 
 from __future__ import annotations

@@ -140,6 +140,14 @@ KINDS = {
             "tests/handlers/test_auth.py::test_failures_to_sign_in_cannot_be_told_apart",
         ),
         Mutant(
+            "an unknown address is refused sooner than a wrong password",
+            "service/web/security.py",
+            "if not passwords.matches(user.password_hash if user else None, password) or not user:",
+            "if not user or not passwords.matches(user.password_hash, password):",
+            "tests/handlers/test_auth.py"
+            "::test_an_unknown_address_takes_as_much_hashing_as_a_wrong_password",
+        ),
+        Mutant(
             "a snippet is HTML as somebody wrote it",
             "service/domain/search.py",
             "marked.append(html.escape(excerpt[done:]))",
