@@ -9,7 +9,7 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check --no-input -qq
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test lint check audit bench sdk contract faults lock clean
+.PHONY: help run test lint check audit bench sdk contract faults lock mutants clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' Makefile
@@ -34,6 +34,10 @@ lint: $(VENV)/.sdk ## style and types (ruff, mypy, bandit), and the specificatio
 	@$(NPM)/spectral lint --quiet --fail-severity hint --ruleset openapi/spectral.yaml \
 		openapi/openapi.yaml
 	@$(BIN)/python -m openapi.gate
+
+mutants: $(VENV)/.dev ## plants faults in copies and shows which test fails; MUTANTS=paging plants some
+	@echo "Planting faults"
+	@$(BIN)/python -m tests.mutants "$(MUTANTS)"
 
 check: lint test ## lint and test
 
