@@ -30,6 +30,9 @@ from service.settings import Settings
 from service.web import windows
 from tests import postgres
 from tests.mailbox import Mailbox
+from tests.traffic import SUITE, Recorder, Traffic
+
+pytest_plugins = ["tests.verdict"]
 
 PASSWORD = "correct horse battery staple"
 HASHER, DUMMY = passwords._hasher, passwords._DUMMY
@@ -129,7 +132,9 @@ class Person:
 
 
 @contextmanager
-def serving(folder: Path, *, is_migrated: bool = False, **settings: Any) -> Iterator[Server]:
+def serving(
+    folder: Path, *, is_migrated: bool = False, traffic: Traffic = SUITE, **settings: Any
+) -> Iterator[Server]:
     """A server with these settings; on an SQLite file in `folder` unless they name a database."""
     settings = {
         "database_url": f"sqlite:///{folder}/byline.db",
@@ -148,9 +153,10 @@ def serving(folder: Path, *, is_migrated: bool = False, **settings: Any) -> Iter
     if not is_migrated:
         with app.app.app_context():
             migrations.upgrade(db.engine)
+    recorded = Recorder(app, traffic)
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
-        server = uvicorn.Server(uvicorn.Config(app, log_level="warning", **UVICORN))
+        server = uvicorn.Server(uvicorn.Config(recorded, log_level="warning", **UVICORN))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
