@@ -11,25 +11,18 @@ from pathlib import Path
 
 import pytest
 
+from tests.programs import NPM, npm_programs
+
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
-NPM = ROOT / "openapi" / "node_modules" / ".bin"
 TYPES = NPM.parent / "@types"
 PIP = ["-m", "pip", "install", "--quiet", "--no-index", "--no-deps", "--no-build-isolation"]
 STRICT = ["--strict", "--target", "es2022", "--lib", "es2022,dom", "--typeRoots", str(TYPES)]
 
 
-def need_tools() -> None:
-    """Skips the test without the tools of `make sdk`, unless REQUIRE names node or java."""
-    if not Path(sys.prefix, ".sdk").exists():
-        required = {"node", "java"} & set(os.environ.get("REQUIRE", "").split(","))
-        assert not required, f"REQUIRE names {required}: make .venv/.sdk installs them"
-        pytest.skip("the tools of make sdk are not installed")
-
-
 def generated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with what `make sdk` makes in `clients`, installed in `site` and `node_modules`."""
-    need_tools()
+    npm_programs()
     is_worker = "PYTEST_XDIST_WORKER" in os.environ
     base = tmp_path_factory.getbasetemp()
     folder = (base.parent if is_worker else base) / "sdk"

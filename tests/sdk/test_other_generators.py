@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from service.web import docs
-from tests.sdk.clients import BIN, NPM, STRICT, need_tools, node, run
+from tests.programs import NPM, npm_programs
+from tests.sdk.clients import BIN, STRICT, node, run
 
 MYPY = ["--no-incremental", "--no-error-summary", "--config-file="]
 FETCH = [*STRICT, "--noEmit", "--module", "esnext", "--moduleResolution", "bundler"]
@@ -18,7 +19,7 @@ FETCH = [*STRICT, "--noEmit", "--module", "esnext", "--moduleResolution", "bundl
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """An empty folder with the specification, as `openapi.json`."""
-    need_tools()
+    npm_programs()
     (tmp_path / "openapi.json").write_bytes(docs.public_json())
     return tmp_path
 
