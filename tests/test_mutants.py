@@ -29,6 +29,6 @@ def test_the_test_that_has_to_fail_is_there(mutant: Mutant) -> None:
     assert not test or f"\ndef {test}(" in text
 
 
-def test_every_mutant_has_a_name_of_its_own() -> None:
+def test_mutants_have_names_of_their_own_and_every_kind_has_two() -> None:
     assert len({mutant.fault for mutant in MUTANTS}) == len(MUTANTS)
     assert all(len(mutants) > 1 for mutants in KINDS.values())
