@@ -12,7 +12,7 @@ from service.web import docs
 from tests.sdk.clients import BIN, NPM, STRICT, need_tools, node, run
 
 MYPY = ["--no-incremental", "--no-error-summary", "--config-file="]
-FETCH = [*STRICT, "--noEmit", "--module", "esnext", "--moduleResolution", "bundler"]
+FETCH = [*STRICT, "--module", "esnext", "--moduleResolution", "bundler"]
 
 
 @pytest.fixture
