@@ -93,7 +93,7 @@ def test_the_guide_works_with_curl(server: Server, tmp_path: Path) -> None:
         *("200", "200", "200"),  # export, search, keys
         *("200", "204"),  # read, delete
     ]
-    assert "is too short" in printed or "/title" in printed
+    assert "/title" in printed
     assert "In the Café, again" in (tmp_path / "byline-export.ndjson").read_text()
 
 
@@ -115,8 +115,7 @@ def test_the_guide_works_in_typescript(
     folder = clients.generated(tmp_path_factory)
     text = expiring(program("ts", server.url), "client.setConfig({ fetch: renewing });", server)
     (folder / "guide.ts").write_text(text)
-    clients.tsc(folder, "guide.ts")
-    printed = follow(server, tmp_path, clients.BIN / "node", folder / "guide.js")
+    printed = follow(server, tmp_path, clients.BIN / "node", folder / "guide.ts")
     assert "/title" in printed
     assert "1 posts\n" in printed
     assert "In the Café, again" in (tmp_path / "byline-export.ndjson").read_text()

@@ -15,9 +15,9 @@ from tests.programs import NPM, npm_programs
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
-TYPES = NPM.parent / "@types"
 PIP = ["-m", "pip", "install", "--quiet", "--no-index", "--no-deps", "--no-build-isolation"]
-STRICT = ["--strict", "--target", "es2022", "--lib", "es2022,dom", "--typeRoots", str(TYPES)]
+CHECK = ["--strict", "--noEmit", "--target", "es2022", "--lib", "es2022,dom"]
+STRICT = [*CHECK, "--typeRoots", str(NPM.parent / "@types")]
 
 
 def generated(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -60,8 +60,9 @@ def node(program: Path, *arguments: str | Path, cwd: Path | None = None) -> str:
 
 
 def tsc(folder: Path, *programs: str) -> None:
-    """Compile programs of the folder for Node.js, strictly, to JavaScript beside them."""
-    node(NPM / "tsc", *STRICT, "--module", "nodenext", "--types", "node", *programs, cwd=folder)
+    """Compile programs of the folder for Node.js, strictly."""
+    types = ["--module", "nodenext", "--erasableSyntaxOnly", "--types", "node"]
+    node(NPM / "tsc", *STRICT, *types, *programs, cwd=folder)
 
 
 def _generate(folder: Path) -> None:

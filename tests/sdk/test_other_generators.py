@@ -13,7 +13,7 @@ from tests.programs import NPM, npm_programs
 from tests.sdk.clients import BIN, STRICT, node, run
 
 MYPY = ["--no-incremental", "--no-error-summary", "--config-file="]
-FETCH = [*STRICT, "--noEmit", "--module", "esnext", "--moduleResolution", "bundler"]
+FETCH = [*STRICT, "--module", "esnext", "--moduleResolution", "bundler"]
 
 
 @pytest.fixture

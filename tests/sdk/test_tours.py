@@ -1,4 +1,4 @@
-"""Both clients compile strictly, and do the whole tour against a live server."""
+"""Both clients do the whole tour against a live server (test_types.py compiles it)."""
 
 from __future__ import annotations
 
@@ -9,12 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from tests import test_guide
 from tests.conftest import Server
-from tests.sdk.clients import BIN, node, run, tsc
+from tests.sdk.clients import node, run
 
 HERE = Path(__file__).parent
-MYPY = ["--strict", "--no-incremental", "--no-error-summary", "--config-file="]
 
 
 @pytest.fixture
@@ -23,18 +21,9 @@ def addresses(serve: Callable[..., Server]) -> list[str]:
     return [serve().url, serve(access_token_ttl=1).url]
 
 
-def test_the_python_client_and_what_uses_it_are_typed(clients: Path) -> None:
-    site = clients / "site"
-    (clients / "guide.py").write_text(test_guide.program("python"))
-    programs = [HERE / "tour.py", HERE / "problems.py", clients / "guide.py"]
-    run(BIN / "mypy", *MYPY, site / "byline_client", *programs, MYPYPATH=str(site))
-
-
 def test_the_tour_in_python(clients: Path, addresses: list[str]) -> None:
     run(sys.executable, HERE / "tour.py", *addresses, PYTHONPATH=str(clients / "site"))
 
 
 def test_the_tour_in_typescript(clients: Path, addresses: list[str]) -> None:
-    shutil.copy(HERE / "tour.ts", clients)
-    tsc(clients, "tour.ts")
-    node(clients / "tour.js", *addresses)
+    node(Path(shutil.copy(HERE / "tour.ts", clients)), *addresses)
