@@ -22,7 +22,7 @@ test: $(VENV)/.dev ## the whole test suite; REQUIRE=node,chromium lets none of i
 	@echo "Running the tests"
 	@$(BIN)/pytest
 
-lint: $(VENV)/.sdk ## style and types (ruff, mypy, bandit), and the specification with its changes
+lint: $(VENV)/.dev $(VENV)/.sdk ## style and types (ruff, mypy, bandit), and the specification with its changes
 	@echo "Checking style, types and spec"
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/ruff format --quiet --check .
@@ -93,7 +93,7 @@ $(VENV)/.dev: requirements-dev.lock $(VENV)/.run
 	@touch $@
 
 # Node.js is one of the wheels, and brings npm.
-$(VENV)/.sdk: requirements-sdk.lock openapi/package-lock.json $(VENV)/.dev
+$(VENV)/.sdk: requirements-sdk.lock openapi/package-lock.json $(VENV)/.run
 	@echo "Installing what lints the specification and generates clients"
 	@$(PIP) install --require-hashes -r requirements-sdk.lock
 	@cd openapi && ../$(BIN)/npm ci --silent

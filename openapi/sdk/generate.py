@@ -55,6 +55,7 @@ def specification() -> dict[str, Any]:
 def python(folder: Path, version: str) -> None:
     """The package `byline-client` for pip, which imports as `byline_client`."""
     source = ["--path", "openapi.json", "--config", str(HERE / "python" / "config.yaml")]
+    source += ["--custom-template-path", str(HERE / "python" / "templates")]
     target = ["--meta", "none", "--output-path", "byline_client", "--fail-on-warning"]
     _run(folder, BIN / "openapi-python-client", "generate", *source, *target)
     (folder / "byline_client" / "py.typed").touch()  # which says that it has types (PEP 561)

@@ -66,6 +66,17 @@ def test_every_documented_error_is_a_problem_in_python(
     assert len({status for _, status, _ in pairs}) > 10
 
 
+def test_a_code_newer_than_the_python_client_is_a_problem_too(
+    clients: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(clients / "site")
+    problem = importlib.import_module("byline_client.models").Problem
+    _, _, example = next(documented())
+    parsed = problem.from_dict(example | {"code": "out-of-tea"})
+    assert (parsed.code, parsed.status) == ("out-of-tea", 400)
+    assert parsed.to_dict()["code"] == "out-of-tea"
+
+
 def test_every_problem_of_a_server_comes_to_python(clients: Path, addresses: list[str]) -> None:
     codes = run(sys.executable, HERE / "problems.py", *addresses, PYTHONPATH=str(clients / "site"))
     assert set(codes.split()) == CODES - OUT_OF_REACH
