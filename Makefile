@@ -72,8 +72,8 @@ lock: | $(BIN)/python ## refresh the lock files to the newest versions that pypr
 			--constraint requirements-dev.lock pyproject.toml - > /dev/null; \
 	done
 
-clean: ## remove .venv, caches and generated clients; the database in instance/ stays
-	rm -rf $(VENV) clients build dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
+clean: ## remove .venv, caches, pictures and generated clients; the database in instance/ stays
+	rm -rf $(VENV) artefacts clients build dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name node_modules -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # One lock serves every platform and Python; setuptools is in it to build Byline itself.
