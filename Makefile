@@ -9,7 +9,7 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check --no-input -qq
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test lint check audit bench sdk contract faults lock clean
+.PHONY: help run test lint check audit bench sdk contract faults lock mutants clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' Makefile
@@ -23,7 +23,7 @@ test: $(VENV)/.dev ## the whole test suite; REQUIRE=node,chromium lets none of i
 	@$(BIN)/pytest
 
 # Redocly praises what it finds in order, so it is heard only when it complains.
-lint: $(VENV)/.sdk ## style and types (ruff, mypy, bandit), and the specification with its changes
+lint: $(VENV)/.dev $(VENV)/.sdk ## style and types (ruff, mypy, bandit), and the specification with its changes
 	@echo "Checking style, types and spec"
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/ruff format --quiet --check .
@@ -36,6 +36,10 @@ lint: $(VENV)/.sdk ## style and types (ruff, mypy, bandit), and the specificatio
 		openapi/openapi.yaml
 	@$(BIN)/python -m openapi.gate
 
+mutants: $(VENV)/.dev ## plants faults in copies and shows which test fails; MUTANTS=paging plants some
+	@echo "Planting faults"
+	@$(BIN)/python -m tests.mutants "$(MUTANTS)"
+
 check: lint test ## lint and test
 
 # Strict, for a package that nothing is known about would pass otherwise.
@@ -47,8 +51,9 @@ audit: $(VENV)/.dev ## the locked packages against the published vulnerabilities
 bench: $(VENV)/.bench ## the benchmark with its peers; BENCH_ARGS=--help lists its options
 	@$(BIN)/python -m bench $(BENCH_ARGS)
 
-sdk: ## the Python and TypeScript clients, into clients/
-	@echo "Not here yet: the generated clients come with issue 6."
+sdk: $(VENV)/.sdk ## the Python and TypeScript clients, into clients/
+	@echo "Generating clients/python and clients/typescript"
+	@$(BIN)/python openapi/sdk/generate.py clients
 
 contract: ## schemathesis against a live server
 	@echo "Not here yet: the contract run comes with issue 6."
@@ -68,8 +73,8 @@ lock: | $(BIN)/python ## refresh the lock files to the newest versions that pypr
 			--constraint requirements-dev.lock pyproject.toml - > /dev/null; \
 	done
 
-clean: ## remove .venv, caches and generated clients; the database in instance/ stays
-	rm -rf $(VENV) clients build dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
+clean: ## remove .venv, caches, pictures and generated clients; the database in instance/ stays
+	rm -rf $(VENV) artefacts clients build dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name node_modules -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # One lock serves every platform and Python; setuptools is in it to build Byline itself.
@@ -89,7 +94,7 @@ $(VENV)/.dev: requirements-dev.lock $(VENV)/.run
 	@touch $@
 
 # Node.js is one of the wheels, and brings npm.
-$(VENV)/.sdk: requirements-sdk.lock openapi/package-lock.json $(VENV)/.dev
+$(VENV)/.sdk: requirements-sdk.lock openapi/package-lock.json $(VENV)/.run
 	@echo "Installing what lints the specification and generates clients"
 	@$(PIP) install --require-hashes -r requirements-sdk.lock
 	@cd openapi && ../$(BIN)/npm ci --silent

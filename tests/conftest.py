@@ -17,10 +17,12 @@ from typing import Any
 import httpx
 import pytest
 import uvicorn
+from argon2 import PasswordHasher
 from sqlalchemy import update
 
 from service import create_app, migrations
 from service.database import db
+from service.domain import passwords
 from service.domain.keys import generate_key
 from service.models import User
 from service.server import UVICORN
@@ -28,8 +30,12 @@ from service.settings import Settings
 from service.web import windows
 from tests import postgres
 from tests.mailbox import Mailbox
+from tests.traffic import SUITE, Recorder, Traffic
+
+pytest_plugins = ["tests.verdict"]
 
 PASSWORD = "correct horse battery staple"
+HASHER, DUMMY = passwords._hasher, passwords._DUMMY
 
 
 class _Shared(httpx.HTTPTransport):
@@ -126,7 +132,9 @@ class Person:
 
 
 @contextmanager
-def serving(folder: Path, *, is_migrated: bool = False, **settings: Any) -> Iterator[Server]:
+def serving(
+    folder: Path, *, is_migrated: bool = False, traffic: Traffic = SUITE, **settings: Any
+) -> Iterator[Server]:
     """A server with these settings; on an SQLite file in `folder` unless they name a database."""
     settings = {
         "database_url": f"sqlite:///{folder}/byline.db",
@@ -145,9 +153,10 @@ def serving(folder: Path, *, is_migrated: bool = False, **settings: Any) -> Iter
     if not is_migrated:
         with app.app.app_context():
             migrations.upgrade(db.engine)
+    recorded = Recorder(app, traffic)
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
-        server = uvicorn.Server(uvicorn.Config(app, log_level="warning", **UVICORN))
+        server = uvicorn.Server(uvicorn.Config(recorded, log_level="warning", **UVICORN))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
@@ -161,6 +170,24 @@ def serving(folder: Path, *, is_migrated: bool = False, **settings: Any) -> Iter
             thread.join()
             with app.app.app_context():
                 db.engine.dispose()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _light_hashing() -> Iterator[None]:
+    """Argon2id as it is, but for its cost, which would be half of the suite's."""
+    light = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
+    dummy = passwords._DUMMY.replace("m=19456,t=2", "m=64,t=1")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(passwords, "_hasher", light)
+        patch.setattr(passwords, "_DUMMY", dummy)
+        yield
+
+
+@pytest.fixture
+def hashing_in_full(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The cost that a password has in service, for tests of it, and of races that it opens."""
+    monkeypatch.setattr(passwords, "_hasher", HASHER)
+    monkeypatch.setattr(passwords, "_DUMMY", DUMMY)
 
 
 @pytest.fixture(autouse=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+NPM = Path(__file__).parents[1] / "openapi" / "node_modules" / ".bin"
 PLACES = os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin"))
 
 
@@ -23,9 +24,9 @@ def program(name: str) -> str:
 
 def npm_programs() -> Path:
     """The folder of the programs from npm, which the `node` of .venv runs; without the tools of
-    `make sdk` the test is skipped, unless REQUIRE names node."""
+    `make sdk` the test is skipped, unless REQUIRE names node or java."""
     if not Path(sys.prefix, ".sdk").exists():
-        is_required = "node" in os.environ.get("REQUIRE", "").split(",")
-        assert not is_required, "REQUIRE names node, but its tools come with `make .venv/.sdk`"
+        required = {"node", "java"} & set(os.environ.get("REQUIRE", "").split(","))
+        assert not required, f"REQUIRE names {required}, which come with `make .venv/.sdk`"
         pytest.skip("the tools of `make sdk` are not installed")
-    return Path(__file__).parents[1] / "openapi" / "node_modules" / ".bin"
+    return NPM

@@ -19,6 +19,8 @@ from service.domain import passwords
 from service.models import AuditEvent, Post, PostDocument, Session, User
 from tests.conftest import PASSWORD, Person, Server
 
+pytestmark = pytest.mark.usefixtures("hashing_in_full")
+
 ROUNDS = 5  # of a race that one side wins or the other
 ANY = {"If-Match": "*"}
 

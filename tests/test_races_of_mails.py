@@ -34,6 +34,8 @@ from tests.handlers.mails import (
 from tests.mailbox import PATIENCE, token
 from tests.test_races import ROUNDS, Answering, at_once, codes, rows, signing_in, statuses
 
+pytestmark = pytest.mark.usefixtures("hashing_in_full")
+
 
 @pytest.fixture
 def crowd(server: Server) -> Iterator[httpx.Client]:

@@ -2,23 +2,27 @@
 
 import re
 import subprocess
+import sys
 from pathlib import Path
 
-import pytest
+from tests.sdk import clients
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
+API = "http://127.0.0.1:8000"
 
 
-@pytest.fixture
-def tour() -> str:
-    [block] = re.findall(r"runs these lines\. -->\n```sh\n(.*?)```", README, re.DOTALL)
-    return block
+def block(language: str) -> str:
+    """The lines of a language that a comment says are run."""
+    pattern = rf"runs these lines\. -->\n```{language}\n(.*?)```"
+    [found] = re.findall(pattern, README, re.DOTALL)
+    assert found.count(API) == 1
+    return found
 
 
-def test_the_tour_with_curl_works_as_it_is_written(serve, tour):
+def test_the_tour_with_curl_works_as_it_is_written(serve):
     server = serve(rate_limit_enabled=True)
-    script = tour.replace("http://127.0.0.1:8000", server.url)
+    script = block("sh").replace(API, server.url)
 
     run = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", script.replace("curl -sS", "curl -sS --fail-with-body")],
@@ -33,8 +37,25 @@ def test_the_tour_with_curl_works_as_it_is_written(serve, tour):
     assert run.stdout.rstrip().endswith("204")
 
 
-def test_the_two_commands_are_targets_of_the_makefile():
+def test_a_first_call_in_python_works_as_it_is_written(serve, tmp_path, tmp_path_factory):
+    site = clients.generated(tmp_path_factory) / "site"
+    (tmp_path / "first.py").write_text(block("python").replace(API, serve().url))
+
+    printed = clients.run(sys.executable, tmp_path / "first.py", PYTHONPATH=str(site))
+
+    assert "ben@example.com" in printed
+
+
+def test_a_first_call_in_typescript_works_as_it_is_written(serve, tmp_path_factory):
+    folder = clients.generated(tmp_path_factory)
+    (folder / "first.mts").write_text(block("ts").replace(API, serve().url))
+
+    assert "carl@example.com" in clients.node(folder / "first.mts")
+
+
+def test_the_commands_are_targets_of_the_makefile():
+    commands = {"run", "test", "sdk"}
     targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
 
-    assert set(re.findall(r"^(?:PORT=\d+ )?make ([a-z]+)", README, re.MULTILINE)) == {"run", "test"}
-    assert {"run", "test"} <= set(targets)
+    assert set(re.findall(r"^(?:PORT=\d+ )?make ([a-z]+)", README, re.MULTILINE)) == commands
+    assert commands <= set(targets)

@@ -4,15 +4,55 @@ const follow = () => document.documentElement.classList.toggle('dark-mode', dark
 dark.addEventListener('change', follow)
 follow()
 
+// Who signs in on this page is signed in on it, until they sign out.
+function signIn(system, path, { ok, body }) {
+  if (!ok) return
+  if (path === '/auth/login' || path === '/auth/refresh') {
+    system.preauthorizeApiKey('accessToken', body.access_token)
+    system.preauthorizeApiKey('refreshToken', body.refresh_token)
+  }
+  if (path === '/auth/logout') system.authActions.logout(['accessToken', 'refreshToken'])
+}
+
+// An example is there to be read: filled in, it would be a filter that nobody asked for.
+function unfilled(parameter) {
+  if (!parameter || parameter.get('required')) return parameter
+  const example = parameter.get('example')
+  const told = example ? ` For example, \`${example}\`.` : ''
+  return parameter
+    .update('description', (text = '') => text + told)
+    .delete('example')
+    .deleteIn(['schema', 'example'])
+}
+
+const plugin = {
+  statePlugins: {
+    spec: {
+      wrapActions: {
+        setResponse: (original, system) => (path, method, response) => {
+          original(path, method, response)
+          signIn(system, path, response)
+        },
+      },
+      wrapSelectors: {
+        parameterWithMetaByIdentity: (original) => (state, ...key) => unfilled(original(...key)),
+      },
+    },
+  },
+}
+
 SwaggerUIBundle({
   dom_id: '#swagger-ui',
   url: 'openapi.json', // relative to the page, for proxies that add a prefix
   layout: 'BaseLayout',
+  plugins: [() => plugin],
   deepLinking: true,
+  defaultModelsExpandDepth: 0,
   displayRequestDuration: true,
   docExpansion: 'list',
   filter: true,
   persistAuthorization: false,
+  syntaxHighlight: { theme: 'tomorrow-night' },
   tryItOutEnabled: true,
   validatorUrl: null,
 })

@@ -8,11 +8,12 @@ import math
 import re
 from typing import Any, NoReturn
 
-from service.problems import BadRequest, BodyTooLarge, MalformedBody
+from service.problems import BadRequest, BodyTooLarge, InvalidRequest, MalformedBody
 from service.web.front_door import MAX_BODY
 
 TIMEOUT = 25.0  # seconds to send it, less than a shutdown waits
 MAX_DEPTH = 64
+MAX_VALUES = 10_000  # what takes longer to refuse than to send
 MAX_INTEGER = 2**63
 
 _SUSPECT = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")
@@ -34,8 +35,11 @@ def parse(raw: bytes) -> Any:
     """The JSON value (RFC 8259, and I-JSON of RFC 7493: UTF-8, unique names, no lone surrogates).
 
     Raises `MalformedBody` for NaN and infinities, NUL, names given twice, a depth over 64 and
-    integers beyond 2^63 too.
+    integers beyond 2^63 too, and `InvalidRequest` for more values than any schema has room for.
     """
+    if raw.count(b",") >= MAX_VALUES and _commas(raw) >= MAX_VALUES:
+        detail = f"must have at most {MAX_VALUES} values"
+        raise InvalidRequest(errors=[{"pointer": "", "code": "max-values", "detail": detail}])
     try:
         value = _DECODER.decode(raw.decode("utf-8"))
     except (ValueError, RecursionError):
@@ -61,6 +65,12 @@ async def _read(receive: Any) -> bytes:
         chunks.append(chunk)
         if not message.get("more_body", False):
             return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+
+def _commas(raw: bytes) -> int:
+    """How many commas there are outside of strings."""
+    unescaped = raw.replace(b"\\\\", b"").replace(b'\\"', b"")
+    return sum(part.count(b",") for part in unescaped.split(b'"')[::2])
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

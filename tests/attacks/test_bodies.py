@@ -51,7 +51,8 @@ BOMBS = {
         b'{"a":{' + b",".join(b'"%x":[]' % n for n in range(80_000)) + b"}}",
         INVALID,
     ),
-    "one name again and again": (full(b'"email":"a",', b"{", b'"email":"a"}'), BAD_JSON),
+    "one name again and again": (b"{" + b'"email":"a",' * 9000 + b'"email":"a"}', BAD_JSON),
+    "one name as often as it fits": (full(b'"email":"a",', b"{", b'"email":"a"}'), INVALID),
     "digits": (full(b"9"), BAD_JSON),
     "a fraction": (full(b"9", b"0."), INVALID),
     "an exponent": (full(b"9", b"1e"), BAD_JSON),
@@ -74,6 +75,16 @@ def test_a_body_costs_no_more_than_it_weighs(attack: Attack, bomb: bytes, expect
         attack.raw(
             post(bomb, target=path).replace(b"Authorization: Bearer {token}\r\n", b""), expected
         )
+
+
+@pytest.mark.parametrize(("commas", "code"), [(9_999, "type"), (10_000, "max-values")])
+def test_more_values_than_any_schema_has_room_for_are_not_looked_at(
+    attack: Attack, commas: int, code: str
+) -> None:
+    for text in (b"[" + b"0," * commas + b"0]", b"[" + rb'"\\\",,",' * commas + b"0]"):
+        data = post(text, target=PUBLIC[0]).replace(b"Authorization: Bearer {token}\r\n", b"")
+        [error] = attack.raw(data, INVALID).json()["errors"]
+        assert (error["pointer"], error["code"]) == ("", code)
 
 
 def test_nothing_of_a_body_is_read_for_who_may_not_send_it(attack: Attack) -> None:

@@ -2,18 +2,49 @@
 
 from __future__ import annotations
 
+import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Error,
+    Page,
+    Request,
+    expect,
+    sync_playwright,
+)
 
-from tests.conftest import Server
+from tests.browser.artefacts import keep
+from tests.conftest import Server, serving
 from tests.programs import program
 
 PATIENCE = 30_000  # milliseconds: the machine may be busy with other tests
 
 expect.set_options(timeout=PATIENCE)
+
+
+def pytest_exception_interact(node: pytest.Item | pytest.Collector) -> None:
+    """A test that fails leaves a picture of what was in the browser."""
+    browser = getattr(node, "funcargs", {}).get("browser")
+    name = re.sub(r"\W+", "-", f"failed-{node.name}")[:100]
+    for context in browser.contexts if browser else ():
+        for page in context.pages:
+            with suppress(Error):  # a browser that is gone must not hide why
+                keep(page, name)
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """On SQLite alone: which database answers is not to be seen in a browser."""
+    with serving(tmp_path_factory.mktemp("browser")) as running:
+        yield running
 
 
 # Of a module, for meanwhile no other test can run an event loop of its own in this thread.
@@ -28,25 +59,51 @@ def browser() -> Iterator[Browser]:
         chromium.close()
 
 
-@pytest.fixture
-def page(browser: Browser, server: Server) -> Iterator[Page]:
-    """An empty tab, whose addresses are the server's."""
-    complaints: list[str] = []
+@pytest.fixture(scope="module")
+def window(browser: Browser, server: Server) -> Iterator[BrowserContext]:
+    """The window of most tabs: pages keep nothing in it, and a new one costs half a second."""
+    with browser.new_context(base_url=server.url) as context:
+        yield context
 
-    def hear(message: ConsoleMessage) -> None:
-        # An answer of the API that is a refusal is the page's to show, and part of a test.
-        refusal = "Failed to load resource" in message.text and "/auth/" in message.location["url"]
-        if message.type != "verbose" and not refusal:
-            complaints.append(message.text)
+
+@pytest.fixture
+def page(window: BrowserContext, server: Server) -> Iterator[Page]:
+    """An empty tab, whose addresses are the server's."""
+    with _heard(window.new_page(), server) as tab:
+        yield tab
+
+
+@pytest.fixture
+def open_tab(browser: Browser) -> Iterator[Callable[..., Page]]:
+    """Opens a tab in a window of its own: `open_tab(server, color_scheme="dark")`."""
+    with ExitStack() as stack:
+
+        def _open(server: Server, **options: Any) -> Page:
+            context = browser.new_context(base_url=server.url, **options)
+            return stack.enter_context(_heard(stack.enter_context(context).new_page(), server))
+
+        yield _open
+
+
+@contextmanager
+def _heard(page: Page, server: Server) -> Iterator[Page]:
+    complaints: list[str] = []
 
     def watch(request: Request) -> None:
         if not request.url.startswith(server.url + "/"):
             complaints.append(request.url)
 
-    context = browser.new_context(base_url=server.url)
-    context.on("console", hear)
-    context.on("weberror", lambda crash: complaints.append(str(crash.error)))
-    context.on("request", watch)
-    yield context.new_page()
-    context.close()
+    page.on("console", lambda message: complaints.extend(_complaint(message)))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("request", watch)
+    yield page
+    page.close()
     assert complaints == []
+
+
+def _complaint(message: ConsoleMessage) -> list[str]:
+    # An answer of the API that is a refusal is the page's to show, and part of a test.
+    is_of_api = urlsplit(message.location["url"]).path.startswith(("/api/", "/auth/"))
+    if message.type == "verbose" or ("Failed to load resource" in message.text and is_of_api):
+        return []
+    return [message.text]

@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from service.domain import passwords
 from service.problems import WeakPassword
 
+pytestmark = pytest.mark.usefixtures("hashing_in_full")
+
 
 def refusal(password: str, minimum: int = 8, username: str | None = "walrus-rider") -> str | None:
     try:

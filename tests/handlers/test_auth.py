@@ -190,6 +190,22 @@ def test_failures_to_sign_in_cannot_be_told_apart(
     assert seen[0] == seen[1] == seen[2]
 
 
+def test_an_unknown_address_takes_as_much_hashing_as_a_wrong_password(
+    anonymous: httpx.Client, anna: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    verify, hashing = argon2.PasswordHasher.verify, []
+
+    def noted(hasher: argon2.PasswordHasher, stored: str, password: str) -> bool:
+        hashing.append(argon2.extract_parameters(stored))
+        return verify(hasher, stored, password)
+
+    monkeypatch.setattr(argon2.PasswordHasher, "verify", noted)
+    for email in (anna.email, f"{name()}@example.com"):
+        answer = anonymous.post("/auth/login", json={"email": email, "password": "wrong"})
+        assert told(answer) == (401, "invalid-credentials")
+    assert hashing == hashing[:1] * 2
+
+
 def test_only_the_right_password_tells_that_an_account_is_disabled(
     anonymous: httpx.Client, server: Server, anna: Person
 ) -> None:
@@ -212,7 +228,9 @@ def test_only_the_right_password_tells_that_an_address_is_unverified(serve: Serv
     assert server.sign_in(right["email"]).http.get("/auth/me").status_code == 200
 
 
-def test_an_outdated_hash_is_replaced_at_the_next_sign_in(server: Server, anna: Person) -> None:
+def test_an_outdated_hash_is_replaced_at_the_next_sign_in(
+    server: Server, anna: Person, hashing_in_full: None
+) -> None:
     weak = argon2.PasswordHasher(time_cost=1, memory_cost=64, parallelism=1).hash(anna.password)
     server.execute(update(User).where(User.id == anna.id).values(password_hash=weak))
     server.sign_in(anna.email)

@@ -8,9 +8,9 @@ from typing import Any
 import httpx
 import jwt
 import pytest
-from sqlalchemy import update
+from sqlalchemy import insert, update
 
-from service.ids import rfc3339
+from service.ids import new_id, rfc3339
 from service.models import Session
 from tests.conftest import PASSWORD, Person, Server
 
@@ -180,6 +180,15 @@ def test_a_user_sees_where_they_are_signed_in(server: Server, anna: Person, ben:
     assert newest["current"] is False
     assert newest["id"] > oldest["id"]
     assert ben.http.get("/auth/sessions").json()[0]["id"] not in (newest["id"], oldest["id"])
+
+
+def test_of_very_many_sessions_the_newest_hundred_are_listed(server: Server, anna: Person) -> None:
+    known = {"user_id": anna.id, "ip": "", "user_agent": "", "expires_at": ago(days=-1)}
+    times = dict.fromkeys(("created_at", "last_used_at"), ago())
+    ids = [str(new_id()) for _ in range(101)]
+    server.execute(insert(Session), [{"id": id_, **known, **times} for id_ in ids])
+    listed = anna.http.get("/auth/sessions").json()
+    assert [session["id"] for session in listed] == ids[:0:-1]
 
 
 def test_refreshing_shows_as_use(anonymous: httpx.Client, server: Server, anna: Person) -> None:

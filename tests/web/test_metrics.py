@@ -129,7 +129,7 @@ def test_pools_and_the_process_are_measured(serve: Serve) -> None:
 
 
 def test_what_is_refused_for_want_of_a_thread_is_counted(
-    serve: Serve, monkeypatch: pytest.MonkeyPatch
+    serve: Serve, monkeypatch: pytest.MonkeyPatch, hashing_in_full: None
 ) -> None:
     monkeypatch.setattr("service.MOST_HASHING", 1)
     server = serve(hash_threads=1)

@@ -1,0 +1,97 @@
+"""Makes the Python and TypeScript clients from the public specification, as packages to install.
+
+The generators bring the code; names, versions and READMEs come from here. A README is docs/guide.md
+in the one language of its client.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from string import Template
+from typing import Any
+
+from service.web import docs
+
+HERE = Path(__file__).parent
+NPM = HERE.parent / "node_modules" / ".bin"
+GUIDE = HERE.parents[1] / "docs" / "guide.md"
+BIN = Path(sys.executable).parent
+TOOLS = {**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ.get('PATH', '')}"}
+
+
+def main(clients: Path) -> None:
+    """Write `python` and `typescript` into the folder, in place of what is there."""
+    document = specification()
+    for language, generate in (("python", python), ("typescript", typescript)):
+        folder = clients / language
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        (folder / "openapi.json").write_text(json.dumps(document))
+        generate(folder, document["info"]["version"])
+        (folder / "openapi.json").unlink()
+
+
+def specification() -> dict[str, Any]:
+    """The public specification, with what it says in words for all operations: 431 and 500, which
+    are listed nowhere, are problems too. YAML is a file to clients, who have no parser for it.
+    """
+    document: dict[str, Any] = json.loads(docs.public_json())
+    schema = {"$ref": "#/components/schemas/Problem"}
+    problem = {"content": {"application/problem+json": {"schema": schema}}}
+    for methods in document["paths"].values():
+        for operation in methods.values():
+            operation["responses"]["default"] = {"description": "Any other problem.", **problem}
+    yaml = document["paths"]["/openapi.yaml"]["get"]["responses"]["200"]["content"]
+    yaml["application/yaml"]["schema"] = {"type": "string", "format": "binary"}
+    return document
+
+
+def python(folder: Path, version: str) -> None:
+    """The package `byline-client` for pip, which imports as `byline_client`."""
+    source = ["--path", "openapi.json", "--config", str(HERE / "python" / "config.yaml")]
+    source += ["--custom-template-path", str(HERE / "python" / "templates")]
+    target = ["--meta", "none", "--output-path", "byline_client", "--fail-on-warning"]
+    _run(folder, BIN / "openapi-python-client", "generate", *source, *target)
+    (folder / "byline_client" / "py.typed").touch()  # which says that it has types (PEP 561)
+    _fill_in(HERE / "python" / "pyproject.toml.template", folder, version)
+    (folder / "README.md").write_text(readme("python"))
+
+
+def typescript(folder: Path, version: str) -> None:
+    """The package `byline-client` for npm: an ES module with its types."""
+    config = HERE / "typescript" / "openapi-ts.config.mjs"
+    _run(folder, BIN / "node", NPM / "openapi-ts", "--file", config, "--silent")
+    shutil.copy(HERE / "typescript" / "index.ts", folder / "src")
+    shutil.copy(HERE / "typescript" / "tsconfig.json", folder)
+    _fill_in(HERE / "typescript" / "package.json.template", folder, version)
+    _run(folder, BIN / "node", NPM / "tsc")
+    (folder / "README.md").write_text(readme("ts"))
+
+
+def readme(language: str) -> str:
+    """The guide without the blocks of the other languages."""
+    others = "|".join({"sh", "python", "ts"} - {language})
+    return re.sub(rf"```(?:{others})\n.*?```\n\n?", "", GUIDE.read_text(), flags=re.DOTALL)
+
+
+def _fill_in(template: Path, folder: Path, version: str) -> None:
+    (folder / template.stem).write_text(Template(template.read_text()).substitute(version=version))
+
+
+def _run(folder: Path, *command: Path | str) -> None:
+    """A generator's command; what it says is shown when it fails."""
+    run = subprocess.run(  # noqa: S603, commands of this file
+        command, cwd=folder, env=TOOLS, capture_output=True, text=True, check=False
+    )
+    if run.returncode:
+        sys.exit(f"{Path(command[0]).name} failed:\n{run.stdout}{run.stderr}")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]).resolve())

@@ -1,0 +1,116 @@
+"""Swagger UI in a real browser: people sign in, try operations out and read what went wrong.
+
+A step costs the browser a second and a half, a page two: so each test is a visit of several steps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import httpx
+from playwright.sync_api import Page, expect
+
+from tests.browser.artefacts import keep
+from tests.browser.swagger import Docs, scheme_of
+from tests.conftest import Person, Server
+
+BOTH = {"accessToken", "refreshToken"}
+
+
+def credentials(person: Person) -> dict[str, str]:
+    return {"email": person.email, "password": person.password}
+
+
+def test_a_token_from_the_page_put_into_its_dialog_opens_what_needs_one(
+    page: Page, anna: Person, anonymous: httpx.Client
+) -> None:
+    docs = Docs(page)
+    token = docs.try_out("auth/login", credentials(anna)).body["access_token"]
+    docs.forget()
+    dialog = docs.open_dialog()
+    access, refresh = scheme_of(dialog, "accessToken"), scheme_of(dialog, "refreshToken")
+    expect(access).to_contain_text("The access_token of login or refresh.")
+    expect(refresh).to_contain_text("The refresh_token of login or of the latest refresh.")
+    expect(refresh).to_contain_text("It is only good for refresh and logout.")
+    keep(page, "docs-dialog")
+    docs.close_dialog()
+    docs.authorize("accessToken", token)
+    assert docs.authorized() == {"accessToken"}
+
+    written = {"title": "From the page", "content": "Written in a browser."}
+    created = docs.try_out("posts/create_post", written)
+    assert (created.status, created.body["author"]["id"]) == (201, anna.id)
+    post = created.headers["location"]
+    assert anonymous.get(post).json() == created.body == created.body | written
+    keep(page, "docs-created")
+
+    listed = docs.try_out("posts/list_posts")
+    assert (listed.status, listed.body) == (200, anonymous.get("/api/posts").json())
+    assert created.body in listed.body
+
+    deleted = docs.try_out("posts/delete_post", post_id=created.body["id"])
+    assert (deleted.status, deleted.body) == (204, None)
+    assert anonymous.get(post).status_code == 404
+
+
+def test_who_signs_in_on_the_page_is_signed_in_on_it_until_they_sign_out(
+    page: Page, anna: Person
+) -> None:
+    docs = Docs(page)
+    first = docs.try_out("auth/login", credentials(anna)).body
+    assert docs.authorized() == BOTH
+    second = docs.try_out("auth/refresh")
+    assert second.request.headers["authorization"] == f"Bearer {first['refresh_token']}"
+    me = docs.try_out("auth/get_me")
+    assert me.request.headers["authorization"] == f"Bearer {second.body['access_token']}"
+    assert (me.status, me.body["email"]) == (200, anna.email)
+    assert docs.authorized() == BOTH
+
+    assert docs.try_out("auth/logout").status == 204
+    assert docs.authorized() == set()
+    nobody = docs.try_out("auth/get_me")
+    assert "authorization" not in nobody.request.headers
+    assert (nobody.status, nobody.body["code"]) == (401, "authentication-required")
+    assert nobody.headers["www-authenticate"] == 'Bearer realm="byline"'
+    expect(docs.operation("auth/get_me")).to_contain_text("Error: Unauthorized")
+    keep(page, "docs-401")
+
+    docs.authorize("accessToken", second.body["access_token"])
+    ended = docs.try_out("auth/get_me")
+    assert (ended.status, ended.body["code"]) == (401, "session-revoked")
+    assert 'error="invalid_token"' in ended.headers["www-authenticate"]
+
+
+def test_beyond_a_limit_the_page_shows_when_to_try_again(
+    open_tab: Callable[..., Page], serve: Callable[..., Server]
+) -> None:
+    limited = serve(rate_limit_enabled=True, rate_limits={"write": "1 per day"})
+    page = open_tab(limited)
+    docs = Docs(page)
+    writer = limited.sign_up()
+    writer.post()
+    docs.authorize("accessToken", writer.tokens["access_token"])
+    refused = docs.try_out("posts/create_post")
+    assert (refused.status, refused.body["code"]) == (429, "rate-limited")
+    assert 0 < int(refused.headers["retry-after"]) <= 86_400
+    assert '"write";q=1;w=86400' in refused.headers["ratelimit-policy"]
+    assert '"write";r=0' in refused.headers["ratelimit"]
+    expect(docs.operation("posts/create_post")).to_contain_text("Error: Too Many Requests")
+    keep(page, "docs-429")
+
+
+def test_what_the_page_fills_in_is_good_for_a_first_round_and_filters_nothing(page: Page) -> None:
+    docs = Docs(page)
+    assert docs.try_out("auth/register").status == 201
+    assert docs.try_out("auth/login").status == 200
+    created = docs.try_out("posts/create_post")
+    assert created.status == 201
+    assert "idempotency-key" not in created.request.headers
+    edited = docs.try_out("posts/update_post", post_id=created.body["id"])
+    assert edited.status == 200
+
+    events = docs.try_out("audit/list_audit_events")
+    assert events.request.url.endswith("/api/audit-events?limit=20")
+    assert [event["action"] for event in events.body] == ["login", "register"]
+    hint = "For example, 2026-11-01T00:00:00Z."
+    expect(docs.operation("audit/list_audit_events")).to_contain_text(hint)

@@ -1,0 +1,8 @@
+"""Mistakes that somebody could make in the service, and the test of the contract that notices each.
+
+`make mutants` plants them one by one and runs their tests.
+"""
+
+from tests.mutants import access, answers, state
+
+KINDS = access.KINDS | answers.KINDS | state.KINDS

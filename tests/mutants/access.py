@@ -1,0 +1,179 @@
+"""Mutants that let somebody in, or let them do what is not theirs to do."""
+
+from tests.mutants.mutant import SCHEMATHESIS, Mutant
+
+KINDS = {
+    "auth ignored": [
+        Mutant(
+            "a token is only looked at where one is sent",
+            "service/runtime/operation.py",
+            "if self._token_types:",
+            'if self._token_types and call.header(b"authorization"):',
+            SCHEMATHESIS,
+            only="/auth/me][user",
+        ),
+        Mutant(
+            "anybody may list the accounts",
+            "openapi/openapi.yaml",
+            """\
+      description: For admins.
+      security:
+        - accessToken: []
+      x-required-role: admin
+""",
+            """\
+      description: For admins.
+      security: []
+""",
+            "tests/handlers/test_users_as_admin.py::test_accounts_are_listed_for_admins_only",
+        ),
+        Mutant(
+            "the signature of a token is not verified",
+            "service/domain/tokens.py",
+            '"strict_aud": True,',
+            '"verify_signature": False,',
+            "tests/attacks/test_forged_tokens.py::test_a_signature_is_of_this_very_token",
+        ),
+        Mutant(
+            "a refresh token opens what an access token does",
+            "service/domain/tokens.py",
+            'or header["typ"] != typ:',
+            "or typ == REFRESH != header['typ']:",
+            "tests/handlers/test_accounts_access.py"
+            "::test_a_token_of_the_other_class_opens_nothing[sqlite-get_me-refresh_token]",
+        ),
+        Mutant(
+            "any user passes for an administrator",
+            "service/runtime/operation.py",
+            "caller is None or caller.role != self._role",
+            "caller is None",
+            "tests/handlers/test_users_as_admin.py::test_accounts_are_listed_for_admins_only",
+        ),
+    ],
+    "not one's own": [
+        Mutant(
+            "anybody changes what is anybody's",
+            "service/models/owned.py",
+            '"as_admin": caller.is_admin',
+            '"as_admin": True',
+            "tests/handlers/test_posts.py::test_only_the_author_and_admins_change_a_post",
+        ),
+        Mutant(
+            "anybody deletes what is anybody's",
+            "service/models/owned.py",
+            "sa.delete(self._model).where(self._mine)",
+            'sa.delete(self._model).where(self._model.id == bindparam("of"))',
+            "tests/handlers/test_users.py::test_others_change_and_delete_nothing",
+        ),
+        Mutant(
+            "who knows the id of a session ends it",
+            "service/models/sessions.py",
+            """\
+    Session.user_id == bindparam("user_id"),
+)
+_live""",
+            """\
+)
+_live""",
+            "tests/handlers/test_auth_sessions.py::test_the_session_of_another_looks_like_none",
+        ),
+        Mutant(
+            "the last administrator may go",
+            "service/models/users.py",
+            """\
+            raise _refused(user_id, caller)
+        if last_admin:
+            raise LastAdmin
+
+
+_PUBLIC""",
+            """\
+            raise _refused(user_id, caller)
+
+
+_PUBLIC""",
+            "tests/handlers/test_users_as_admin.py::test_the_last_active_admin_stays",
+        ),
+        Mutant(
+            "everybody sees everybody's audit events",
+            "service/models/audit_events.py",
+            "return _all if caller.is_admin else cls.of(caller.id)",
+            "return _all",
+            "tests/handlers/test_audit.py"
+            "::test_a_user_sees_the_events_about_their_own_account_and_no_others",
+        ),
+    ],
+    "sessions that live on": [
+        Mutant(
+            "a disabled user goes on",
+            "service/handlers/users.py",
+            "        Session.end_all(user_id)\n        Mail.revoke(user_id)\n",
+            "        Mail.revoke(user_id)\n",
+            "tests/handlers/test_users_as_admin.py::test_disabling_ends_the_sessions_for_good",
+        ),
+        Mutant(
+            "a new password leaves the other sessions alone",
+            "service/handlers/auth.py",
+            "        raise CurrentPasswordWrong  # another change was faster\n"
+            "    Session.end_all(caller.id, but=caller.session_id)\n",
+            "        raise CurrentPasswordWrong  # another change was faster\n",
+            "tests/handlers/test_auth_sessions.py"
+            "::test_a_new_password_ends_all_sessions_but_this_one",
+        ),
+        Mutant(
+            "a refresh token is good any number of times",
+            "service/models/sessions.py",
+            '.where(_mine, Session.generation == bindparam("generation_"))',
+            ".where(_mine)",
+            "tests/handlers/test_auth_sessions.py::test_an_older_token_is_a_reuse_at_once",
+        ),
+        Mutant(
+            "the refusal of a token used twice takes the end of its session back",
+            "service/handlers/auth.py",
+            "    commit()  # the session ends although the answer is a refusal\n",
+            "",
+            "tests/handlers/test_auth_sessions.py::test_an_older_token_is_a_reuse_at_once",
+        ),
+        Mutant(
+            "a mailed token is good any number of times",
+            "service/models/mails.py",
+            "or not _use.write(hash=hashed)",
+            "",
+            "tests/handlers/test_auth_mailed_tokens.py::test_a_token_is_good_once",
+        ),
+    ],
+    "limit not counted": [
+        Mutant(
+            "signing in has no limit for an address",
+            "openapi/openapi.yaml",
+            """\
+        - {policy: login, limit: 10 per minute, per: ip}
+        - {policy: account,""",
+            """\
+        - {policy: account,""",
+            "tests/web/test_limits.py::test_some_operations_are_limited_for_each_client[login-_login]",
+        ),
+        Mutant(
+            "the writes of all users at one address share a limit",
+            "service/web/limits.py",
+            'return call.claims.subject if policy.per == "user" else call.claims.session_id',
+            'return call.claims.session_id if policy.per == "session" else network(call.ip)',
+            "tests/web/test_limits.py::test_the_writes_of_one_user_are_not_those_of_another",
+        ),
+        Mutant(
+            "a wrong password is not counted",
+            "service/web/limits.py",
+            'if getattr(error, "status", 500) >= 500:',
+            'if getattr(error, "status", 500) >= 400:',
+            "tests/web/test_login_guard.py"
+            "::test_after_ten_failures_even_the_right_password_is_refused",
+        ),
+        Mutant(
+            "the failures to sign in are never forgotten",
+            "service/web/limits.py",
+            "            raise\n        self.forget(name, address)\n",
+            "            raise\n",
+            "tests/web/test_login_guard.py::test_a_success_forgets_the_failures",
+        ),
+    ],
+}

@@ -1,0 +1,158 @@
+"""Mutants that answer otherwise than the specification says, or tell what is nobody's business."""
+
+from tests.mutants.mutant import SCHEMATHESIS, Mutant
+
+KINDS = {
+    "wrong status": [
+        Mutant(
+            "a new post is a 200",
+            "service/handlers/posts.py",
+            "return post, 201,",
+            "return post, 200,",
+            "tests/handlers/test_posts.py::test_a_new_post_is_where_its_location_says",
+        ),
+        Mutant(
+            "a missing If-Match is a 400",
+            "service/problems.py",
+            'status, code, title = 428, "precondition-required"',
+            'status, code, title = 400, "precondition-required"',
+            SCHEMATHESIS,
+            only="PATCH and posts and user-postgresql",
+        ),
+    ],
+    "extra field": [
+        Mutant(
+            "a public profile shows the address",
+            "service/models/users.py",
+            "_PUBLIC = (User.id, User.username,",
+            "_PUBLIC = (User.id, User.email, User.username,",
+            "tests/handlers/test_users.py::test_a_profile_shows_what_is_public_and_nothing_else",
+        ),
+        Mutant(
+            "a problem names the class that was raised",
+            "service/web/problems.py",
+            '        "request_id": request_id,\n',
+            '        "request_id": request_id,\n        "exception": type(problem).__name__,\n',
+            SCHEMATHESIS,
+            only="/auth/login][user",
+        ),
+    ],
+    "missing header": [
+        Mutant(
+            "a new post has no Location",
+            "service/handlers/posts.py",
+            """return post, 201, {"Location": f"/api/posts/{post['id']}"}""",
+            "return post, 201",
+            "tests/handlers/test_posts.py::test_a_new_post_is_where_its_location_says",
+        ),
+        Mutant(
+            "a 401 has no WWW-Authenticate",
+            "service/problems.py",
+            """headers={"WWW-Authenticate": f'Bearer realm="byline"{error}'}""",
+            "headers={}",
+            SCHEMATHESIS,
+            only="/auth/login][user",
+        ),
+        Mutant(
+            "a 429 has no Retry-After",
+            "service/problems.py",
+            'super().__init__(headers={"Retry-After": str(retry_after)})',
+            "super().__init__()",
+            "tests/web/test_limits.py::test_a_refused_request_does_nothing",
+        ),
+        Mutant(
+            "caches may keep what /auth says",
+            "service/runtime/operation.py",
+            'if operation.method != "get" or operation.path.startswith("/auth/"):',
+            'if operation.method != "get":',
+            "tests/web/test_telemetry.py"
+            "::test_what_is_personal_is_kept_by_nobody_and_what_is_public_is_asked_for_again",
+        ),
+    ],
+    "input taken as it comes": [
+        Mutant(
+            "a body may have fields that nobody knows",
+            "openapi/openapi.yaml",
+            """\
+    Credentials:
+      type: object
+      additionalProperties: false
+""",
+            """\
+    Credentials:
+      type: object
+""",
+            "tests/test_contract.py::test_a_schema_says_what_is_in_it_and_shows_one",
+        ),
+        Mutant(
+            "a query may have parameters that nobody knows",
+            "service/runtime/validation.py",
+            """\
+                detail = "is not a parameter of this operation"
+                errors""",
+            """\
+                detail = "is not a parameter of this operation"
+                []""",
+            "tests/handlers/test_posts.py::test_a_filter_that_makes_no_sense_is_refused",
+        ),
+        Mutant(
+            "a user name may have capitals",
+            "openapi/openapi.yaml",
+            """\
+      description: Unique among all users.
+      pattern: '^[a-z0-9][a-z0-9_-]{2,29}$'
+""",
+            """\
+      description: Unique among all users.
+      pattern: '^[A-Za-z0-9][A-Za-z0-9_-]{2,29}$'
+""",
+            "tests/handlers/test_auth.py::test_a_username_has_a_form",
+        ),
+        Mutant(
+            "an address in capitals is another one",
+            "service/domain/accounts.py",
+            'unicodedata.normalize("NFKC", address).casefold())',
+            'unicodedata.normalize("NFKC", address))',
+            "tests/handlers/test_auth.py::test_an_address_is_the_same_however_it_is_spelled",
+        ),
+        Mutant(
+            "a word of a search is an operator of the engine",
+            "service/domain/search.py",
+            """return f'"{" ".join(phrase)}"'""",
+            'return " ".join(phrase)',
+            "tests/handlers/test_search.py::test_a_query_finds_the_same_on_every_database",
+        ),
+    ],
+    "secrets told": [
+        Mutant(
+            "a problem repeats the value that was sent",
+            "service/runtime/schemas.py",
+            '"code": code, "detail": _detail(kind)}',
+            '"code": code, "detail": error.message}',
+            "tests/test_traps_in_addresses.py"
+            "::test_a_query_is_read_as_the_specification_says[sqlite-no UUID]",
+        ),
+        Mutant(
+            "signing in tells whose address is unknown",
+            "service/web/security.py",
+            "                raise InvalidCredentials\n",
+            '                raise InvalidCredentials(None if user else "Nobody is here.")\n',
+            "tests/handlers/test_auth.py::test_failures_to_sign_in_cannot_be_told_apart",
+        ),
+        Mutant(
+            "an unknown address is refused sooner than a wrong password",
+            "service/web/security.py",
+            "if not passwords.matches(user.password_hash if user else None, password) or not user:",
+            "if not user or not passwords.matches(user.password_hash, password):",
+            "tests/handlers/test_auth.py"
+            "::test_an_unknown_address_takes_as_much_hashing_as_a_wrong_password",
+        ),
+        Mutant(
+            "a snippet is HTML as somebody wrote it",
+            "service/domain/search.py",
+            "marked.append(html.escape(excerpt[done:]))",
+            "marked.append(excerpt[done:])",
+            "tests/handlers/test_search.py::test_a_snippet_is_escaped_and_marks_what_matched",
+        ),
+    ],
+}

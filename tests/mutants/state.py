@@ -1,0 +1,156 @@
+"""Mutants that lose, skip, repeat or overwrite something."""
+
+from tests.mutants.mutant import Mutant
+
+KINDS = {
+    "DELETE that does nothing": [
+        Mutant(
+            "a deletion is acknowledged and not made",
+            "service/models/owned.py",
+            "statement = sa.delete(self._model).where(self._mine)",
+            "statement = sa.update(self._model).where(self._mine)"
+            ".values(version=self._model.version)",
+            "tests/handlers/test_posts.py::test_a_deleted_post_is_gone_and_a_second_delete_says_so",
+        ),
+        Mutant(
+            "a session that is ended loses its refresh token only",
+            "service/models/sessions.py",
+            "_end = Prepared(sa.delete(Session).where(_mine))",
+            "_end = Prepared(\n"
+            "    sa.update(Session).where(_mine).values(generation=Session.generation + 2)\n"
+            ")",
+            "tests/handlers/test_auth_sessions.py::test_one_session_is_ended_from_another",
+        ),
+        Mutant(
+            "the posts of a deleted user stay",
+            "service/sqlite.py",
+            '        "foreign_keys = ON",\n',
+            "",
+            "tests/handlers/test_users.py::test_a_deleted_user_is_gone_with_everything",
+        ),
+    ],
+    "off-by-one paging": [
+        Mutant(
+            "a full last page has a link to an empty one",
+            "service/web/pagination.py",
+            "if len(items) <= limit:",
+            "if len(items) < limit:",
+            "tests/web/test_pagination.py::test_there_is_no_link_where_nothing_follows",
+        ),
+        Mutant(
+            "a link skips an item",
+            "service/web/pagination.py",
+            'items[limit - 1]["id"]',
+            'items[limit]["id"]',
+            "tests/web/test_pagination.py::test_the_next_page_is_after_the_last_item",
+        ),
+        Mutant(
+            "a page begins with the last item of the one before",
+            "service/models/listing.py",
+            "self._key < bound if newest",
+            "self._key <= bound if newest",
+            "tests/web/test_pagination.py::test_every_user_is_on_one_page",
+        ),
+        Mutant(
+            "the oldest come first",
+            "service/models/listing.py",
+            "self._key.desc() if newest else self._key.asc()",
+            "self._key.asc() if newest else self._key.desc()",
+            "tests/handlers/test_posts.py::test_newest_is_first_unless_asked_otherwise",
+        ),
+        Mutant(
+            "a page is as long as one likes",
+            "openapi/openapi.yaml",
+            """\
+        minimum: 1
+        maximum: 100
+        default: 20
+""",
+            """\
+        minimum: 1
+        default: 20
+""",
+            "tests/web/test_pagination.py::test_a_page_that_cannot_be_is_refused",
+        ),
+    ],
+    "stale ETag accepted": [
+        Mutant(
+            "a change of an old version overwrites the new one",
+            "service/models/owned.py",
+            "statement = statement.where(self._unchanged)\n        columns",
+            "pass\n        columns",
+            "tests/web/test_conditional.py::test_a_stale_write_is_refused",
+        ),
+        Mutant(
+            "a deletion does not look at the version",
+            "service/models/owned.py",
+            "statement = statement.where(self._unchanged)\n        return",
+            "pass\n        return",
+            "tests/handlers/test_users.py::test_a_stale_tag_deletes_nobody",
+        ),
+        Mutant(
+            "the tag of a post stays when its author is renamed",
+            "service/models/posts.py",
+            'f"{row.version}.{row.author_version}"',
+            'f"{row.version}.1"',
+            "tests/web/test_conditional.py::test_a_post_changes_with_the_name_of_its_author",
+        ),
+        Mutant(
+            "a change need not say of which version it is",
+            "service/web/conditional.py",
+            "        if required:\n            raise PreconditionRequired\n",
+            "",
+            "tests/web/test_conditional.py::test_a_change_has_to_say_of_which_version",
+        ),
+        Mutant(
+            "what a client has already is sent again",
+            "service/web/conditional.py",
+            "quoted(tag) == etag for",
+            "tag == etag for",
+            "tests/web/test_conditional.py::test_what_is_known_already_is_not_sent[sqlite-{tag}-post]",
+        ),
+    ],
+    "retries that do it twice": [
+        Mutant(
+            "an Idempotency-Key is not looked at",
+            "service/runtime/operation.py",
+            "if retry and (kept := retry.kept()):",
+            "if retry and (kept := None):",
+            "tests/web/test_idempotency.py"
+            "::test_a_request_sent_again_is_answered_again_and_not_done_again",
+        ),
+        Mutant(
+            "a key gets the answer of whoever used it first",
+            "service/models/idempotency_keys.py",
+            '    IdempotencyKey.user_id == bindparam("user_id"),\n',
+            "",
+            "tests/web/test_idempotency.py::test_a_key_belongs_to_one_user",
+        ),
+        Mutant(
+            "a key stands for any body",
+            "service/web/idempotency.py",
+            "            raise IdempotencyKeyReused\n",
+            "            pass\n",
+            "tests/web/test_idempotency.py::test_a_key_used_with_another_body_is_refused",
+        ),
+    ],
+    "records with gaps": [
+        Mutant(
+            "a new password is not written down",
+            "service/handlers/auth.py",
+            '    record("password-changed", caller.id)\n',
+            "",
+            "tests/handlers/test_audit_actions.py"
+            "::test_what_is_done_is_written_down_once[sqlite-change_password]",
+        ),
+        Mutant(
+            "an export has no posts in it",
+            "service/handlers/auth.py",
+            "    for posts in pages(Post.listing, author_id=caller.id):\n"
+            '        yield "post", posts\n',
+            "",
+            "tests/handlers/test_export.py"
+            "::test_it_is_what_the_other_operations_say_and_nothing_else",
+        ),
+    ],
+}

@@ -1,0 +1,15 @@
+"""The clients that `make sdk` makes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.sdk.clients import generated
+
+
+@pytest.fixture(scope="session")
+def clients(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the clients are, generated and installed (`tests.sdk.clients.generated`)."""
+    return generated(tmp_path_factory)

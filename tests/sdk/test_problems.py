@@ -1,0 +1,87 @@
+"""Every problem is a typed value in both clients: as documented, and as a server answers it."""
+
+from __future__ import annotations
+
+import importlib
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+
+from service.web import docs
+from tests import postgres
+from tests.conftest import Server
+from tests.sdk.clients import node, run
+
+HERE = Path(__file__).parent
+SPEC = docs.specification()
+RESPONSES = SPEC["components"]["responses"]
+CODES = set(SPEC["components"]["schemas"]["ProblemCode"]["enum"])
+# No function of a client sends another method than its own, and none makes the server fail.
+OUT_OF_REACH = {"method-not-allowed", "internal-error"}
+
+
+def documented() -> Iterator[tuple[dict[str, Any], int, dict[str, Any]]]:
+    """Each operation with each status that is an error, and the example for it."""
+    for item in SPEC["paths"].values():
+        for operation in item.values():
+            for status, response in operation["responses"].items():
+                if int(status) >= 400:
+                    named = RESPONSES[response["$ref"].rpartition("/")[2]]
+                    [media] = named["content"].values()
+                    yield operation, int(status), media["example"]
+
+
+@pytest.fixture
+def addresses(serve: Callable[..., Server]) -> Iterator[list[str]]:
+    """What problems.py and problems.ts want to be told."""
+    limits = {"register": "1000 per hour", "login": "1000 per hour", "search": "1 per hour"}
+    server = serve(trusted_hosts="127.0.0.1", rate_limit_enabled=True, rate_limits=limits)
+    strict = serve(access_token_ttl=1, require_verified_email=True)
+    stuck = serve(database_url=(database := postgres.start()))
+    admin = server.make_admin(server.sign_up())
+    with psycopg.connect(database.replace("+psycopg", "")) as connection:
+        connection.execute("LOCK TABLE posts IN EXCLUSIVE MODE")
+        yield [server.url, strict.url, stuck.url, admin.email]
+
+
+def test_every_documented_error_is_a_problem_in_python(
+    clients: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(clients / "site")
+    client = importlib.import_module("byline_client").Client(base_url="http://127.0.0.1")
+    problem = importlib.import_module("byline_client.models").Problem
+    pairs = list(documented())
+    for operation, status, example in pairs:
+        path = f"byline_client.api.{operation['tags'][0]}.{operation['operationId']}"
+        parse = importlib.import_module(path)._parse_response
+        parsed = parse(client=client, response=httpx.Response(status, json=example))
+        assert isinstance(parsed, problem), (path, status)
+        assert parsed.to_dict() == example
+    assert len({status for _, status, _ in pairs}) > 10
+
+
+def test_a_code_newer_than_the_python_client_is_a_problem_too(
+    clients: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(clients / "site")
+    problem = importlib.import_module("byline_client.models").Problem
+    _, _, example = next(documented())
+    parsed = problem.from_dict(example | {"code": "out-of-tea"})
+    assert (parsed.code, parsed.status) == ("out-of-tea", 400)
+    assert parsed.to_dict()["code"] == "out-of-tea"
+
+
+def test_every_problem_of_a_server_comes_to_python(clients: Path, addresses: list[str]) -> None:
+    codes = run(sys.executable, HERE / "problems.py", *addresses, PYTHONPATH=str(clients / "site"))
+    assert set(codes.split()) == CODES - OUT_OF_REACH
+
+
+def test_every_problem_of_a_server_comes_to_typescript(clients: Path, addresses: list[str]) -> None:
+    codes = node(Path(shutil.copy(HERE / "problems.ts", clients)), *addresses)
+    assert set(codes.split()) == CODES - OUT_OF_REACH
