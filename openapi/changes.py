@@ -7,7 +7,6 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator
-from functools import reduce
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -31,7 +30,7 @@ class Change(NamedTuple):
 
 def compared(pairs: Iterable[tuple[Any, Any]]) -> Iterator[list[Change]]:
     """The changes from one specification to the other, for each pair of them."""
-    visible = [(_visible(before), _visible(after)) for before, after in pairs]
+    visible = [_alike(_visible(before), _visible(after)) for before, after in pairs]
     run = subprocess.run(  # noqa: S603 # a program of this folder
         _COMPARE, input=json.dumps(visible), stdout=subprocess.PIPE, text=True, check=True
     )
@@ -49,13 +48,31 @@ def _visible(document: Any) -> Any:
         if not isinstance(node, dict):
             return node
         if not node.get("$ref", "#/components/schemas/").startswith("#/components/schemas/"):
-            return walk(reduce(dict.__getitem__, node["$ref"].split("/")[1:], document))
+            return walk(_at(document, node["$ref"].split("/")[1:]))
+        if "in" in node and "$ref" in node.get(
+            "schema", {}
+        ):  # parameters have an order of their own
+            node = {**node, "schema": _at(document, node["schema"]["$ref"].split("/")[1:])}
         keys = [key for key in node if is_named or key not in _ANNOTATIONS]
         return {key: walk(node[key], is_named=key == "properties") for key in keys}
 
     components = {key: document["components"][key] for key in ("schemas", "securitySchemes")}
     kept = {key: document[key] for key in ("openapi", "servers", "paths")}
     return walk({**kept, "info": {"title": "", "version": ""}, "components": components})
+
+
+def _alike(before: Any, after: Any) -> tuple[Any, Any]:
+    """The specifications with a reference followed where only one of them has it, for
+    api-smart-diff takes an equal schema under a name for another one."""
+
+    def walk(node: Any, other: Any, document: Any) -> Any:
+        if not isinstance(node, dict) or not isinstance(other, dict):
+            return node
+        if "$ref" in node and "$ref" not in other:
+            node = _at(document, node["$ref"].split("/")[1:])
+        return {key: walk(node[key], other.get(key), document) for key in node}
+
+    return walk(before, after, before), walk(after, before, after)
 
 
 def _in_operations(diffs: list[Any], before: Any, after: Any) -> Iterator[Change]:

@@ -93,7 +93,11 @@ BREAKING = [
         'parameter Idempotency-Key pattern was "^[!-~]{1,255}$" and is "^a$"',
     ),
     (f"{SCHEMAS} Content enum", ["a"], 'Content enum: "a" is new'),
-    (f"{SCHEMAS} Role enum", ["user"], 'Role enum: "admin" is gone'),
+    (
+        f"{SCHEMAS} NewUser properties role",
+        {**TEXT, "enum": ["user"]},
+        'NewUser role enum: "admin" is gone',
+    ),
     (f"{CREATE} requestBody", GONE, "body is gone"),
     (f"{LOGOUT} requestBody", BODY | {"required": True}, "body is new"),
     (f"{LIST} security", [ACCESS], "security is new"),
@@ -185,6 +189,9 @@ FREE = [
     (f"{CREATE} requestBody content application/json example", {}),
     (f"{LIST} parameters", lambda all_: all_[::-1]),
     (f"{SCHEMAS} NewPost required", lambda names: names[::-1]),
+    # The same under a name or without one
+    (f"{SCHEMAS} Post properties author", SPEC["components"]["schemas"]["Author"]),
+    (f"{PARAMETERS} Action schema", SPEC["components"]["schemas"]["AuditAction"]),
     ("paths", lambda paths: dict(reversed(paths.items()))),
 ]
 
