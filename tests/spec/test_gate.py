@@ -191,7 +191,7 @@ FREE = [
     (f"{SCHEMAS} NewPost required", lambda names: names[::-1]),
     # The same under a name or without one
     (f"{SCHEMAS} Post properties author", SPEC["components"]["schemas"]["Author"]),
-    (f"{PARAMETERS} Action schema", SPEC["components"]["schemas"]["AuditAction"]),
+    (f"{PARAMETERS} AuthorId schema", {"$ref": "#/components/schemas/Id"}),
     ("paths", lambda paths: dict(reversed(paths.items()))),
 ]
 
