@@ -22,7 +22,8 @@ test: $(VENV)/.dev ## the whole test suite; REQUIRE=node,chromium lets none of i
 	@echo "Running the tests"
 	@$(BIN)/pytest
 
-lint: $(VENV)/.dev $(VENV)/.sdk ## style and types (ruff, mypy, bandit), and the specification with its changes
+# Redocly praises what it finds in order, so it is heard only when it complains.
+lint: $(VENV)/.dev $(VENV)/.sdk ## style and types (ruff, mypy, bandit), and the spec with its changes
 	@echo "Checking style, types and spec"
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/ruff format --quiet --check .

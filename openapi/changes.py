@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 
 _COMPARE = [Path(sys.executable).parent / "node", Path(__file__).parent / "diff.mjs"]
 _ANNOTATIONS = {"bearerFormat", "description", "example", "examples", "summary"}
-# Methods, arguments and types of generated clients: any other value is another program.
-_IN_CLIENTS = {"explode", "format", "name", "operationId", "type", "url"}
+# What arguments and types of generated clients are made of.
+_IN_CLIENTS = {"explode", "format", "name", "type"}
 # How a change is told: most of what leads to a value goes without saying.
 _WORDS = dict.fromkeys(("application/json", "components", "content", "items", "properties"))
 _WORDS |= {"schema": None, "headers": "header", "parameters": "parameter", "requestBody": "body"}
@@ -113,18 +113,19 @@ def _breaks(diff: Any, before: Any, after: Any) -> bool:
 def _told(diff: Any, before: Any) -> str:
     """The change in words, from the innermost schema on that has a name."""
     path, action = diff["path"], diff["action"]
-    words: list[Any] = []
+    words: list[str] = []
     parent = inside = None
+    start = 3 if path[0] == "paths" else 0
     for depth, (key, node, schema) in enumerate(_trail(before, path)):
         words = [inside] if inside else words
-        if parent == "parameters":
+        if parent == "properties":
+            words.append(key)
+        elif parent == "parameters" and depth == 4:
             words.append((node or diff["after"])["name"])
-        elif parent == "properties" or (_WORDS.get(key, key) and (depth > 2 or path[0] != "paths")):
-            words.append(_WORDS.get(key, key) if parent != "properties" else key)
+        elif depth >= start and isinstance(key, str) and _WORDS.get(key, key):
+            words.append(_WORDS.get(key, key))
         parent, inside = key, schema
-    if len(words) > 1 and isinstance(words[-1], int):
-        words.pop()
-    place = " ".join(map(str, words)) or " ".join([*map(str.upper, path[2:]), path[1]])
+    place = " ".join(words or [*map(str.upper, path[2:]), path[1]])
     value = json.dumps(_value(diff))
     if action == "replace":
         return f"{place} was {value} and is {json.dumps(diff['after'])}"

@@ -109,6 +109,11 @@ BREAKING = [
     (f"{LIST} responses 200 headers", GONE, "answer 200 header is gone"),
     (f"{CREATE} responses 201 headers ETag", GONE, "answer 201 header ETag is gone"),
     (f"{CREATE} responses 201 links get", GONE, "answer 201 links get is gone"),
+    (
+        "components links GetPost parameters post_id",
+        GONE,
+        'answer 201 links get parameter post_id: "$response.body#/id" is gone',
+    ),
     (f"{HEADERS} Location required", GONE, "answer 201 header Location required: true is gone"),
     (
         f"{HEADERS} Link schema type",
