@@ -11,6 +11,9 @@ from urllib.parse import parse_qsl
 
 import orjson
 
+from service.problems import NotFound
+from service.runtime.routing import Routes
+from service.web import docs
 from service.web.call import KEY
 
 EACH = 4  # exchanges that are kept of a kind
@@ -51,6 +54,8 @@ class Traffic:
             self._kept[kind] += 1
             self.exchanges.append(exchange)
 
+
+_ROUTES = Routes(docs.specification()["paths"])
 
 SUITE = Traffic()  # that of all servers of this process
 
@@ -133,13 +138,21 @@ def _exchange(scope: Any, request: _Body, head: dict[str, Any], answer: _Body) -
 def _kind(exchange: Exchange) -> Hashable:
     """What makes an exchange like others: what was used of the operation, or what it was refused
     for."""
-    where = exchange.operation, exchange.method, exchange.status
+    where = exchange.operation or _meant(exchange.path), exchange.method, exchange.status
     if exchange.status >= 400:
         problem = _fields(exchange.answer)
         errors = problem.get("errors", ())
         return *where, problem.get("code"), *sorted({error["code"] for error in errors})
     names = {name for name, _ in parse_qsl(exchange.query.decode("latin-1"), True)}
     return *where, *sorted(names), *sorted(_fields(exchange.body))
+
+
+def _meant(path: str) -> str:
+    """The operations at the address of a request that was refused before it reached one."""
+    try:
+        return str(_ROUTES.find(path)[0])
+    except NotFound:
+        return ""
 
 
 def _fields(body: bytes) -> dict[str, Any]:

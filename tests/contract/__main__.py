@@ -1,0 +1,78 @@
+"""`make contract`: schemathesis from its command line, with all it has, against a live server with
+two processes on PostgreSQL. EXAMPLES says how many examples an operation gets."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import click
+import httpx
+
+from service.domain.keys import generate_key
+from tests import postgres
+from tests.cli.commands import COMMAND, ROOT, environment, serving
+from tests.contract.callers import ADMIN, PASSWORD
+
+CONFIGURATION = Path(__file__).with_name("schemathesis.toml")
+EXAMPLES = os.environ.get("EXAMPLES", "500")
+TAIL = 50  # lines of the log that are shown after a failure
+
+
+def main() -> int:
+    """The exit status: that of schemathesis, or 1 when the server has not come out of it well."""
+    with TemporaryDirectory(prefix="byline-contract-") as name:
+        folder = Path(name)
+        settings = {
+            "DATABASE_URL": postgres.start(),
+            "JWT_KEYS_DIR": str(folder / "keys"),
+            "RATE_LIMIT_ENABLED": "false",
+            "WORKERS": "2",
+            "HASH_THREADS": "2",
+        }
+        generate_key(folder / "keys")
+        with serving(folder, **settings) as url:
+            _create_admin(folder, settings)
+            status = _schemathesis(url, folder)
+            ready = httpx.get(f"{url}/health/ready").status_code
+        log = (folder / "serve.log").read_text().splitlines()
+    errors = [line for line in log if '"level":"error"' in line or '"level":"critical"' in line]
+    click.echo(f"Afterwards: ready is {ready}, {len(errors)} errors in the server's log.")
+    if status or errors:
+        click.echo("\n".join(["The end of that log:", *(errors or log)[-TAIL:]]), err=True)
+    return status or int(ready != 200 or bool(errors))
+
+
+def _create_admin(folder: Path, settings: dict[str, str]) -> None:
+    subprocess.run(
+        [*COMMAND, "create-admin", "--email", ADMIN],
+        cwd=folder,
+        env=environment(folder, **settings),
+        input=PASSWORD,
+        stdout=subprocess.DEVNULL,
+        text=True,
+        check=True,
+    )
+
+
+def _schemathesis(url: str, folder: Path) -> int:
+    program = Path(sys.executable).with_name("schemathesis")
+    arguments = ["run", "--max-examples", EXAMPLES, *sys.argv[1:], f"{url}/openapi.json"]
+    mails = folder / "instance" / "mail"
+    own = {"PYTHONPATH": str(ROOT), "CONTRACT_URL": url, "CONTRACT_MAILS": str(mails)}
+    return subprocess.run(
+        [program, "--config-file", CONFIGURATION, *arguments],
+        cwd=ROOT,
+        env=os.environ | own,
+        check=False,
+    ).returncode
+
+
+if __name__ == "__main__":
+    # The PostgreSQL wheel asks for a runtime folder that a bare machine has not.
+    warnings.filterwarnings("ignore", "XDG_RUNTIME_DIR is not set")
+    sys.exit(main())

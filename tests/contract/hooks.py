@@ -1,0 +1,101 @@
+"""What schemathesis cannot make up: tokens that are good, and ids, passwords and mailed tokens of
+the one who calls. Loaded by its command line."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import zlib
+from pathlib import Path
+from typing import Any
+
+import schemathesis
+from schemathesis import GenerationMode
+
+from service.web import docs
+from tests.contract.callers import PASSWORD, RESET, VERIFY, Caller, Callers
+
+# Stands for a caller until the request is sent: many requests are made before the first goes out.
+SOMEBODY = "Bearer somebody"
+FOR_ADMINS = {
+    operation["operationId"]
+    for item in docs.specification()["paths"].values()
+    for operation in item.values()
+    if "x-required-role" in operation
+}
+# After a success the caller has no session, or another password, refresh token or role.
+USED_UP = {"change_password", "delete_user", "logout", "refresh", "revoke_session", "update_user"}
+
+callers = Callers(os.environ["CONTRACT_URL"], Path(os.environ["CONTRACT_MAILS"]))
+
+
+@schemathesis.auth(refresh_interval=None)
+class Somebody:
+    """Says that a request has a caller."""
+
+    def get(self, case: Any, context: Any) -> str:
+        return SOMEBODY
+
+    def set(self, case: Any, data: str, context: Any) -> None:
+        case.headers["Authorization"] = data
+
+
+@schemathesis.hook
+def before_call(context: Any, case: Any, kwargs: Any) -> None:
+    """Give the request its caller and, now and then, what is the caller's own."""
+    # The same request always comes from the same role, and is always completed in the same way.
+    lot = zlib.crc32(repr((case.path_parameters, case.query, case.body)).encode())
+    name = _name(case)
+    caller = None
+    if case.headers.get("Authorization") == SOMEBODY:
+        caller = callers.get("admin" if lot & 1 else "user")
+        token = caller.refresh if name == "refresh" else caller.access
+        case.headers["Authorization"] = f"Bearer {token}"
+    is_valid = case.meta and case.meta.generation.mode is GenerationMode.POSITIVE
+    if is_valid and lot & 2:
+        _complete(name, case, caller)
+
+
+@schemathesis.hook
+def after_call(context: Any, case: Any, response: Any) -> None:
+    """Replace a caller who cannot call again."""
+    if response.status_code == 401 or (_name(case) in USED_UP and response.status_code < 300):
+        callers.drop(case.headers.get("Authorization", ""))
+
+
+@schemathesis.check
+def admins_only(ctx: Any, response: Any, case: Any) -> None:
+    """What is for admins is for nobody else."""
+    if _name(case) in FOR_ADMINS and response.status_code < 300:
+        assert callers.role(response.request.headers.get("Authorization", "")) == "admin", (
+            "it was given to a user"
+        )
+
+
+def _name(case: Any) -> str | None:
+    """The operation that is asked for; none when another method is tried on its address."""
+    operation = case.operation
+    is_its_own = case.method.upper() == operation.method.upper()
+    return str(operation.definition.raw["operationId"]) if is_its_own else None
+
+
+def _complete(name: str | None, case: Any, caller: Caller | None) -> None:
+    match name:
+        case "register" | "create_user":
+            case.body["email"] = f"{secrets.token_hex(8)}@example.com"
+        case "login":
+            case.body |= {"email": callers.get("user").email, "password": PASSWORD}
+        case "complete_password_reset":
+            case.body["token"] = callers.mailed_token(RESET)
+        case "complete_email_verification":
+            case.body["token"] = callers.mailed_token(VERIFY)
+        case "change_password" | "change_email":
+            case.body["current_password"] = PASSWORD
+    if "If-Match" in case.headers:
+        case.headers["If-Match"] = "*"
+    if "Idempotency-Key" in case.headers:
+        case.headers["Idempotency-Key"] = secrets.token_hex(8)
+    if caller and name in {"update_user", "delete_user"}:
+        case.path_parameters["user_id"] = caller.id
+    if caller and name == "revoke_session":
+        case.path_parameters["session_id"] = caller.session
