@@ -49,9 +49,7 @@ def _visible(document: Any) -> Any:
             return node
         if not node.get("$ref", "#/components/schemas/").startswith("#/components/schemas/"):
             return walk(_at(document, node["$ref"].split("/")[1:]))
-        if "in" in node and "$ref" in node.get(
-            "schema", {}
-        ):  # parameters have an order of their own
+        if "in" in node and "$ref" in node.get("schema", {}):  # for _alike, which walks no lists
             node = {**node, "schema": _at(document, node["schema"]["$ref"].split("/")[1:])}
         keys = [key for key in node if is_named or key not in _ANNOTATIONS]
         return {key: walk(node[key], is_named=key == "properties") for key in keys}
