@@ -23,18 +23,23 @@ LOOSER = {("format", name) for name in ("/email", "email", "If-Match", "If-None-
 JSON_LITERAL = re.compile(r"-?(0|[1-9][0-9]*)|true|false", re.ASCII)
 
 
+def documented(specification: dict[str, Any]) -> set[tuple[str, int]]:
+    """Every operation with every status that it lists."""
+    return {
+        (operation["operationId"], int(status))
+        for item in specification["paths"].values()
+        for operation in item.values()
+        for status in operation["responses"]
+    }
+
+
 class Judge:
     """Holds exchanges against a specification; `answered` is which documented answers were seen."""
 
     def __init__(self, specification: dict[str, Any]) -> None:
         self._reader = SecondReader(specification)
-        self.documented = {
-            (operation["operationId"], int(status))
-            for item in specification["paths"].values()
-            for operation in item.values()
-            for status in operation["responses"]
-        }
-        self._names = {name for name, _ in self.documented}
+        self._documented = documented(specification)
+        self._names = {name for name, _ in self._documented}
         self.answered: set[tuple[str, int]] = set()
 
     def drift(self, exchanges: Iterable[Exchange]) -> list[str]:
@@ -56,7 +61,7 @@ class Judge:
         if exchange.operation not in {name, ""}:
             yield f"openapi-core takes it for {name}"
             return
-        if (name, exchange.status) in self.documented:
+        if (name, exchange.status) in self._documented:
             self.answered.add((name, exchange.status))
             yield from self._reader.answer_errors(exchange, found)
         elif exchange.status == 500 or (exchange.status in ANYWHERE and not exchange.operation):

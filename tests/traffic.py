@@ -19,6 +19,8 @@ from service.web.call import KEY
 EACH = 4  # exchanges that are kept of a kind
 LARGEST = 128 * 1024  # bytes of a body that is kept
 
+_ROUTES = Routes(docs.specification()["paths"])
+
 Headers = list[tuple[bytes, bytes]]
 
 
@@ -54,8 +56,6 @@ class Traffic:
             self._kept[kind] += 1
             self.exchanges.append(exchange)
 
-
-_ROUTES = Routes(docs.specification()["paths"])
 
 SUITE = Traffic()  # that of all servers of this process
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from service.web import docs
-from tests.drift import Judge
+from tests.drift import Judge, documented
 from tests.traffic import SUITE
 
 _KEY = "traffic"  # in what a worker sends when it ends
@@ -31,7 +31,7 @@ class Verdict:
         """A summary; what was not seen is only news when all tests have run."""
         if not self._exchanges:
             return []
-        unseen = sorted(Judge(docs.specification()).documented - self._answered)
+        unseen = sorted(documented(docs.specification()) - self._answered)
         known = len(self._answered)
         summary = (
             f"{self._exchanges} recorded exchanges read by openapi-core; "

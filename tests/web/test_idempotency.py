@@ -111,6 +111,12 @@ def test_a_key_used_with_another_body_is_refused(anna: Person) -> None:
     assert count(anna) == 1
 
 
+def test_a_key_of_one_account_creates_no_other(admin: Person) -> None:
+    assert create(admin, "k", fresh_email()).status_code == 201
+    answer = create(admin, "k", fresh_email())
+    assert (answer.status_code, answer.json()["code"]) == (422, "idempotency-key-reused")
+
+
 @pytest.mark.parametrize(
     "body",
     [
