@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, unquote_to_bytes
 
 import orjson
 import yaml
@@ -52,7 +52,9 @@ class SecondReader:
         for error in self._openapi.iter_request_errors(request):
             if with_body or not isinstance(error, RequestBodyValidationError):
                 yield _text(error)
-        # openapi-core looks only for what is declared.
+        # openapi-core is given a text, and looks only for what is declared.
+        if not _is_utf8(unquote_to_bytes(exchange.query)):
+            yield "a query string that is not UTF-8"
         declared = {p["name"] for p in found.operation.get("parameters", ()) if p["in"] == "query"}
         given = [name for name, _ in request.parameters.query.items(multi=True)]
         if unknown := sorted(set(given) - declared):
@@ -120,6 +122,14 @@ def _answer(exchange: Exchange) -> Any:
         content_type=headers.get("Content-Type", ""),
         data=exchange.answer,
     )
+
+
+def _is_utf8(text: bytes) -> bool:
+    try:
+        text.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _headers(pairs: list[tuple[bytes, bytes]]) -> Headers:

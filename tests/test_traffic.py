@@ -140,6 +140,7 @@ def but(**changes: Any) -> Change:
         ("list_posts", 200, but(query=b"order=best"), "accepted: InvalidParameter order: $ 'best'"),
         ("list_posts", 200, but(query=b"sort=title"), "accepted: unknown query parameters"),
         ("list_posts", 200, but(query=b"limit=1&limit=1"), "accepted: a query parameter that"),
+        ("list_posts", 200, but(query=b"limit=%ED%A0%80"), "accepted: a query string that"),
         ("get_post", 200, but(path="/api/posts/7"), "accepted: InvalidParameter post_id: $ '7'"),
         ("list_posts", 400, but(query=b"limit=7"), "refused: limit type"),
     ],

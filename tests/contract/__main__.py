@@ -15,8 +15,7 @@ import httpx
 
 from service.domain.keys import generate_key
 from tests import postgres
-from tests.cli.commands import COMMAND, ROOT, environment, serving
-from tests.contract.callers import ADMIN, PASSWORD
+from tests.cli.commands import ROOT, serving
 
 CONFIGURATION = Path(__file__).with_name("schemathesis.toml")
 EXAMPLES = os.environ.get("EXAMPLES", "500")
@@ -36,8 +35,7 @@ def main() -> int:
         }
         generate_key(folder / "keys")
         with serving(folder, **settings) as url:
-            _create_admin(folder, settings)
-            status = _schemathesis(url, folder)
+            status = _schemathesis(url, folder, settings["DATABASE_URL"])
             ready = httpx.get(f"{url}/health/ready").status_code
         log = (folder / "serve.log").read_text().splitlines()
     errors = [line for line in log if '"level":"error"' in line or '"level":"critical"' in line]
@@ -47,23 +45,15 @@ def main() -> int:
     return status or int(ready != 200 or bool(errors))
 
 
-def _create_admin(folder: Path, settings: dict[str, str]) -> None:
-    subprocess.run(
-        [*COMMAND, "create-admin", "--email", ADMIN],
-        cwd=folder,
-        env=environment(folder, **settings),
-        input=PASSWORD,
-        stdout=subprocess.DEVNULL,
-        text=True,
-        check=True,
-    )
-
-
-def _schemathesis(url: str, folder: Path) -> int:
+def _schemathesis(url: str, folder: Path, database: str) -> int:
     program = Path(sys.executable).with_name("schemathesis")
     arguments = ["run", "--max-examples", EXAMPLES, *sys.argv[1:], f"{url}/openapi.json"]
-    mails = folder / "instance" / "mail"
-    own = {"PYTHONPATH": str(ROOT), "CONTRACT_URL": url, "CONTRACT_MAILS": str(mails)}
+    own = {
+        "PYTHONPATH": str(ROOT),
+        "CONTRACT_URL": url,
+        "CONTRACT_MAILS": str(folder / "instance" / "mail"),
+        "CONTRACT_DATABASE": database,
+    }
     return subprocess.run(
         [program, "--config-file", CONFIGURATION, *arguments],
         cwd=ROOT,

@@ -23,10 +23,15 @@ FOR_ADMINS = {
     for operation in item.values()
     if "x-required-role" in operation
 }
-# After a success the caller has no session, or another password, refresh token or role.
-USED_UP = {"change_password", "delete_user", "logout", "refresh", "revoke_session", "update_user"}
+SIGNS_OUT = {"logout", "revoke_session"}
+# Afterwards the caller has another password or role, or is gone.
+USES_UP = {"change_password", "delete_user", "update_user"}
 
-callers = Callers(os.environ["CONTRACT_URL"], Path(os.environ["CONTRACT_MAILS"]))
+callers = Callers(
+    os.environ["CONTRACT_URL"],
+    Path(os.environ["CONTRACT_MAILS"]),
+    os.environ["CONTRACT_DATABASE"],
+)
 
 
 @schemathesis.auth(refresh_interval=None)
@@ -50,17 +55,25 @@ def before_call(context: Any, case: Any, kwargs: Any) -> None:
     if case.headers.get("Authorization") == SOMEBODY:
         caller = callers.get("admin" if lot & 1 else "user")
         token = caller.refresh if name == "refresh" else caller.access
-        case.headers["Authorization"] = f"Bearer {token}"
+        case.headers["Authorization"] = token
     is_valid = case.meta and case.meta.generation.mode is GenerationMode.POSITIVE
-    if is_valid and lot & 2:
+    if is_valid and not lot & 6:  # a quarter: passwords and mails take their time
         _complete(name, case, caller)
 
 
 @schemathesis.hook
 def after_call(context: Any, case: Any, response: Any) -> None:
-    """Replace a caller who cannot call again."""
-    if response.status_code == 401 or (_name(case) in USED_UP and response.status_code < 300):
-        callers.drop(case.headers.get("Authorization", ""))
+    """Have a caller who can call again."""
+    caller = callers.sender(case.headers.get("Authorization", ""))
+    if caller is None:
+        return
+    name, is_done = _name(case), response.status_code < 300
+    if response.status_code == 401 or (name in USES_UP and is_done):
+        callers.drop(caller)
+    elif name in SIGNS_OUT and is_done:
+        callers.sign_in(caller)
+    elif name == "refresh" and is_done:
+        caller.tokens |= response.json()
 
 
 @schemathesis.check
