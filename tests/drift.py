@@ -16,9 +16,10 @@ from tests.traffic import Exchange
 
 # What any address may answer before an operation is reached (`info` in the specification).
 ANYWHERE = {404, 405, 431}
-# What the service refuses and openapi-core does not: for it an @ makes an e-mail address, and that
-# these headers hold entity tags stands in RFC 9110 only.
+# What the service refuses and openapi-core does not: for it an @ makes an e-mail address and 1 is
+# true, and that these headers hold entity tags stands in RFC 9110 only.
 LOOSER = {("format", name) for name in ("/email", "email", "If-Match", "If-None-Match")}
+LOOSER |= {("type", "disabled")}
 # Python reads its numbers, and so ` 5 `, `1_0` and Arabic digits; `yes` is true for it.
 JSON_LITERAL = re.compile(r"-?(0|[1-9][0-9]*)|true|false", re.ASCII)
 
