@@ -25,6 +25,8 @@ from tests.browser.artefacts import keep
 from tests.conftest import Server, serving
 from tests.programs import program
 
+# Without the browser's own windows to draw, and Chromium as Ubuntu has it.
+LIGHTER = ("chromium-headless-shell", "chromium-browser")
 PATIENCE = 30_000  # milliseconds: the machine may be busy with other tests
 
 expect.set_options(timeout=PATIENCE)
@@ -51,7 +53,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """Chromium; without it the test is skipped, unless REQUIRE asks for it."""
-    found = shutil.which("chromium-browser") or program("chromium")
+    found = next(filter(None, map(shutil.which, LIGHTER)), None) or program("chromium")
     nowhere_else = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=found, args=[nowhere_else])
