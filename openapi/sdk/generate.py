@@ -86,7 +86,7 @@ def _fill_in(template: Path, folder: Path, version: str) -> None:
 
 def _run(folder: Path, *command: Path | str) -> None:
     """A generator's command; what it says is shown when it fails."""
-    run = subprocess.run(  # noqa: S603, commands of this file
+    run = subprocess.run(  # noqa: S603 # commands of this file
         command, cwd=folder, env=TOOLS, capture_output=True, text=True, check=False
     )
     if run.returncode:
