@@ -6,13 +6,21 @@ import secrets
 import socket
 from contextlib import suppress
 
+PORTS = range(20_000, 32_000)  # Linux and macOS give outgoing connections higher ones
+
 
 def free_port() -> int:
-    """A port that no outgoing connection takes while its server is away."""
+    """A port that nobody else is given, in this process or another, until this process ends.
+
+    The UDP port of the same number stays bound as long: none of the servers uses it.
+    """
     while True:
-        port = 20_000 + secrets.randbelow(12_000)
-        with socket.socket() as free, suppress(OSError):
+        port = secrets.choice(PORTS)
+        claim, free = socket.socket(type=socket.SOCK_DGRAM), socket.socket()
+        with claim, free, suppress(OSError):
+            claim.bind(("127.0.0.1", port))
             free.bind(("127.0.0.1", port))
+            claim.detach()  # open without an owner
             return port
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -17,6 +16,7 @@ import httpx
 from service import create_flask
 from service.database import db
 from service.settings import load
+from tests.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 COMMAND = [sys.executable, "-c", "from service.cli import main; main(prog_name='byline')"]
@@ -47,9 +47,7 @@ def serving(folder: Path, **settings: str) -> Iterator[str]:
     """The address of a `byline serve` on a new database, which ends well when the block does."""
     upgraded = run(folder, "db", "upgrade", **settings)
     assert upgraded.returncode == 0, upgraded.stderr
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port = listener.getsockname()[1]
+    port = free_port()
     log = folder / "serve.log"
     with log.open("w") as output:
         process = subprocess.Popen(
