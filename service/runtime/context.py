@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache, cached_property, lru_cache
+from inspect import iscoroutinefunction
 from typing import Any
 
 import flask
@@ -17,9 +18,8 @@ from service.web.call import KEY, Call
 class Flask(flask.Flask):
     """A Flask that never matches a URL: the specification's router has done it."""
 
-    @cache  # noqa: B019 # an application lives as long as its process, and so do its functions
     def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
-        return super().ensure_sync(func)
+        return super().ensure_sync(func) if _is_async(func) else func
 
     @property
     def tears_requests_down(self) -> bool:
@@ -80,6 +80,9 @@ def _environ(call: Call) -> dict[str, Any]:
     for name, value in call.headers.items():
         environ[_environ_key(name)] = value.decode("latin-1")
     return environ
+
+
+_is_async = cache(iscoroutinefunction)
 
 
 @lru_cache(256)

@@ -1,17 +1,19 @@
-"""A request leaves nothing behind that only the garbage collector would find."""
+"""What a request leaves behind, and what an application."""
 
 from __future__ import annotations
 
 import gc
 import secrets
 import time
+import weakref
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
 
 from service.web.call import Call
-from tests.conftest import Person, Server
+from tests.conftest import Person, Server, serving
 
 
 @pytest.fixture
@@ -36,7 +38,7 @@ def _no_collector() -> Iterator[None]:
     ],
 )
 @pytest.mark.usefixtures("_no_collector")
-def test_what_was_known_of_a_request_goes_with_it(
+def test_what_was_known_of_a_request_goes_without_the_collector(
     method: str, path: str, status: int, server: Server, anna: Person
 ) -> None:
     own = secrets.token_hex(12)
@@ -52,3 +54,12 @@ def test_what_was_known_of_a_request_goes_with_it(
     deadline = time.monotonic() + 10
     while is_known():  # the server has sent the answer, and is about to forget it
         assert time.monotonic() < deadline
+
+
+def test_an_application_that_has_ended_can_be_collected(tmp_path: Path) -> None:
+    with serving(tmp_path) as running:
+        running.sign_up().post()
+        application = weakref.ref(running.flask)
+    del running
+    gc.collect()
+    assert application() is None
