@@ -6,7 +6,7 @@ import httpx
 import psutil
 
 
-def worker(answer: httpx.Response) -> int:
+def answered_by(answer: httpx.Response) -> int:
     """The id of the process at the other end of the connection, which is still open."""
     stream = answer.extensions["network_stream"]
     ends = stream.get_extra_info("server_addr"), stream.get_extra_info("client_addr")

@@ -16,7 +16,7 @@ import httpx
 import jwt
 
 from tests.cli.commands import PASSWORD, run, serving
-from tests.workers import worker
+from tests.workers import answered_by
 
 PATIENCE = 90  # seconds; a process looks for other keys once a minute at least
 SETTINGS = {"WORKERS": "2", "RATE_LIMIT_ENABLED": "false", "JWT_KEYS_DIR": "keys"}
@@ -127,7 +127,7 @@ def each_worker(url: str) -> Iterator[list[httpx.Client]]:
 
         def found() -> bool:
             client = stack.enter_context(httpx.Client(base_url=url, timeout=30))
-            workers[worker(client.get("/health/live"))] = client
+            workers[answered_by(client.get("/health/live"))] = client
             return len(workers) == 2
 
         wait_until(found)

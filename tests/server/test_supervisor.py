@@ -6,6 +6,7 @@ import signal
 from collections.abc import Callable
 from pathlib import Path
 
+import httpx
 import psutil
 import pytest
 
@@ -13,6 +14,7 @@ from tests.faults.processes import Byline, Place
 from tests.server.clients import busy, kept, one_by_one, refuses
 from tests.server.conftest import Start, serves
 from tests.smtp import until
+from tests.workers import answered_by
 
 Patched = Callable[[str], None]
 
@@ -58,7 +60,8 @@ def test_workers_that_are_killed_as_they_start_are_replaced_too(start: Start) ->
 def test_a_worker_that_is_frozen_is_replaced(start: Start, patched: Patched) -> None:
     patched("from service import supervisor; supervisor.SILENCE = 3")
     byline = start(WORKERS="2")
-    frozen = byline.workers[0]
+    with httpx.stream("GET", byline.url) as answer:  # by one that the supervisor has heard
+        frozen = psutil.Process(answered_by(answer))
     frozen.suspend()
     until(lambda: others(byline, {frozen.pid}))
     assert not frozen.is_running()

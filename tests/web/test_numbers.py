@@ -18,7 +18,7 @@ from service.web.numbers import Key, Numbers
 from tests.cli import commands
 from tests.prometheus import scrape
 from tests.smtp import until
-from tests.workers import worker
+from tests.workers import answered_by
 
 A, B = ("a", "one"), ("b",)
 GAUGE = ("gauge",)
@@ -141,7 +141,7 @@ def ask_both(url: str, times: int) -> set[int]:
     workers = set()
     for _ in range(times):
         with httpx.Client(base_url=url) as client:
-            workers.add(worker(client.get("/api/posts").raise_for_status()))
+            workers.add(answered_by(client.get("/api/posts").raise_for_status()))
     return workers
 
 
