@@ -10,14 +10,18 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import httpx
+import orjson
 import pytest
 import uvicorn
 from argon2 import PasswordHasher
+from connexion.spec import OpenAPISpecification
+from httpx._transports import default
 from sqlalchemy import update
 
 from service import create_app, migrations
@@ -180,6 +184,24 @@ def _light_hashing() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(passwords, "_hasher", light)
         patch.setattr(passwords, "_DUMMY", dummy)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _the_same_made_once() -> Iterator[None]:
+    """Certificates for clients, and Connexion's verdict on a specification: most of what a server's
+    start and a client's would cost each of the suite's hundreds."""
+    validate: Callable[[Any], None] = OpenAPISpecification._validate_spec
+    valid: set[bytes] = set()
+
+    def _validate_once(specification: Any) -> None:
+        if (content := orjson.dumps(specification)) not in valid:
+            validate(specification)
+            valid.add(content)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(OpenAPISpecification, "_validate_spec", staticmethod(_validate_once))
+        patch.setattr(default, "create_ssl_context", cache(default.create_ssl_context))
         yield
 
 
