@@ -42,6 +42,18 @@ def run(folder: Path, *arguments: str, **settings: str) -> subprocess.CompletedP
     )
 
 
+def start(log: Path, port: int, **settings: str) -> subprocess.Popen[bytes]:
+    """A `byline serve` in the folder of this file, to which it adds what it has to say."""
+    with log.open("ab") as output:
+        return subprocess.Popen(
+            [*COMMAND, "serve", "--port", str(port)],
+            cwd=log.parent,
+            env=environment(log.parent, **settings),
+            stdout=output,
+            stderr=output,
+        )
+
+
 @contextmanager
 def serving(folder: Path, **settings: str) -> Iterator[str]:
     """The address of a `byline serve` on a new database, which ends well when the block does."""
@@ -49,14 +61,7 @@ def serving(folder: Path, **settings: str) -> Iterator[str]:
     assert upgraded.returncode == 0, upgraded.stderr
     port = free_port()
     log = folder / "serve.log"
-    with log.open("w") as output:
-        process = subprocess.Popen(
-            [*COMMAND, "serve", "--port", str(port)],
-            cwd=folder,
-            env=environment(folder, **{"LOG_LEVEL": "WARNING", **settings}),
-            stdout=output,
-            stderr=output,
-        )
+    process = start(log, port, **{"LOG_LEVEL": "WARNING", **settings})
     try:
         _await(f"http://127.0.0.1:{port}/health/ready", process)
         yield f"http://127.0.0.1:{port}"

@@ -20,7 +20,7 @@ from service.domain.keys import generate_key
 from service.models import Mail
 from service.models.mails import EMAIL_CHANGE_NOTICE
 from service.settings import Settings
-from tests.cli.commands import COMMAND, environment
+from tests.cli.commands import start
 from tests.conftest import Server
 from tests.delivery.office import WAITING, Office, fresh
 from tests.mailbox import token
@@ -56,14 +56,7 @@ class Place:
             "RATE_LIMIT_ENABLED": "false",
             "LOG_LEVEL": "WARNING",
         }
-        with (self.folder / f"{port}.log").open("w") as log:
-            process = subprocess.Popen(
-                [*COMMAND, "serve", "--port", str(port)],
-                cwd=self.folder,
-                env=environment(self.folder, **own),
-                stdout=log,
-                stderr=log,
-            )
+        process = start(self.folder / f"{port}.log", port, **own)
         server = Server(f"http://127.0.0.1:{port}", app, self.settings)
         try:
             yield process, Office(server, self.post)

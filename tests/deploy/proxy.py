@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 import orjson
 
-from tests.cli.commands import COMMAND, environment
+from tests.cli.commands import start
 from tests.ports import free_port, listens
 from tests.programs import program
 from tests.smtp import until
@@ -58,14 +58,7 @@ def byline(folder: Path, **settings: str) -> Iterator[Upstream]:
     port = free_port()
     log = folder / f"byline-{port}.log"
     settings = {"TRUSTED_PROXIES": "127.0.0.1", "SHUTDOWN_DELAY": "0"} | settings
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [*COMMAND, "serve", "--port", str(port)],
-            cwd=folder,
-            env=environment(folder, **settings),
-            stdout=output,
-            stderr=output,
-        )
+    process = start(log, port, **settings)
     try:
         until(lambda: process.poll() is not None or _answers(port))
         assert process.poll() is None, log.read_text()

@@ -20,7 +20,8 @@ from service import create_flask, migrations
 from service.database import db
 from service.domain.keys import generate_key
 from service.settings import Settings
-from tests.cli.commands import COMMAND, PASSWORD, ROOT, environment
+from tests.cli import commands
+from tests.cli.commands import PASSWORD, ROOT
 from tests.ports import free_port
 
 PATIENCE = 30  # seconds
@@ -140,14 +141,7 @@ class Place:
         self, *arguments: str, root: Path = ROOT, **settings: str
     ) -> subprocess.CompletedProcess[str]:
         """A command of the Byline whose source is in `root`."""
-        return subprocess.run(
-            [*COMMAND, *arguments],
-            **self._surroundings(root, settings),
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+        return commands.run(self.folder, *arguments, **self._settings(root, settings))
 
     @contextmanager
     def serving(
@@ -169,18 +163,10 @@ class Place:
     def start(self, *, root: Path = ROOT, port: int = 0, **settings: str) -> Byline:
         port = port or free_port()
         log = self.folder / f"{port}.log"
-        with log.open("ab") as output:
-            process = subprocess.Popen(
-                [*COMMAND, "serve", "--port", str(port)],
-                **self._surroundings(root, settings),
-                stdout=output,
-                stderr=output,
-            )
-        return Byline(process, port, log)
+        return Byline(commands.start(log, port, **self._settings(root, settings)), port, log)
 
-    def _surroundings(self, root: Path, settings: dict[str, str]) -> dict[str, Any]:
-        own = {**self.settings, **settings, "PYTHONPATH": str(root)}
-        return {"cwd": self.folder, "env": environment(self.folder, **own)}
+    def _settings(self, root: Path, more: dict[str, str]) -> dict[str, str]:
+        return {**self.settings, **more, "PYTHONPATH": str(root)}
 
 
 def sign_up(url: str) -> Account:

@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.faults import processes
+from tests.cli import commands
 from tests.faults.processes import Byline, Place
 from tests.smtp import until
 
@@ -42,7 +42,7 @@ def patched(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
 
     def _patched(line: str) -> None:
         command = f"from service.cli import main; {line}; main(prog_name='byline')"
-        monkeypatch.setattr(processes, "COMMAND", [sys.executable, "-c", command])
+        monkeypatch.setattr(commands, "COMMAND", [sys.executable, "-c", command])
 
     return _patched
 
