@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import os
 import sys
 from collections.abc import Iterator
@@ -51,6 +52,8 @@ class _Commands(click.Group):
 @click.version_option(server.VERSION, prog_name="byline", message="%(prog)s %(version)s")
 def main() -> None:
     """Byline: users, posts and authentication."""
+    # Looking for garbage in what ends with the process would take longer than most commands.
+    click.get_current_context().call_on_close(gc.freeze)
 
 
 @main.command()
