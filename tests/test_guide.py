@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,13 +14,13 @@ from service.domain.keys import KeyRing
 from service.domain.tokens import Tokens
 from tests.conftest import Server
 from tests.sdk import clients
+from tests.smtp import until
 
 GUIDE = (clients.ROOT / "docs" / "guide.md").read_text()
 API = "http://127.0.0.1:8000"
 ANNA = "anna@example.com"
 NOBODY = "01a1f83c-047f-7c31-9a42-5be07d4f8e16"
 MAILS = ["Confirm your e-mail address", "Choose a new password"]
-PATIENCE = 60  # seconds: the machine may be busy with other tests
 # Shows the status of each call that does not ask for it itself.
 CURL = """curl() { command curl -w '%{stderr}<%{http_code}>' "$@"; }\n"""
 
@@ -74,10 +73,7 @@ def follow(server: Server, folder: Path, *command: Path | str, **more: str) -> s
 
 def _token(server: Server, subject: str, running: subprocess.Popen[str]) -> str:
     """The token in a mail as a line, empty when the program has ended before it came."""
-    deadline = time.monotonic() + PATIENCE
-    while running.poll() is None and not server.mailbox.to(ANNA, subject):
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    until(lambda: running.poll() is not None or server.mailbox.to(ANNA, subject))
     return f"{server.mailbox.token(ANNA, subject)}\n" if running.poll() is None else ""
 
 
