@@ -97,6 +97,7 @@ def create_app(settings: Settings) -> App:
             hosts=settings.trusted_hosts,
             limits=limits,
             exempt=_unlimited(docs.specification()),
+            hostless=_hostless(docs.specification()),
         ),
         docs.Assets,
         Routing,
@@ -220,6 +221,15 @@ def _key_ring(settings: Settings) -> KeyRing:
             "run `byline keys generate`, or set JWT_PRIVATE_KEY"
         )
     return ring
+
+
+def _hostless(specification: dict[str, Any]) -> frozenset[str]:
+    """The paths whose operations are answered whatever the Host."""
+    return frozenset(
+        path
+        for path, item in specification["paths"].items()
+        if all(o.get("x-any-host") for o in item.values() if isinstance(o, dict))
+    )
 
 
 def _unlimited(specification: dict[str, Any]) -> Callable[[str], bool]:

@@ -110,8 +110,8 @@ class Settings(BaseSettings):
     )
     trusted_hosts: Annotated[Names, AfterValidator(values.hosts)] = _setting(
         ("localhost", "127.0.0.1", "[::1]"),
-        "host names without ports, with commas between",
-        "byline.example.com,localhost,[::1]",
+        "host names, *.names, IP addresses or networks without ports, with commas between",
+        "byline.example.com,*.example.org,10.0.0.0/8,[::1]",
     )
     trusted_proxies: Annotated[Names, AfterValidator(values.networks)] = _setting(
         (), "IP addresses or networks, with commas between", "10.0.0.0/8,192.168.1.7"

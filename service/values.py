@@ -5,7 +5,7 @@ A value that cannot be is a ValueError; `Because` also says why.
 
 import re
 from email.utils import getaddresses
-from ipaddress import ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -134,9 +134,21 @@ def split(value: Any) -> Any:
 
 
 def hosts(hosts: tuple[str, ...]) -> tuple[str, ...]:
-    name = re.compile(r"[a-z0-9]([a-z0-9._-]*[a-z0-9])?|\[[0-9a-f:.]+\]", re.IGNORECASE)
-    _require(hosts and all(name.fullmatch(host) for host in hosts))
-    return tuple(host.lower() for host in hosts)
+    label = r"[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?"
+    name = re.compile(rf"(\*\.)?({label}\.)*{label}\.?")
+    hosts = tuple(host.lower() for host in hosts)
+    for host in hosts:
+        if re.fullmatch(r"[\d./]+", host) or ":" in host:  # an address, or a network of them
+            network_of(host)
+        else:
+            _require(name.fullmatch(host))
+    _require(hosts)
+    return tuple(host.removesuffix(".") for host in hosts)
+
+
+def network_of(host: str) -> IPv4Network | IPv6Network:
+    """The network that an address or a network stands for, in brackets or not; ValueError."""
+    return ip_network(re.sub(r"^\[([^]]+)\](/\d+)?$", r"\1\2", host))
 
 
 def networks(networks: tuple[str, ...]) -> tuple[str, ...]:

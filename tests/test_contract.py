@@ -24,7 +24,10 @@ from service.web import docs
 SPEC = docs.specification()
 COMPONENTS = SPEC["components"]
 METHODS = ("get", "post", "put", "patch", "delete")
-WIRING = {f"x-{name}" for name in ("lines", "rate-limit", "replica", "required-role", "writes")}
+WIRING = {
+    f"x-{name}"
+    for name in ("any-host", "lines", "rate-limit", "replica", "required-role", "writes")
+}
 WIRING |= {"x-token-type", "x-worker-pool"}
 LIMITS = {
     "login": [("10 per minute", "ip")],

@@ -14,6 +14,7 @@ from service.problems import (
     NotFound,
 )
 from service.web.call import KEY, Call
+from service.web.hosts import TrustedHosts
 from service.web.limits import Limits
 
 MAX_HEADERS = 32 * 1024  # bytes, names and values together
@@ -31,22 +32,29 @@ _SINGLE = {
     b"transfer-encoding",
 }
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-_PORT = re.compile(r":[0-9]{1,5}$")
 
 
 class FrontDoor:
     """Counts the client's request, then checks headers, host, path and announced length.
 
-    `exempt` says of a path whether it is outside all limits.
+    `exempt` says of a path whether it is outside all limits; `hostless` are the paths that are
+    answered whatever the Host.
     """
 
     def __init__(
-        self, app: Any, *, hosts: tuple[str, ...], limits: Limits, exempt: Callable[[str], bool]
+        self,
+        app: Any,
+        *,
+        hosts: tuple[str, ...],
+        limits: Limits,
+        exempt: Callable[[str], bool],
+        hostless: frozenset[str],
     ) -> None:
         self.app = app
-        self._hosts = frozenset(hosts)
+        self._hosts = TrustedHosts(hosts)
         self._limits = limits
         self._exempt = exempt
+        self._hostless = hostless
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "http":
@@ -57,7 +65,8 @@ class FrontDoor:
             call.headers = _headers(scope["headers"])
             if len(call.path) + len(call.query) > MAX_HEADERS:
                 raise HeadersTooLarge
-            self._check_host(call.headers.get(b"host", b"").decode("latin-1"))
+            if call.path not in self._hostless and not self._hosts.allow(call.headers.get(b"host")):
+                raise HostNotAllowed
             if _CONTROL.search(call.path):
                 raise BadRequest("The path has control characters in it.")
             # An encoded slash is data, not a separator (RFC 3986, section 2.2): no path has one.
@@ -68,10 +77,6 @@ class FrontDoor:
             if call.headers.get(b"transfer-encoding", b"chunked").lower() != b"chunked":
                 raise BadRequest("Transfer-Encoding may only be chunked.")
         await self.app(scope, receive, send)
-
-    def _check_host(self, host: str) -> None:
-        if _PORT.sub("", host.lower()) not in self._hosts:
-            raise HostNotAllowed
 
 
 def _headers(pairs: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:

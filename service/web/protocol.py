@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from http import HTTPStatus
 from typing import Any
 
@@ -10,7 +11,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from service.problems import BadRequest, HeadersTooLarge, Problem
 from service.web import problems
-from service.web.call import encoded, new_request_id
+from service.web.call import Headers, encoded, new_request_id
 
 MAX_HEAD = 64 * 1024  # bytes of a head that are taken while its end is awaited
 HEAD_TIMEOUT = 10.0  # seconds to send them
@@ -91,6 +92,8 @@ class Protocol(HttpToolsProtocol):
         self._in_head = False
         self._unfinished = 0
         self._stop_waiting()
+        if not self.url.startswith(b"/"):
+            self.headers[:] = _with_host_of(self.url, self.headers)
         super().on_headers_complete()
 
     def leave(self) -> None:
@@ -168,6 +171,17 @@ class Protocol(HttpToolsProtocol):
         ]
         self.transport.write(b"\r\n".join([*lines, b"", refusal.body]))
         self.transport.close()
+
+
+def _with_host_of(target: bytes, headers: Headers) -> Headers:
+    """The headers, with the host that a target in absolute form names for their own (RFC 9112,
+    section 3.2.2); a request without a Host, or with two, stays what it is."""
+    scheme, separator, rest = target.partition(b"://")
+    hosts = [value for name, value in headers if name == b"host"]
+    if not separator or len(hosts) != 1 or scheme.lower() not in {b"http", b"https"}:
+        return headers
+    authority = re.split(rb"[/?#]", rest, maxsplit=1)[0]
+    return [(name, authority if name == b"host" else value) for name, value in headers]
 
 
 class _Joining:
