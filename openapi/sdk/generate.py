@@ -38,8 +38,12 @@ def main(clients: Path) -> None:
 
 
 def specification() -> dict[str, Any]:
-    """The public specification, with what it says in words for all operations: 431 and 500, which
-    are listed nowhere, are problems too. YAML is a file to clients, who have no parser for it.
+    """The public specification as the generators need it.
+
+    Every operation gets a `default` answer, since 431 and 500 are problems too and are listed
+    nowhere. YAML is a file, since clients have no parser for it. Objects do not say that they are
+    open: these clients accept new fields anyway, and in TypeScript every misspelt field would
+    become an `unknown` instead of an error.
     """
     document: dict[str, Any] = json.loads(docs.public_json())
     schema = {"$ref": "#/components/schemas/Problem"}
@@ -47,6 +51,9 @@ def specification() -> dict[str, Any]:
     for methods in document["paths"].values():
         for operation in methods.values():
             operation["responses"]["default"] = {"description": "Any other problem.", **problem}
+    for schema in document["components"]["schemas"].values():
+        if schema.get("additionalProperties") is True:
+            del schema["additionalProperties"]
     yaml = document["paths"]["/openapi.yaml"]["get"]["responses"]["200"]["content"]
     yaml["application/yaml"]["schema"] = {"type": "string", "format": "binary"}
     return document

@@ -15,19 +15,25 @@ _BOUNDS = {"min": "at least", "max": "at most"}
 _MAPS = {"properties", "patternProperties"}
 
 
-def compiled(schema: dict[str, Any]) -> Draft201909Validator:
-    """A validator of an OpenAPI 3.0 schema with every format enforced; ValueError if one is not
-    known, for it would be a promise that nobody keeps."""
-    return Draft201909Validator(_json_schema(schema), validate_formats=True)
+def compiled(schema: dict[str, Any], *, is_answer: bool = False) -> Draft201909Validator:
+    """A validator of an OpenAPI 3.0 schema that enforces every format.
+
+    The document calls the objects of answers open, so that clients accept the fields that later
+    versions add. The service itself sends nothing undocumented: with `is_answer`, they are closed.
+    Raises ValueError for an unknown format, which nothing would enforce.
+    """
+    return Draft201909Validator(_json_schema(schema, is_answer), validate_formats=True)
 
 
-def _json_schema(schema: Any) -> Any:
+def _json_schema(schema: Any, closed: bool) -> Any:
     """OpenAPI 3.0's dialect as JSON Schema 2019-09 (OpenAPI 3.0.3, Schema Object)."""
     if isinstance(schema, list):
-        return [_json_schema(item) for item in schema]
+        return [_json_schema(item, closed) for item in schema]
     if not isinstance(schema, dict):
         return schema
-    out = {key: _keyword(key, schema[key]) for key in schema.keys() - _ANNOTATIONS}
+    out = {key: _keyword(key, schema[key], closed) for key in schema.keys() - _ANNOTATIONS}
+    if closed and "properties" in out:
+        out["additionalProperties"] = False
     if out.pop("nullable", False):
         out["type"] = [out["type"], "null"]
     for bound, exclusive in (("minimum", "exclusiveMinimum"), ("maximum", "exclusiveMaximum")):
@@ -36,13 +42,13 @@ def _json_schema(schema: Any) -> Any:
     return out
 
 
-def _keyword(key: str, value: Any) -> Any:
+def _keyword(key: str, value: Any, closed: bool) -> Any:
     if key in _MAPS:
-        return {name: _json_schema(schema) for name, schema in value.items()}
+        return {name: _json_schema(schema, closed) for name, schema in value.items()}
     if key == "enum":
         return value
     if key != "format":
-        return _json_schema(value)
+        return _json_schema(value, closed)
     if value not in _FORMATS and value not in _HINTS:
         raise ValueError(f"format {value} is not enforced")
     return _FORMATS.get(value, value)

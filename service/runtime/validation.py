@@ -182,9 +182,9 @@ class ResponseValidator:
         self._required = [name for name, h in headers.items() if h.get("required")]
         schema = content[self.media_type].get("schema", {}) if self.media_type else {}
         self._is_json = self.media_type == "application/json"
-        self._validator = schemas.compiled(schema) if self._is_json else None
+        self._validator = schemas.compiled(schema, is_answer=True) if self._is_json else None
         lines = content[self.media_type].get("x-lines", {}) if self.media_type else {}
-        self._lines = {name: schemas.compiled(line) for name, line in lines.items()}
+        self._lines = {name: schemas.compiled(line, is_answer=True) for name, line in lines.items()}
         self.has_lines = bool(lines)
 
     def check(self, headers: dict[str, str]) -> None:

@@ -20,6 +20,7 @@ from tests.exports import PATH, give_posts, lines
 from tests.handlers.accounts import listed, patch, told
 from tests.handlers.events import latest, written
 from tests.handlers.mails import VERIFICATION
+from tests.references import resolved
 
 SCHEMAS = docs.specification()["components"]["schemas"]
 TYPES = {"account": "Account", "session": "Session", "audit_event": "AuditEvent", "post": "Post"}
@@ -44,17 +45,6 @@ def of_type(kind: str, answer: httpx.Response) -> list[dict[str, Any]]:
         for line in lines(answer.content)
         if line["type"] == kind
     ]
-
-
-def resolved(node: Any) -> Any:
-    """A schema without references."""
-    if isinstance(node, list):
-        return [resolved(item) for item in node]
-    if not isinstance(node, dict):
-        return node
-    if "$ref" in node:
-        return resolved(SCHEMAS[node["$ref"].rpartition("/")[2]])
-    return {key: resolved(value) for key, value in node.items()}
 
 
 @pytest.fixture

@@ -61,6 +61,13 @@ KINDS = {
             "tests/web/test_limits.py::test_a_refused_request_does_nothing",
         ),
         Mutant(
+            "an answer may have fields that are not documented",
+            "service/runtime/schemas.py",
+            'out["additionalProperties"] = False',
+            "pass",
+            "tests/runtime/test_answers.py::test_an_answer_has_no_field_that_is_not_documented",
+        ),
+        Mutant(
             "caches may keep what /auth says",
             "service/runtime/operation.py",
             'if operation.method != "get" or operation.path.startswith("/auth/"):',

@@ -1,0 +1,20 @@
+"""The specification with its references replaced by what they refer to."""
+
+from __future__ import annotations
+
+from functools import reduce
+from typing import Any
+
+from service.web import docs
+
+
+def resolved(node: Any) -> Any:
+    """A part of the specification without references, all the way down."""
+    if isinstance(node, list):
+        return [resolved(item) for item in node]
+    if not isinstance(node, dict):
+        return node
+    if "$ref" in node:
+        keys = node["$ref"].split("/")[1:]
+        return resolved(reduce(dict.__getitem__, keys, docs.specification()))
+    return {key: resolved(value) for key, value in node.items()}

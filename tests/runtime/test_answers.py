@@ -1,0 +1,27 @@
+"""The service checks what it answers more strictly than clients should."""
+
+from __future__ import annotations
+
+import pytest
+
+from service.runtime.validation import ResponseDrift, ResponseValidator
+from service.web import docs
+from tests.references import resolved
+
+USER = resolved(docs.specification()["components"]["schemas"]["User"])
+DECLARED = {"description": "", "content": {"application/json": {"schema": USER}}}
+
+
+def test_an_answer_has_no_field_that_is_not_documented() -> None:
+    user = {**USER["example"]}
+    validator = ResponseValidator(DECLARED)
+    assert validator.body(user, {})
+    with pytest.raises(ResponseDrift, match="/password_hash unknown"):
+        validator.body({**user, "password_hash": "secret"}, {})
+
+
+def test_an_answer_lacks_no_field_that_is_documented() -> None:
+    user = {**USER["example"]}
+    del user["bio"]
+    with pytest.raises(ResponseDrift, match="/bio required"):
+        ResponseValidator(DECLARED).body(user, {})
