@@ -10,11 +10,12 @@ from collections.abc import Awaitable, Callable, Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from service.web.networks import UNKNOWN, address
+
 if TYPE_CHECKING:
     from service.domain.tokens import Claims
 
 KEY = "byline"  # where the ASGI scope carries the Call
-UNKNOWN = "unknown"  # stands for the address of a client on a Unix socket
 PIECE = 64 * 1024  # bytes that the server is given at a time: it keeps them all, even twice
 Headers = list[tuple[bytes, bytes]]
 
@@ -58,7 +59,8 @@ class Call:
 
     def __init__(self, scope: dict[str, Any]) -> None:
         # Not the scope itself: it leads back here, and the two would wait for the collector.
-        self.ip = _ip(scope.get("client"))
+        client = scope.get("client")
+        self.ip = address(client[0]) if client else UNKNOWN
         self.server: tuple[str, int | None] = scope.get("server") or ("localhost", 80)
         self.scheme: str = scope.get("scheme", "http")
         self.started = time.perf_counter()
@@ -146,14 +148,6 @@ def _start(answer: Answer | Stream) -> dict[str, Any]:
 async def _disconnect(receive: Any) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
-
-
-def _ip(client: tuple[str, int] | None) -> str:
-    """The client's address; an IPv4 one that came in over IPv6 as what it is."""
-    if client is None:
-        return UNKNOWN
-    address = client[0]
-    return address.removeprefix("::ffff:") if "." in address else address
 
 
 @lru_cache(256)

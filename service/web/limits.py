@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import ipaddress
 import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -19,6 +18,7 @@ from service.values import POLICIES
 from service.web.call import KEY, Call
 from service.web.limit_store import Store
 from service.web.metrics import Metrics
+from service.web.networks import network
 
 _NO_LIMIT = 10**9
 Left = list[tuple[int, int]]  # of policies: how much, or -1 for no room, and seconds to the reset
@@ -231,13 +231,3 @@ def _key(policy: Policy, call: Call) -> str:
 
 def _hash(address: str) -> str:
     return hashlib.sha256(address.encode()).hexdigest()
-
-
-def network(ip: str) -> str:
-    """The address, or the /64 of an IPv6 one, for that is what one client is given."""
-    if ":" not in ip:
-        return ip
-    try:
-        return str(ipaddress.ip_network((ip, 64), strict=False))
-    except ValueError:
-        return ip

@@ -15,8 +15,9 @@ import flask
 from service.database import Transaction, db
 from service.problems import InvalidToken, NotFound, Unauthorized, Unavailable
 from service.web.call import Call
-from service.web.limits import Limits, network
+from service.web.limits import Limits
 from service.web.metrics import Metrics, Readings
+from service.web.networks import network
 from service.web.security import Authority
 from service.web.transactions import transact
 
