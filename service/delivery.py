@@ -6,7 +6,6 @@ import logging
 import os
 import smtplib
 import ssl
-import threading
 from collections.abc import Callable
 from contextlib import closing, suppress
 from datetime import UTC, datetime, timedelta
@@ -19,6 +18,7 @@ from uuid import UUID
 
 import flask
 
+from service.background import Background
 from service.database import db
 from service.domain import mails
 from service.ids import created_at, rfc3339
@@ -29,55 +29,26 @@ from service.web.metrics import Metrics
 
 logger = logging.getLogger("byline")
 
-IDLE = 5.0  # seconds until the outbox is looked at again without being asked to
 # Between mails. Without it, mails for known addresses would slow down what is timed beside them.
 PAUSE = 0.05
 # Seconds for each step of a mail server; what one takes more slowly than that is sent again.
 TIMEOUT = 30.0
-PATIENCE = 10.0  # seconds that a stop waits for the mail in hand
 GIVES_UP = timedelta(days=3)
 
 Send = Callable[[EmailMessage, str], None]
 
 
-class Delivery:
+class Delivery(Background):
     """One thread that sends what is due; several processes may each have one."""
 
     def __init__(self, app: flask.Flask, settings: Settings, metrics: Metrics) -> None:
+        super().__init__("mails", lambda: PAUSE if self._deliver_one() else None, pause=PAUSE)
         self._app = app
         self._send = transport(settings)
         self._sender = settings.mail_from or f"Byline <no-reply@{_host(settings.public_url)}>"
         self._site = settings.public_url
         self._metrics = metrics
-        self._woken = threading.Event()
-        self._stopped = threading.Event()
-        self._thread: threading.Thread | None = None
         app.extensions["delivery"] = self
-
-    def start(self) -> None:
-        self._thread = threading.Thread(target=self._run, name="delivery", daemon=True)
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Stop after the mail in hand, or leave it to be sent again if it takes too long."""
-        self._stopped.set()
-        self._woken.set()
-        if self._thread:
-            self._thread.join(PATIENCE)
-
-    def wake(self) -> None:
-        """Look for mails soon."""
-        self._woken.set()
-
-    def _run(self) -> None:
-        while not self._stopped.is_set():
-            self._woken.wait(IDLE)
-            self._woken.clear()
-            try:
-                while not self._stopped.wait(PAUSE) and self._deliver_one():
-                    pass
-            except Exception as error:  # above all a database that is away; it comes back
-                logger.warning("mails are waiting: %s", type(error).__name__)
 
     def _deliver_one(self) -> bool:
         """Deal with the mail that is due; False if there was none."""

@@ -21,6 +21,7 @@ HANDLERS = {name: path for name, path in MODULES.items() if "/handlers/" in name
 # From a folder or module of service/ to those of ours that it may import; its own are free.
 MAY_IMPORT = {
     "problems": set(),
+    "background": set(),
     "ids": set(),
     "settings": {"values"},
     "values": set(),

@@ -12,7 +12,7 @@ import psycopg
 import pytest
 import sqlalchemy as sa
 
-from service import delivery
+from service import background, delivery
 from service.database import db
 from service.domain import passwords
 from service.models import Mail, Session
@@ -109,7 +109,7 @@ def test_a_new_password_takes_the_mails_with_tokens_away(office: Office) -> None
 def test_a_mail_that_cannot_be_made_keeps_no_other_waiting(
     office: Office, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(delivery, "IDLE", 3600)
+    monkeypatch.setattr(background, "IDLE_SECONDS", 3600)
     office.catch_up()
     odd, plain, deferred = fresh(), fresh(), office.count("deferred")
     user_id = office.register(fresh())
@@ -126,7 +126,7 @@ def test_a_mail_of_another_process_is_found(
     office: Office, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     address, user_id = fresh(), office.register(fresh())
-    monkeypatch.setattr(delivery, "IDLE", 0.05)
+    monkeypatch.setattr(background, "IDLE_SECONDS", 0.05)
     with office.server.flask.app_context(), db.transaction() as transaction:
         Mail.queue(EMAIL_CHANGE_NOTICE, address, user_id)
         transaction.commit()
@@ -178,7 +178,7 @@ def test_many_who_send_send_each_mail_once(
 def test_whatever_goes_wrong_in_the_database_is_over_some_day(
     broken: str, office: Office, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(delivery, "IDLE", 0.05)
+    monkeypatch.setattr(background, "IDLE_SECONDS", 0.05)
     works: Callable[..., Any] = getattr(Mail, broken)
     failures = iter(range(2))
 
@@ -199,7 +199,7 @@ def test_whatever_goes_wrong_in_the_database_is_over_some_day(
 def test_mails_go_out_when_the_database_is_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(delivery, "IDLE", 0.05)
+    monkeypatch.setattr(background, "IDLE_SECONDS", 0.05)
     url = sa.make_url(postgres.start())
     server = url.set(database="postgres").render_as_string(hide_password=False)
     own = url.render_as_string(hide_password=False)
@@ -223,7 +223,7 @@ def test_a_mail_in_hand_does_not_hold_up_the_end(
     tmp_path: Path, database: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(delivery, "TIMEOUT", 3600)
-    monkeypatch.setattr(delivery, "PATIENCE", 0.1)
+    monkeypatch.setattr(background, "STOP_SECONDS", 0.1)
     address = fresh()
     with mail_server() as post:
         settings = {"smtp_url": f"smtp://127.0.0.1:{post.port}", **database}

@@ -8,13 +8,13 @@ from typing import Any
 
 import yaml
 
-from service import create_flask, delivery
+from service import background, create_flask
 from service.server import UVICORN
 from service.settings import Settings
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 # Of SIGTERM: what a server may take after SHUTDOWN_DELAY.
-FINISH = UVICORN["timeout_graceful_shutdown"] + delivery.PATIENCE  # seconds
+FINISH = UVICORN["timeout_graceful_shutdown"] + background.STOP_SECONDS  # seconds
 NOT_OURS = {"POD_IP", "MALLOC_ARENA_MAX"}
 
 

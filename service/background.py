@@ -1,0 +1,55 @@
+"""A thread beside the requests that works off what is waiting, one step at a time."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+
+logger = logging.getLogger("byline")
+
+IDLE_SECONDS = 5.0  # until it looks for work again without being woken
+STOP_SECONDS = 10.0  # that a stop waits for the step in hand
+
+
+class Background:
+    """Repeats `step` while there is work, then waits until it is woken or IDLE_SECONDS have passed.
+
+    `step` returns the seconds to pause before the next step, or None when nothing is left to do.
+    `pause` is the time between being woken and the first step. An exception of a step is logged,
+    and the work is tried again after IDLE_SECONDS. `work` is its name, in the plural.
+    """
+
+    def __init__(self, work: str, step: Callable[[], float | None], *, pause: float) -> None:
+        self._work = work
+        self._step = step
+        self._pause = pause
+        self._woken = threading.Event()
+        self._stopped = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        self._thread = threading.Thread(target=self._run, name=self._work, daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop after the step in hand, or leave it behind if it takes too long."""
+        self._stopped.set()
+        self._woken.set()
+        if self._thread:
+            self._thread.join(STOP_SECONDS)
+
+    def wake(self) -> None:
+        """Look for work soon."""
+        self._woken.set()
+
+    def _run(self) -> None:
+        while not self._stopped.is_set():
+            self._woken.wait(IDLE_SECONDS)
+            self._woken.clear()
+            pause: float | None = self._pause
+            try:
+                while pause is not None and not self._stopped.wait(pause):
+                    pause = self._step()
+            except Exception as error:  # above all a database that is away; it comes back
+                logger.warning("%s are waiting: %s", self._work, type(error).__name__)
