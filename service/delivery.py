@@ -45,8 +45,9 @@ class Delivery(Background):
         super().__init__("mails", lambda: PAUSE if self._deliver_one() else None, pause=PAUSE)
         self._app = app
         self._send = transport(settings)
-        self._sender = settings.mail_from or f"Byline <no-reply@{_host(settings.public_url)}>"
-        self._site = settings.public_url
+        self._letterhead = mails.letterhead(
+            settings.product_name, settings.mail_from, settings.public_url
+        )
         self._metrics = metrics
         app.extensions["delivery"] = self
 
@@ -83,8 +84,8 @@ class Delivery(Background):
                     mail.kind,
                     mail.recipient,
                     mail.token,
-                    sender=self._sender,
-                    site=self._site,
+                    mail.facts,
+                    letterhead=self._letterhead,
                     id_=f"{mail.id}.{mail.attempt}",
                 ),
                 mail.id,
@@ -132,8 +133,3 @@ def _is_final(error: Exception) -> bool:
     # 5.7: it is us whom the server does not trust (RFC 3463, section 3.8), and that can be mended.
     refusals = error.recipients.values()
     return all(code >= 500 and not reply.startswith(b"5.7.") for code, reply in refusals)
-
-
-def _host(site: str) -> str:
-    host = urlsplit(site).hostname or ""
-    return host if host.strip("0123456789.") and ":" not in host else "localhost"

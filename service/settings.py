@@ -96,6 +96,9 @@ class Settings(BaseSettings):
     session_ttl: int = _seconds(7_776_000)
     password_min_length: int = _number(8, least=8, most=256, example=15)
     require_verified_email: bool = _switch(False)
+    product_name: Annotated[str, AfterValidator(values.product)] = _setting(
+        "Byline", "a name of 1 to 60 printable characters", "Byline"
+    )
     smtp_url: Annotated[str, AfterValidator(values.smtp)] | None = _setting(
         None,
         "an smtp:// or smtps:// address",

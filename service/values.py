@@ -109,6 +109,11 @@ def smtp(text: str) -> str:
     return text
 
 
+def product(text: str) -> str:
+    _require(text.isprintable() and 1 <= len(text) <= 60)
+    return text
+
+
 def mailbox(text: str) -> str:
     [(_, address)] = getaddresses([text])
     _require(text.isprintable() and re.fullmatch(r"[!-?A-~]+@[!-?A-~]+", address))

@@ -26,7 +26,7 @@ class Mailbox:
         return [
             message
             for _, message in sorted(self._read.items())
-            if message["To"] == address and subject in (None, message["Subject"])
+            if message["To"] == address and subject in (None, subject_of(message))
         ]
 
     def wait(self, address: str, subject: str, number: int = 1) -> list[EmailMessage]:
@@ -40,6 +40,11 @@ class Mailbox:
     def token(self, address: str, subject: str, number: int = 1) -> str:
         """The token in the mail of this number, once it has come."""
         return token(self.wait(address, subject, number)[number - 1])
+
+
+def subject_of(message: EmailMessage) -> str:
+    """The subject of a mail, without the name of the product in front."""
+    return str(message["Subject"]).removeprefix("[Byline] ")
 
 
 def text(message: EmailMessage) -> str:

@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from service.domain import passwords
-from service.models import Mail, Session, User
+from service.models import Mail, MailedToken, Session, User
 from service.models.mails import EMAIL_CHANGE, EMAIL_VERIFICATION, PASSWORD_RESET
 from service.web import outbox
 from tests.conftest import PASSWORD, Person, Server
@@ -238,7 +238,7 @@ def test_no_password_is_reset_after_a_new_one(
     meanwhile: Meanwhile, crowd: httpx.Client, anna: Person
 ) -> None:
     token = mailed(PASSWORD_RESET, anna)
-    done = meanwhile(Mail, "use", new_password(anna), at_most=PATIENCE)
+    done = meanwhile(MailedToken, "use", new_password(anna), at_most=PATIENCE)
     answer = reset(crowd, token, "another one of mine")
     assert done[0].result().status_code == 204
     assert (answer.status_code, answer.json()["code"]) == (400, "token-invalid")

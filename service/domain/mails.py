@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from email.message import EmailMessage
-from email.utils import localtime, parseaddr
+from email.utils import formataddr, localtime, parseaddr
 from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import urlsplit
 
 import idna
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
@@ -13,7 +16,15 @@ SUBJECTS = {
     "email-change": "Confirm your new e-mail address",
     "email-change-notice": "Your e-mail address is about to change",
     "email-verification": "Confirm your e-mail address",
+    "password-changed": "Your password was changed",
     "password-reset": "Choose a new password",
+    "sessions-reused": "A session of yours was ended",
+    "sign-in-blocked": "Somebody is trying to sign in to your account",
+}
+PAGES = {
+    "email-change": "verify-email",
+    "email-verification": "verify-email",
+    "password-reset": "reset-password",
 }
 _TEMPLATES = Environment(
     loader=FileSystemLoader(Path(__file__).parents[1] / "templates" / "mails"),
@@ -24,28 +35,58 @@ _TEMPLATES = Environment(
 )
 
 
-def compose(
-    kind: str, recipient: str, token: str | None, *, sender: str, site: str, id_: str
-) -> EmailMessage:
-    """The mail of one of the kinds in `SUBJECTS`; `site` is where its link leads, without slash.
+class Letterhead(NamedTuple):
+    """What all mails of a service have in common: the name of the product, who sends them, and the
+    address, without a slash at its end, of the pages that their links lead to."""
 
-    The token stands behind a `#`, so that it is in no server's log and in no Referer.
+    product: str
+    sender: str
+    site: str
+
+
+def letterhead(product: str, mail_from: str | None, site: str) -> Letterhead:
+    """The letterhead of the settings; without `mail_from` the sender is `no-reply@` the site."""
+    name, address = parseaddr(mail_from or f"no-reply@{_host(site)}")
+    return Letterhead(product, formataddr((name or product, address)), site)
+
+
+def compose(
+    kind: str,
+    recipient: str,
+    token: str | None,
+    facts: Mapping[str, str],
+    *,
+    letterhead: Letterhead,
+    id_: str,
+) -> EmailMessage:
+    """The mail of one of the kinds in `SUBJECTS`.
+
+    `facts` may have `at`, the time in RFC 3339 at which the mail was asked for, and `ip`, the
+    address from which it was. The token stands behind a `#`, so that it gets into no server's log
+    and into no Referer.
     """
-    page = "reset-password" if kind == "password-reset" else "verify-email"
-    words = {"site": site, "token": token, "link": f"{site}/#/{page}?token={token}"}
+    product, sender, site = letterhead
+    words = {
+        "product": product,
+        "site": site,
+        "token": token,
+        "link": f"{site}/#/{PAGES.get(kind)}?token={token}",
+        "circumstances": _circumstances(facts),
+        "subject": SUBJECTS[kind],
+    }
     message = EmailMessage()
     message["From"] = sender
     message["To"] = deliverable(recipient)
-    message["Subject"] = SUBJECTS[kind]
+    message["Subject"] = f"[{product}] {SUBJECTS[kind]}"
     message["Date"] = localtime()
     # Of its own at each try: each has another token, and the last one must not be taken for a copy.
     message["Message-ID"] = f"<{id_}@{parseaddr(sender)[1].rpartition('@')[2]}>"
     message["Auto-Submitted"] = "auto-generated"  # RFC 3834, section 5
-    # ASCII in short lines, which need no encoding: a link survives being read as it is.
-    message.set_content(_TEMPLATES.get_template(f"{kind}.txt").render(words), cte="7bit")
+    text = _TEMPLATES.get_template(f"{kind}.txt").render(words)
+    message.set_content(text, cte=_encoding(text))
     message.make_alternative(boundary=id_)
-    html = _TEMPLATES.get_template(f"{kind}.html").render(words, subject=SUBJECTS[kind])
-    message.add_alternative(html, subtype="html", cte="7bit")
+    html = _TEMPLATES.get_template(f"{kind}.html").render(words)
+    message.add_alternative(html, subtype="html", cte=_encoding(html))
     return message
 
 
@@ -56,3 +97,22 @@ def deliverable(address: str) -> str:
         return f"{local}@{idna.encode(domain).decode('ascii')}"
     except idna.IDNAError:
         return address
+
+
+def _circumstances(facts: Mapping[str, str]) -> str:
+    """ "on 2026-11-29 at 17:42 UTC, from the address 192.0.2.7", as far as that is known."""
+    at, ip = facts.get("at"), facts.get("ip")
+    when = f"on {at[:10]} at {at[11:16]} UTC" if at else ""
+    where = f"from the address {ip}" if ip else ""
+    return ", ".join(filter(None, (when, where)))
+
+
+def _encoding(body: str) -> str:
+    # ASCII in short lines needs no encoding: a link survives being read as it is.
+    return "7bit" if body.isascii() else "quoted-printable"
+
+
+def _host(site: str) -> str:
+    """The host of the site's address, or localhost where it has no name to send mails from."""
+    host = urlsplit(site).hostname or ""
+    return host if host.strip("0123456789.") and ":" not in host else "localhost"

@@ -8,7 +8,7 @@ from flask import current_app
 from service.database import commit
 from service.domain import accounts
 from service.ids import rfc3339
-from service.models import AuditEvent, Mail, Post, Session, User, mails
+from service.models import AuditEvent, MailedToken, Post, Session, User, mails
 from service.models.caller import Caller
 from service.problems import CurrentPasswordWrong, NotFound, SessionRevoked, TokenReused
 from service.web import outbox
@@ -77,7 +77,7 @@ def change_password(caller: Caller, body: dict):
     if not User.change_password(caller.id, current, new_hash(body["new_password"], caller)):
         raise CurrentPasswordWrong  # another change was faster
     Session.end_all(caller.id, but=caller.session_id)
-    Mail.revoke(caller.id)
+    MailedToken.revoke(caller.id)
     record("password-changed", caller.id)
 
 
@@ -91,12 +91,12 @@ def request_password_reset(body: dict):
 
 
 def complete_password_reset(body: dict):
-    owner = Mail.owner(body["token"], mails.PASSWORD_RESET)
+    owner = MailedToken.owner(body["token"], mails.PASSWORD_RESET)
     fresh = new_hash(body["new_password"], owner)
-    user_id, _, email = Mail.use(body["token"], mails.PASSWORD_RESET)
+    user_id, _, email = MailedToken.use(body["token"], mails.PASSWORD_RESET)
     User.reset_password(user_id, fresh)
     Session.end_all(user_id)
-    Mail.revoke(user_id)
+    MailedToken.revoke(user_id)
     limits().forget("account", email)
     record("password-reset", user_id, actor_id=user_id)
     if User.confirm_email(user_id, email):
@@ -120,10 +120,10 @@ def request_email_verification(caller: Caller):
 
 
 def complete_email_verification(body: dict):
-    user_id, kind, email = Mail.use(body["token"], *CONFIRMED)
+    user_id, kind, email = MailedToken.use(body["token"], *CONFIRMED)
     User.confirm_email(user_id, email)
     if kind == mails.EMAIL_CHANGE:
-        Mail.revoke(user_id)  # what was sent to the old address ends with it
+        MailedToken.revoke(user_id)  # what was sent to the old address ends with it
     record(CONFIRMED[kind], user_id, actor_id=user_id)
 
 

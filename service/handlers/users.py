@@ -5,7 +5,7 @@ from uuid import UUID
 from flask import current_app
 
 from service.domain import accounts
-from service.models import IdempotencyKey, Mail, Session, User, mails
+from service.models import IdempotencyKey, Mail, MailedToken, Session, User, mails
 from service.models.caller import Caller
 from service.problems import AdminOnlyField
 from service.web import outbox
@@ -37,7 +37,7 @@ def update_user(caller: Caller, user_id: UUID, body: dict, if_match: list[str] |
     account, before = User.update(user_id, caller, if_match, body)
     if account["disabled"]:
         Session.end_all(user_id)
-        Mail.revoke(user_id)
+        MailedToken.revoke(user_id)
     for action in accounts.events(before, account):
         record(action, user_id)
     return account

@@ -2,10 +2,20 @@
 
 from service.models.audit_events import AuditEvent
 from service.models.idempotency_keys import IdempotencyKey
+from service.models.mailed_tokens import MailedToken
 from service.models.mails import Mail
 from service.models.post_documents import PostDocument
 from service.models.posts import Post
 from service.models.sessions import Session
 from service.models.users import User
 
-__all__ = ["AuditEvent", "IdempotencyKey", "Mail", "Post", "PostDocument", "Session", "User"]
+__all__ = [
+    "AuditEvent",
+    "IdempotencyKey",
+    "Mail",
+    "MailedToken",
+    "Post",
+    "PostDocument",
+    "Session",
+    "User",
+]

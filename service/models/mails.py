@@ -1,11 +1,13 @@
-"""Mails: what is to be sent and, once that is done, the one-time token that was in it."""
+"""Mails: the outbox. What is to be sent, and what was sent for as long as its token is good."""
 
 from __future__ import annotations
 
 import hashlib
+import json
 import secrets
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -15,13 +17,16 @@ from sqlalchemy.orm import Mapped, mapped_column
 from service.database import Id, Row, Time, db
 from service.ids import new_id, now, rfc3339
 from service.models.users import User
-from service.problems import OneTimeTokenInvalid
 from service.statements import Prepared, insertion
 
 EMAIL_CHANGE = "email-change"
 EMAIL_CHANGE_NOTICE = "email-change-notice"
 EMAIL_VERIFICATION = "email-verification"
 PASSWORD_RESET = "password-reset"  # noqa: S105 # nosec B105 # the name of a kind
+# Notices after the fact: see `outbox.notify`.
+PASSWORD_CHANGED = "password-changed"  # noqa: S105 # nosec B105 # the name of a kind
+SESSIONS_REUSED = "sessions-reused"
+SIGN_IN_BLOCKED = "sign-in-blocked"
 
 # The kinds with a token in them, and how long it is good.
 LIFETIMES = {
@@ -35,13 +40,17 @@ LONGEST_RETRY = timedelta(minutes=15)
 
 
 class Sending(NamedTuple):
-    """A try at a mail that one process has taken on; `token` is None in a mail without."""
+    """A try at a mail that one process has taken on; `token` is None in a mail without.
+
+    `facts` are what its template may say besides: see `outbox.put`.
+    """
 
     id: str
     attempt: int
     kind: str
     recipient: str
     token: str | None
+    facts: dict[str, Any]
 
 
 class Mail(db.Model):  # type: ignore[name-defined,misc] # made at run time
@@ -61,11 +70,18 @@ class Mail(db.Model):  # type: ignore[name-defined,misc] # made at run time
     due_at: Mapped[str | None] = mapped_column(Time, index=True)
     token_hash: Mapped[str | None] = mapped_column(sa.CHAR(64), unique=True)
     expires_at: Mapped[str | None] = mapped_column(Time, index=True)
+    facts: Mapped[str | None] = mapped_column(sa.Text)  # JSON; null in mails of older releases
 
     @classmethod
-    def queue(cls, kind: str, recipient: str, user_id: str | None) -> None:
-        """Have a mail sent, if this transaction is committed; the tokens of its kind that the user
-        has been sent are good no more."""
+    def queue(
+        cls,
+        kind: str,
+        recipient: str,
+        user_id: str | None,
+        facts: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Send a mail, if this transaction is committed; tokens of the same kind that the user was
+        sent before are no longer good."""
         id_ = new_id()
         _insert.write(
             id=id_,
@@ -76,14 +92,15 @@ class Mail(db.Model):  # type: ignore[name-defined,misc] # made at run time
             due_at=now(),
             token_hash=None,
             expires_at=None,
+            facts=json.dumps(facts or {}),
         )
         if kind in LIFETIMES:
             _outdate.write(user=user_id, kind_=kind, of=id_, tries=1)
 
     @classmethod
     def due(cls) -> Row | None:
-        """The mail that has been due for longest: (id, user_id, kind, recipient, attempts), read
-        outside of a transaction."""
+        """The mail that has been due for longest: (id, user_id, kind, recipient, attempts, facts),
+        read outside of a transaction."""
         return _due.peek(moment=now())
 
     @classmethod
@@ -100,7 +117,7 @@ class Mail(db.Model):  # type: ignore[name-defined,misc] # made at run time
             "of": mail.id,
             "seen": mail.attempts,
             "retry": rfc3339(moment + min(FIRST_RETRY * 2 ** min(mail.attempts, 9), LONGEST_RETRY)),
-            "hash": _hash(token) if token else None,
+            "hash": hashed(token) if token else None,
             "expiry": rfc3339(moment + lifetime) if lifetime else None,
         }
         if not _claim.write(**claim):
@@ -112,7 +129,8 @@ class Mail(db.Model):  # type: ignore[name-defined,misc] # made at run time
             return None
         if token:
             _outdate.write(**its_kind, tries=0)
-        return Sending(mail.id, mail.attempts + 1, mail.kind, mail.recipient, token)
+        facts = json.loads(mail.facts or "{}")
+        return Sending(mail.id, mail.attempts + 1, mail.kind, mail.recipient, token, facts)
 
     @classmethod
     def sent(cls, mail: Sending) -> None:
@@ -135,32 +153,6 @@ class Mail(db.Model):  # type: ignore[name-defined,misc] # made at run time
         return (row.number, row.oldest) if row else (0, None)
 
     @classmethod
-    def owner(cls, token: str, kind: str) -> Row:
-        """(email, username, kind) of the user to whom a token of this kind was sent, read outside
-        the request's transaction; raises `OneTimeTokenInvalid`."""
-        row = _owner.peek(hash=_hash(token), moment=now())
-        if row is None or row.kind != kind:
-            raise OneTimeTokenInvalid
-        return row
-
-    @classmethod
-    def use(cls, token: str, *kinds: str) -> Row:
-        """(user_id, kind, recipient) behind a good token of these kinds, which is good no more.
-
-        The user's row is locked from here on. Raises `OneTimeTokenInvalid`.
-        """
-        hashed = _hash(token)
-        row = _used.first(hash=hashed, moment=now())
-        if row is None or row.kind not in kinds or not _use.write(hash=hashed):
-            raise OneTimeTokenInvalid
-        return row
-
-    @classmethod
-    def revoke(cls, user_id: UUID | str) -> None:
-        """End every token of this user, those in mails that are still to be sent included."""
-        _revoke.write(user=user_id)
-
-    @classmethod
     def forget(cls, user_id: UUID) -> None:
         """Remove every mail to this user, sent or not."""
         _forget.write(user=user_id)
@@ -168,7 +160,7 @@ class Mail(db.Model):  # type: ignore[name-defined,misc] # made at run time
 
 _insert = insertion(Mail)
 _due = Prepared(
-    sa.select(Mail.id, Mail.user_id, Mail.kind, Mail.recipient, Mail.attempts)
+    sa.select(Mail.id, Mail.user_id, Mail.kind, Mail.recipient, Mail.attempts, Mail.facts)
     .where(Mail.due_at <= bindparam("moment"))
     .order_by(Mail.due_at, Mail.id)
     .limit(1)
@@ -206,34 +198,9 @@ _outbox = (
 _waiting = Prepared(
     sa.select(sa.func.count().label("number"), sa.func.min(_outbox.c.id).label("oldest"))
 )
-_sent = Prepared(sa.update(Mail).where(_seen).values(due_at=None))
+_sent = Prepared(sa.update(Mail).where(_seen).values(due_at=None, facts=None))
 _drop = Prepared(sa.delete(Mail).where(Mail.id == bindparam("of")))
-_good = sa.and_(
-    Mail.token_hash == bindparam("hash"),
-    Mail.expires_at > bindparam("moment"),
-    User.disabled.is_(False),
-)
-_owner = Prepared(
-    sa.select(User.email, User.username, Mail.kind).join(Mail, Mail.user_id == User.id).where(_good)
-)
-_used = Prepared(
-    sa.select(Mail.user_id, Mail.kind, Mail.recipient)
-    .join(User, User.id == Mail.user_id)
-    .where(_good)
-    .with_for_update(of=User)
-)
-_use = Prepared(sa.delete(Mail).where(Mail.token_hash == bindparam("hash")))
-_revoke = Prepared(
-    sa.delete(Mail).where(
-        Mail.user_id == bindparam("user"), sa.or_(*(Mail.kind == kind for kind in LIFETIMES))
-    )
-)
 _forget = Prepared(sa.delete(Mail).where(Mail.user_id == bindparam("user")))
-
-
-def _hash(token: str) -> str:
-    # Of 256 random bits: nobody tries those out, so no salt and nothing slow.
-    return hashlib.sha256(token.encode()).hexdigest()
 
 
 def _is_wanted(mail: Row, user: Row | None) -> bool:
@@ -243,3 +210,8 @@ def _is_wanted(mail: Row, user: Row | None) -> bool:
         return False
     # The address may have changed while the mail was asked for: whoever has the old gets nothing.
     return mail.kind not in TO_OWN_ADDRESS or bool(user.email == mail.recipient)
+
+
+def hashed(token: str) -> str:
+    """All that is kept of a token. It has 256 random bits, so it needs no salt and no slow hash."""
+    return hashlib.sha256(token.encode()).hexdigest()

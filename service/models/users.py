@@ -119,6 +119,12 @@ class User(db.Model):  # type: ignore[name-defined,misc] # made at run time
         return row.id if row else None
 
     @classmethod
+    def verified_email(cls, user_id: UUID | str) -> str | None:
+        """The user's address, if it is verified."""
+        row = _verified_email.first(id=user_id)
+        return row.email if row else None
+
+    @classmethod
     def update(
         cls,
         user_id: UUID,
@@ -222,6 +228,9 @@ _confirm_email = Prepared(
 )
 _id_of = Prepared(
     sa.select(User.id).where(User.email == bindparam("email"), User.disabled.is_(False))
+)
+_verified_email = Prepared(
+    sa.select(User.email).where(User.id == bindparam("id"), User.email_verified.is_(True))
 )
 _standing = Prepared(
     sa.select(User.role, User.disabled).where(User.id == bindparam("id")).with_for_update()

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from service import delivery
-from service.domain.mails import compose
+from service.domain.mails import Letterhead, compose
 from service.settings import Settings
 from tests.conftest import serving
 from tests.delivery.office import Office, fresh
@@ -29,10 +29,8 @@ def _anything_goes() -> Iterator[None]:
 
 
 def write(folder: Path, recipient: str = "ben@example.com", name: str = "4711") -> None:
-    sender = "Byline <no-reply@byline.example>"
-    message = compose(
-        "password-reset", recipient, "t0k", sender=sender, site="https://byline.example", id_="1"
-    )
+    letterhead = Letterhead("Byline", "Byline <no-reply@byline.example>", "https://byline.example")
+    message = compose("password-reset", recipient, "t0k", {}, letterhead=letterhead, id_="1")
     delivery.transport(Settings(_env_file=None, mail_dir=folder))(message, name)
 
 

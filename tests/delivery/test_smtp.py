@@ -13,7 +13,7 @@ import pytest
 import trustme
 
 from service import delivery
-from service.domain.mails import compose
+from service.domain.mails import Letterhead, compose
 from service.settings import Settings
 from tests.delivery.office import fresh, opened
 from tests.mailbox import token
@@ -43,10 +43,8 @@ def certify(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Certify:
 
 def send(url: str, recipient: str = "ben@example.com") -> None:
     """Hand a mail over to the mail server of an SMTP_URL."""
-    sender = "Byline <no-reply@byline.example>"
-    message = compose(
-        "password-reset", recipient, "t0k", sender=sender, site="https://byline.example", id_="1"
-    )
+    letterhead = Letterhead("Byline", "Byline <no-reply@byline.example>", "https://byline.example")
+    message = compose("password-reset", recipient, "t0k", {}, letterhead=letterhead, id_="1")
     delivery.transport(Settings(_env_file=None, smtp_url=url))(message, "1")
 
 
@@ -210,7 +208,8 @@ def test_a_name_beyond_ascii_needs_a_mail_server_that_takes_it() -> None:
         ({"public_url": "http://[::1]:9000"}, "no-reply@localhost", "Byline"),
         ({"public_url": "https://b.example/app"}, "no-reply@b.example", "Byline"),
         ({"mail_from": "Tëam <hi@b.example>"}, "hi@b.example", "Tëam"),
-        ({"mail_from": "hi@b.example"}, "hi@b.example", ""),
+        ({"mail_from": "hi@b.example"}, "hi@b.example", "Byline"),
+        ({"product_name": "Bücher, Büro"}, "no-reply@localhost", "Bücher, Büro"),
     ],
 )
 def test_a_mail_says_who_sends_it(

@@ -14,21 +14,19 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from service.domain.accounts import normal_email
-from service.domain.mails import SUBJECTS, compose, deliverable
-from service.models.mails import EMAIL_CHANGE_NOTICE, LIFETIMES
+from service.domain.mails import PAGES, SUBJECTS, compose, deliverable, letterhead
+from service.models.mails import LIFETIMES
 from service.problems import InvalidRequest
 
 TOKEN = "t0DzgyXBLvzoYY4sCrHRzuNbZ4ERlBDg3DrUrSmN6Qc"
 SITE = "https://byline.example"
-PAGES = {
-    "email-change": "verify-email",
-    "email-verification": "verify-email",
-    "password-reset": "reset-password",
-}
 HEADERS = {"From", "To", "Subject", "Date", "Message-ID", "Auto-Submitted", "MIME-Version"}
+
+FACTS = {"at": "2026-11-29T17:42:05.123Z", "ip": "192.0.2.7"}
 
 each_kind = pytest.mark.parametrize("kind", SUBJECTS)
 each_kind_with_a_token = pytest.mark.parametrize("kind", PAGES)
+each_notice = pytest.mark.parametrize("kind", sorted(SUBJECTS.keys() - PAGES.keys()))
 
 
 class _Page(HTMLParser):
@@ -51,11 +49,14 @@ def composed(
     kind: str = "password-reset",
     recipient: str = "anna@example.com",
     *,
-    sender: str = "Byline <no-reply@byline.example>",
+    sender: str | None = None,
     site: str = SITE,
+    product: str = "Byline",
+    facts: dict[str, str] = FACTS,
 ) -> EmailMessage:
     token = TOKEN if kind in PAGES else None
-    return compose(kind, recipient, token, sender=sender, site=site, id_="4711.1")
+    head = letterhead(product, sender, site)
+    return compose(kind, recipient, token, facts, letterhead=head, id_="4711.1")
 
 
 def part(message: EmailMessage, subtype: str) -> str:
@@ -70,7 +71,6 @@ def as_sent(message: EmailMessage) -> EmailMessage:
 
 def test_the_kinds_with_a_token_are_those_with_a_lifetime() -> None:
     assert set(PAGES) == set(LIFETIMES)
-    assert set(SUBJECTS) == {*LIFETIMES, EMAIL_CHANGE_NOTICE}
 
 
 @each_kind
@@ -79,7 +79,7 @@ def test_the_headers_are_complete(kind: str) -> None:
     assert set(message) == HEADERS | {"Content-Type"}
     assert message["From"] == "Byline <no-reply@byline.example>"
     assert message["To"] == "anna@example.com"
-    assert message["Subject"] == SUBJECTS[kind]
+    assert message["Subject"] == f"[Byline] {SUBJECTS[kind]}"
     assert message["Message-ID"] == "<4711.1@byline.example>"
     assert message["Auto-Submitted"] == "auto-generated"
     assert abs(message["Date"].datetime - datetime.now(UTC)) < timedelta(hours=1)
@@ -97,10 +97,40 @@ def test_link_and_token_are_in_the_text_and_in_the_html(kind: str) -> None:
     assert TOKEN in page.words
 
 
-def test_the_notice_has_neither_link_nor_token() -> None:
-    message = as_sent(composed("email-change-notice"))
-    assert "token" not in part(message, "plain") + part(message, "html")
+@each_notice
+def test_a_notice_has_neither_link_nor_token(kind: str) -> None:
+    message = as_sent(composed(kind))
+    assert "token=" not in part(message, "plain") + part(message, "html")
     assert _Page(part(message, "html")).links == []
+
+
+@each_kind
+def test_a_mail_says_when_and_from_where_it_was_asked_for(kind: str) -> None:
+    words = "on 2026-11-29 at 17:42 UTC, from the address 192.0.2.7."
+    message = as_sent(composed(kind))
+    assert words in part(message, "plain")
+    assert words in _Page(part(message, "html")).words
+
+
+@each_kind
+@pytest.mark.parametrize("facts", [{}, {"at": FACTS["at"], "ip": ""}])
+def test_a_mail_does_not_say_what_is_not_known(kind: str, facts: dict[str, str]) -> None:
+    text = part(composed(kind, facts=facts), "plain")
+    assert "from the address" not in text
+    assert ("on 2026-11-29 at 17:42 UTC." in text) is bool(facts)
+
+
+@each_kind
+def test_a_mail_names_the_product(kind: str) -> None:
+    message = as_sent(composed(kind, product="Bücher & Büro"))
+    assert message["Subject"] == f"[Bücher & Büro] {SUBJECTS[kind]}"
+    assert message["From"].addresses[0].display_name == "Bücher & Büro"
+    assert "Bücher & Büro" in part(message, "plain")
+    assert "Bücher & Büro" in _Page(part(message, "html")).words
+    assert message.as_bytes().isascii()
+    if kind in PAGES:
+        link = f"{SITE}/#/{PAGES[kind]}?token={TOKEN}"
+        assert link in part(message, "plain").splitlines()
 
 
 @each_kind

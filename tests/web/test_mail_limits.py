@@ -24,6 +24,7 @@ from tests.handlers.mails import (
     request_verification,
     use,
 )
+from tests.mailbox import subject_of
 
 HOUR = 3600
 AMPLE = dict.fromkeys(("client", "login", "register", "write", "account"), "10000 per day")
@@ -57,7 +58,7 @@ def at(server: Server, person: Person) -> Person:
 def received(server: Server, address: str) -> list[str]:
     """The subjects of what came for an address, once all that was asked for has gone out."""
     all_sent(server)
-    return sorted(str(mail["Subject"]) for mail in server.mailbox.to(address))
+    return sorted(subject_of(mail) for mail in server.mailbox.to(address))
 
 
 def test_an_address_gets_three_mails_an_hour_whatever_they_are_for(

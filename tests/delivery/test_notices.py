@@ -1,0 +1,104 @@
+"""Notices: a user is told afterwards what was done to the account, at a verified address only."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from service.database import db
+from service.models import User
+from service.models.mails import PASSWORD_CHANGED, PASSWORD_RESET, SESSIONS_REUSED, SIGN_IN_BLOCKED
+from service.web import outbox
+from tests.conftest import PASSWORD
+from tests.delivery.office import Office, fresh
+from tests.mailbox import subject_of, text
+
+SUBJECTS = {
+    PASSWORD_CHANGED: "Your password was changed",
+    SESSIONS_REUSED: "A session of yours was ended",
+    SIGN_IN_BLOCKED: "Somebody is trying to sign in to your account",
+}
+VERIFICATION = "Confirm your e-mail address"
+
+
+def notify(office: Office, kind: str, user_id: str, *, commit: bool = True) -> None:
+    """Tell a user something, as a handler would."""
+    with office.server.flask.app_context(), db.transaction() as transaction:
+        outbox.notify(kind, user_id)
+        if commit:
+            transaction.commit()
+
+
+def user(office: Office, **columns: Any) -> tuple[str, str]:
+    """The address and the id of a new user."""
+    address = fresh()
+    user_id = office.register(address)
+    if columns:
+        office.server.execute(sa.update(User).where(User.id == user_id).values(columns))
+    return address, user_id
+
+
+def received(office: Office, address: str) -> list[str]:
+    office.catch_up()
+    return [subject_of(mail.message) for mail in office.post.to(address)]
+
+
+@pytest.mark.parametrize("kind", SUBJECTS)
+def test_a_user_with_a_verified_address_gets_a_notice_once(kind: str, office: Office) -> None:
+    address, user_id = user(office, email_verified=True)
+    notify(office, kind, user_id)
+    assert received(office, address).count(SUBJECTS[kind]) == 1
+    assert office.outbox(address) == []
+
+
+@pytest.mark.parametrize(
+    ("columns", "told"),
+    [({}, False), ({"email_verified": True}, True), ({"disabled": True}, False)],
+)
+def test_an_address_that_nobody_has_confirmed_gets_no_notice(
+    columns: dict[str, Any], told: bool, office: Office
+) -> None:
+    address, user_id = user(office, **columns)
+    notify(office, PASSWORD_CHANGED, user_id)
+    assert (SUBJECTS[PASSWORD_CHANGED] in received(office, address)) is told
+
+
+def test_a_notice_of_what_was_not_done_does_not_go_out(office: Office) -> None:
+    address, user_id = user(office, email_verified=True)
+    notify(office, PASSWORD_CHANGED, user_id, commit=False)
+    assert SUBJECTS[PASSWORD_CHANGED] not in received(office, address)
+
+
+def test_a_mail_says_from_where_it_was_asked_for_and_nothing_of_the_client_software(
+    office: Office,
+) -> None:
+    address = fresh()
+    body = {"email": address, "password": PASSWORD}
+    with office.server.client(**{"User-Agent": "Win a prize at http://evil.example"}) as client:
+        assert client.post("/auth/register", json=body).status_code == 201
+    [mail] = office.post.wait(address)
+    assert ", from the address 127.0.0.1." in text(mail.message)
+    assert b"evil.example" not in mail.content
+
+
+def test_a_mail_does_not_say_where_an_administrator_is(office: Office) -> None:
+    admin, address = office.server.make_admin(office.server.sign_up()), fresh()
+    body = {"email": address, "password": PASSWORD}
+    assert admin.http.post("/api/users", json=body).status_code == 201
+    [mail] = office.post.wait(address)
+    assert "from the address" not in text(mail.message)
+    assert " UTC." in text(mail.message)
+
+
+def test_what_a_mail_says_of_its_request_is_forgotten_when_it_is_sent(office: Office) -> None:
+    address, user_id = user(office)
+    office.post.answers[address] = "450 4.2.0 Come back later"
+    office.queue(PASSWORD_RESET, address, user_id)
+    office.catch_up()
+    assert office.outbox(address)[-1].facts
+    office.post.answers.clear()
+    office.make_due(address)
+    office.catch_up()
+    assert [(mail.due_at, mail.facts) for mail in office.outbox(address)] == [(None, None)] * 2
