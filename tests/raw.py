@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import json
 import socket
+from collections.abc import Iterator
 from dataclasses import dataclass
 from http.client import HTTPResponse
+from io import BufferedReader
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -81,7 +83,7 @@ def chunked(*chunks: bytes, trailer: bytes = b"") -> bytes:
 
 def exchange(url: str, data: bytes, token: str = "") -> Answer:
     """The answer to bytes sent on a connection of their own; `token` goes where `{token}` is."""
-    with _connected(url) as connection:
+    with connected(url) as connection:
         connection.sendall(data.replace(b"{token}", token.encode()))
         response = HTTPResponse(connection, method=data.partition(b" ")[0].decode("latin-1"))
         response.begin()
@@ -124,9 +126,42 @@ def check(answer: Answer) -> None:
     assert SECRET not in str(answer)
 
 
-def _connected(url: str) -> socket.socket:
+def answers(incoming: BufferedReader) -> Iterator[Answer]:
+    """All the answers that come on a connection, up to its end; to no HEAD, for those have no body.
+
+    They are read from one file, because each read may take the start of the next answer as well.
+    """
+    while incoming.peek(1):
+        response = HTTPResponse(_Socket(incoming))  # type: ignore[arg-type]
+        response.begin()
+        headers = {name.lower(): value for name, value in response.getheaders()}
+        yield Answer(response.status, headers, response.read(), closed=False)
+
+
+def connected(url: str) -> socket.socket:
     address = urlsplit(url)
     return socket.create_connection((address.hostname, address.port or 80), timeout=10)
+
+
+class _Socket:
+    """As much of a socket as HTTPResponse looks at."""
+
+    def __init__(self, file: BufferedReader) -> None:
+        self._file = file
+
+    def makefile(self, *_: Any) -> Any:
+        return _Unclosed(self._file)
+
+
+class _Unclosed:
+    def __init__(self, file: BufferedReader) -> None:
+        self._file = file
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
+
+    def close(self) -> None:
+        pass
 
 
 def _bytes(line: str | bytes) -> bytes:

@@ -7,6 +7,7 @@ import re
 from http import HTTPStatus
 from typing import Any
 
+import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from service.problems import BadRequest, HeadersTooLarge, Problem
@@ -26,9 +27,10 @@ class Protocol(HttpToolsProtocol):
     """For `uvicorn.Config(http=...)`.
 
     uvicorn itself answers in plain text what is no HTTP, keeps headers of any length, waits for
-    them for ever, and takes the trailers of a chunked body for headers. It keeps an answer for ever
-    for a client that does not read it, of pipelined requests it tells only the last that the
-    client has gone, and it refuses what follows them before it has answered them.
+    them for ever, and takes the trailers of a chunked body for headers, and the body of a request
+    that offers an upgrade for the next request. It keeps an answer for ever for a client that does
+    not read it, of pipelined requests it tells only the last that the client has gone, and it
+    refuses what follows them before it has answered them.
     """
 
     def connection_made(self, transport: Any) -> None:
@@ -66,7 +68,7 @@ class Protocol(HttpToolsProtocol):
         if self._is_deaf:
             return
         went_on = self._in_head
-        super().data_received(data)
+        self._parse(data)
         if self.transport.is_closing():
             return
         # Empty lines before a head, and the body of what was refused, have no end of their own.
@@ -86,6 +88,9 @@ class Protocol(HttpToolsProtocol):
             super().on_header(name, value.rstrip(b" \t"))  # section 5.5
 
     def on_headers_complete(self) -> None:
+        is_tunnel = self.parser.get_method() == b"CONNECT"
+        if self.parser.should_upgrade() and not is_tunnel:
+            return  # `_parse` reads it again without the offer
         # The parser lets 0.9 and 2.0 pass, which are no such messages (RFC 9110, section 2.5).
         if self.parser.get_http_version() not in {"1.0", "1.1"}:
             raise ValueError
@@ -95,6 +100,12 @@ class Protocol(HttpToolsProtocol):
         if not self.url.startswith(b"/"):
             self.headers[:] = _with_host_of(self.url, self.headers)
         super().on_headers_complete()
+        if is_tunnel:
+            self.cycle.keep_alive = False
+
+    def on_message_complete(self) -> None:
+        if not self._in_head:  # the end of a head with an upgrade is not that of its message
+            super().on_message_complete()
 
     def leave(self) -> None:
         """Say with the answer that is being made, unless it has begun, that it is the last."""
@@ -117,9 +128,34 @@ class Protocol(HttpToolsProtocol):
         self._answering = cycle
         super()._start_asgi_task(cycle, app)
 
-    def send_400_response(self, msg: str) -> None:
-        """Refuse bytes that are no HTTP/1.1."""
-        self._refuse(BadRequest())
+    def _parse(self, data: bytes) -> None:
+        self._unset_keepalive_if_required()
+        while data:
+            try:
+                self.parser.feed_data(data)
+                return
+            except httptools.HttpParserUpgrade as upgrade:
+                data = data[upgrade.args[0] :]
+            except httptools.HttpParserError:
+                self._refuse(BadRequest())
+                return
+            if not self._in_head:  # CONNECT: what follows is not HTTP, and there is no tunnel
+                self._is_deaf = True
+                return
+            data = self._head_without_upgrade() + data
+
+    def _head_without_upgrade(self) -> bytes:
+        """The head that has just ended, to be parsed again as if no upgrade had been offered.
+
+        An upgrade that is not made is ignored (RFC 9110, section 7.8). The parser cannot do that:
+        it takes the request for one without a body, and the body for what comes next.
+        """
+        start = (self.parser.get_method(), self.url, self.parser.get_http_version().encode())
+        lines = [b"%b %b HTTP/%b" % start]
+        lines += [b"%b: %b" % header for header in self.headers if header[0] != b"upgrade"]
+        self.parser = httptools.HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+        return b"\r\n".join([*lines, b"", b""])
 
     def _expect_the_rest(self) -> None:
         if self._deadline is None:

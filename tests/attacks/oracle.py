@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import json as standard
 import re
-import socket
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from http.client import HTTPResponse
 from threading import Barrier
 from typing import Any
-from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -133,17 +130,12 @@ class Attack:
     def pipelined(self, data: bytes, token: str = "", *, then: bytes = b"") -> list[Answer]:
         """All answers to bytes on one connection, up to its end, which the last request has to ask
         for; `then` is sent once the first answer has begun."""
-        address = urlsplit(self.server.url)
-        answers = []
-        with socket.create_connection((address.hostname, address.port or 80), 10) as connection:
+        with raw.connected(self.server.url) as connection:
             connection.sendall(data.replace(b"{token}", token.encode()))
-            # One file for all of them, since each reads ahead into the next.
             with connection.makefile("rb") as incoming:
                 incoming.peek(1)
                 connection.sendall(then)
-                while incoming.peek(1):
-                    answers.append(check(_parsed(incoming)))
-        return answers
+                return [check(answer) for answer in raw.answers(incoming)]
 
     def is_well(self) -> bool:
         """Whether the server answers, with its database."""
@@ -175,34 +167,6 @@ def on(*databases: str) -> Any:
 def table(columns: str | tuple[str, ...], rows: dict[str, Any]) -> Any:
     """Parametrises a test with rows that have names."""
     return pytest.mark.parametrize(columns, rows.values(), ids=rows)
-
-
-class _Socket:
-    """As much of a socket as HTTPResponse looks at."""
-
-    def __init__(self, file: Any) -> None:
-        self._file = file
-
-    def makefile(self, *_: Any) -> Any:
-        return _Unclosed(self._file)
-
-
-class _Unclosed:
-    def __init__(self, file: Any) -> None:
-        self._file = file
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._file, name)
-
-    def close(self) -> None:
-        pass
-
-
-def _parsed(incoming: Any) -> Answer:
-    response = HTTPResponse(_Socket(incoming))  # type: ignore[arg-type]
-    response.begin()
-    headers = {name.lower(): value for name, value in response.getheaders()}
-    return Answer(response.status, headers, response.read(), closed=False)
 
 
 def _read(response: httpx.Response) -> Answer:

