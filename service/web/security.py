@@ -51,6 +51,7 @@ class Authority:
         if header is None:
             raise Unauthorized
         scheme, _, token = header.partition(" ")
+        token = token.lstrip(" ")  # 1*SP (RFC 9110, section 11.4), and no other white space
         if scheme.lower() != SCHEME.lower() or not token:
             raise Unauthorized
         refused = InvalidToken()
