@@ -26,7 +26,15 @@ COMPONENTS = SPEC["components"]
 METHODS = ("get", "post", "put", "patch", "delete")
 WIRING = {
     f"x-{name}"
-    for name in ("any-host", "lines", "rate-limit", "replica", "required-role", "writes")
+    for name in (
+        "any-host",
+        "ignore-query",
+        "lines",
+        "rate-limit",
+        "replica",
+        "required-role",
+        "writes",
+    )
 }
 WIRING |= {"x-token-type", "x-worker-pool"}
 LIMITS = {

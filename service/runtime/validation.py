@@ -85,6 +85,10 @@ class RequestValidator:
         self._query = {parameter.name: parameter for parameter in located["query"]}
         self._defaults = {p.argument: p.default for p in located["query"] if p.default is not None}
         self._required = [p for p in located["query"] if p.required]
+        # Mail programs and networks add parameters to links, and probes to keep off caches.
+        self._ignores_query = operation._operation.get("x-ignore-query", False)
+        if self._ignores_query and self._query:
+            raise ValueError(f"{operation.operation_id}: x-ignore-query beside query parameters")
         self._headers = [(p.name.lower().encode(), p) for p in located["header"]]
         for parameter in located["header"]:
             if parameter.default is not None or (
@@ -117,7 +121,7 @@ class RequestValidator:
         arguments = self._defaults.copy()
         for parameter, text in zip(self._path, call.path_values, strict=True):
             arguments[parameter.argument] = parameter.read(text, errors)
-        if call.query or self._required:
+        if (call.query and not self._ignores_query) or self._required:
             self._read_query(call.query, arguments, errors)
         for name, parameter in self._headers:
             if (value := call.header(name)) is not None:

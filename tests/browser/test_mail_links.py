@@ -66,6 +66,15 @@ def test_the_button_confirms_the_address_and_opening_the_link_does_not(
     assert account(anna)["email_verified"] is True
 
 
+def test_a_link_to_which_parameters_were_added_works(page: Page, anna: Person) -> None:
+    link = verification(anna)
+    page.goto(link.replace("/#/", "/?utm_source=newsletter&fbclid=x#/"))
+    expect(page).to_have_url(re.compile(r"\?utm_source=newsletter&fbclid=x#/verify-email$"))
+    confirm(page)
+    expect(heading(page, "Your address is confirmed")).to_be_visible()
+    assert account(anna)["email_verified"] is True
+
+
 def test_the_button_puts_a_changed_address_into_force(page: Page, anna: Person) -> None:
     address = f"new-{anna.email}"
     change = {"email": address, "current_password": anna.password}

@@ -211,4 +211,22 @@ def test_the_keys_are_public_and_kept(anna: Person, anonymous: httpx.Client) -> 
 def test_what_everyone_may_ask_does_not_look_at_the_token(server: Server, path: str) -> None:
     with server.client("nonsense") as client:
         assert client.get(path).status_code == 200
-        assert client.get(f"{path}?x=1").status_code == 400
+
+
+@pytest.mark.parametrize("path", [*HEALTH, *DOCUMENTS, *PAGES, "/.well-known/jwks.json"])
+@pytest.mark.parametrize(
+    "query", ["utm_source=x", "fbclid=a&fbclid=b", "_=1", "", "&&", "%zz", "%ff", "a=" + "b" * 9000]
+)
+def test_a_query_that_somebody_has_added_changes_nothing(
+    anonymous: httpx.Client, path: str, query: str
+) -> None:
+    answer = anonymous.get(f"{path}?{query}")
+    assert answer.status_code == 200
+    if not path.startswith("/health"):
+        assert answer.content == anonymous.get(path).content
+    assert anonymous.head(f"{path}?{query}").status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/metrics", "/api/posts"])
+def test_a_query_is_read_everywhere_else(anonymous: httpx.Client, path: str) -> None:
+    assert anonymous.get(f"{path}?utm_source=x").status_code == 400
