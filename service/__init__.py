@@ -8,8 +8,6 @@ from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
 
-from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
-
 from service.database import REPLICA, db
 from service.delivery import Delivery
 from service.domain.keys import KeyRing, generate_key
@@ -26,6 +24,7 @@ from service.web.front_door import FrontDoor
 from service.web.limits import Limits
 from service.web.metrics import Metrics, Readings
 from service.web.problems import Problems
+from service.web.proxies import Proxies
 from service.web.replica import Replica
 from service.web.security import Authority
 from service.web.telemetry import Telemetry
@@ -105,8 +104,7 @@ def create_app(settings: Settings) -> App:
     if settings.cors_origins:
         middlewares.insert(1, partial(Cors, origins=settings.cors_origins))
     if settings.trusted_proxies:
-        trusted = list(settings.trusted_proxies)
-        middlewares.insert(0, partial(ProxyHeadersMiddleware, trusted_hosts=trusted))
+        middlewares.insert(0, partial(Proxies, trusted=settings.trusted_proxies))
 
     @asynccontextmanager
     async def lifespan(_app: Any) -> AsyncIterator[None]:

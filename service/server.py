@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import importlib
 import os
+import socket
 import sys
 import time
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from ipaddress import ip_address
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -20,6 +21,7 @@ from uvicorn.config import STARTUP_FAILURE
 from service import create_flask, revisions
 from service.database import db
 from service.draining import Server
+from service.listeners import bound
 from service.settings import Settings
 from service.supervisor import Supervisor
 from service.web.protocol import Protocol
@@ -47,6 +49,12 @@ def run(settings: Settings) -> None:
     Raises OperationalError when there is no database in time, `revisions.Behind`, or SystemExit.
     """
     set_up_logging(settings.log_level, settings.log_format)
+    with ExitStack() as stack:
+        listeners = [stack.enter_context(s) for s in bound(settings.host, settings.port)]
+        _serve(settings, listeners)
+
+
+def _serve(settings: Settings, listeners: list[socket.socket]) -> None:
     with create_flask(settings).app_context():
         _wait(db.engine)
         revisions.require(db.engine)
@@ -54,7 +62,7 @@ def run(settings: Settings) -> None:
     # What the application refuses shows here; a supervisor would start its workers for ever.
     sys.path.insert(0, str(Path(__file__).parents[1]))
     importlib.import_module("app")
-    where = f"http://{_authority(settings.host, settings.port)}"
+    where = f"http://{_authority(settings.host, listeners[0].getsockname()[1])}"
     click.echo(
         f"Byline {VERSION}\n"
         f"  docs    {where}/docs\n"
@@ -73,20 +81,20 @@ def run(settings: Settings) -> None:
         **UVICORN,
     )
     if settings.workers > 1:
-        _supervise(config, settings)
+        _supervise(config, listeners, settings)
         return
     server = Server(config, delay=settings.shutdown_delay)
     with suppress(KeyboardInterrupt):
-        server.run()
+        server.run(listeners)
     if not server.started:
         sys.exit(STARTUP_FAILURE)
 
 
-def _supervise(config: uvicorn.Config, settings: Settings) -> None:
+def _supervise(config: uvicorn.Config, listeners: list[socket.socket], settings: Settings) -> None:
     with TemporaryDirectory(prefix="byline-") as folder:
         if settings.metrics_dir is None:
             os.environ.update({"METRICS_DIR": folder})  # for the workers
-        Supervisor(config, config.bind_socket(), settings.shutdown_delay).run()
+        Supervisor(config, listeners, settings.shutdown_delay).run()
 
 
 def _wait(engine: sa.Engine) -> None:

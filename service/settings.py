@@ -117,7 +117,7 @@ class Settings(BaseSettings):
         "byline.example.com,*.example.org,10.0.0.0/8,[::1]",
     )
     trusted_proxies: Annotated[Names, AfterValidator(values.networks)] = _setting(
-        (), "IP addresses or networks, with commas between", "10.0.0.0/8,192.168.1.7"
+        (), "IP addresses, networks or unix:, with commas between", "10.0.0.0/8,192.168.1.7"
     )
     cors_origins: Annotated[Names, AfterValidator(values.origins)] = _setting(
         (), "origins with commas between, or *", "https://app.example.com,http://localhost:5173"

@@ -35,15 +35,18 @@ _SIGNALS = [
 
 
 class Supervisor:
-    """Keeps `config.workers` processes serving on `listener` until it is told to end.
+    """Keeps `config.workers` processes serving on `listeners` until it is told to end.
 
     SIGTERM and SIGINT mean what they mean to a `Server`; SIGHUP replaces the workers, each by one
     that is ready.
     """
 
-    def __init__(self, config: uvicorn.Config, listener: socket.socket, delay: float) -> None:
+    def __init__(
+        self, config: uvicorn.Config, listeners: list[socket.socket], delay: float
+    ) -> None:
         self._config = config
-        self._listener = listener
+        self._listeners = listeners
+        self._is_listening = True
         self._delay = delay
         self._workers: list[_Worker] = []
         self._was_ready = False  # any worker
@@ -61,7 +64,7 @@ class Supervisor:
                     self._wait(waker)
                     self._turn(told, time.monotonic())
         finally:
-            self._listener.close()
+            self._close_listeners()
             for worker in self._workers:
                 worker.line.close()  # which ends it
         if self._failure:
@@ -80,7 +83,7 @@ class Supervisor:
         self._look(now)
         if self._closes is None:
             self._complete(now)
-        elif now >= self._closes and self._listener.fileno() >= 0:
+        elif now >= self._closes and self._is_listening:
             self._close(now - self._closes)
 
     def _heed(self, received: int, now: float) -> None:
@@ -104,14 +107,20 @@ class Supervisor:
     def _close(self, late: float) -> None:
         """Close the socket in two steps; `late` is the time since the first, in seconds."""
         if not self._are_told:
-            mute([self._listener])
+            mute(self._listeners)
             time.sleep(MUTED)
             self._tell_all(CLOSE)
             self._are_told = True
         elif late > LAST_WORD or all(w.has_closed for w in self._workers):
-            with suppress(OSError):  # for those that are frozen, and have it open
-                self._listener.shutdown(socket.SHUT_RDWR)
-            self._listener.close()
+            for listener in self._listeners:
+                with suppress(OSError):  # for those that are frozen, and have it open
+                    listener.shutdown(socket.SHUT_RDWR)
+            self._close_listeners()
+
+    def _close_listeners(self) -> None:
+        self._is_listening = False
+        for listener in self._listeners:
+            listener.close()
 
     def _tell_all(self, order: bytes) -> None:
         for worker in self._workers:
@@ -155,7 +164,7 @@ class Supervisor:
         stale = [worker for worker in serving if worker.is_stale]
         missing = self._config.workers + bool(stale) - len(serving)
         if missing > 0 and now >= self._starts:
-            self._workers += [_Worker(self._config, self._listener) for _ in range(missing)]
+            self._workers += [_Worker(self._config, self._listeners) for _ in range(missing)]
         elif stale and missing <= 0 and all(worker.is_ready for worker in serving):
             stale[0].is_leaving = True
             stale[0].closes = now + self._delay
@@ -165,10 +174,10 @@ class Supervisor:
 class _Worker:
     """A process, and what is known of it."""
 
-    def __init__(self, config: uvicorn.Config, listener: socket.socket) -> None:
+    def __init__(self, config: uvicorn.Config, listeners: list[socket.socket]) -> None:
         self.line, theirs = socket.socketpair()
         self.line.setblocking(False)
-        self.process = _spawn.Process(target=_work, args=(config, listener, theirs))
+        self.process = _spawn.Process(target=_work, args=(config, listeners, theirs))
         self.process.start()
         theirs.close()
         self.heard = time.monotonic()
@@ -197,13 +206,13 @@ class _Worker:
             self.heard = now
 
 
-def _work(config: uvicorn.Config, listener: socket.socket, line: socket.socket) -> None:
+def _work(config: uvicorn.Config, listeners: list[socket.socket], line: socket.socket) -> None:
     for number in _SIGNALS:  # they go to a whole group of processes, but are the supervisor's
         signal.signal(number, signal.SIG_IGN)
     line.setblocking(False)
     config.configure_logging()
     server = Server(config, line=line)
-    server.run([listener])
+    server.run(listeners)
     if not server.started:
         sys.exit(STARTUP_FAILURE)
     os._exit(0)  # the application has closed what it had; taking it apart costs a second

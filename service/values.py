@@ -21,6 +21,7 @@ POLICIES = {
     **dict.fromkeys(("export", "write"), 1),
     "mail": 2,
 }
+UNIX = "unix:"  # a proxy on the same machine that comes by a Unix socket, as nginx writes it
 STORES = ("redis", "rediss", "redis+unix", "redis+sentinel", "redis+cluster")
 
 
@@ -157,7 +158,16 @@ def network_of(host: str) -> IPv4Network | IPv6Network:
 
 
 def networks(networks: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(str(ip_network(network)) for network in networks)
+    return tuple(UNIX if network == UNIX else str(_unmapped(network)) for network in networks)
+
+
+def _unmapped(text: str) -> IPv4Network | IPv6Network:
+    """The network; one of IPv4 addresses that are mapped into IPv6 as what it is."""
+    network = network_of(text)
+    if isinstance(network, IPv6Network) and (four := network[0].ipv4_mapped):
+        _require(network.prefixlen >= 96)
+        return IPv4Network((four, network.prefixlen - 96))
+    return network
 
 
 def origins(origins: tuple[str, ...]) -> tuple[str, ...]:

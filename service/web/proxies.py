@@ -1,0 +1,84 @@
+"""Who a client is when it comes through proxies that are trusted (TRUSTED_PROXIES).
+
+Replaces uvicorn's middleware, which compares addresses that are mapped into IPv6 as they come and
+takes whatever text X-Forwarded-For has for an address.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from functools import lru_cache
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from typing import Any
+
+from service.values import UNIX
+
+LONGEST_CHAIN = 32  # addresses that are looked at: a client can add thousands
+LONGEST_ADDRESS = 64  # characters: 45 of an IPv6 address, a zone, a port
+_FORM = re.compile(r"(?:\[(?P<six>[^\]]+)\]|(?P<four>[0-9.]+))(?::[0-9]{1,5})?", re.ASCII)
+
+
+class Proxies:
+    """Makes the client and the scheme of a request what a trusted proxy says they are.
+
+    The client is the rightmost address of X-Forwarded-For that is not a trusted proxy's: what
+    stands before it was written by somebody who is not believed.
+    """
+
+    def __init__(self, app: Any, *, trusted: Iterable[str]) -> None:
+        self.app = app
+        self._has_unix = UNIX in trusted
+        self._networks = [ip_network(item) for item in trusted if item != UNIX]
+        self._is_trusted = lru_cache(4096)(self._contains)
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "http" and self._is_proxy(scope["client"]):
+            forwarded = [v for name, v in scope["headers"] if name == b"x-forwarded-for"]
+            if forwarded and (client := self._client(b",".join(forwarded).decode("latin-1"))):
+                scope["client"] = (client, 0)
+            schemes = [v for name, v in scope["headers"] if name == b"x-forwarded-proto"]
+            if schemes and schemes[-1] in {b"http", b"https"}:
+                scope["scheme"] = schemes[-1].decode()
+        await self.app(scope, receive, send)
+
+    def _is_proxy(self, peer: tuple[str, int] | None) -> bool:
+        if peer is None:
+            return self._has_unix
+        address = parsed(peer[0])
+        return address is not None and self._is_trusted(address)
+
+    def _client(self, chain: str) -> str | None:
+        """The client at the end of a chain; None where no address is to be had."""
+        client = None
+        for text in map(str.strip, reversed(chain.rsplit(",", LONGEST_CHAIN)[-LONGEST_CHAIN:])):
+            if not text:
+                continue
+            address = parsed(text)
+            if address is None:
+                break  # nobody knows who wrote what stands before it
+            client = str(address)
+            if not self._is_trusted(address):
+                break
+        return client
+
+    def _contains(self, address: IPv4Address | IPv6Address) -> bool:
+        return any(address in network for network in self._networks)
+
+
+def parsed(text: str) -> IPv4Address | IPv6Address | None:
+    """The address of `192.0.2.1`, `192.0.2.1:80`, `2001:db8::1` or `[2001:db8::1]:80`, an IPv4 one
+    that is mapped into IPv6 as what it is (RFC 4291, section 2.5.5.2), or None."""
+    return _parsed(text) if len(text) <= LONGEST_ADDRESS else None
+
+
+@lru_cache(4096)
+def _parsed(text: str) -> IPv4Address | IPv6Address | None:
+    found = _FORM.fullmatch(text)
+    try:
+        address = ip_address((found["six"] or found["four"]) if found else text)
+    except ValueError:
+        return None
+    if isinstance(address, IPv4Address):
+        return None if found and found["six"] else address
+    return address.ipv4_mapped or IPv6Address(int(address))  # without its zone
