@@ -1,0 +1,56 @@
+"""What the hooks of `make contract` do to requests: a failure must be one of the service."""
+
+from __future__ import annotations
+
+import importlib
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import schemathesis.auths
+import schemathesis.checks
+import schemathesis.hooks
+from schemathesis import GenerationMode
+from schemathesis.generation.meta import TestPhase
+
+KEY = "Idempotency-Key"
+
+
+@pytest.fixture(scope="module")
+def hooks() -> Any:
+    """The module that schemathesis loads, whose hooks must not stay for other tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("CONTRACT_URL", "CONTRACT_MAILS", "CONTRACT_DATABASE"):
+            patch.setenv(name, "http://127.0.0.1:9")
+        yield importlib.import_module("tests.contract.hooks")
+        schemathesis.hooks.unregister_all()
+        schemathesis.auths.unregister()
+        schemathesis.checks.CHECKS.unregister("admins_only")
+
+
+def sent(hooks: Any, phase: TestPhase, mode: GenerationMode = GenerationMode.POSITIVE) -> str:
+    """The key with which a request for a new post goes out that was generated with the key 0."""
+    definition = SimpleNamespace(raw={"operationId": "create_post"})
+    case = SimpleNamespace(
+        path_parameters={},
+        query={},
+        body={"title": "a", "content": "b"},
+        headers={KEY: "0"},
+        method="POST",
+        operation=SimpleNamespace(method="post", definition=definition),
+        meta=SimpleNamespace(
+            generation=SimpleNamespace(mode=mode), phase=SimpleNamespace(name=phase)
+        ),
+    )
+    hooks.before_call(None, case, {})
+    return str(case.headers[KEY])
+
+
+def test_a_stateful_request_never_gets_the_answer_of_another(hooks: Any) -> None:
+    keys = {sent(hooks, TestPhase.STATEFUL) for _ in range(10)}
+    assert len(keys) == 10
+    assert "0" not in keys
+
+
+def test_an_invalid_key_stays_invalid(hooks: Any) -> None:
+    assert sent(hooks, TestPhase.STATEFUL, GenerationMode.NEGATIVE) == "0"
