@@ -18,7 +18,7 @@ from sqlalchemy.exc import ArgumentError
 # Every policy of the contract, and how many limits it takes.
 POLICIES = {
     **dict.fromkeys(("client", "login", "account", "register", "refresh", "search"), 1),
-    **dict.fromkeys(("export", "write"), 1),
+    **dict.fromkeys(("export", "password", "write"), 1),
     "mail": 2,
 }
 UNIX = "unix:"  # a proxy on the same machine that comes by a Unix socket, as nginx writes it

@@ -25,18 +25,17 @@ SPEC = docs.specification()
 COMPONENTS = SPEC["components"]
 METHODS = ("get", "post", "put", "patch", "delete")
 WIRING = {
-    f"x-{name}"
-    for name in (
-        "any-host",
-        "ignore-query",
-        "lines",
-        "rate-limit",
-        "replica",
-        "required-role",
-        "writes",
-    )
+    "x-any-host",
+    "x-ends-session",
+    "x-ignore-query",
+    "x-lines",
+    "x-rate-limit",
+    "x-replica",
+    "x-required-role",
+    "x-token-type",
+    "x-worker-pool",
+    "x-writes",
 }
-WIRING |= {"x-token-type", "x-worker-pool"}
 LIMITS = {
     "login": [("10 per minute", "ip")],
     "account": [("10 per 15 minutes", "email")],
@@ -45,6 +44,7 @@ LIMITS = {
     "mail": [("3 per hour", "email"), ("10 per hour", "ip")],
     "search": [("10 per minute", "ip")],
     "export": [("1 per minute", "user")],
+    "password": [("5 per hour", "user")],
     "write": [("60 per minute", "user")],
 }
 # Without a token of ours, and yet they ask who it is.

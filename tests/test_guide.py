@@ -86,6 +86,7 @@ def test_the_guide_works_with_curl(server: Server, tmp_path: Path) -> None:
         *("200", "400", "201", "200"),  # refresh, be refused, write, read the tag
         *("200", "200", "200", "204"),  # list, search, see the sessions, end the others
         *("204", "202", "204", "200"),  # confirm, ask for a reset, reset, sign in
+        "200",  # change the password
         *("200", "200", "200"),  # export, search, keys
         *("200", "204"),  # read, delete
     ]

@@ -34,10 +34,9 @@ def register(body: dict):
 
 def login(body: dict, client: Client):
     account = prove(accounts.normal_email(body["email"]), body["password"])
-    end = authority().session_end()
-    session_id = Session.start(user_id=account["id"], expires_at=end, **client._asdict())
+    pair = _new_session(account["id"], client)
     record("login", account["id"], actor_id=account["id"])
-    return {**authority().pair(account["id"], session_id, 0, end), "user": account}
+    return {**pair, "user": account}
 
 
 def refresh(caller: Caller):
@@ -72,13 +71,16 @@ def revoke_session(caller: Caller, session_id: UUID):
     record("session-revoked", caller.id)
 
 
-def change_password(caller: Caller, body: dict):
+def change_password(caller: Caller, body: dict, client: Client):
     current = confirm(caller, body["current_password"])
     if not User.change_password(caller.id, current, new_hash(body["new_password"], caller)):
         raise CurrentPasswordWrong  # another change was faster
-    Session.end_all(caller.id, but=caller.session_id)
+    if not Session.end(caller.session_id, caller.id):
+        raise SessionRevoked  # while the passwords were hashed
+    Session.end_all(caller.id)
     MailedToken.revoke(caller.id)
     record("password-changed", caller.id)
+    return _new_session(caller.id, client)
 
 
 def request_password_reset(body: dict):
@@ -134,6 +136,12 @@ def export_account(caller: Caller):
 
 async def get_jwks():
     return authority().jwks(), 200, {"Cache-Control": "public, max-age=600"}
+
+
+def _new_session(user_id: str, client: Client):
+    end = authority().session_end()
+    session_id = Session.start(user_id=user_id, expires_at=end, **client._asdict())
+    return authority().pair(user_id, session_id, 0, end)
 
 
 def _reuse(caller: Caller):

@@ -71,6 +71,7 @@ class Operation(FlaskOperation):
         self._pool = services.pools[spec.get("x-worker-pool", "requests")]
         # While it hashes, an operation holds neither a connection nor SQLite's write lock.
         self._is_slow = spec.get("x-worker-pool") == "hashing"
+        self._ends_session = spec.get("x-ends-session", False)  # so its handler looks for it
         headers = {p["name"]: p for p in declared.parameters if p["in"] == "header"}
         self._has_if_match = "If-Match" in headers
         self._needs_if_match = headers.get("If-Match", {}).get("required", False)
@@ -132,8 +133,8 @@ class Operation(FlaskOperation):
                 raise
             transaction.rollback()
             answer = problems.answer(problem, call.request_id)
-        if self._is_slow:
-            self._admit(call)  # who was revoked or demoted while it hashed
+        if self._is_slow and not self._ends_session:
+            self._admit(call)  # the session may have ended, or the role changed, while it hashed
         if retry and isinstance(answer, Answer):
             retry.keep(answer)
         return answer

@@ -7,7 +7,7 @@ follow()
 // Who signs in on this page is signed in on it, until they sign out.
 function signIn(system, path, { ok, body }) {
   if (!ok) return
-  if (path === '/auth/login' || path === '/auth/refresh') {
+  if (['/auth/login', '/auth/refresh', '/auth/password'].includes(path)) {
     system.preauthorizeApiKey('accessToken', body.access_token)
     system.preauthorizeApiKey('refreshToken', body.refresh_token)
   }

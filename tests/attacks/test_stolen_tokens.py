@@ -178,11 +178,25 @@ def test_a_stolen_session_cannot_outlast_the_password(
     thief = server.sign_in(anna.email)
     kept = attack("POST", "/auth/refresh", OK, token=thief.tokens["refresh_token"]).json()
     new = {"current_password": PASSWORD, "new_password": "seven purple herons at dawn"}
-    attack("PUT", "/auth/password", 204, token=anna, json=new)
-    for pair in (thief.tokens, kept):
+    mine = attack("PUT", "/auth/password", OK, token=anna, json=new).json()
+    for pair in (thief.tokens, kept, anna.tokens):
         attack("GET", "/auth/me", ENDED, token=pair["access_token"])
         attack("POST", "/auth/refresh", ENDED, token=pair["refresh_token"])
         attack("PUT", "/auth/password", ENDED, token=pair["access_token"], json=new)
+    assert attack("GET", "/auth/me", OK, token=mine["access_token"]).json()["id"] == anna.id
+
+
+def test_a_thief_in_the_same_session_cannot_outlast_the_password(
+    attack: Attack, anna: Person
+) -> None:
+    stolen = anna.tokens
+    new = {"current_password": PASSWORD, "new_password": "seven purple herons at dawn"}
+    mine = attack("PUT", "/auth/password", OK, token=anna, json=new).json()
+    attack("GET", "/auth/me", ENDED, token=stolen["access_token"])
+    attack("POST", "/auth/refresh", ENDED, token=stolen["refresh_token"])
+    attack("POST", "/auth/logout", ENDED, token=stolen["refresh_token"])
+    next_pair = attack("POST", "/auth/refresh", OK, token=mine["refresh_token"]).json()
+    attack("GET", "/auth/me", OK, token=next_pair["access_token"])
 
 
 def test_a_session_that_is_not_ones_own_cannot_be_asked_for(

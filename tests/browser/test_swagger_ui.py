@@ -65,6 +65,12 @@ def test_who_signs_in_on_the_page_is_signed_in_on_it_until_they_sign_out(
     assert me.request.headers["authorization"] == f"Bearer {second.body['access_token']}"
     assert (me.status, me.body["email"]) == (200, anna.email)
     assert docs.authorized() == BOTH
+    new = {"current_password": anna.password, "new_password": "seven purple herons at dawn"}
+    third = docs.try_out("auth/change_password", new)
+    assert third.status == 200
+    me = docs.try_out("auth/get_me")
+    assert me.request.headers["authorization"] == f"Bearer {third.body['access_token']}"
+    assert docs.authorized() == BOTH
 
     assert docs.try_out("auth/logout").status == 204
     assert docs.authorized() == set()
@@ -75,7 +81,7 @@ def test_who_signs_in_on_the_page_is_signed_in_on_it_until_they_sign_out(
     expect(docs.operation("auth/get_me")).to_contain_text("Error: Unauthorized")
     keep(page, "docs-401")
 
-    docs.authorize("accessToken", second.body["access_token"])
+    docs.authorize("accessToken", third.body["access_token"])
     ended = docs.try_out("auth/get_me")
     assert (ended.status, ended.body["code"]) == (401, "session-revoked")
     assert 'error="invalid_token"' in ended.headers["www-authenticate"]

@@ -220,7 +220,7 @@ WRITTEN: list[tuple[Callable[[Scene], Doing], int, list[tuple[Any, ...]]]] = [
     (logout_by_refresh_token, 204, [("logout", *BY_ANNA)]),
     (revoke_a_session, 204, [("session-revoked", *BY_ANNA)]),
     (revoke_the_others, 204, [("session-revoked", *BY_ANNA)]),
-    (change_password, 204, [("password-changed", *BY_ANNA)]),
+    (change_password, 200, [("password-changed", *BY_ANNA)]),
     (request_a_reset, 202, [("password-reset-requested", *AT_ANNA)]),
     (request_a_reset_for_nobody, 202, [("password-reset-requested", *AT_NOBODY)]),
     (reset_when_verified, 204, [("password-reset", *BY_MAIL)]),

@@ -50,6 +50,23 @@ KINDS = {
             "tests/handlers/test_users_as_admin.py::test_accounts_are_listed_for_admins_only",
         ),
     ],
+    "sessions that outlast their end": [
+        Mutant(
+            "a new password leaves the other sessions alone",
+            "service/handlers/auth.py",
+            "    Session.end_all(caller.id)\n    MailedToken",
+            "    MailedToken",
+            "tests/attacks/test_stolen_tokens.py::test_a_stolen_session_cannot_outlast_the_password",
+        ),
+        Mutant(
+            "a new password is set by a session that has ended meanwhile",
+            "service/handlers/auth.py",
+            "        raise SessionRevoked  # while the passwords were hashed\n",
+            "        pass\n",
+            "tests/handlers/test_auth_passwords.py"
+            "::test_a_session_that_ends_while_the_password_is_hashed_changes_nothing",
+        ),
+    ],
     "not one's own": [
         Mutant(
             "anybody changes what is anybody's",
@@ -112,27 +129,18 @@ _PUBLIC""",
             "tests/handlers/test_users_as_admin.py::test_disabling_ends_the_sessions_for_good",
         ),
         Mutant(
-            "a new password leaves the other sessions alone",
-            "service/handlers/auth.py",
-            "        raise CurrentPasswordWrong  # another change was faster\n"
-            "    Session.end_all(caller.id, but=caller.session_id)\n",
-            "        raise CurrentPasswordWrong  # another change was faster\n",
-            "tests/handlers/test_auth_sessions.py"
-            "::test_a_new_password_ends_all_sessions_but_this_one",
-        ),
-        Mutant(
             "a refresh token is good any number of times",
             "service/models/sessions.py",
             '.where(_mine, Session.generation == bindparam("generation_"))',
             ".where(_mine)",
-            "tests/handlers/test_auth_sessions.py::test_an_older_token_is_a_reuse_at_once",
+            "tests/handlers/test_auth_refresh.py::test_an_older_token_is_a_reuse_at_once",
         ),
         Mutant(
             "the refusal of a token used twice takes the end of its session back",
             "service/handlers/auth.py",
             "    commit()  # the session ends although the answer is a refusal\n",
             "",
-            "tests/handlers/test_auth_sessions.py::test_an_older_token_is_a_reuse_at_once",
+            "tests/handlers/test_auth_refresh.py::test_an_older_token_is_a_reuse_at_once",
         ),
         Mutant(
             "a mailed token is good any number of times",

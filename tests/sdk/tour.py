@@ -15,6 +15,7 @@ from uuid import UUID, uuid4
 
 from byline_client import AuthenticatedClient, Client
 from byline_client.api.auth import (
+    change_password,
     export_account,
     get_me,
     list_sessions,
@@ -36,6 +37,7 @@ from byline_client.models import (
     Account,
     Credentials,
     NewPost,
+    PasswordChange,
     Post,
     PostChanges,
     Problem,
@@ -146,6 +148,17 @@ def signed_out_elsewhere(client: AuthenticatedClient) -> None:
     assert is_(Problem, get_me.sync(client=elsewhere)).code == ProblemCode.SESSION_REVOKED
 
 
+def secured() -> AuthenticatedClient:
+    """A new password ends every session, the caller's too, and starts the one that goes on."""
+    before = bearing(signed_in().access_token)
+    body = PasswordChange(current_password=PASSWORD, new_password="seven purple herons at dawn")
+    pair = is_(TokenPair, change_password.sync(client=before, body=body))
+    assert is_(Problem, get_me.sync(client=before)).code == ProblemCode.SESSION_REVOKED
+    after = bearing(pair.access_token)
+    assert is_(Account, get_me.sync(client=after)).email == EMAIL
+    return after
+
+
 def exported(client: AuthenticatedClient, posts: int) -> None:
     """Everything, in one piece and line by line."""
     whole = is_(File, export_account.sync(client=client)).payload.read().splitlines()
@@ -178,6 +191,7 @@ def main() -> None:
     paged(client, account.id, written)
     searched(client, post)
     signed_out_elsewhere(client)
+    client = secured()
     exported(client, POSTS)
     deleted(client, post)
 

@@ -6,6 +6,7 @@ import assert from 'node:assert/strict';
 import { setTimeout } from 'node:timers/promises';
 import {
   type Client,
+  changePassword,
   createClient,
   createPost,
   deletePost,
@@ -54,7 +55,7 @@ const bearing = (token: string) => createClient({ baseUrl, auth: token });
 
 /** A new pair, once the access token has expired. */
 async function refreshed(tokens: TokenPair): Promise<TokenPair> {
-  const client = bearing(tokens.access_token);
+  let client = bearing(tokens.access_token);
   const deadline = Date.now() + patience;
   let answer = await getMe({ client });
   for (; answer.data; answer = await getMe({ client })) {
@@ -127,6 +128,16 @@ async function signedOutElsewhere(client: Client): Promise<void> {
   assert.equal(refused(await getMe({ client: elsewhere })), 'session-revoked');
 }
 
+/** A new password ends every session, the caller's too, and starts the one that goes on. */
+async function secured(client: Client): Promise<Client> {
+  const body = { current_password: me.password, new_password: 'seven purple herons at dawn' };
+  const pair = good(await changePassword({ client, body }));
+  assert.equal(refused(await getMe({ client })), 'session-revoked');
+  const after = bearing(pair.access_token);
+  assert.equal(good(await getMe({ client: after })).email, me.email);
+  return after;
+}
+
 /** Everything, in one piece and as a stream. */
 async function exported(client: Client): Promise<void> {
   const whole = (await good(await exportAccount({ client })).text()).trimEnd().split('\n');
@@ -152,7 +163,7 @@ async function deleted(client: Client, { id, author }: Post): Promise<void> {
 
 const account = good(await register({ client: anonymous, body: me }));
 const brief = good(await login({ client: createClient({ baseUrl: briefly }), body: me }));
-const client = bearing((await refreshed(brief)).access_token);
+let client = bearing((await refreshed(brief)).access_token);
 const post = await retried(client);
 await changed(client, post);
 const written = [post.id];
@@ -163,5 +174,6 @@ for (let number = 1; number < posts; number++) {
 await paged(client, account.id, written);
 await searched(client, post);
 await signedOutElsewhere(client);
+client = await secured(client);
 await exported(client);
 await deleted(client, post);
