@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
+from urllib.parse import urlsplit
 
 from service.database import REPLICA, db
 from service.delivery import Delivery
@@ -40,6 +41,8 @@ def create_flask(settings: Settings) -> Flask:
     """The Flask application with its database: all that a command needs."""
     app = Flask("service", static_folder=None)
     app.config.update({name.upper(): value for name, value in settings})
+    # Where a proxy serves the API, as PUBLIC_URL has it: `/`, or a path such as `/byline`.
+    app.config["APPLICATION_ROOT"] = urlsplit(settings.public_url).path or "/"
     url, options = _engine(settings, settings.database_url)
     app.config["SQLALCHEMY_DATABASE_URI"] = url
     app.config["SQLALCHEMY_ENGINE_OPTIONS"] = options

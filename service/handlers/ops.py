@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from flask import current_app
+
 from service.web import docs, health
 
 Document = tuple[bytes, int, dict[str, str]]
@@ -19,12 +21,12 @@ async def get_docs() -> Html:
 
 
 async def get_openapi_yaml() -> Document:
-    document = docs.public_yaml()
+    document = docs.public_yaml(current_app.config["APPLICATION_ROOT"])
     return document, 200, docs.document_headers(document)
 
 
 async def get_openapi_json() -> Document:
-    document = docs.public_json()
+    document = docs.public_json(current_app.config["APPLICATION_ROOT"])
     return document, 200, docs.document_headers(document)
 
 

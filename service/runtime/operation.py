@@ -75,6 +75,7 @@ class Operation(FlaskOperation):
         headers = {p["name"]: p for p in declared.parameters if p["in"] == "header"}
         self._has_if_match = "If-Match" in headers
         self._needs_if_match = headers.get("If-Match", {}).get("required", False)
+        self._prefix = services.flask.config["APPLICATION_ROOT"].rstrip("/")
         self._cache_control = _cache_control(declared)
         self._injected = self._check_signature(declared.function)
 
@@ -155,8 +156,10 @@ class Operation(FlaskOperation):
         if isinstance(data, Page):
             if data.next_after:
                 query = parse_qsl(call.query.decode("ascii"), keep_blank_values=True)
-                headers["Link"] = next_link(call.path, query, data.next_after)
+                headers["Link"] = next_link(self._prefix + call.path, query, data.next_after)
             data = data.items
+        if "Location" in headers:
+            headers["Location"] = self._prefix + headers["Location"]
         if response.has_etag and isinstance(data, dict):
             headers["ETag"] = conditional.quoted(data.pop("etag"))
         if self._is_conditional and conditional.is_fresh(if_none_match, headers["ETag"]):

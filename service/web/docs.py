@@ -58,15 +58,23 @@ def specification() -> dict[str, Any]:
 
 
 @cache
-def public_yaml() -> bytes:
-    """The specification as it is in git, comments and components too, without its `x-` keys."""
-    return _WIRING.sub("", SPECIFICATION.read_text("utf-8")).encode()
+def public_yaml(root: str = "/") -> bytes:
+    """The specification as it is in git, comments and components too, without its `x-` keys.
+
+    `root` is the path under which a proxy serves the API, such as `/byline`.
+    """
+    public = _WIRING.sub("", SPECIFICATION.read_text("utf-8")).encode()
+    if root == "/":
+        return public
+    return public.replace(
+        b"servers:\n  - url: /\n", b"servers:\n  - url: %b\n" % orjson.dumps(root)
+    )
 
 
 @cache
-def public_json() -> bytes:
+def public_json(root: str = "/") -> bytes:
     """What `public_yaml` says, as JSON."""
-    return orjson.dumps(_parsed(public_yaml()))
+    return orjson.dumps(_parsed(public_yaml(root)))
 
 
 @cache

@@ -21,11 +21,11 @@ class Shown:
 
 
 class Docs:
-    """The page at `/docs`."""
+    """The page at `/docs`, or at another address of it."""
 
-    def __init__(self, page: Page) -> None:
+    def __init__(self, page: Page, address: str = "/docs") -> None:
         self.page = page
-        page.goto("/docs")
+        page.goto(address)
 
     def operation(self, name: str) -> Locator:
         """The block of an operation: `operation("posts/create_post")`."""
