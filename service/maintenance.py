@@ -15,7 +15,7 @@ from sqlalchemy import bindparam
 from service.database import connection, db
 from service.domain import accounts, keys, passwords
 from service.ids import now
-from service.models import AuditEvent, IdempotencyKey, Mail, Session, User
+from service.models import AuditEvent, IdempotencyKey, Mail, MailCount, Session, User
 from service.problems import InvalidRequest
 from service.settings import BadConfiguration
 
@@ -60,6 +60,7 @@ def purge() -> dict[str, int]:
     also: dict[Any, list[Any]] = {
         Session: [],
         Mail: [Mail.due_at.is_(None)],
+        MailCount: [],
         IdempotencyKey: [],
     }
     return {model.__tablename__: _purge(model, moment, *ands) for model, ands in also.items()}

@@ -20,6 +20,7 @@ POLICIES = {
     **dict.fromkeys(("client", "login", "account", "register", "refresh", "search"), 1),
     **dict.fromkeys(("export", "password", "write"), 1),
     "mail": 2,
+    "mail-total": 2,
 }
 UNIX = "unix:"  # a proxy on the same machine that comes by a Unix socket, as nginx writes it
 STORES = ("redis", "rediss", "redis+unix", "redis+sentinel", "redis+cluster")

@@ -42,6 +42,7 @@ LIMITS = {
     "register": [("10 per hour", "ip")],
     "refresh": [("30 per minute", "session")],
     "mail": [("3 per hour", "email"), ("10 per hour", "ip")],
+    "mail-total": [("10 per hour", "email"), ("20 per day", "email")],
     "search": [("10 per minute", "ip")],
     "export": [("1 per minute", "user")],
     "password": [("5 per hour", "user")],

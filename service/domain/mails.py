@@ -26,6 +26,10 @@ PAGES = {
     "email-verification": "verify-email",
     "password-reset": "reset-password",
 }
+# What a user is told of an account without having asked for it.
+NOTICES = frozenset(
+    {"email-change-notice", "password-changed", "sessions-reused", "sign-in-blocked"}
+)
 _TEMPLATES = Environment(
     loader=FileSystemLoader(Path(__file__).parents[1] / "templates" / "mails"),
     autoescape=select_autoescape(["html"]),

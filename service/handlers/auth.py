@@ -85,10 +85,9 @@ def change_password(caller: Caller, body: dict, client: Client):
 
 def request_password_reset(body: dict):
     email = accounts.normal_email(body["email"])
-    if limits().allows("mail", email):
-        user_id = User.id_of(email)
-        # From here on alike for known and unknown addresses, so that nobody can tell by the time.
-        outbox.put(mails.PASSWORD_RESET, email, user_id)
+    user_id = User.id_of(email)
+    # From here on alike for known and unknown addresses, so that nobody can tell by the time.
+    if outbox.put(mails.PASSWORD_RESET, email, user_id):
         record("password-reset-requested", user_id)
 
 
@@ -110,15 +109,13 @@ def change_email(caller: Caller, body: dict):
     current = confirm(caller, body["current_password"])
     if not User.admitted(caller.id, current):
         raise CurrentPasswordWrong  # a change of the password was faster
-    if limits().allows("mail", email):
-        outbox.put(mails.EMAIL_CHANGE, email, caller.id)
-        outbox.put(mails.EMAIL_CHANGE_NOTICE, caller.email, caller.id)
+    if outbox.put(mails.EMAIL_CHANGE, email, caller.id):
+        outbox.notify(mails.EMAIL_CHANGE_NOTICE, caller.id)
         record("email-change-requested", caller.id)
 
 
 def request_email_verification(caller: Caller):
-    if limits().allows("mail", caller.email):
-        outbox.put(mails.EMAIL_VERIFICATION, caller.email, caller.id)
+    outbox.put(mails.EMAIL_VERIFICATION, caller.email, caller.id)
 
 
 def complete_email_verification(body: dict):

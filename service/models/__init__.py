@@ -2,6 +2,7 @@
 
 from service.models.audit_events import AuditEvent
 from service.models.idempotency_keys import IdempotencyKey
+from service.models.mail_counts import MailCount
 from service.models.mailed_tokens import MailedToken
 from service.models.mails import Mail
 from service.models.post_documents import PostDocument
@@ -13,6 +14,7 @@ __all__ = [
     "AuditEvent",
     "IdempotencyKey",
     "Mail",
+    "MailCount",
     "MailedToken",
     "Post",
     "PostDocument",

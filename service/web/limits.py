@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
+from itertools import chain
 from typing import Any, NamedTuple
 
 import flask
@@ -80,8 +81,11 @@ class Limits:
             self.policy(name, entry["limit"], entry["per"], names[:place].count(name))
             for place, (name, entry) in enumerate(zip(names, entries, strict=True))
         ]
-        # Which address is meant is known further in: `guarded` and `allows` count those.
-        self._guards |= {policy.name: policy for policy in policies if policy.per == "email"}
+        # Which address is meant is known further in: `guarded` and the outbox count those.
+        for policy in policies:
+            if policy.per == "email":
+                items = [each.items for each in policies if each[:2] == policy[:2]]
+                self._guards[policy.name] = policy._replace(items=tuple(chain(*items)))
         return [policy for policy in policies if policy.per != "email"]
 
     async def count_client(self, call: Call) -> None:
@@ -116,14 +120,16 @@ class Limits:
             raise
         self.forget(name, address)
 
-    def allows(self, name: str, address: str) -> bool:
-        """Count something about `address`; whether there was room for it. The answer does not tell:
-        it would tell everybody."""
+    def per_address(self, name: str) -> list[tuple[int, int]]:
+        """The limits of a policy for each address, as amounts and seconds; none if they are off."""
         if not self.enabled:
-            return True
-        policy = self._guards[name]
-        left = self._store.ask_from_thread(partial(_hit_all, [policy], [_hash(address)]))
-        return self._decided([policy], left)
+            return []
+        return [(item.amount, item.get_expiry()) for item in self._guards[name].items]
+
+    def decided(self, name: str, allowed: bool) -> None:
+        """Note in the metrics what was decided elsewhere about a policy."""
+        outcome = "allowed" if allowed else "refused"
+        self._metrics.count("byline_limiter_decisions_total", name, outcome)
 
     def forget(self, name: str, address: str) -> None:
         """Forget what was counted about `address`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime
 from ipaddress import ip_address
 from uuid import UUID
@@ -9,20 +10,26 @@ from uuid import UUID
 import flask
 
 from service.database import after_commit
+from service.domain.mail_allowance import Limit, Sent, allows
 from service.ids import created_at, now
-from service.models import Mail, User
+from service.models import Mail, MailCount, User
 from service.web.call import KEY, Call
+from service.web.limits import limits
 from service.web.metrics import Readings
 
 
-def put(kind: str, recipient: str, user_id: UUID | str | None) -> None:
+def put(kind: str, recipient: str, user_id: UUID | str | None) -> bool:
     """Queue a mail of a kind of `models.mails` to a user, or to an address that is nobody's.
 
-    The mail may say when and from where it was asked for.
+    The mail may say when and from where it was asked for. False if the recipient has had too many;
+    no answer may tell, for it would tell everybody.
     """
+    if not _counted(kind, recipient):
+        return False
     id_ = None if user_id is None else str(user_id)
     Mail.queue(kind, recipient, id_, {"at": now(), "ip": _origin(id_)})
     after_commit(flask.current_app.extensions["delivery"].wake)
+    return True
 
 
 def notify(kind: str, user_id: UUID | str) -> None:
@@ -45,6 +52,23 @@ def readings(app: flask.Flask) -> Readings:
         ("byline_mails_waiting",): number,
         ("byline_mails_oldest_seconds",): (moment - since).total_seconds(),
     }
+
+
+def _counted(kind: str, recipient: str) -> bool:
+    """Count a mail against its recipient; False, and nothing counted, if that is too many."""
+    limits_ = limits()
+    if not limits_.enabled:
+        return True
+    of_one_kind = [Limit(*limit) for limit in limits_.per_address("mail")]
+    in_all = [Limit(*limit) for limit in limits_.per_address("mail-total")]
+    sent = MailCount.locked(recipient)
+    log = [Sent(*mail) for mail in sent]
+    allowed = allows(kind, log, time.time(), of_one_kind=of_one_kind, in_all=in_all)
+    if allowed:
+        window = max(limit.seconds for limit in (*of_one_kind, *in_all))
+        MailCount.add(recipient, kind, sent, window=window)
+    limits_.decided("mail", allowed)
+    return allowed
 
 
 def _origin(user_id: str | None) -> str:

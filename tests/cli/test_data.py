@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from service import maintenance
 from service.domain import passwords, search
 from service.ids import created_at, new_id, now, rfc3339
-from service.models import IdempotencyKey, Mail, Post, PostDocument, Session, User
+from service.models import IdempotencyKey, Mail, MailCount, Post, PostDocument, Session, User
 from tests.cli.commands import PASSWORD, execute, rows
 
 
@@ -102,12 +102,16 @@ def test_purge_deletes_what_has_expired_and_nothing_else(anywhere, monkeypatch):
     anywhere("demo --users 1 --posts 0")
     [user] = rows(sa.select(User.id))
     past, future = (rfc3339(datetime.now(UTC) + timedelta(hours=h)) for h in (-1, 1))
+    counted = {"a" * 64: past, "b" * 64: future}
     execute(
         sa.insert(Session).values([_session(user.id, moment) for moment in [past] * 5 + [future]]),
         sa.insert(IdempotencyKey).values(
             [_kept(user.id, f"key{n}", past if n else future) for n in range(4)]
         ),
         sa.insert(Mail).values([_mail(user.id, n, past) for n in range(3)]),
+        sa.insert(MailCount).values(
+            [{"recipient": name, "sent": "[]", "expires_at": at} for name, at in counted.items()]
+        ),
         sa.insert(Mail).values(
             [
                 _mail(user.id, 3, past, due_at=past),
@@ -122,10 +126,12 @@ def test_purge_deletes_what_has_expired_and_nothing_else(anywhere, monkeypatch):
     assert re.findall(r"(\w+) +(\d+) deleted", ended.output) == [
         ("sessions", "5"),
         ("mails", "3"),
+        ("mail_counts", "1"),
         ("idempotency_keys", "3"),
     ]
     assert [row.expires_at for row in rows(sa.select(Session))] == [future]
     assert [row.key for row in rows(sa.select(IdempotencyKey))] == ["key0"]
+    assert [row.recipient for row in rows(sa.select(MailCount))] == ["b" * 64]
     # Due once more, still good, or never sent: those are kept.
     left = {row.token_hash[-1] for row in rows(sa.select(Mail))}
     assert left == {"3", "4", "5"}

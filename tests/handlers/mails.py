@@ -8,8 +8,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import httpx
+from sqlalchemy import update
 
 from service.domain.mails import SUBJECTS
+from service.models import User
 from service.models.mails import (
     EMAIL_CHANGE,
     EMAIL_CHANGE_NOTICE,
@@ -92,6 +94,11 @@ def held(server: Server) -> Iterator[None]:
         delivery._stopped.clear()
         delivery.start()
         delivery.wake()
+
+
+def verify(person: Person) -> None:
+    """Have the user's address count as verified, as if a mail had been answered."""
+    person.server.execute(update(User).where(User.id == person.id).values(email_verified=True))
 
 
 def all_sent(server: Server) -> None:

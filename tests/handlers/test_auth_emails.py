@@ -172,6 +172,7 @@ def test_the_new_address_counts_once_it_is_confirmed(
 
 def test_the_old_address_is_told_and_has_no_say_in_it(server: Server, anna: Person) -> None:
     new = fresh()
+    verify(anna)
     change(anna, new)
     [notice] = server.mailbox.wait(anna.email, NOTICE)
     assert "token" not in text(notice)
@@ -233,8 +234,15 @@ def test_an_address_that_was_taken_meanwhile_stays_with_who_has_it(
     assert (me(anna)["email"], me(ben)["email"]) == (anna.email, new)
 
 
+def test_an_old_address_that_nobody_has_confirmed_is_not_told(server: Server, anna: Person) -> None:
+    assert change(anna, fresh()).status_code == 202
+    all_sent(server)
+    assert server.mailbox.to(anna.email, NOTICE) == []
+
+
 def test_a_wrong_current_password_sends_nothing(server: Server, anna: Person) -> None:
     new = fresh()
+    verify(anna)
     older = mailed("email-change", anna)
     assert told(change(anna, new, "wrong")) == (403, "current-password-wrong")
     all_sent(server)

@@ -1,0 +1,68 @@
+"""What every recipient was sent lately, so that all processes count together.
+
+A recipient is a hash: nobody's address is kept for it, and the unknown are counted like the known.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+import sqlalchemy as sa
+from sqlalchemy import bindparam
+from sqlalchemy.orm import Mapped, mapped_column
+
+from service.database import Time, db
+from service.ids import now, rfc3339
+from service.statements import Prepared
+
+
+class MailCount(db.Model):  # type: ignore[name-defined,misc] # made at run time
+    """`sent` is a JSON list of [kind, seconds since the epoch]."""
+
+    __tablename__ = "mail_counts"
+
+    recipient: Mapped[str] = mapped_column(sa.CHAR(64), primary_key=True)
+    sent: Mapped[str] = mapped_column(sa.Text)
+    expires_at: Mapped[str] = mapped_column(Time, index=True)
+
+    @staticmethod
+    def hashed(key: str) -> str:
+        """How the address with this key is recorded."""
+        return hashlib.sha256(key.encode()).hexdigest()
+
+    @classmethod
+    def locked(cls, key: str) -> list[tuple[str, float]]:
+        """The kinds and times of what was sent to the address with this key.
+
+        Until the transaction ends, others that ask for the same address wait.
+        """
+        [row] = _locked.all(hash=cls.hashed(key), moment=now())
+        return [(kind, at) for kind, at in json.loads(row.sent)]
+
+    @classmethod
+    def add(cls, key: str, kind: str, sent: Sequence[tuple[str, float]], *, window: int) -> None:
+        """Count one more mail; what is older than `window` seconds is forgotten."""
+        moment = time.time()
+        recent = [*((k, at) for k, at in sent if at > moment - window), (kind, round(moment, 3))]
+        expiry = rfc3339(datetime.now(UTC) + timedelta(seconds=window))
+        _keep.write(hash=cls.hashed(key), log=json.dumps(recent), expiry=expiry)
+
+
+# As text, for SQLAlchemy has an ON CONFLICT for each database and these two share one syntax.
+_locked = Prepared(
+    sa.text(
+        "INSERT INTO mail_counts (recipient, sent, expires_at) VALUES (:hash, '[]', :moment)"
+        " ON CONFLICT (recipient) DO UPDATE SET sent = mail_counts.sent RETURNING sent"
+    )
+    .bindparams(bindparam("moment", type_=Time))
+    .columns(sa.column("sent", sa.Text))
+)
+_keep = Prepared(
+    sa.update(MailCount)
+    .where(MailCount.recipient == bindparam("hash"))
+    .values(sent=bindparam("log"), expires_at=bindparam("expiry"))
+)
