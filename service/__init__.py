@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
-from service.database import REPLICA, db
+from service.database import READINESS, REPLICA, db
 from service.delivery import Delivery
 from service.domain.keys import KeyRing, generate_key
 from service.domain.tokens import Tokens
@@ -22,6 +22,7 @@ from service.settings import BadConfiguration, Settings
 from service.web import docs, outbox
 from service.web.cors import Cors
 from service.web.front_door import FrontDoor
+from service.web.health import Readiness
 from service.web.limits import Limits
 from service.web.metrics import Metrics, Readings
 from service.web.problems import Problems
@@ -32,7 +33,7 @@ from service.web.telemetry import Telemetry
 
 MOST_IN_FLIGHT = 512  # requests in a process; beyond it 503 at once
 MOST_HASHING = 64  # of those, the ones that hash a password
-MOST_PROBES = 16  # those that ask for the metrics, while all other threads may be stuck
+MOST_SCRAPES = 64  # those that ask for the metrics, while all other threads may be stuck
 PATIENCE = 0.002  # seconds that a call waits for a thread which is at work
 GARBAGE = 20_000  # objects more than there were, until the collector looks for cycles
 
@@ -46,9 +47,11 @@ def create_flask(settings: Settings) -> Flask:
     url, options = _engine(settings, settings.database_url)
     app.config["SQLALCHEMY_DATABASE_URI"] = url
     app.config["SQLALCHEMY_ENGINE_OPTIONS"] = options
+    binds = {READINESS: {"url": url, **options, "pool_size": 1}}
     if settings.database_replica_url:
         url, options = _engine(settings, settings.database_replica_url)
-        app.config["SQLALCHEMY_BINDS"] = {REPLICA: {"url": url, **options}}
+        binds[REPLICA] = {"url": url, **options}
+    app.config["SQLALCHEMY_BINDS"] = binds
     db.init_app(app)
     return app
 
@@ -81,14 +84,16 @@ def create_app(settings: Settings) -> App:
                 patience=PATIENCE if settings.embedded else 0,
             ),
             "hashing": Pool("hashing", settings.hash_threads, MOST_HASHING, nice=15),
-            "probes": Pool("probe", 2, MOST_PROBES),
+            "metrics": Pool("metrics", 2, MOST_SCRAPES),
         },
         replica=replica,
     )
     metrics.ask(partial(_readings, app, services.pools))
     metrics.ask(partial(outbox.readings, app), aside=True)
     delivery = Delivery(app, settings, metrics)
-    beside: list[Delivery | Replica] = [delivery, *([replica] if replica else [])]
+    beside: list[Delivery | Replica | Readiness] = [Readiness(app, limits), delivery]
+    if replica:
+        beside.append(replica)
     log = {"log_level": settings.log_level, "log_format": settings.log_format}
     tracing = _tracing(app, settings)
     middlewares: list[Any] = [

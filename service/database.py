@@ -20,6 +20,7 @@ from service.database_errors import without_data
 from service.ids import rfc3339
 
 REPLICA = "replica"  # the name of its engine
+READINESS = "readiness"  # the name of the engine with the one connection that probes are told of
 
 
 class Id(sa.types.TypeDecorator[str]):

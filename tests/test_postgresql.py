@@ -73,7 +73,7 @@ def test_a_database_that_does_not_answer_is_a_503_and_not_a_request_that_hangs(
         with server.client() as client:
             refused = client.get("/api/posts")
             assert client.get("/health/live").status_code == 200
-            assert client.get("/health/ready").status_code == 503
+            until(lambda: client.get("/health/ready").status_code == 503)
         assert refused.status_code == 503
         assert refused.headers["Retry-After"]
         assert anna.http.get("/auth/me").status_code == 503

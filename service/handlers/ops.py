@@ -30,12 +30,12 @@ async def get_openapi_json() -> Document:
     return document, 200, docs.document_headers(document)
 
 
-# Without a thread, so that it answers while all of them are busy.
+# Both without a thread, so that they answer while all of them are busy.
 async def get_liveness() -> dict[str, str]:
     return {"status": "ok"}
 
 
-def get_readiness() -> dict[str, Any]:
+async def get_readiness() -> dict[str, Any]:
     return health.readiness()
 
 

@@ -4,41 +4,102 @@ from __future__ import annotations
 
 import hmac
 import logging
+import math
+import threading
+import time
 from typing import Any
 
 import flask
 import sqlalchemy as sa
 
 from service import revisions
-from service.database import db
+from service.database import READINESS, db
 from service.database_errors import first_line
 from service.problems import Unauthorized, Unavailable
-from service.web.limits import limits
+from service.web.limits import Limits
 from service.web.protocol import LEAVING
+
+INTERVAL_SECONDS = 1.0  # between two looks at the database
+STALE_SECONDS = 2.5  # after which what was seen last says nothing any more
+STOP_SECONDS = 5.0  # that a stop waits for the look in hand
 
 logger = logging.getLogger("byline")
 
 
-def readiness() -> dict[str, Any]:
-    """The Readiness: `degraded` while only the limiter's store is gone.
+class Readiness:
+    """What a probe is told: looked up by a thread, on a connection that no request uses.
 
-    Raises `Unavailable` when the server is about to end, the database is not reachable or its
-    schema is behind the code.
+    However many probes ask, the database is asked once in INTERVAL_SECONDS. A look that hangs is
+    noticed by the age of the last one.
     """
-    if LEAVING in flask.current_app.extensions:
-        raise Unavailable("The server is shutting down.")
-    try:
-        revisions.require(db.engine)
-    except revisions.Behind as behind:
-        raise Unavailable(str(behind)) from None
-    except sa.exc.SQLAlchemyError as error:
-        logger.warning("database: %s", first_line(error))
-        raise Unavailable("The database is not reachable.") from None
-    degraded = limits().is_degraded()
-    return {
-        "status": "degraded" if degraded else "ok",
-        "checks": {"database": "ok", "schema": "ok", "limiter": "down" if degraded else "ok"},
-    }
+
+    def __init__(self, app: flask.Flask, limits: Limits) -> None:
+        self._app = app
+        self._limits = limits
+        self._refusal: str | None = None
+        self._is_degraded = False
+        self._looked_at = -math.inf
+        self._has_looked = threading.Event()
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="readiness", daemon=True)
+        app.extensions["readiness"] = self
+
+    def start(self) -> None:
+        """Begin to look, and wait for the first look: the first probe is told the truth."""
+        self._thread.start()
+        self._has_looked.wait(STALE_SECONDS)
+
+    def stop(self) -> None:
+        self._stopped.set()
+        self._thread.join(STOP_SECONDS)
+
+    def answer(self) -> dict[str, Any]:
+        """The Readiness, without waiting; `degraded` while only the limiter's store is gone.
+
+        Raises `Unavailable` when the server is about to end, the database is not reachable or its
+        schema is behind the code.
+        """
+        if LEAVING in self._app.extensions:
+            raise Unavailable("The server is shutting down.")
+        if time.monotonic() - self._looked_at > STALE_SECONDS:
+            raise Unavailable("The database does not answer.")
+        if self._refusal:
+            raise Unavailable(self._refusal)
+        status, limiter = ("degraded", "down") if self._is_degraded else ("ok", "ok")
+        checks = {"database": "ok", "schema": "ok", "limiter": limiter}
+        return {"status": status, "checks": checks}
+
+    def _watch(self) -> None:
+        with self._app.app_context():
+            engine = db.engines[READINESS]
+        while not self._stopped.is_set():
+            self._refusal = self._look(engine)
+            self._looked_at = time.monotonic()
+            self._is_degraded = self._limits.is_degraded()
+            self._has_looked.set()
+            self._stopped.wait(INTERVAL_SECONDS)
+
+    def _look(self, engine: sa.Engine) -> str | None:
+        """Why the server is not ready, or None when it is."""
+        try:
+            revisions.require(engine)
+        except revisions.Behind as behind:
+            return str(behind)
+        except Exception as error:  # the thread has to live on, whatever a driver raises
+            refusal = "The database is not reachable."
+            if self._refusal != refusal:
+                why = (
+                    first_line(error) if isinstance(error, sa.exc.SQLAlchemyError) else repr(error)
+                )
+                logger.warning("database: %s", why)
+            return refusal
+        return None
+
+
+def readiness() -> dict[str, Any]:
+    """What the running application's Readiness answers; raises `Unavailable`."""
+    found: Readiness = flask.current_app.extensions["readiness"]
+    return found.answer()
 
 
 def metrics_text() -> bytes:

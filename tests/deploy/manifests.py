@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from service import background, create_flask
+from service.database import READINESS
 from service.server import UVICORN
 from service.settings import Settings
 
@@ -43,5 +44,6 @@ def configured(environment: dict[str, Any]) -> Settings:
 
 def connections(settings: Settings) -> int:
     """How many one process opens at most."""
-    options = create_flask(settings).config["SQLALCHEMY_ENGINE_OPTIONS"]
-    return int(options["pool_size"] + options["max_overflow"])
+    config = create_flask(settings).config
+    engines = [config["SQLALCHEMY_ENGINE_OPTIONS"], config["SQLALCHEMY_BINDS"][READINESS]]
+    return sum(options["pool_size"] + options["max_overflow"] for options in engines)

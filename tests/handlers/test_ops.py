@@ -3,23 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-from threading import Event
 from typing import Any
 from urllib.parse import urljoin
 
 import httpx
 import pytest
-import sqlalchemy as sa
 import yaml
 
-from service import revisions
-from service.web import docs, health
+from service.web import docs
 from tests.conftest import Person, Server
-
-Serve = Callable[..., Server]
 
 HEALTH = ["/health/live", "/health/ready"]
 DOCUMENTS = ["/openapi.yaml", "/openapi.json"]
@@ -37,71 +29,6 @@ def test_a_server_that_is_well_is_ready(anonymous: httpx.Client) -> None:
 @pytest.mark.parametrize("path", HEALTH)
 def test_a_probe_is_never_answered_from_a_cache(anonymous: httpx.Client, path: str) -> None:
     assert anonymous.get(path).headers["Cache-Control"] in {"no-cache", "no-store"}
-
-
-@pytest.mark.parametrize(
-    "damage", [None, "DELETE FROM alembic_version", "DROP TABLE alembic_version"]
-)
-def test_a_schema_behind_the_code_is_not_ready(
-    serve: Serve, monkeypatch: pytest.MonkeyPatch, damage: str | None
-) -> None:
-    server = serve()
-    if damage:
-        server.execute(sa.text(damage))
-    else:
-        # As if this code had one migration more than the database has seen.
-        known = revisions.revisions()
-        monkeypatch.setattr(revisions, "revisions", lambda: [*known, "9999"])
-    with server.client() as client:
-        answer = client.get("/health/ready")
-        assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
-        assert answer.headers["Content-Type"] == "application/problem+json"
-        assert int(answer.headers["Retry-After"]) >= 1
-        assert client.get("/health/live").status_code == 200
-
-
-def test_a_schema_newer_than_the_code_is_ready(serve: Serve) -> None:
-    server = serve()
-    server.execute(sa.text("UPDATE alembic_version SET version_num = '9999'"))
-    with server.client() as client:
-        assert client.get("/health/ready").json()["status"] == "ok"
-
-
-def test_without_its_database_a_server_lives_but_is_not_ready(serve: Serve, tmp_path: Path) -> None:
-    server = serve(database_url=f"sqlite:///{tmp_path}/byline.db")
-    with server.client() as client:
-        assert client.get("/health/ready").status_code == 200
-        for file in tmp_path.glob("byline.db*"):
-            file.rename(tmp_path / f"away-{file.name}")
-        assert client.get("/health/ready").status_code == 503
-        assert client.get("/health/live").status_code == 200
-        for file in tmp_path.glob("away-*"):
-            file.rename(tmp_path / file.name.removeprefix("away-"))
-        assert client.get("/health/ready").status_code == 200
-
-
-def test_a_server_lives_while_every_thread_is_busy(
-    serve: Serve, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    busy, end = Event(), Event()
-
-    def stuck() -> Any:
-        busy.set()
-        end.wait()
-        return {"status": "ok", "checks": {"database": "ok", "schema": "ok", "limiter": "ok"}}
-
-    server = serve(worker_threads=1)
-    monkeypatch.setattr(health, "readiness", stuck)
-    with ThreadPoolExecutor(1) as thread, server.client() as client:
-        answer = thread.submit(httpx.get, f"{server.url}/health/ready", timeout=60)
-        try:
-            assert busy.wait(30)
-            assert client.get("/health/live").json() == {"status": "ok"}
-            assert client.get("/openapi.json").status_code == 200
-            assert not answer.done()
-        finally:
-            end.set()
-        assert answer.result().status_code == 200
 
 
 @pytest.mark.parametrize("path", DOCUMENTS)

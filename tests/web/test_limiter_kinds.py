@@ -112,7 +112,7 @@ def test_a_sentinel_names_the_store_and_its_successor(shared: Serve, tmp_path: P
                 )
             )
             os.kill(store._process.pid, signal.SIGSTOP)
-            assert readiness(server)["status"] == "degraded"
+            until(lambda: readiness(server)["status"] == "degraded")
             assert statuses(server.sign_up(), 4) == [201, 201, 201, 429]
             until(lambda: readiness(server)["status"] == "ok")
             check_shared(shared, url)
