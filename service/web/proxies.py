@@ -9,14 +9,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from functools import lru_cache
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from ipaddress import ip_address, ip_network
 from typing import Any
 
 from service.values import UNIX
+from service.web.networks import UNKNOWN, address
 
 LONGEST_CHAIN = 32  # addresses that are looked at: a client can add thousands
-LONGEST_ADDRESS = 64  # characters: 45 of an IPv6 address, a zone, a port
-_FORM = re.compile(r"(?:\[(?P<six>[^\]]+)\]|(?P<four>[0-9.]+))(?::[0-9]{1,5})?", re.ASCII)
+_WITH_PORT = re.compile(
+    r"(?:\[(?P<six>[^\]]*:[^\]]*)\]|(?P<four>[0-9.]+))(?::[0-9]{1,5})?", re.ASCII
+)
 
 
 class Proxies:
@@ -45,8 +47,7 @@ class Proxies:
     def _is_proxy(self, peer: tuple[str, int] | None) -> bool:
         if peer is None:
             return self._has_unix
-        address = parsed(peer[0])
-        return address is not None and self._is_trusted(address)
+        return self._is_trusted(address(peer[0]))
 
     def _client(self, chain: str) -> str | None:
         """The client at the end of a chain; None where no address is to be had."""
@@ -54,31 +55,20 @@ class Proxies:
         for text in map(str.strip, reversed(chain.rsplit(",", LONGEST_CHAIN)[-LONGEST_CHAIN:])):
             if not text:
                 continue
-            address = parsed(text)
-            if address is None:
+            found = address_of(text)
+            if found == UNKNOWN:
                 break  # nobody knows who wrote what stands before it
-            client = str(address)
-            if not self._is_trusted(address):
+            client = found
+            if not self._is_trusted(found):
                 break
         return client
 
-    def _contains(self, address: IPv4Address | IPv6Address) -> bool:
-        return any(address in network for network in self._networks)
+    def _contains(self, text: str) -> bool:
+        return text != UNKNOWN and any(ip_address(text) in network for network in self._networks)
 
 
-def parsed(text: str) -> IPv4Address | IPv6Address | None:
-    """The address of `192.0.2.1`, `192.0.2.1:80`, `2001:db8::1` or `[2001:db8::1]:80`, an IPv4 one
-    that is mapped into IPv6 as what it is (RFC 4291, section 2.5.5.2), or None."""
-    return _parsed(text) if len(text) <= LONGEST_ADDRESS else None
-
-
-@lru_cache(4096)
-def _parsed(text: str) -> IPv4Address | IPv6Address | None:
-    found = _FORM.fullmatch(text)
-    try:
-        address = ip_address((found["six"] or found["four"]) if found else text)
-    except ValueError:
-        return None
-    if isinstance(address, IPv4Address):
-        return None if found and found["six"] else address
-    return address.ipv4_mapped or IPv6Address(int(address))  # without its zone
+def address_of(text: str) -> str:
+    """The address of `192.0.2.1`, `192.0.2.1:80`, `2001:db8::1` or `[2001:db8::1]:80` in its one
+    form, or `UNKNOWN`."""
+    found = _WITH_PORT.fullmatch(text)
+    return address((found["six"] or found["four"]) if found else text)
