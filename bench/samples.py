@@ -11,6 +11,7 @@ from uuid import UUID
 import psycopg
 
 from service.domain import search
+from service.domain.words import document
 from service.ids import first_id_from, rfc3339
 from service.models import Post, PostDocument, Session, User
 from service.models.caller import Caller
@@ -56,12 +57,12 @@ def operations(connection: psycopg.Connection[Any]) -> list[Operation]:
 
     def create(n: int) -> None:
         post = Post.create(_caller(posts[n][1]), **_TEXT)
-        PostDocument.add(post["id"], search.document(**_TEXT))
+        PostDocument.add(post["id"], document(**_TEXT))
 
     def update(n: int) -> None:
         post_id, caller = written(n)
         Post.update(post_id, caller, ["1.1"], _TEXT)
-        PostDocument.replace(str(post_id), search.document(**_TEXT))
+        PostDocument.replace(str(post_id), document(**_TEXT))
 
     def found(words: str) -> Any:
         return PostDocument.matching(**search.parse(words).terms(), limit=PAGE, offset=0)

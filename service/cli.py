@@ -102,6 +102,20 @@ def check() -> None:
         click.echo(f"The schema is {state}.")
 
 
+@schema.command()
+def reindex() -> None:
+    """Index for search what an older version has indexed; the service may run meanwhile."""
+    total = 0
+    hidden = not sys.stderr.isatty()
+    with _ready_database():
+        length = maintenance.documents()
+        with click.progressbar(length=length, file=sys.stderr, hidden=hidden) as bar:
+            for seen, renewed in maintenance.reindex():
+                bar.update(seen)
+                total += renewed
+    click.echo(f"Indexed {total} posts anew.")
+
+
 @main.command()
 @click.option("--email", required=True)
 @click.option("--username", help="By default a random one.")

@@ -13,9 +13,17 @@ import sqlalchemy as sa
 from sqlalchemy import bindparam
 
 from service.database import connection, db
-from service.domain import accounts, keys, passwords
+from service.domain import accounts, keys, passwords, words
 from service.ids import now
-from service.models import AuditEvent, IdempotencyKey, Mail, MailCount, Session, User
+from service.models import (
+    AuditEvent,
+    IdempotencyKey,
+    Mail,
+    MailCount,
+    PostDocument,
+    Session,
+    User,
+)
 from service.problems import InvalidRequest
 from service.settings import BadConfiguration
 
@@ -66,6 +74,25 @@ def purge() -> dict[str, int]:
     return {model.__tablename__: _purge(model, moment, *ands) for model, ands in also.items()}
 
 
+def documents() -> int:
+    """About how many documents there are. Needs an application context."""
+    return int(_read(PostDocument.last_id))
+
+
+def reindex() -> Iterator[tuple[int, int]]:
+    """Index the posts anew whose documents are not of this version of the words, by short
+    transactions, while others read and write. Can be ended and started again at any time.
+
+    Yields for each batch how many documents there were, and how many of them it has renewed. Needs
+    an application context.
+    """
+    current, at = f"{words.VERSION} ", 0
+    while found := _read(PostDocument.beginnings, at, BATCH, len(current)):
+        old = [id_ for id_, beginning in found if beginning != current]
+        yield len(found), sum(map(_renew, old))
+        at = found[-1][0]
+
+
 def signing_keys(directory: Path) -> Iterator[tuple[keys.Key, datetime]]:
     """The keys in a folder and when they were made, newest first.
 
@@ -90,6 +117,22 @@ _promote = (
     .where(User.email == bindparam("address"))
     .values(version=User.version + 1, updated_at=bindparam("moment"))
 )
+
+
+def _renew(id_: int) -> bool:
+    source = _read(PostDocument.source, id_)
+    if source is None:  # deleted since
+        return False
+    new = words.document(source.title, source.content)  # before the lock is taken
+    with db.transaction() as transaction:
+        done = PostDocument.renew(id_, source.words, new)
+        transaction.commit()
+    return done
+
+
+def _read(statement: Callable[..., Any], *arguments: Any) -> Any:
+    with db.transaction(writes=False):
+        return statement(*arguments)
 
 
 def _purge(model: Any, moment: str, *conditions: sa.ColumnElement[bool]) -> int:

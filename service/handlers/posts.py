@@ -4,6 +4,8 @@ from datetime import datetime
 from uuid import UUID
 
 from service.domain import search
+from service.domain.snippets import snippets
+from service.domain.words import document
 from service.ids import first_id_after, first_id_from
 from service.models import Post, PostDocument
 from service.models.caller import Caller
@@ -27,7 +29,7 @@ def list_posts(
 
 def create_post(caller: Caller, body: dict):
     post = Post.create(caller, **body)
-    PostDocument.add(post["id"], search.document(**body))
+    PostDocument.add(post["id"], document(**body))
     return post, 201, {"Location": f"/api/posts/{post['id']}"}
 
 
@@ -37,7 +39,7 @@ def get_post(post_id: UUID):
 
 def update_post(caller: Caller, post_id: UUID, body: dict, if_match: list[str] | None):
     post = Post.update(post_id, caller, if_match, body)
-    PostDocument.replace(post["id"], search.document(post["title"], post["content"]))
+    PostDocument.replace(post["id"], document(post["title"], post["content"]))
     return post
 
 
@@ -50,10 +52,10 @@ def search_posts(q: str, limit: int, offset: int):
     if not query.included:
         return {"results": []}
     found = PostDocument.matching(**query.terms(), limit=limit, offset=offset)
-    snippets = search.snippets([post["content"] for post, _ in found], query)
+    shown = snippets([post["content"] for post, _ in found], query)
     return {
         "results": [
             {"post": post, "score": score, "snippet": snippet}
-            for (post, score), snippet in zip(found, snippets, strict=True)
+            for (post, score), snippet in zip(found, shown, strict=True)
         ]
     }

@@ -9,7 +9,7 @@ from sqlalchemy import bindparam
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.orm import Mapped, mapped_column
 
-from service.database import Id, current, db
+from service.database import Id, Row, current, db
 from service.models.posts import Post, columns, shape
 from service.models.users import User
 from service.statements import Prepared
@@ -54,6 +54,26 @@ class PostDocument(db.Model):  # type: ignore[name-defined,misc] # made at run t
         _update.write(of=post_id, new=words, new_lexemes=words)
 
     @classmethod
+    def last_id(cls) -> int:
+        """The highest id there is, or 0."""
+        return int(_last.first()[0] or 0)  # type: ignore[index] # an aggregate has a row
+
+    @classmethod
+    def beginnings(cls, after: int, limit: int, length: int) -> list[tuple[int, str]]:
+        """The next ids behind `after`, with the first characters of the words."""
+        return [(id_, words) for id_, words in _beginnings.all(after=after, limit=limit, n=length)]
+
+    @classmethod
+    def source(cls, id_: int) -> Row | None:
+        """The `words` of a document, and the `title` and `content` that they came from."""
+        return _source.first(row_id=id_)
+
+    @classmethod
+    def renew(cls, id_: int, old: str, new: str) -> bool:
+        """Index a post anew; False if its document has changed or gone meanwhile."""
+        return _renew.write(row_id=id_, old=old, new=new, new_lexemes=new) > 0
+
+    @classmethod
     def matching(
         cls,
         *,
@@ -85,6 +105,25 @@ _insert = Prepared(
 _update = Prepared(
     sa.update(PostDocument)
     .where(PostDocument.post_id == bindparam("of"))
+    .values(words=bindparam("new"), lexemes=bindparam("new_lexemes"))
+)
+_last = Prepared(sa.select(sa.func.max(PostDocument.id)))
+_beginnings = Prepared(
+    sa.select(
+        PostDocument.id, sa.func.substr(PostDocument.words, 1, bindparam("n", type_=sa.Integer))
+    )
+    .where(PostDocument.id > bindparam("after"))
+    .order_by(PostDocument.id)
+    .limit(bindparam("limit"))
+)
+_source = Prepared(
+    sa.select(Post.title, Post.content, PostDocument.words)
+    .join(Post, Post.id == PostDocument.post_id)
+    .where(PostDocument.id == bindparam("row_id"))
+)
+_renew = Prepared(
+    sa.update(PostDocument)
+    .where(PostDocument.id == bindparam("row_id"), PostDocument.words == bindparam("old"))
     .values(words=bindparam("new"), lexemes=bindparam("new_lexemes"))
 )
 

@@ -10,7 +10,8 @@ import pytest
 import sqlalchemy as sa
 
 from service import maintenance
-from service.domain import passwords, search
+from service.domain import passwords
+from service.domain.words import document
 from service.ids import created_at, new_id, now, rfc3339
 from service.models import IdempotencyKey, Mail, MailCount, Post, PostDocument, Session, User
 from tests.cli.commands import PASSWORD, execute, rows
@@ -87,7 +88,19 @@ def test_demo_posts_are_indexed_as_those_of_the_api(upgraded):
     joined = sa.select(Post.title, Post.content, PostDocument.words).join(
         PostDocument, PostDocument.post_id == Post.id
     )
-    assert all(search.document(post.title, post.content) == post.words for post in rows(joined))
+    assert all(document(post.title, post.content) == post.words for post in rows(joined))
+
+
+def test_reindex_renews_the_documents_of_older_versions(anywhere):
+    anywhere("demo --users 1 --posts 20")
+    joined = sa.select(Post.title, Post.content, PostDocument.words).join(
+        PostDocument, PostDocument.post_id == Post.id
+    )
+    execute(sa.update(PostDocument).values(words="of old", lexemes="of old"))
+
+    assert anywhere("db reindex").output == "Indexed 20 posts anew.\n"
+    assert all(document(post.title, post.content) == post.words for post in rows(joined))
+    assert anywhere("db reindex").output == "Indexed 0 posts anew.\n"
 
 
 def test_demo_posts_need_an_author(upgraded):

@@ -125,8 +125,8 @@ KINDS = {
         Mutant(
             "a word of a search is an operator of the engine",
             "service/domain/search.py",
-            """return f'"{" ".join(phrase)}"'""",
-            'return " ".join(phrase)',
+            """else f'"{text}"'""",
+            "else text",
             "tests/handlers/test_search.py::test_a_query_finds_the_same_on_every_database",
         ),
     ],
@@ -156,7 +156,7 @@ KINDS = {
         ),
         Mutant(
             "a snippet is HTML as somebody wrote it",
-            "service/domain/search.py",
+            "service/domain/snippets.py",
             "marked.append(html.escape(excerpt[done:]))",
             "marked.append(excerpt[done:])",
             "tests/handlers/test_search.py::test_a_snippet_is_escaped_and_marks_what_matched",

@@ -1,0 +1,98 @@
+"""The words of a text, as both engines index them: a document is nothing but words and spaces.
+
+Where a script puts spaces between words, a word is a run of letters, marks and digits. Where it
+does not (`folding.SPACELESS`), every pair of neighbouring characters is a word, and so is the last
+character of a run: `東京都` is `東京 京都 都`. A query for such a run asks for its pairs as
+a phrase, which finds the run wherever it stands, so `京都` finds `東京都` too. A query for one
+character asks for words that begin with it: each character begins exactly one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import NamedTuple
+
+from service.domain.folding import MARKS, SPACELESS, fold, pieces
+
+VERSION = "¶2"  # of the documents, the first word in each; `byline db reindex` renews older ones
+LONGEST_WORD = 64  # characters
+LONGEST_TEXT = 200_000  # characters, folded, of which the rest is not indexed
+# Bytes that a document's words may take in PostgreSQL's `tsvector`, which ends at 1 048 575.
+LARGEST_INDEX = 1_000_000
+
+_PIECE = 4096
+_UNIT = f"(?=[^\\W_]|[\U00020000-\U0003ffff])[{SPACELESS}][{MARKS}]*"
+_RUN = re.compile(f"((?:{_UNIT})+)|(?:(?![{SPACELESS}])[^\\W_][{MARKS}]*)+")
+_UNITS = re.compile(_UNIT)
+
+
+class Word(NamedTuple):
+    """A word and where it begins and ends in the folded text."""
+
+    text: str
+    start: int
+    end: int
+
+
+def folded(text: str) -> str:
+    """The folding of a text as far as it is indexed."""
+    if len(text) <= _PIECE:
+        return fold(text)
+    parts, length = [], 0
+    for piece in pieces(text, _PIECE):
+        parts.append(fold(piece))
+        length += len(parts[-1])
+        if length >= LONGEST_TEXT:
+            break
+    return "".join(parts)[:LONGEST_TEXT]
+
+
+def located(text: str) -> Iterator[Word]:
+    """The words of a folded text, in order."""
+    for run in _RUN.finditer(text):
+        if run[1] is None:
+            yield Word(run[0][:LONGEST_WORD], *run.span())
+        else:
+            yield from _pairs(text, *run.span())
+
+
+def words(text: str) -> list[str]:
+    """The words of a text that is not folded yet, as far as it is indexed."""
+    return [word.text for word in located(folded(text))]
+
+
+def document(title: str, content: str) -> str:
+    """The words that a post is found by; the title counts double and no phrase crosses its end."""
+    heading = words(title)
+    return " ".join(_bounded([VERSION, *heading, "¶", *heading, "¶", *words(content)]))
+
+
+def character(word: str) -> str:
+    """The first character, marks included, of a word of a script without spaces; else nothing."""
+    match = _UNITS.match(word)
+    return match[0] if match else ""
+
+
+def _pairs(text: str, start: int, end: int) -> Iterator[Word]:
+    units = [match.span() for match in _UNITS.finditer(text, start, end)]
+    for (first, _), (_, last) in pairwise(units):
+        yield Word(text[first:last], first, last)
+    first, last = units[-1]
+    yield Word(text[first:last], first, last)
+
+
+def _bounded(document: list[str]) -> list[str]:
+    """The beginning of a document that a `tsvector` has room for."""
+    if len(document) * (LONGEST_WORD + 8) <= LARGEST_INDEX:
+        return document
+    size, seen = 0, set()
+    for number, word in enumerate(document):
+        size += 2  # a position
+        if word not in seen:
+            seen.add(word)
+            size += len(word.encode()) + 3  # aligned, and the number of positions
+        if size > LARGEST_INDEX:
+            return document[:number]
+    return document
