@@ -14,7 +14,7 @@ from typing import Any
 import click
 import sqlalchemy as sa
 
-from service import create_flask, demo, maintenance, revisions, server
+from service import create_flask, demo, email_keys, maintenance, revisions, server
 from service.database import db
 from service.domain import keys as signing
 from service.problems import Problem
@@ -78,6 +78,8 @@ def upgrade(revision: str) -> None:
     with _database() as engine:
         _migrations().upgrade(engine, revision)
         click.echo(f"The schema is {revisions.state(engine)}.")
+        if revisions.state(engine) is revisions.State.CURRENT:
+            _name_unreachable(engine)
 
 
 @schema.command()
@@ -221,6 +223,17 @@ def _password() -> str:
     if sys.stdin.isatty():
         return str(click.prompt("Password", hide_input=True, confirmation_prompt=True))
     return sys.stdin.readline().rstrip("\r\n")
+
+
+def _name_unreachable(engine: sa.Engine) -> None:
+    with engine.connect() as connection:
+        if ids := email_keys.unreachable(connection):
+            click.echo(
+                "These accounts cannot sign in, for an older one has the same address in another "
+                "spelling; an administrator can give them another address:",
+                err=True,
+            )
+            click.echo("\n".join(ids), err=True)
 
 
 def _keys_directory(settings: Settings) -> Path:

@@ -66,9 +66,13 @@ def fill(users: int, posts: int) -> Iterator[int]:
 def _present() -> tuple[int, list[str]]:
     """The highest number of a demo user, and the ids of all of them."""
     with db.transaction(writes=False):
-        statement = sa.select(User.id, User.email).where(User.email.like("user%@example.com"))
+        statement = sa.select(User.id, User.email_key).where(
+            User.email_key.like("user%@example.com")
+        )
         found = connection().execute(statement).all()
-    numbers = {row.id: int(match[1]) for row in found if (match := _ADDRESS.fullmatch(row.email))}
+    numbers = {
+        row.id: int(match[1]) for row in found if (match := _ADDRESS.fullmatch(row.email_key))
+    }
     return max(numbers.values(), default=0), list(numbers)
 
 
@@ -100,6 +104,7 @@ def _user(id_: UUID, number: int, hashed: str) -> dict[str, Any]:
     return {
         "id": str(id_),
         "email": f"user{number}@example.com",
+        "email_key": f"user{number}@example.com",
         "email_verified": True,
         "username": f"{_text('{given}-{family}')}-{number}",
         "bio": _text("{bio}"),

@@ -12,8 +12,9 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import bindparam
 
+from service import email_keys
 from service.database import connection, db
-from service.domain import accounts, keys, passwords, words
+from service.domain import accounts, addresses, keys, passwords, words
 from service.ids import now
 from service.models import (
     AuditEvent,
@@ -42,19 +43,20 @@ def make_admin(
     """
     if username is not None and not USERNAME.fullmatch(username):
         raise InvalidRequest("A user name has 3 to 30 of a-z, 0-9, - and _.")
-    email = accounts.normal_email(email)
-    known = User.credentials(email)
+    key = addresses.key(addresses.checked(email))
+    known = User.credentials(key)
     new = {}
     if not known:
         chosen = password()
         passwords.check_strength(chosen, minimum=minimum, email=email, username=username)
         name = username or accounts.random_username()
-        new = {"email": email, "username": name, "password_hash": passwords.hashed(chosen)}
+        hashed = passwords.hashed(chosen)
+        new = {"email": email, "email_key": key, "username": name, "password_hash": hashed}
     with db.transaction() as transaction:
         user_id = known.id if known else User.create(**new)["id"]
         before = User.account(user_id)
         after = {"role": "admin", "disabled": False} | ({"email_verified": True} if new else {})
-        connection().execute(_promote.values(after), {"address": email, "moment": now()})
+        connection().execute(_promote.values(after), {"key": key, "moment": now()})
         for action in accounts.events(before, after) if known else ["user-created"]:
             AuditEvent.record(action, actor_id=None, user_id=user_id, ip="")
         transaction.commit()
@@ -62,7 +64,12 @@ def make_admin(
 
 
 def purge() -> dict[str, int]:
-    """Delete what has expired; how many rows of which table. Needs an application context."""
+    """Delete what has expired; how many rows of which table. Needs an application context.
+
+    Also fills the keys of addresses that processes of the previous release have written meanwhile.
+    """
+    with db.transaction() as transaction:
+        email_keys.fill(transaction.connection(), transaction.commit)
     moment = now()
     # A mail that is still to be sent is none of them: each try renews its token.
     also: dict[Any, list[Any]] = {
@@ -114,7 +121,7 @@ def superseded_keys(directory: Path, longest_ttl: int) -> list[Path]:
 
 _promote = (
     sa.update(User)
-    .where(User.email == bindparam("address"))
+    .where(User.email_key == bindparam("key"))
     .values(version=User.version + 1, updated_at=bindparam("moment"))
 )
 

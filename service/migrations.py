@@ -15,6 +15,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.util import CommandError
 
 from alembic import command
+from service import email_keys
 from service.database_errors import is_retryable
 from service.models import User
 from service.revisions import State, Unknown, file, state
@@ -25,7 +26,8 @@ _INI = Path(__file__).parents[1] / "alembic.ini"
 
 
 def upgrade(engine: sa.Engine, revision: str = "head") -> None:
-    """Bring the schema to `revision`; leaves a head alone that newer code has made."""
+    """Bring the schema to `revision`, and at the head fill the keys of addresses that have none;
+    leaves a head alone that newer code has made."""
     if engine.dialect.name == "sqlite":
         file(engine).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     try:
@@ -33,6 +35,9 @@ def upgrade(engine: sa.Engine, revision: str = "head") -> None:
     except Unknown:
         if revision != "head" or state(engine) is not State.NEWER:
             raise
+    if state(engine) is State.CURRENT:
+        with connect(engine) as connection:
+            email_keys.fill(connection, connection.commit)
 
 
 def downgrade(engine: sa.Engine, revision: str) -> None:

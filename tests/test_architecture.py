@@ -31,7 +31,15 @@ MAY_IMPORT = {
     "database": {"problems", "ids", "database_errors", "sqlite", "postgresql"},
     "statements": {"database"},
     "revisions": set(),
-    "migrations": {"database", "database_errors", "models", "revisions", "settings"},
+    "email_keys": {"database", "domain"},
+    "migrations": {
+        "database",
+        "database_errors",
+        "email_keys",
+        "models",
+        "revisions",
+        "settings",
+    },
     "domain": {"problems"},
     "models": {"problems", "ids", "database", "database_errors", "statements"},
     "web": {

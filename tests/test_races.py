@@ -74,6 +74,16 @@ def test_one_of_twenty_gets_an_address(server: Server, crowd: httpx.Client) -> N
     assert rows(server, User.email == email) == 1
 
 
+def test_one_of_twenty_gets_a_mailbox_in_two_spellings(server: Server, crowd: httpx.Client) -> None:
+    name = secrets.token_hex(6)
+    spellings = [f"{name}@xn--mller-kva.example", f"{name}@m\xfcller.example"] * 10
+    bodies = [{"email": email, "password": PASSWORD} for email in spellings]
+    answers = at_once(*[partial(crowd.post, "/auth/register", json=body) for body in bodies])
+    assert statuses(answers) == {201: 1, 409: 19}
+    assert codes(answers) == {"email-taken"}
+    assert rows(server, User.email_key == spellings[0]) == 1
+
+
 def test_one_of_twenty_gets_a_username(server: Server, crowd: httpx.Client) -> None:
     name = secrets.token_hex(6)
     body = {"username": f"u-{name}", "password": PASSWORD}

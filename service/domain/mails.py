@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-import idna
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+
+from service.domain.addresses import deliverable
 
 SUBJECTS = {
     "email-change": "Confirm your new e-mail address",
@@ -92,15 +93,6 @@ def compose(
     html = _TEMPLATES.get_template(f"{kind}.html").render(words)
     message.add_alternative(html, subtype="html", cte=_encoding(html))
     return message
-
-
-def deliverable(address: str) -> str:
-    """The address with its domain in A-labels (RFC 5890), as every mail server takes it."""
-    local, _, domain = address.rpartition("@")
-    try:
-        return f"{local}@{idna.encode(domain).decode('ascii')}"
-    except idna.IDNAError:
-        return address
 
 
 def _circumstances(facts: Mapping[str, str]) -> str:

@@ -6,7 +6,7 @@ from uuid import UUID
 from flask import current_app
 
 from service.database import commit
-from service.domain import accounts
+from service.domain import accounts, addresses
 from service.ids import rfc3339
 from service.models import AuditEvent, MailedToken, Post, Session, User, mails
 from service.models.caller import Caller
@@ -33,7 +33,7 @@ def register(body: dict):
 
 
 def login(body: dict, client: Client):
-    account = prove(accounts.normal_email(body["email"]), body["password"])
+    account = prove(addresses.key(body["email"]), body["password"])
     pair = _new_session(account["id"], client)
     record("login", account["id"], actor_id=account["id"])
     return {**pair, "user": account}
@@ -84,8 +84,9 @@ def change_password(caller: Caller, body: dict, client: Client):
 
 
 def request_password_reset(body: dict):
-    email = accounts.normal_email(body["email"])
-    user_id = User.id_of(email)
+    # To the address of the account: what was typed may be another mailbox with the same key.
+    user = User.addressee(addresses.key(body["email"]))
+    user_id, email = user or (None, body["email"])
     # From here on alike for known and unknown addresses, so that nobody can tell by the time.
     if outbox.put(mails.PASSWORD_RESET, email, user_id):
         record("password-reset-requested", user_id)
@@ -98,14 +99,15 @@ def complete_password_reset(body: dict):
     User.reset_password(user_id, fresh)
     Session.end_all(user_id)
     MailedToken.revoke(user_id)
-    limits().forget("account", email)
+    key = addresses.key(email)
+    limits().forget("account", key)
     record("password-reset", user_id, actor_id=user_id)
-    if User.confirm_email(user_id, email):
+    if User.confirm_email(user_id, email, key):
         record("email-verified", user_id, actor_id=user_id)
 
 
 def change_email(caller: Caller, body: dict):
-    email = accounts.normal_email(body["email"])
+    email = addresses.checked(body["email"])
     current = confirm(caller, body["current_password"])
     if not User.admitted(caller.id, current):
         raise CurrentPasswordWrong  # a change of the password was faster
@@ -120,7 +122,7 @@ def request_email_verification(caller: Caller):
 
 def complete_email_verification(body: dict):
     user_id, kind, email = MailedToken.use(body["token"], *CONFIRMED)
-    User.confirm_email(user_id, email)
+    User.confirm_email(user_id, email, addresses.key(email))
     if kind == mails.EMAIL_CHANGE:
         MailedToken.revoke(user_id)  # what was sent to the old address ends with it
     record(CONFIRMED[kind], user_id, actor_id=user_id)

@@ -4,7 +4,7 @@ from uuid import UUID
 
 from flask import current_app
 
-from service.domain import accounts
+from service.domain import accounts, addresses
 from service.models import IdempotencyKey, Mail, MailedToken, Session, User, mails
 from service.models.caller import Caller
 from service.problems import AdminOnlyField
@@ -57,5 +57,5 @@ def list_accounts(
     role: str | None = None,
     disabled: bool | None = None,
 ):
-    address = email and accounts.normal_email(email, at="email")
-    return page(User.accounts, limit, after, email=address, role=role, disabled=disabled)
+    key = email and addresses.key(addresses.checked(email, at="email"))
+    return page(User.accounts, limit, after, email=key, role=role, disabled=disabled)

@@ -32,7 +32,10 @@ class User(db.Model):  # type: ignore[name-defined,misc] # made at run time
     __tablename__ = "users"
 
     id: Mapped[str] = mapped_column(Id, primary_key=True)
-    email: Mapped[str] = mapped_column(sa.String(254), unique=True)
+    email: Mapped[str] = mapped_column(sa.String(254), unique=True)  # as it was typed
+    # What is looked up. NULL in a row of the previous release until `byline purge` fills it, and no
+    # address at all, `!` and the id, where the address belongs to an older account.
+    email_key: Mapped[str | None] = mapped_column(sa.String(254), unique=True, index=True)
     email_verified: Mapped[bool] = mapped_column(default=False)
     username: Mapped[str] = mapped_column(sa.String(30), unique=True)
     bio: Mapped[str] = mapped_column(sa.String(500), default="")
@@ -45,7 +48,13 @@ class User(db.Model):  # type: ignore[name-defined,misc] # made at run time
 
     @classmethod
     def create(
-        cls, *, email: str, username: str, password_hash: str, role: str = "user"
+        cls,
+        *,
+        email: str,
+        email_key: str,
+        username: str,
+        password_hash: str,
+        role: str = "user",
     ) -> dict[str, Any]:
         """The new Account; raises `EmailTaken` or `UsernameTaken`, as the unique index decides."""
         id_ = new_id()
@@ -62,7 +71,7 @@ class User(db.Model):  # type: ignore[name-defined,misc] # made at run time
             "updated_at": moment,
         }
         with unique(email=EmailTaken, username=UsernameTaken):
-            _insert.write(**row, password_hash=password_hash, version=1)
+            _insert.write(**row, email_key=email_key, password_hash=password_hash, version=1)
         return {**row, "etag": "1"}
 
     @classmethod
@@ -76,10 +85,10 @@ class User(db.Model):  # type: ignore[name-defined,misc] # made at run time
         return _one(_account, user_id)
 
     @classmethod
-    def credentials(cls, email: str) -> Row | None:
-        """(id, password_hash, disabled, email_verified) behind a normalised address, if known;
+    def credentials(cls, email_key: str) -> Row | None:
+        """(id, password_hash, disabled, email_verified) behind the key of an address, if known;
         read outside the request's transaction, for a slow comparison follows."""
-        return _credentials.peek(email=email)
+        return _credentials.peek(key=email_key)
 
     @classmethod
     def admitted(cls, user_id: str, password_hash: str) -> dict[str, Any] | None:
@@ -104,19 +113,21 @@ class User(db.Model):  # type: ignore[name-defined,misc] # made at run time
         _reset_password.write(id_=user_id, new=new_hash)
 
     @classmethod
-    def confirm_email(cls, user_id: str, email: str) -> bool:
+    def confirm_email(cls, user_id: str, email: str, email_key: str) -> bool:
         """Make this the user's verified address; False when it was that already.
 
         Raises `OneTimeTokenInvalid` when it has become another user's.
         """
         with unique(email=OneTimeTokenInvalid):
-            return bool(_confirm_email.write(id_=user_id, new=email, moment=now()))
+            changed = _confirm_email.write(id_=user_id, new=email, key=email_key, moment=now())
+            # A new spelling of the same address looks to the trigger like the previous release.
+            _fill_key.write(id_=user_id, key=email_key)
+        return bool(changed)
 
     @classmethod
-    def id_of(cls, email: str) -> str | None:
-        """The id of the user who is not disabled and has this normalised address, if any."""
-        row = _id_of.first(email=email)
-        return row.id if row else None
+    def addressee(cls, email_key: str) -> Row | None:
+        """(id, email) of the user who is not disabled and whose address has this key, if any."""
+        return _addressee.first(key=email_key)
 
     @classmethod
     def verified_email(cls, user_id: UUID | str) -> str | None:
@@ -182,7 +193,7 @@ User.accounts = Listing(
     sa.select(*_PRIVATE),
     key=User.id,
     shape=lambda row: row._asdict(),
-    email=User.email == bindparam("email"),
+    email=User.email_key == bindparam("email"),
     role=User.role == bindparam("role"),
     disabled=User.disabled == bindparam("disabled"),
 )
@@ -192,7 +203,7 @@ _profile = Prepared(sa.select(*_PUBLIC, User.version).where(User.id == bindparam
 _account = Prepared(sa.select(*_PRIVATE, User.version).where(User.id == bindparam("id")))
 _credentials = Prepared(
     sa.select(User.id, User.password_hash, User.disabled, User.email_verified).where(
-        User.email == bindparam("email")
+        User.email_key == bindparam("key")
     )
 )
 _hash = Prepared(sa.select(User.password_hash).where(User.id == bindparam("id")))
@@ -221,13 +232,21 @@ _confirm_email = Prepared(
     )
     .values(
         email=bindparam("new"),
+        email_key=bindparam("key"),
         email_verified=True,
         version=User.version + 1,
         updated_at=bindparam("moment", type_=Time),
     )
 )
-_id_of = Prepared(
-    sa.select(User.id).where(User.email == bindparam("email"), User.disabled.is_(False))
+_fill_key = Prepared(
+    sa.update(User)
+    .where(User.id == bindparam("id_"), User.email_key.is_(None))
+    .values(email_key=bindparam("key"))
+)
+_addressee = Prepared(
+    sa.select(User.id, User.email).where(
+        User.email_key == bindparam("key"), User.disabled.is_(False)
+    )
 )
 _verified_email = Prepared(
     sa.select(User.email).where(User.id == bindparam("id"), User.email_verified.is_(True))

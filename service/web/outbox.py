@@ -10,6 +10,7 @@ from uuid import UUID
 import flask
 
 from service.database import after_commit
+from service.domain import addresses
 from service.domain.mail_allowance import Limit, Sent, allows
 from service.ids import created_at, now
 from service.models import Mail, MailCount, User
@@ -61,12 +62,13 @@ def _counted(kind: str, recipient: str) -> bool:
         return True
     of_one_kind = [Limit(*limit) for limit in limits_.per_address("mail")]
     in_all = [Limit(*limit) for limit in limits_.per_address("mail-total")]
-    sent = MailCount.locked(recipient)
+    key = addresses.key(recipient)
+    sent = MailCount.locked(key)
     log = [Sent(*mail) for mail in sent]
     allowed = allows(kind, log, time.time(), of_one_kind=of_one_kind, in_all=in_all)
     if allowed:
         window = max(limit.seconds for limit in (*of_one_kind, *in_all))
-        MailCount.add(recipient, kind, sent, window=window)
+        MailCount.add(key, kind, sent, window=window)
     limits_.decided("mail", allowed)
     return allowed
 

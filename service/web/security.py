@@ -8,7 +8,7 @@ from typing import Any
 import flask
 
 from service.database import Row, commit
-from service.domain import passwords
+from service.domain import addresses, passwords
 from service.domain.tokens import Claims, Tokens
 from service.ids import rfc3339
 from service.models import Session, User
@@ -97,15 +97,15 @@ def authority() -> Authority:
     return found
 
 
-def prove(email: str, password: str) -> dict[str, Any]:
-    """The Account that an address and a password sign in to.
+def prove(email_key: str, password: str) -> dict[str, Any]:
+    """The Account that the key of an address and a password sign in to.
 
     Raises `InvalidCredentials`, `RateLimited` when the address was tried too often, and, only after
     a right password, `AccountDisabled` or `EmailUnverified`.
     """
     try:
-        with limits().guarded("account", email):
-            user = User.credentials(email)
+        with limits().guarded("account", email_key):
+            user = User.credentials(email_key)
             # An unknown address costs the comparison with a dummy hash, and an event.
             if not passwords.matches(user.password_hash if user else None, password) or not user:
                 raise InvalidCredentials
@@ -134,7 +134,7 @@ def confirm(caller: Caller, password: str) -> str:
 
     Raises `CurrentPasswordWrong`, or `RateLimited` when there were too many wrong ones.
     """
-    with limits().guarded("account", caller.email):
+    with limits().guarded("account", addresses.key(caller.email)):
         stored = User.password_hash_of(caller.id)
         if stored is None or not passwords.matches(stored, password):
             raise CurrentPasswordWrong

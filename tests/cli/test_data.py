@@ -22,7 +22,7 @@ def test_create_admin_takes_the_password_from_standard_input(anywhere):
 
     assert ended.exit_code == 0, ended.output
     [ada] = rows(sa.select(User))
-    assert (ada.email, ada.role, ada.email_verified) == ("ada@example.com", "admin", True)
+    assert (ada.email, ada.role, ada.email_verified) == ("Ada@Example.com", "admin", True)
     assert passwords.matches(ada.password_hash, PASSWORD)
 
 

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
-from service.domain.accounts import normal_email
-from service.domain.mails import PAGES, SUBJECTS, compose, deliverable, letterhead
+from service.domain.addresses import checked, deliverable
+from service.domain.mails import PAGES, SUBJECTS, compose, letterhead
 from service.models.mails import LIFETIMES
 from service.problems import InvalidRequest
 
@@ -193,7 +193,7 @@ def test_a_sender_may_have_any_name() -> None:
 )
 def test_an_encoded_word_is_no_address(local: str) -> None:
     with pytest.raises(InvalidRequest):
-        normal_email(f"{local}@example.com")
+        checked(f"{local}@example.com")
 
 
 # What an encoded word is made of (RFC 2047), and everything else.
@@ -212,7 +212,7 @@ domains = st.sampled_from(["example.com", "bücher.example", "xn--a.example", "a
 @example(local="a" * 64, domain=".".join(["b" * 60] * 3) + ".de")
 def test_whatever_counts_as_an_address_is_the_only_recipient(local: str, domain: str) -> None:
     try:
-        address = normal_email(f"{local}@{domain}")
+        address = checked(f"{local}@{domain}")
     except InvalidRequest:
         assume(False)
     message = composed(recipient=address)

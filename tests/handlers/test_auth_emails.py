@@ -196,9 +196,10 @@ def test_an_address_that_was_left_is_free(
 def test_the_new_address_is_kept_as_every_address_is(
     anonymous: httpx.Client, server: Server, anna: Person
 ) -> None:
-    new = fresh()
-    assert change(anna, new.upper().replace(".COM", "\uff0ecom")).status_code == 202
-    assert confirm(anonymous, server.mailbox.token(new, CHANGE)).status_code == 204
+    new = f"Anna-{fresh()}".replace(".com", "\uff0ecom")
+    assert change(anna, new).status_code == 202
+    token = server.mailbox.token(new.replace("\uff0e", "."), CHANGE)
+    assert confirm(anonymous, token).status_code == 204
     assert me(anna)["email"] == new
 
 
@@ -279,7 +280,7 @@ def test_changing_to_ones_own_address_verifies_it(server: Server, anna: Person) 
     for number, verified in ((1, False), (2, True)):
         before = me(anna)
         assert before["email_verified"] is verified
-        assert change(anna, anna.email.upper()).status_code == 202
+        assert change(anna, anna.email).status_code == 202
         assert confirm(anna.http, server.mailbox.token(anna.email, CHANGE, number)).is_success
         after = me(anna)
         assert after == before | {"email_verified": True, "updated_at": after["updated_at"]}
