@@ -11,7 +11,7 @@ from uuid import UUID
 import psycopg
 
 from service.domain import search
-from service.domain.words import document
+from service.domain.words import document, words
 from service.ids import first_id_from, rfc3339
 from service.models import Post, PostDocument, Session, User
 from service.models.caller import Caller
@@ -57,15 +57,15 @@ def operations(connection: psycopg.Connection[Any]) -> list[Operation]:
 
     def create(n: int) -> None:
         post = Post.create(_caller(posts[n][1]), **_TEXT)
-        PostDocument.add(post["id"], document(**_TEXT))
+        PostDocument.add(post["id"], document(_TEXT["title"], words(_TEXT["content"])))
 
     def update(n: int) -> None:
         post_id, caller = written(n)
         Post.update(post_id, caller, ["1.1"], _TEXT)
-        PostDocument.replace(str(post_id), document(**_TEXT))
+        PostDocument.replace(str(post_id), document(_TEXT["title"], words(_TEXT["content"])))
 
-    def found(words: str) -> Any:
-        return PostDocument.matching(**search.parse(words).terms(), limit=PAGE, offset=0)
+    def found(query: str) -> Any:
+        return PostDocument.matching(**search.parse(query).terms(), limit=PAGE, offset=0)
 
     def rotate(n: int) -> None:
         session_id, user_id = map(str, sessions[n])

@@ -141,6 +141,12 @@ class Transaction:
         if self._driver is not None and self._driver.in_transaction:
             self._asked(self._driver.rollback)
 
+    def unlock(self) -> None:
+        """Let others write on SQLite; nothing may have been written yet. The next statement begins
+        anew."""
+        if self._lock:
+            self.close()
+
     def close(self) -> None:
         """Give the connection back; what was not committed is rolled back."""
         if self._driver is not None:

@@ -19,6 +19,7 @@ import sqlalchemy as sa
 from service.database import connection, db
 from service.domain import passwords
 from service.domain.words import document
+from service.domain.words import words as words_of
 from service.ids import created_at, first_id_from
 from service.models import Post, PostDocument, User
 from service.problems import InvalidRequest
@@ -158,5 +159,5 @@ def _documents(posts: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [
         {"post_id": post["id"], "words": words, "lexemes": words}
         for post in posts
-        for words in [document(post["title"], post["content"])]
+        for words in [document(post["title"], words_of(post["content"]))]
     ]

@@ -130,7 +130,7 @@ def _renew(id_: int) -> bool:
     source = _read(PostDocument.source, id_)
     if source is None:  # deleted since
         return False
-    new = words.document(source.title, source.content)  # before the lock is taken
+    new = words.document(source.title, words.words(source.content))  # before the lock is taken
     with db.transaction() as transaction:
         done = PostDocument.renew(id_, source.words, new)
         transaction.commit()

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy import bindparam
 
 from bench.peers import common, models
-from service.domain.words import document
+from service.domain.words import document, words
 from service.ids import created_at, new_id, now
 
 Row = sa.Row[*tuple[Any, ...]]
@@ -69,8 +69,8 @@ def create_post(
     post = {"id": str(id_), "title": title, "content": content}
     times = {"created_at": moment, "updated_at": moment}
     connection.execute(_insert, {**post, **times, "author_id": author_id, "version": 1})
-    words = document(title, content)
-    connection.execute(_insert_document, {"post_id": post["id"], "words": words, "lexemes": None})
+    found = document(title, words(content))
+    connection.execute(_insert_document, {"post_id": post["id"], "words": found, "lexemes": None})
     return {**post, "author": {"id": author_id, "username": username}, **times}
 
 

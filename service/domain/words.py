@@ -63,10 +63,11 @@ def words(text: str) -> list[str]:
     return [word.text for word in located(folded(text))]
 
 
-def document(title: str, content: str) -> str:
-    """The words that a post is found by; the title counts double and no phrase crosses its end."""
+def document(title: str, content: list[str]) -> str:
+    """What a post is found by, from its title and the words of its content; the title counts double
+    and no phrase crosses its end."""
     heading = words(title)
-    return " ".join(_bounded([VERSION, *heading, "¶", *heading, "¶", *words(content)]))
+    return " ".join(_bounded([VERSION, *heading, "¶", *heading, "¶", *content]))
 
 
 def character(word: str) -> str:

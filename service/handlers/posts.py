@@ -5,11 +5,12 @@ from uuid import UUID
 
 from service.domain import search
 from service.domain.snippets import snippets
-from service.domain.words import document
+from service.domain.words import document, words
 from service.ids import first_id_after, first_id_from
 from service.models import Post, PostDocument
 from service.models.caller import Caller
 from service.web.pagination import page
+from service.web.transactions import unlocked
 
 
 def list_posts(
@@ -28,8 +29,9 @@ def list_posts(
 
 
 def create_post(caller: Caller, body: dict):
+    found = unlocked(words, body["content"])
     post = Post.create(caller, **body)
-    PostDocument.add(post["id"], document(**body))
+    PostDocument.add(post["id"], document(body["title"], found))
     return post, 201, {"Location": f"/api/posts/{post['id']}"}
 
 
@@ -38,8 +40,12 @@ def get_post(post_id: UUID):
 
 
 def update_post(caller: Caller, post_id: UUID, body: dict, if_match: list[str] | None):
+    content = body.get("content") or Post.get(post_id)["content"]
+    found = unlocked(words, content)
     post = Post.update(post_id, caller, if_match, body)
-    PostDocument.replace(post["id"], document(post["title"], post["content"]))
+    if post["content"] != content:  # somebody else was quicker
+        found = words(post["content"])
+    PostDocument.replace(post["id"], document(post["title"], found))
     return post
 
 

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from service import maintenance
 from service.domain import passwords
-from service.domain.words import document
+from service.domain.words import document, words
 from service.ids import created_at, new_id, now, rfc3339
 from service.models import IdempotencyKey, Mail, MailCount, Post, PostDocument, Session, User
 from tests.cli.commands import PASSWORD, execute, rows
@@ -88,7 +88,7 @@ def test_demo_posts_are_indexed_as_those_of_the_api(upgraded):
     joined = sa.select(Post.title, Post.content, PostDocument.words).join(
         PostDocument, PostDocument.post_id == Post.id
     )
-    assert all(document(post.title, post.content) == post.words for post in rows(joined))
+    assert all(document(post.title, words(post.content)) == post.words for post in rows(joined))
 
 
 def test_reindex_renews_the_documents_of_older_versions(anywhere):
@@ -99,7 +99,7 @@ def test_reindex_renews_the_documents_of_older_versions(anywhere):
     execute(sa.update(PostDocument).values(words="of old", lexemes="of old"))
 
     assert anywhere("db reindex").output == "Indexed 20 posts anew.\n"
-    assert all(document(post.title, post.content) == post.words for post in rows(joined))
+    assert all(document(post.title, words(post.content)) == post.words for post in rows(joined))
     assert anywhere("db reindex").output == "Indexed 0 posts anew.\n"
 
 

@@ -65,7 +65,7 @@ def test_a_post_that_is_changed_meanwhile_is_found_by_its_new_words(
 ) -> None:
     make = words.document
 
-    def change_first(title: str, content: str) -> str:
+    def change_first(title: str, content: list[str]) -> str:
         if title.startswith("tokyo"):
             monkeypatch.setattr(words, "document", make)
             path = f"/api/posts/{old.posts['tokyo']}"
@@ -85,7 +85,7 @@ def test_a_post_that_is_deleted_meanwhile_does_no_harm(
 ) -> None:
     make = words.document
 
-    def delete_first(title: str, content: str) -> str:
+    def delete_first(title: str, content: list[str]) -> str:
         if title.startswith("tokyo"):
             path = f"/api/posts/{old.posts['tokyo']}"
             assert old.author.http.delete(path).status_code == 204
@@ -97,7 +97,7 @@ def test_a_post_that_is_deleted_meanwhile_does_no_harm(
 
 
 def test_a_document_says_which_version_made_it(old: Corpus) -> None:
-    made = words.document("A title", "東京")
+    made = words.document("A title", words.words("東京"))
     assert re.fullmatch(r"¶[0-9]+ a title .*", made)
 
 
