@@ -62,6 +62,8 @@ class Delivery(Background):
                 transaction.commit()
             if mail:
                 self._hand_over(mail)
+            else:  # or the metrics would tell known from unknown addresses
+                self._metrics.count("byline_mails_total", "sent")
             return True
 
     def _hand_over(self, mail: Sending) -> None:

@@ -86,7 +86,7 @@ class Operation(FlaskOperation):
     async def answer(self, call: Call, receive: Any) -> Answer | Stream:
         """The operation's answer to a request; raises a Problem for a refusal."""
         if self._token_types:
-            call.claims = self._services.authority.authenticate(call, self._token_types)
+            call.claims = self._services.authority.admit(call, self._token_types)
         if self._policies:
             await self._services.limits.count(call, self._policies)
         arguments = self._request.parameters(call)

@@ -63,7 +63,8 @@ MEASURES = {
     ),
     "byline_token_reuses_total": _counter("Sessions ended because a refresh token was used again"),
     "byline_mails_total": _counter(
-        "Tries to hand over a mail", outcome=("sent", "deferred", "dropped")
+        "Tries to hand over a mail; one that nobody is to get counts as sent",
+        outcome=("sent", "deferred", "dropped"),
     ),
     "byline_mails_waiting": _gauge("Mails in the outbox, or 10000 if there are more", highest=True),
     "byline_mails_oldest_seconds": _gauge("Age of the oldest mail in the outbox", highest=True),

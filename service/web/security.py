@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hmac
 from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from typing import Any
 
 import flask
@@ -19,6 +21,7 @@ from service.problems import (
     EmailUnverified,
     InvalidCredentials,
     InvalidToken,
+    NotFound,
     Problem,
     RateLimited,
     SessionRevoked,
@@ -30,8 +33,11 @@ from service.web.audit import record
 from service.web.call import Call
 from service.web.limits import limits
 from service.web.metrics import count_on_commit, metrics
+from service.web.networks import address
 
 SCHEME = "Bearer"  # RFC 6750, in any case
+SCRAPER = ("metrics",)  # the token of the specification's scheme metricsToken: METRICS_TOKEN
+_FORWARDED = (b"forwarded", b"via", b"x-forwarded-for", b"x-real-ip")  # as proxies say who asks
 
 
 class Authority:
@@ -42,18 +48,22 @@ class Authority:
         self._settings = settings
         app.extensions["authority"] = self
 
+    def admit(self, call: Call, types: tuple[str, ...]) -> Claims | None:
+        """The claims of a user's token of these types, or None for one who may read the metrics.
+
+        Raises as `authenticate` does, or `NotFound` where there are no metrics.
+        """
+        if types == SCRAPER:
+            self._admit_scraper(call)
+            return None
+        return self.authenticate(call, types)
+
     def authenticate(self, call: Call, types: tuple[str, ...]) -> Claims:
         """The claims of the request's bearer token, of one of these types (RFC 6750, section 2.1).
 
         Raises `Unauthorized` without a token, `InvalidToken` or `TokenExpired` with a bad one.
         """
-        header = call.header(b"authorization")
-        if header is None:
-            raise Unauthorized
-        scheme, _, token = header.partition(" ")
-        token = token.lstrip(" ")  # 1*SP (RFC 9110, section 11.4), and no other white space
-        if scheme.lower() != SCHEME.lower() or not token:
-            raise Unauthorized
+        token = _bearer(call)
         refused = InvalidToken()
         for typ in types:
             try:
@@ -63,6 +73,21 @@ class Authority:
             except InvalidToken as error:
                 refused = error
         raise refused
+
+    def _admit_scraper(self, call: Call) -> None:
+        """Let in whoever has METRICS_TOKEN or, where there is none, whoever is on this machine: the
+        socket is bound to a loopback address, and no proxy is between.
+
+        Raises `NotFound`, `Unauthorized` or `InvalidToken`.
+        """
+        secret = self._settings.metrics_token
+        if secret is None:
+            if not (_is_loopback(self._settings.host) and _is_from_here(call)):
+                raise NotFound
+            return
+        given, wanted = _bearer(call).encode("latin-1"), secret.get_secret_value().encode()
+        if not hmac.compare_digest(given, wanted):
+            raise InvalidToken
 
     def fingerprints(self, data: bytes) -> list[str]:
         """What the data may have been kept as, and last, what it is to be kept as: without the
@@ -166,6 +191,31 @@ def caller(claims: Claims) -> Caller:
         session_end=user.expires_at,
         generation=claims.generation or 0,
     )
+
+
+def _bearer(call: Call) -> str:
+    """The request's bearer token; raises `Unauthorized` when there is none."""
+    header = call.header(b"authorization")
+    if header is None:
+        raise Unauthorized
+    scheme, _, token = header.partition(" ")
+    token = token.lstrip(" ")  # 1*SP (RFC 9110, section 11.4), and no other white space
+    if scheme.lower() != SCHEME.lower() or not token:
+        raise Unauthorized
+    return token
+
+
+def _is_from_here(call: Call) -> bool:
+    # By hand, uvicorn listens elsewhere than HOST says: the connection knows better.
+    is_forwarded = any(name in call.headers for name in _FORWARDED)
+    return not is_forwarded and _is_loopback(call.server[0]) and _is_loopback(call.ip)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(address(host)).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _failed(user: Row | None, problem: Problem) -> Problem:

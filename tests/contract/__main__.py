@@ -19,6 +19,7 @@ from tests.cli.commands import ROOT, serving
 
 CONFIGURATION = Path(__file__).with_name("schemathesis.toml")
 EXAMPLES = os.environ.get("EXAMPLES", "500")
+METRICS_TOKEN = "of-the-contract"
 TAIL = 50  # lines of the log that are shown after a failure
 
 
@@ -32,6 +33,7 @@ def main() -> int:
             "RATE_LIMIT_ENABLED": "false",
             "WORKERS": "2",
             "HASH_THREADS": "2",
+            "METRICS_TOKEN": METRICS_TOKEN,
         }
         generate_key(folder / "keys")
         with serving(folder, **settings) as url:
@@ -53,6 +55,7 @@ def _schemathesis(url: str, folder: Path, database: str) -> int:
         "CONTRACT_URL": url,
         "CONTRACT_MAILS": str(folder / "instance" / "mail"),
         "CONTRACT_DATABASE": database,
+        "CONTRACT_METRICS_TOKEN": METRICS_TOKEN,
     }
     return subprocess.run(
         [program, "--config-file", CONFIGURATION, *arguments],

@@ -53,7 +53,9 @@ def before_call(context: Any, case: Any, kwargs: Any) -> None:
     lot = zlib.crc32(repr((case.path_parameters, case.query, case.body)).encode())
     name = _name(case)
     caller = None
-    if case.headers.get("Authorization") == SOMEBODY:
+    if case.headers.get("Authorization") == SOMEBODY and name == "get_metrics":
+        case.headers["Authorization"] = f"Bearer {os.environ['CONTRACT_METRICS_TOKEN']}"
+    elif case.headers.get("Authorization") == SOMEBODY:
         caller = callers.get("admin" if lot & 1 else "user")
         token = caller.refresh if name == "refresh" else caller.access
         case.headers["Authorization"] = token

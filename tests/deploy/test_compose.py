@@ -19,7 +19,8 @@ from tests.deploy.manifests import (
 [COMPOSE] = documents("compose.yaml")
 SERVICES = COMPOSE["services"]
 OURS = [name for name, service in SERVICES.items() if service["image"].startswith("byline")]
-GIVEN = environment("env.example") | {"POSTGRES_PASSWORD": "0123abcd"}
+FILLED_IN = {"POSTGRES_PASSWORD": "0123abcd", "METRICS_TOKEN": "4567cdef"}
+GIVEN = environment("env.example") | FILLED_IN
 
 
 def filled(value):

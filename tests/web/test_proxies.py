@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
-import uvicorn
 
-from service import create_app
-from service.server import UVICORN
-from service.settings import Settings
 from service.web.proxies import Proxies
+from tests.by_hand import on_unix_socket
 from tests.conftest import PASSWORD, Person, Server, serving
-from tests.smtp import until
 
 PEER = "127.0.0.1"  # a trusted proxy, like 10.0.0.0/8 and 2001:db8:1::/48
 CLIENT, SIX = "203.0.113.9", "2001:db8:2::9"
@@ -133,23 +127,10 @@ def test_a_proxy_on_a_unix_socket_is_believed_when_the_setting_says_so(
     serve: Callable[..., Server], tmp_path: Path, trusted: str, client: str
 ) -> None:
     anna = serve().sign_up()
-    values = anna.server.settings.model_dump() | {"trusted_proxies": trusted}
-    app = create_app(Settings(_env_file=None, **values))
-    path = str(tmp_path / "byline.sock")
-    server = uvicorn.Server(uvicorn.Config(app, uds=path, log_level="warning", **UVICORN))
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    try:
-        until(lambda: server.started)
-        with httpx.Client(
-            transport=httpx.HTTPTransport(uds=path), base_url="http://localhost"
-        ) as c:
-            headers = {"X-Forwarded-For": CLIENT}
-            body = {"email": anna.email, "password": PASSWORD}
-            answer = c.post("/auth/login", json=body, headers=headers)
-            bearer = {"Authorization": f"Bearer {answer.json()['access_token']}"}
-            found = c.get("/auth/sessions", headers=bearer).json()
-        assert [s["ip"] or "" for s in found if s["current"]] == [client]
-    finally:
-        server.should_exit = True
-        thread.join()
+    settings = anna.server.settings.model_dump() | {"trusted_proxies": trusted}
+    with on_unix_socket(tmp_path / "byline.sock", settings) as http:
+        body = {"email": anna.email, "password": PASSWORD}
+        answer = http.post("/auth/login", json=body, headers={"X-Forwarded-For": CLIENT})
+        bearer = {"Authorization": f"Bearer {answer.json()['access_token']}"}
+        found = http.get("/auth/sessions", headers=bearer).json()
+    assert [s["ip"] or "" for s in found if s["current"]] == [client]
