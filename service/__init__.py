@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
+from service import specification
 from service.database import READINESS, REPLICA, db
 from service.delivery import Delivery
 from service.domain.keys import KeyRing, generate_key
@@ -103,8 +104,8 @@ def create_app(settings: Settings) -> App:
             FrontDoor,
             hosts=settings.trusted_hosts,
             limits=limits,
-            exempt=_unlimited(docs.specification()),
-            hostless=_hostless(docs.specification()),
+            exempt=_unlimited(specification.document()),
+            hostless=_hostless(specification.document()),
         ),
         docs.Assets,
         Routing,
@@ -143,7 +144,7 @@ def create_app(settings: Settings) -> App:
 
     return App(
         services,
-        docs.specification(),
+        specification.document(),
         middlewares=middlewares,
         handlers="service.handlers",
         lifespan=lifespan,
@@ -174,7 +175,7 @@ def _metrics(settings: Settings) -> Metrics:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise BadConfiguration(f"METRICS_DIR cannot be used: {error}") from None
-    return Metrics(docs.specification()["info"]["version"])
+    return Metrics(specification.document()["info"]["version"])
 
 
 def _tracing(app: Flask, settings: Settings) -> Any:
@@ -182,14 +183,14 @@ def _tracing(app: Flask, settings: Settings) -> Any:
         return None
     from service.web.tracing import Tracing  # with its library: 9 MB and 0.2 s
 
-    specification = docs.specification()
+    document = specification.document()
     return Tracing(
         app,
         settings.otel_exporter_otlp_endpoint,
-        version=specification["info"]["version"],
+        version=document["info"]["version"],
         routes={
             operation["operationId"]: path
-            for path, item in specification["paths"].items()
+            for path, item in document["paths"].items()
             for operation in item.values()
             if isinstance(operation, dict)
         },
@@ -229,20 +230,20 @@ def _key_ring(settings: Settings) -> KeyRing:
     return ring
 
 
-def _hostless(specification: dict[str, Any]) -> frozenset[str]:
+def _hostless(document: dict[str, Any]) -> frozenset[str]:
     """The paths whose operations are answered whatever the Host."""
     return frozenset(
         path
-        for path, item in specification["paths"].items()
+        for path, item in document["paths"].items()
         if all(o.get("x-any-host") for o in item.values() if isinstance(o, dict))
     )
 
 
-def _unlimited(specification: dict[str, Any]) -> Callable[[str], bool]:
+def _unlimited(document: dict[str, Any]) -> Callable[[str], bool]:
     """Says of a path whether it is outside all limits; the files of the docs are."""
     paths = {
         path
-        for path, item in specification["paths"].items()
+        for path, item in document["paths"].items()
         if all(o.get("x-rate-limit") == "none" for o in item.values() if isinstance(o, dict))
     }
     return lambda path: path in paths or path.startswith("/docs/")

@@ -82,8 +82,8 @@ class Settings(BaseSettings):
     rate_limits: Annotated[dict[str, str], NoDecode, BeforeValidator(values.policies)] = _setting(
         {}, "POLICY=LIMIT pairs", "login=20 per minute,mail=5 per hour;20 per hour"
     )
-    rate_limit_client: Annotated[str, AfterValidator(values.one_limit)] = _setting(
-        "300 per minute", "one limit", "300 per minute"
+    rate_limit_client: Annotated[str, AfterValidator(values.one_limit)] | None = _setting(
+        None, "one limit", "300 per minute"
     )
     jwt_keys_dir: Path = _setting(Path("instance/keys"), "a folder of PEM files", "instance/keys")
     jwt_private_key: Annotated[SecretStr, BeforeValidator(values.pem)] | None = _setting(

@@ -15,13 +15,8 @@ from pydantic import SecretStr, ValidationInfo
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
-# Every policy of the contract, and how many limits it takes.
-POLICIES = {
-    **dict.fromkeys(("client", "login", "account", "register", "refresh", "search"), 1),
-    **dict.fromkeys(("export", "password", "write"), 1),
-    "mail": 2,
-    "mail-total": 2,
-}
+from service import specification
+
 UNIX = "unix:"  # a proxy on the same machine that comes by a Unix socket, as nginx writes it
 STORES = ("redis", "rediss", "redis+unix", "redis+sentinel", "redis+cluster")
 
@@ -80,15 +75,16 @@ def one_limit(text: str) -> str:
 def policies(value: Any) -> Any:
     if not isinstance(value, str):
         return value
+    known = specification.policies()
     policies: dict[str, str] = {}
     for entry in split(value):
         name, _, limits = map(str.strip, entry.partition("="))
-        if name not in POLICIES:
-            raise Because(f"names a policy that is none of {', '.join(POLICIES)}")
+        if name not in known:
+            raise Because(f"names a policy that is none of {', '.join(known)}")
         if name in policies:
             raise Because(f"names {name} twice")
-        if _count(limits) != POLICIES[name]:
-            raise Because(f"gives {name} a wrong number of limits ({POLICIES[name]} expected)")
+        if _count(limits) != known[name]:
+            raise Because(f"gives {name} a wrong number of limits ({known[name]} expected)")
         policies[name] = limits
     return policies
 

@@ -17,7 +17,7 @@ import pytest
 from jsonschema_rs import Draft201909Validator
 
 from service import problems
-from service.values import POLICIES
+from service.specification import limits, policies
 from service.web import docs
 from tests.references import resolved
 
@@ -37,6 +37,7 @@ WIRING = {
     "x-writes",
 }
 LIMITS = {
+    "client": [("300 per minute", "ip")],
     "login": [("10 per minute", "ip")],
     "account": [("10 per 15 minutes", "email")],
     "register": [("10 per hour", "ip")],
@@ -48,6 +49,7 @@ LIMITS = {
     "password": [("5 per hour", "user")],
     "write": [("60 per minute", "user")],
 }
+COUNTED = {"login": "failures"}
 # Without a token of ours, and yet they ask who it is.
 PROOF_OF_THEIR_OWN = {"login"}
 
@@ -164,15 +166,13 @@ def test_security_is_said_and_a_change_by_a_user_is_limited(operation: dict[str,
     declared = operation.get("x-rate-limit")
     if operation["security"] and operation["method"] != "get":
         assert isinstance(declared, dict | list)
-    if isinstance(declared, dict | list):
-        entries = declared if isinstance(declared, list) else [declared]
-        for entry in entries:
-            assert entry["policy"] in POLICIES
-            assert (entry["limit"], entry["per"]) in LIMITS[entry["policy"]]
+    for entry in limits(operation):
+        assert (entry["limit"], entry["per"]) in LIMITS[entry["policy"]]
+        assert entry.get("counts") == COUNTED.get(entry["policy"])
 
 
 def test_every_policy_has_a_default_here() -> None:
-    assert {name: len(limits) for name, limits in LIMITS.items()} | {"client": 1} == POLICIES
+    assert {name: len(limits) for name, limits in LIMITS.items()} == policies()
 
 
 def test_wiring_keys_are_the_ones_that_something_reads() -> None:

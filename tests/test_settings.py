@@ -11,7 +11,7 @@ DEFAULTS = {
     "database_replica_url": None,
     "rate_limit_storage_url": "memory://",
     "rate_limit_enabled": True,
-    "rate_limit_client": "300 per minute",
+    "rate_limit_client": None,
     "rate_limits": {},
     "jwt_keys_dir": Path("instance/keys"),
     "jwt_private_key": None,

@@ -67,7 +67,8 @@ class Operation(FlaskOperation):
         if self._may_be_stale and (self._writes or self._token_types):
             raise ValueError(f"{self.operation_id}: x-replica is for public reads")
         self._role = spec.get("x-required-role")
-        self._policies = services.limits.of_operation(spec.get("x-rate-limit"))
+        self._policies = services.limits.of_operation(spec)
+        self._failures = [policy for policy in self._policies if policy.only_failures]
         self._pool = services.pools[spec.get("x-worker-pool", "requests")]
         # While it hashes, an operation holds neither a connection nor SQLite's write lock.
         self._is_slow = spec.get("x-worker-pool") == "hashing"
@@ -89,6 +90,12 @@ class Operation(FlaskOperation):
             call.claims = self._services.authority.admit(call, self._token_types)
         if self._policies:
             await self._services.limits.count(call, self._policies)
+        answering = self._answer(call, receive)
+        if self._failures:
+            answering = self._services.limits.only_failures(call, self._failures, answering)
+        return await answering
+
+    async def _answer(self, call: Call, receive: Any) -> Answer | Stream:
         arguments = self._request.parameters(call)
         if self._request.has_body:
             arguments["body"] = await self._request.body(call, receive)

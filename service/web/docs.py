@@ -11,15 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import orjson
-import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from service.problems import MethodNotAllowed, NotFound
+from service.specification import PATH, parsed
+from service.specification import document as specification
 from service.web.call import KEY, Answer, Call, Headers, send_answer
 from service.web.conditional import is_fresh, quoted
 
 ROOT = Path(__file__).parents[2]
-SPECIFICATION = ROOT / "openapi" / "openapi.yaml"
 _SERVICE = ROOT / "service"
 
 _POLICY = (
@@ -52,18 +52,12 @@ _CONTENT_TYPES = {
 
 
 @cache
-def specification() -> dict[str, Any]:
-    """The whole specification, wiring keys and references included; shared, not to be changed."""
-    return _parsed(SPECIFICATION.read_bytes())
-
-
-@cache
 def public_yaml(root: str = "/") -> bytes:
     """The specification as it is in git, comments and components too, without its `x-` keys.
 
     `root` is the path under which a proxy serves the API, such as `/byline`.
     """
-    public = _WIRING.sub("", SPECIFICATION.read_text("utf-8")).encode()
+    public = _WIRING.sub("", PATH.read_text("utf-8")).encode()
     if root == "/":
         return public
     return public.replace(
@@ -74,7 +68,7 @@ def public_yaml(root: str = "/") -> bytes:
 @cache
 def public_json(root: str = "/") -> bytes:
     """What `public_yaml` says, as JSON."""
-    return orjson.dumps(_parsed(public_yaml(root)))
+    return orjson.dumps(parsed(public_yaml(root)))
 
 
 @cache
@@ -141,10 +135,3 @@ def _asset(name: str, body: bytes) -> tuple[str, Headers, bytes]:
 
 def _etag(body: bytes) -> str:
     return quoted(sha256(body).hexdigest()[:32])
-
-
-def _parsed(text: bytes) -> dict[str, Any]:
-    # libyaml's loader is ten times as fast, where PyYAML was built with it.
-    fast = yaml.__with_libyaml__
-    document: dict[str, Any] = yaml.load(text, yaml.CSafeLoader) if fast else yaml.safe_load(text)
-    return document

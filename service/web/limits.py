@@ -4,36 +4,46 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from itertools import chain
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import flask
 from limits import RateLimitItem, parse_many
 from limits.strategies import RateLimiter
 
-from service.problems import RateLimited
-from service.values import POLICIES
+from service import specification
+from service.problems import Problem, RateLimited
 from service.web.call import KEY, Call
 from service.web.limit_store import Store
+from service.web.measures import OUTCOMES
 from service.web.metrics import Metrics
-from service.web.networks import network
+from service.web.networks import PROVIDER_BLOCK, SITE, network
 
 _NO_LIMIT = 10**9
+# What an IPv6 /56 and /48 may do, as a multiple of one client's limit. Most households have one or
+# two networks in their /56; a /48 is a company, or many subscribers of a mobile network.
+_SITE, _PROVIDER_BLOCK = 4, 16
 Left = list[tuple[int, int]]  # of policies: how much, or -1 for no room, and seconds to the reset
+_COUNTED = {None, "failures"}  # what `counts` may say
+Answering = TypeVar("Answering")
+Keys = tuple[str, ...]  # what a policy is counted under: for IPv6 clients also larger networks
 
 
 class Policy(NamedTuple):
-    """One named limit: `per` is ip, user, session or email; `items` must all have room.
+    """One named limit: `per` is ip, user, session or email.
 
-    `header` is its item in `RateLimit-Policy` (draft-ietf-httpapi-ratelimit-headers).
+    `sums` are its limits, all of which must have room, for each of the keys. `only_failures` gives
+    back what was counted unless the answer is a 401. `header` is the policy's item in
+    `RateLimit-Policy` (draft-ietf-httpapi-ratelimit-headers).
     """
 
     name: str
     per: str
-    items: tuple[RateLimitItem, ...]
+    sums: tuple[tuple[RateLimitItem, ...], ...]
+    only_failures: bool
     header: str
 
 
@@ -46,59 +56,77 @@ class Limits:
         *,
         enabled: bool,
         storage_url: str,
-        client: str,
+        client: str | None,
         overrides: Mapping[str, str],
         metrics: Metrics,
     ) -> None:
         self.enabled = enabled
-        self._overrides = {"client": client, **overrides}
-        self.client = self.policy("client", client, "ip")
+        self._overrides = ({"client": client} if client else {}) | dict(overrides)
         self._guards: dict[str, Policy] = {}
         self._metrics = metrics
         self._store = Store(storage_url, metrics)
+        self._clients = self.of_operation(specification.document())
         app.extensions["limits"] = self
 
-    def policy(self, name: str, limit: str, per: str, number: int = 0) -> Policy:
-        """The policy with the limit of the settings, or with `limit` from the specification.
+    def policy(self, declared: dict[str, Any], number: int = 0) -> Policy:
+        """A policy that `x-rate-limit` declares, with its limit of the settings if there is one.
 
         `number` counts the limits of one policy from 0, as `;` separates them in the settings.
-        Raises ValueError for a name or a `per` that nothing enforces.
+        Raises ValueError for what nothing enforces.
         """
-        if name not in POLICIES or per not in {"ip", "user", "session", "email"}:
-            raise ValueError(f"x-rate-limit {name} per {per} is not enforced")
+        name, per = declared["policy"], declared["per"]
+        only_failures = declared.get("counts") == "failures"
+        if per not in {"ip", "user", "session", "email"} or declared.get("counts") not in _COUNTED:
+            raise ValueError(f"x-rate-limit {declared} is not enforced")
         override = self._overrides.get(name)
-        items = tuple(parse_many(override.split(";")[number] if override else limit))
+        items = parse_many(override.split(";")[number] if override else declared["limit"])
         header = ", ".join(f'"{name}";q={item.amount};w={item.get_expiry()}' for item in items)
-        return Policy(name, per, items, header)
+        for outcome in OUTCOMES:
+            self._metrics.expect("byline_limiter_decisions_total", name, outcome)
+        return Policy(name, per, tuple(_sums(items)), only_failures, header)
 
-    def of_operation(self, declared: Any) -> list[Policy]:
-        """The policies that an operation's `x-rate-limit` declares, guards left aside."""
-        if declared is None or declared == "none":
-            return []
-        entries = declared if isinstance(declared, list) else [declared]
+    def of_operation(self, declared: dict[str, Any]) -> list[Policy]:
+        """The policies that an operation declares, or the whole document; guards left aside."""
+        entries = list(specification.limits(declared))
         names = [entry["policy"] for entry in entries]
         policies = [
-            self.policy(name, entry["limit"], entry["per"], names[:place].count(name))
-            for place, (name, entry) in enumerate(zip(names, entries, strict=True))
+            self.policy(entry, names[:place].count(entry["policy"]))
+            for place, entry in enumerate(entries)
         ]
         # Which address is meant is known further in: `guarded` and the outbox count those.
         for policy in policies:
             if policy.per == "email":
-                items = [each.items for each in policies if each[:2] == policy[:2]]
-                self._guards[policy.name] = policy._replace(items=tuple(chain(*items)))
+                items = [each.sums[0] for each in policies if each[:2] == policy[:2]]
+                self._guards[policy.name] = policy._replace(sums=(tuple(chain(*items)),))
         return [policy for policy in policies if policy.per != "email"]
 
     async def count_client(self, call: Call) -> None:
         """Count a request against its client address; raises `RateLimited`."""
-        await self.count(call, [self.client])
+        await self.count(call, self._clients)
 
     async def count(self, call: Call, policies: list[Policy]) -> None:
         """Count a request against policies and note what is left; raises `RateLimited`."""
         if not self.enabled or not policies:
             return
-        keys = [_key(policy, call) for policy in policies]
+        keys = [_keys(policy, call) for policy in policies]
         left = await self._store.ask(partial(_hit_all, policies, keys))
         self._note(call, policies, left)
+
+    async def only_failures(
+        self, call: Call, policies: list[Policy], answering: Awaitable[Answering]
+    ) -> Answering:
+        """The answer that is awaited; unless it is a 401, policies get back what `count` took."""
+        has_failed = False
+        try:
+            return await answering
+        except Problem as problem:
+            has_failed = problem.status == 401
+            raise
+        finally:
+            if self.enabled and not has_failed:
+                keys = [_keys(policy, call) for policy in policies]
+                left = await self._store.ask(partial(_give_back_all, policies, keys))
+                self._correct(call, policies, left)
 
     @contextmanager
     def guarded(self, name: str, address: str) -> Iterator[None]:
@@ -109,14 +137,14 @@ class Limits:
         if not self.enabled:
             yield
             return
-        policy, key = self._guards[name], _hash(address)
-        left = self._store.ask_from_thread(partial(_hit_all, [policy], [key]))
+        policy, keys = self._guards[name], (_hash(address),)
+        left = self._store.ask_from_thread(partial(_hit_all, [policy], [keys]))
         self._note(flask.request.environ[KEY], [policy], left)
         try:
             yield
         except Exception as error:
             if getattr(error, "status", 500) >= 500:  # no password was compared
-                self._store.ask_from_thread(partial(_give_back, policy, key))
+                self._store.ask_from_thread(partial(_give_back, policy, keys))
             raise
         self.forget(name, address)
 
@@ -124,7 +152,7 @@ class Limits:
         """The limits of a policy for each address, as amounts and seconds; none if they are off."""
         if not self.enabled:
             return []
-        return [(item.amount, item.get_expiry()) for item in self._guards[name].items]
+        return [(item.amount, item.get_expiry()) for item in self._guards[name].sums[0]]
 
     def decided(self, name: str, allowed: bool) -> None:
         """Note in the metrics what was decided elsewhere about a policy."""
@@ -162,6 +190,15 @@ class Limits:
         if not self._decided(policies, left):
             raise RateLimited(retry_after=left[-1][1])
 
+    def _correct(self, call: Call, policies: list[Policy], left: Left) -> None:
+        """Replace what was noted of policies."""
+        for policy, (remaining, reset) in zip(policies, left, strict=True):
+            state = f'"{policy.name}";r={remaining};t={reset}'
+            call.limits = [
+                (header, state if header == policy.header else noted)
+                for header, noted in call.limits
+            ]
+
     def _decided(self, policies: list[Policy], left: Left) -> bool:
         """Whether all policies have room; each decision is counted."""
         for policy, (remaining, _) in zip(policies, left, strict=False):
@@ -176,45 +213,70 @@ def limits() -> Limits:
     return found
 
 
-def _hit_all(policies: list[Policy], keys: list[str], strategy: RateLimiter) -> Left:
+def _sums(items: list[RateLimitItem]) -> Iterator[tuple[RateLimitItem, ...]]:
+    """The limits of one client, of a site and of a provider's block."""
+    for factor in (1, _SITE, _PROVIDER_BLOCK):
+        yield tuple(type(item)(item.amount * factor, item.multiples) for item in items)
+
+
+def _hit_all(policies: list[Policy], keys: list[Keys], strategy: RateLimiter) -> Left:
     """What is left of each policy, up to the first without room."""
     left = []
-    for policy, key in zip(policies, keys, strict=True):
-        left.append(_hit(strategy, policy, key))
+    for policy, its_keys in zip(policies, keys, strict=True):
+        left.append(_hit(strategy, policy, its_keys))
         if left[-1][0] < 0:
             break
     return left
 
 
-def _hit(strategy: RateLimiter, policy: Policy, key: str) -> tuple[int, int]:
-    """What `strategy` does for `hit` and `get_window_stats`, with one key for both."""
+def _hit(strategy: RateLimiter, policy: Policy, keys: Keys) -> tuple[int, int]:
+    """What `strategy` does for `hit` and `get_window_stats`, with one key for both.
+
+    What is left is told of the client alone, unless it is a larger network that has no room.
+    """
     storage: Any = strategy.storage
     left = []
-    for item in policy.items:
-        name, seconds = item.key_for(policy.name, key), item.get_expiry()
-        room = storage.acquire_sliding_window_entry(name, item.amount, seconds)
-        before, before_ends, count, ends = storage.get_sliding_window(name, seconds)
-        remaining = item.amount - math.floor(before * before_ends / seconds + count)
-        resets = [ends % seconds] if count else []
-        if before:
-            resets.append(before_ends % (seconds / before))
-        left.append((max(remaining, 0) if room else -1, -max(1, math.ceil(min(resets, default=0)))))
-        if not room:
-            break
-    remaining, reset = min(left)
-    return remaining, -reset
+    for items, key in zip(policy.sums, keys, strict=False):
+        for item in items:
+            name, seconds = item.key_for(policy.name, key), item.get_expiry()
+            room = storage.acquire_sliding_window_entry(name, item.amount, seconds)
+            if not room or key == keys[0]:
+                left.append(_state(storage, item, name, room))
+            if not room:
+                return left[-1]
+    return min(left)
 
 
-def _give_back(policy: Policy, key: str, strategy: RateLimiter) -> None:
+def _state(storage: Any, item: RateLimitItem, name: str, room: bool) -> tuple[int, int]:
+    seconds = item.get_expiry()
+    before, before_ends, count, ends = storage.get_sliding_window(name, seconds)
+    remaining = item.amount - math.floor(before * before_ends / seconds + count)
+    resets = [ends % seconds] if count else []
+    if before:
+        resets.append(before_ends % (seconds / before))
+    return max(remaining, 0) if room else -1, max(1, math.ceil(min(resets, default=0)))
+
+
+def _give_back_all(policies: list[Policy], keys: list[Keys], strategy: RateLimiter) -> Left:
+    """What is left of each policy after a hit is undone."""
+    return [_give_back(policy, own, strategy) for policy, own in zip(policies, keys, strict=True)]
+
+
+def _give_back(policy: Policy, keys: Keys, strategy: RateLimiter) -> tuple[int, int]:
     """Undo a hit, in one step: it is a hit that counts -1."""
     storage: Any = strategy.storage
-    for item in policy.items:
-        name = item.key_for(policy.name, key)
-        storage.acquire_sliding_window_entry(name, item.amount, item.get_expiry(), -1)
+    left = []
+    for items, key in zip(policy.sums, keys, strict=False):
+        for item in items:
+            name = item.key_for(policy.name, key)
+            storage.acquire_sliding_window_entry(name, item.amount, item.get_expiry(), -1)
+            if key == keys[0]:
+                left.append(_state(storage, item, name, room=True))
+    return min(left)
 
 
 def _clear(policy: Policy, key: str, strategy: RateLimiter) -> None:
-    for item in policy.items:
+    for item in policy.sums[0]:
         strategy.clear(item, policy.name, key)
 
 
@@ -229,10 +291,12 @@ def _remembers(name: str, seconds: int, strategy: RateLimiter) -> bool:
     return bool(before + count)
 
 
-def _key(policy: Policy, call: Call) -> str:
+def _keys(policy: Policy, call: Call) -> Keys:
     if policy.per == "ip" or call.claims is None:
-        return network(call.ip)
-    return call.claims.subject if policy.per == "user" else call.claims.session_id
+        if ":" not in call.ip:
+            return (call.ip,)
+        return network(call.ip), network(call.ip, SITE), network(call.ip, PROVIDER_BLOCK)
+    return (call.claims.subject if policy.per == "user" else call.claims.session_id,)
 
 
 def _hash(address: str) -> str:

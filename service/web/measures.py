@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from service.values import POLICIES
-
 
 class Measure(NamedTuple):
     """A metric. `labels` are names and all their values, or none where those come by themselves;
@@ -31,6 +29,7 @@ def _gauge(text: str, *, highest: bool = False, **labels: tuple[str, ...]) -> Me
 
 
 ANY: tuple[str, ...] = ()
+OUTCOMES = ("allowed", "refused")
 MEASURES = {
     "byline_requests_total": _counter("Requests answered", operation=ANY, status=ANY),
     "byline_request_seconds": Measure("histogram", "Time to answer", {"operation": ANY}),
@@ -50,8 +49,8 @@ MEASURES = {
     ),
     "byline_limiter_decisions_total": _counter(
         "Requests that a limit was asked about",
-        policy=tuple(POLICIES),
-        outcome=("allowed", "refused"),
+        policy=ANY,
+        outcome=OUTCOMES,
     ),
     "byline_limiter_store_failures_total": _counter(
         "Times that the rate limits' store did not answer"

@@ -67,6 +67,10 @@ class Metrics:
         """Count something that has happened, in any thread; labels as `MEASURES` has them."""
         self._add(name_and_labels, 1)
 
+    def expect(self, *name_and_labels: str) -> None:
+        """Show a counter from now on, as 0 until something happens."""
+        self._add(name_and_labels, 0)
+
     def gauge(self, name: str, value: float, *labels: str) -> None:
         """Say how it is now, in any thread."""
         self._numbers.set((name, *labels), value)

@@ -10,6 +10,7 @@ import orjson
 import pytest
 import yaml
 
+from service.specification import PATH
 from service.web import docs
 
 
@@ -56,7 +57,7 @@ def test_every_reference_resolves_and_every_component_keeps_its_name() -> None:
 
 
 def test_comments_and_layout_are_kept() -> None:
-    original = docs.SPECIFICATION.read_text("utf-8")
+    original = PATH.read_text("utf-8")
     public = docs.public_yaml().decode()
     assert _comments(public) == _comments(original) != []
     lines = iter(original.splitlines())
@@ -81,7 +82,7 @@ def test_whatever_belongs_to_a_wiring_key_goes_with_it(
     before, after = "a:\n  - b: x-c\n", "\n    # about d\n    d: x-e\n  - f: [x-g]\n"
     file = tmp_path / "openapi.yaml"
     file.write_text(before + wiring + after)
-    monkeypatch.setattr(docs, "SPECIFICATION", file)
+    monkeypatch.setattr(docs, "PATH", file)
     assert docs.public_yaml.__wrapped__().decode() == before + after
 
 

@@ -12,7 +12,7 @@ import httpx
 import pytest
 import sqlalchemy as sa
 
-from service.values import POLICIES
+from service.specification import policies
 from service.web.measures import MEASURES
 from tests import postgres, valkey
 from tests.conftest import PASSWORD, Server
@@ -47,7 +47,7 @@ def test_a_new_server_tells_of_everything_in_words_that_prometheus_likes(serve: 
 
 def test_what_can_happen_is_zero_until_it_does(serve: Serve) -> None:
     samples = scrape(serve().url)
-    for policy in POLICIES:
+    for policy in policies():
         for outcome in ("allowed", "refused"):
             assert samples["byline_limiter_decisions_total", outcome, policy] == 0
     for name in ("byline_logins_total", "byline_mails_total", "byline_replica_reads_total"):

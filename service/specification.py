@@ -1,0 +1,53 @@
+"""The specification as the service reads it: one hand-written file, parsed once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+PATH = Path(__file__).parents[1] / "openapi" / "openapi.yaml"
+
+
+@cache
+def document() -> dict[str, Any]:
+    """The whole specification, wiring keys and references included; shared, not to be changed."""
+    return parsed(PATH.read_bytes())
+
+
+@cache
+def policies() -> dict[str, int]:
+    """Every policy that `x-rate-limit` declares, and how many limits it takes."""
+    whole = document()
+    declared = [whole] + [
+        operation
+        for item in whole["paths"].values()
+        for operation in item.values()
+        if isinstance(operation, dict)
+    ]
+    counts: dict[str, int] = {}
+    for one in declared:
+        names = [entry["policy"] for entry in limits(one)]
+        counts |= {name: max(names.count(name), counts.get(name, 0)) for name in names}
+    return counts
+
+
+def limits(declared: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The entries of an operation's `x-rate-limit`: none for `none` and for `client`, which stands
+    for the limit that the document declares for all."""
+    entries = declared.get("x-rate-limit", [])
+    if isinstance(entries, dict):
+        yield entries
+    elif isinstance(entries, list):
+        yield from entries
+
+
+def parsed(text: bytes) -> dict[str, Any]:
+    """The document in YAML text."""
+    # libyaml's loader is ten times as fast, where PyYAML was built with it.
+    fast = yaml.__with_libyaml__
+    read: dict[str, Any] = yaml.load(text, yaml.CSafeLoader) if fast else yaml.safe_load(text)
+    return read
