@@ -23,6 +23,7 @@ from service.settings import BadConfiguration, Settings
 from service.web import docs, outbox
 from service.web.cors import Cors
 from service.web.front_door import FrontDoor
+from service.web.guard import Guard
 from service.web.health import Readiness
 from service.web.limits import Limits
 from service.web.metrics import Metrics, Readings
@@ -70,6 +71,13 @@ def create_app(settings: Settings) -> App:
         metrics=metrics,
     )
     tokens = Tokens(_key_ring(settings), issuer=settings.jwt_issuer, audience=settings.jwt_audience)
+    Guard(
+        app,
+        tokens.fingerprints,
+        enabled=settings.rate_limit_enabled,
+        overrides=settings.rate_limits,
+        metrics=metrics,
+    )
     authority = Authority(app, tokens, settings)
     replica = Replica(app, authority, limits, metrics) if settings.database_replica_url else None
     services = Services(

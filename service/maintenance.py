@@ -19,10 +19,12 @@ from service.ids import now
 from service.models import (
     AuditEvent,
     IdempotencyKey,
+    KnownNetwork,
     Mail,
     MailCount,
     PostDocument,
     Session,
+    SignInGuard,
     User,
 )
 from service.problems import InvalidRequest
@@ -77,6 +79,8 @@ def purge() -> dict[str, int]:
         Mail: [Mail.due_at.is_(None)],
         MailCount: [],
         IdempotencyKey: [],
+        SignInGuard: [],
+        KnownNetwork: [],
     }
     return {model.__tablename__: _purge(model, moment, *ands) for model, ands in also.items()}
 

@@ -20,19 +20,23 @@ def document() -> dict[str, Any]:
 
 @cache
 def policies() -> dict[str, int]:
-    """Every policy that `x-rate-limit` declares, and how many limits it takes."""
-    whole = document()
-    declared = [whole] + [
-        operation
-        for item in whole["paths"].values()
-        for operation in item.values()
-        if isinstance(operation, dict)
-    ]
+    """Every policy that `x-rate-limit` and `x-guard` declare, and how many limits it takes."""
     counts: dict[str, int] = {}
-    for one in declared:
-        names = [entry["policy"] for entry in limits(one)]
+    for declared in _declarations():
+        names = [entry["policy"] for entry in limits(declared)]
         counts |= {name: max(names.count(name), counts.get(name, 0)) for name in names}
-    return counts
+    return counts | dict.fromkeys(guards(), 1)
+
+
+@cache
+def guards() -> dict[str, dict[str, Any]]:
+    """The entries of `x-guard` by policy; ValueError when two operations differ about one."""
+    found: dict[str, dict[str, Any]] = {}
+    for declared in _declarations():
+        for entry in declared.get("x-guard", []):
+            if found.setdefault(entry["policy"], entry) != entry:
+                raise ValueError(f"x-guard {entry['policy']} is declared in two ways")
+    return found
 
 
 def limits(declared: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -43,6 +47,14 @@ def limits(declared: dict[str, Any]) -> Iterator[dict[str, Any]]:
         yield entries
     elif isinstance(entries, list):
         yield from entries
+
+
+def _declarations() -> Iterator[dict[str, Any]]:
+    """The document itself, and every operation."""
+    whole = document()
+    yield whole
+    for item in whole["paths"].values():
+        yield from (operation for operation in item.values() if isinstance(operation, dict))
 
 
 def parsed(text: bytes) -> dict[str, Any]:

@@ -17,7 +17,7 @@ import pytest
 from jsonschema_rs import Draft201909Validator
 
 from service import problems
-from service.specification import limits, policies
+from service.specification import guards, limits, policies
 from service.web import docs
 from tests.references import resolved
 
@@ -28,6 +28,7 @@ WIRING = {
     "x-any-host",
     "x-ends-session",
     "x-ignore-query",
+    "x-guard",
     "x-lines",
     "x-rate-limit",
     "x-replica",
@@ -39,7 +40,6 @@ WIRING = {
 LIMITS = {
     "client": [("300 per minute", "ip")],
     "login": [("10 per minute", "ip")],
-    "account": [("10 per 15 minutes", "email")],
     "register": [("10 per hour", "ip")],
     "refresh": [("30 per minute", "session")],
     "mail": [("3 per hour", "email"), ("10 per hour", "ip")],
@@ -50,6 +50,11 @@ LIMITS = {
     "write": [("60 per minute", "user")],
 }
 COUNTED = {"login": "failures"}
+GUARDS = {
+    "account": ("10 per 15 minutes", "account and network"),
+    "strangers": ("30 per hour", "account"),
+    "confirm": ("10 per 15 minutes", "session"),
+}
 # Without a token of ours, and yet they ask who it is.
 PROOF_OF_THEIR_OWN = {"login"}
 
@@ -171,8 +176,24 @@ def test_security_is_said_and_a_change_by_a_user_is_limited(operation: dict[str,
         assert entry.get("counts") == COUNTED.get(entry["policy"])
 
 
+@each_operation
+def test_an_operation_that_compares_a_password_is_guarded(operation: dict[str, Any]) -> None:
+    body = operation.get("requestBody", {}).get("content", {}).get("application/json", {})
+    asked = body.get("schema", {}).get("properties", {}).keys()
+    confirms = {"confirm"} if "current_password" in asked else set()
+    expected = {"account", "strangers"} if operation["operationId"] == "login" else confirms
+    assert {entry["policy"] for entry in operation.get("x-guard", [])} == expected
+
+
+def test_the_guard_has_the_limits_of_the_contract() -> None:
+    found = guards()
+    assert {name: (one["limit"], one["per"]) for name, one in found.items()} == GUARDS
+    assert found["strangers"]["in-a-row"] == 100
+
+
 def test_every_policy_has_a_default_here() -> None:
-    assert {name: len(limits) for name, limits in LIMITS.items()} == policies()
+    numbers = {name: len(limits) for name, limits in LIMITS.items()}
+    assert numbers | dict.fromkeys(GUARDS, 1) == policies()
 
 
 def test_wiring_keys_are_the_ones_that_something_reads() -> None:

@@ -14,7 +14,7 @@ from service.problems import CurrentPasswordWrong, NotFound, SessionRevoked, Tok
 from service.web import outbox
 from service.web.audit import record
 from service.web.call import Client
-from service.web.limits import limits
+from service.web.guard import guard
 from service.web.metrics import count_on_commit
 from service.web.pagination import pages
 from service.web.security import authority, confirm, new_hash, prove
@@ -99,8 +99,8 @@ def complete_password_reset(body: dict):
     User.reset_password(user_id, fresh)
     Session.end_all(user_id)
     MailedToken.revoke(user_id)
+    guard().recover(user_id)
     key = addresses.key(email)
-    limits().forget("account", key)
     record("password-reset", user_id, actor_id=user_id)
     if User.confirm_email(user_id, email, key):
         record("email-verified", user_id, actor_id=user_id)

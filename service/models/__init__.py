@@ -8,16 +8,19 @@ from service.models.mails import Mail
 from service.models.post_documents import PostDocument
 from service.models.posts import Post
 from service.models.sessions import Session
+from service.models.sign_in_guards import KnownNetwork, SignInGuard
 from service.models.users import User
 
 __all__ = [
     "AuditEvent",
     "IdempotencyKey",
+    "KnownNetwork",
     "Mail",
     "MailCount",
     "MailedToken",
     "Post",
     "PostDocument",
     "Session",
+    "SignInGuard",
     "User",
 ]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Awaitable, Iterator, Mapping
-from contextlib import contextmanager
 from functools import partial
 from itertools import chain
 from typing import Any, NamedTuple, TypeVar
@@ -16,7 +15,7 @@ from limits.strategies import RateLimiter
 
 from service import specification
 from service.problems import Problem, RateLimited
-from service.web.call import KEY, Call
+from service.web.call import Call
 from service.web.limit_store import Store
 from service.web.measures import OUTCOMES
 from service.web.metrics import Metrics
@@ -62,7 +61,7 @@ class Limits:
     ) -> None:
         self.enabled = enabled
         self._overrides = ({"client": client} if client else {}) | dict(overrides)
-        self._guards: dict[str, Policy] = {}
+        self._per_address: dict[str, Policy] = {}
         self._metrics = metrics
         self._store = Store(storage_url, metrics)
         self._clients = self.of_operation(specification.document())
@@ -86,18 +85,18 @@ class Limits:
         return Policy(name, per, tuple(_sums(items)), only_failures, header)
 
     def of_operation(self, declared: dict[str, Any]) -> list[Policy]:
-        """The policies that an operation declares, or the whole document; guards left aside."""
+        """The policies of an operation, or of the whole document, without those for an address."""
         entries = list(specification.limits(declared))
         names = [entry["policy"] for entry in entries]
         policies = [
             self.policy(entry, names[:place].count(entry["policy"]))
             for place, entry in enumerate(entries)
         ]
-        # Which address is meant is known further in: `guarded` and the outbox count those.
+        # Which address is meant is known further in: the outbox counts those.
         for policy in policies:
             if policy.per == "email":
                 items = [each.sums[0] for each in policies if each[:2] == policy[:2]]
-                self._guards[policy.name] = policy._replace(sums=(tuple(chain(*items)),))
+                self._per_address[policy.name] = policy._replace(sums=(tuple(chain(*items)),))
         return [policy for policy in policies if policy.per != "email"]
 
     async def count_client(self, call: Call) -> None:
@@ -128,42 +127,16 @@ class Limits:
                 left = await self._store.ask(partial(_give_back_all, policies, keys))
                 self._correct(call, policies, left)
 
-    @contextmanager
-    def guarded(self, name: str, address: str) -> Iterator[None]:
-        """Count an attempt at `address` before it is made, and forget them all if it succeeds.
-
-        Raises `RateLimited` without making the attempt when there were too many.
-        """
-        if not self.enabled:
-            yield
-            return
-        policy, keys = self._guards[name], (_hash(address),)
-        left = self._store.ask_from_thread(partial(_hit_all, [policy], [keys]))
-        self._note(flask.request.environ[KEY], [policy], left)
-        try:
-            yield
-        except Exception as error:
-            if getattr(error, "status", 500) >= 500:  # no password was compared
-                self._store.ask_from_thread(partial(_give_back, policy, keys))
-            raise
-        self.forget(name, address)
-
     def per_address(self, name: str) -> list[tuple[int, int]]:
         """The limits of a policy for each address, as amounts and seconds; none if they are off."""
         if not self.enabled:
             return []
-        return [(item.amount, item.get_expiry()) for item in self._guards[name].sums[0]]
+        return [(item.amount, item.get_expiry()) for item in self._per_address[name].sums[0]]
 
     def decided(self, name: str, allowed: bool) -> None:
         """Note in the metrics what was decided elsewhere about a policy."""
         outcome = "allowed" if allowed else "refused"
         self._metrics.count("byline_limiter_decisions_total", name, outcome)
-
-    def forget(self, name: str, address: str) -> None:
-        """Forget what was counted about `address`."""
-        if self.enabled:
-            clear = partial(_clear, self._guards[name], _hash(address))
-            self._store.ask_from_thread(clear)
 
     def remember(self, name: str, seconds: int) -> None:
         """Remember a name for so many seconds at least, and for twice as many at most."""
@@ -273,11 +246,6 @@ def _give_back(policy: Policy, keys: Keys, strategy: RateLimiter) -> tuple[int, 
             if key == keys[0]:
                 left.append(_state(storage, item, name, room=True))
     return min(left)
-
-
-def _clear(policy: Policy, key: str, strategy: RateLimiter) -> None:
-    for item in policy.sums[0]:
-        strategy.clear(item, policy.name, key)
 
 
 def _remember(name: str, seconds: int, strategy: RateLimiter) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import flask
 
 from service.database import Row, commit
-from service.domain import addresses, passwords
+from service.domain import passwords
 from service.domain.tokens import Claims, Tokens
 from service.ids import rfc3339
 from service.models import Session, User
@@ -31,7 +31,7 @@ from service.problems import (
 from service.settings import Settings
 from service.web.audit import record
 from service.web.call import Call
-from service.web.limits import limits
+from service.web.guard import guard
 from service.web.metrics import count_on_commit, metrics
 from service.web.networks import address
 
@@ -125,12 +125,12 @@ def authority() -> Authority:
 def prove(email_key: str, password: str) -> dict[str, Any]:
     """The Account that the key of an address and a password sign in to.
 
-    Raises `InvalidCredentials`, `RateLimited` when the address was tried too often, and, only after
+    Raises `InvalidCredentials`, `RateLimited` when there were too many wrong ones, and, only after
     a right password, `AccountDisabled` or `EmailUnverified`.
     """
+    user = User.credentials(email_key)
     try:
-        with limits().guarded("account", email_key):
-            user = User.credentials(email_key)
+        with guard().sign_in(user.id if user else None, email_key):
             # An unknown address costs the comparison with a dummy hash, and an event.
             if not passwords.matches(user.password_hash if user else None, password) or not user:
                 raise InvalidCredentials
@@ -150,6 +150,7 @@ def prove(email_key: str, password: str) -> dict[str, Any]:
     account = User.admitted(user.id, stored)
     if account is None:
         raise _failed(user, InvalidCredentials())  # something has changed since the comparison
+    guard().learn(user.id)
     count_on_commit("byline_logins_total", "succeeded")
     return account
 
@@ -159,8 +160,8 @@ def confirm(caller: Caller, password: str) -> str:
 
     Raises `CurrentPasswordWrong`, or `RateLimited` when there were too many wrong ones.
     """
-    with limits().guarded("account", addresses.key(caller.email)):
-        stored = User.password_hash_of(caller.id)
+    stored = User.password_hash_of(caller.id)
+    with guard().confirmation(caller.session_id, caller.id):
         if stored is None or not passwords.matches(stored, password):
             raise CurrentPasswordWrong
     return stored

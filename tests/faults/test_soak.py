@@ -20,7 +20,8 @@ from tests.faults.processes import Account, Byline, Place, seconds, sign_up, tol
 LENGTH = 600  # seconds, unless SOAK says otherwise
 SPARE = {"MiB": 24, "threads": 2, "descriptors": 8}  # by which they may still grow
 MOST = 1_000_000
-POLICIES = ("login", "register", "refresh", "search", "export", "write", "account")
+POLICIES = ("login", "register", "refresh", "search", "export", "write")
+POLICIES += ("account", "strangers", "confirm", "password")
 # What visitors leave behind has had its day after some seconds, instead of hours and weeks.
 _EXPIRED = {
     "sessions": "created_at < now() - interval '8 s'",

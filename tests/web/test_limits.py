@@ -258,7 +258,7 @@ def test_the_settings_decide(serve: Serve, settings: dict[str, str], also: dict[
 
 
 def test_limits_that_are_switched_off_are_off(serve: Serve) -> None:
-    names = ("client", "login", "account", "register", "search", "write")
+    names = ("client", "login", "account", "strangers", "register", "search", "write")
     server = serve(rate_limit_enabled=False, rate_limits=dict.fromkeys(names, "1 per day"))
     anna = server.sign_up()
     calls: list[Callable[[int], httpx.Response]] = [

@@ -17,7 +17,8 @@ FAILURES = 10
 @pytest.fixture
 def guarded(serve: Callable[..., Server]) -> Server:
     """A server where only the guard of an account is ever in the way, with its default."""
-    ample = dict.fromkeys(("client", "login", "password", "register", "write"), "10000 per day")
+    names = ("client", "login", "register", "password", "write")
+    ample = dict.fromkeys(names, "10000 per day") | {"mail": "10000 per day;10000 per day"}
     return serve(rate_limit_enabled=True, rate_limits=ample)
 
 
@@ -31,6 +32,11 @@ def change_password(person: Person, current: str) -> httpx.Response:
     return person.http.put("/auth/password", json=body)
 
 
+def change_email(person: Person, current: str) -> httpx.Response:
+    body = {"current_password": current, "email": f"new-{person.email}"}
+    return person.http.put("/auth/email", json=body)
+
+
 def fail(server: Server, email: str, times: int = FAILURES) -> list[httpx.Response]:
     """Wrong passwords for an address, as many as there may be."""
     answers = [try_to_sign_in(server, email) for _ in range(times)]
@@ -38,12 +44,12 @@ def fail(server: Server, email: str, times: int = FAILURES) -> list[httpx.Respon
     return answers
 
 
-def check_refused(answer: httpx.Response) -> None:
+def check_refused(answer: httpx.Response, policy: str = "account") -> None:
     assert (answer.status_code, answer.json()["code"]) == (429, "rate-limited")
     wait = int(answer.headers["Retry-After"])
     assert 1 <= wait <= 15 * 60
-    assert '"account";q=10;w=900' in answer.headers["RateLimit-Policy"]
-    assert f'"account";r=0;t={wait}' in answer.headers["RateLimit"]
+    assert f'"{policy}";q=10;w=900' in answer.headers["RateLimit-Policy"]
+    assert f'"{policy}";r=0;t={wait}' in answer.headers["RateLimit"]
 
 
 def test_after_ten_failures_even_the_right_password_is_refused(guarded: Server) -> None:
@@ -103,27 +109,42 @@ def test_however_an_address_is_written_it_is_one_account(guarded: Server) -> Non
         check_refused(try_to_sign_in(guarded, email, PASSWORD))
 
 
-def test_a_wrong_current_password_counts(guarded: Server) -> None:
+def test_a_wrong_current_password_counts_for_its_session_alone(guarded: Server) -> None:
     anna = guarded.sign_up()
-    for _ in range(FAILURES):
-        answer = change_password(anna, "wrong")
+    thief = guarded.sign_in(anna.email)
+    for number in range(FAILURES):
+        ask = change_password if number % 2 else change_email
+        answer = ask(thief, "wrong")
         assert (answer.status_code, answer.json()["code"]) == (403, "current-password-wrong")
-    check_refused(change_password(anna, PASSWORD))
-    check_refused(try_to_sign_in(guarded, anna.email, PASSWORD))
-
-
-def test_failures_at_both_doors_count_together(guarded: Server) -> None:
-    anna = guarded.sign_up()
-    fail(guarded, anna.email, FAILURES - 1)
-    assert change_password(anna, "wrong").status_code == 403
-    check_refused(try_to_sign_in(guarded, anna.email, PASSWORD))
-
-
-def test_a_right_current_password_forgets_the_failures(guarded: Server) -> None:
-    anna = guarded.sign_up()
-    fail(guarded, anna.email, FAILURES - 1)
+    for ask in (change_password, change_email):
+        check_refused(ask(thief, PASSWORD), "confirm")
+    assert change_email(anna, PASSWORD).status_code == 202
+    assert try_to_sign_in(guarded, anna.email, PASSWORD).status_code == 200
     assert change_password(anna, PASSWORD).status_code == 200
-    fail(guarded, anna.email, FAILURES)
+
+
+def test_failed_sign_ins_do_not_keep_the_owner_from_a_new_password(guarded: Server) -> None:
+    anna = guarded.sign_up()
+    fail(guarded, anna.email)
+    check_refused(try_to_sign_in(guarded, anna.email, PASSWORD))
+    assert change_email(anna, PASSWORD).status_code == 202
+    assert change_password(anna, PASSWORD).status_code == 200
+
+
+def test_a_right_current_password_forgets_the_wrong_ones(guarded: Server) -> None:
+    anna = guarded.sign_up()
+    for _ in range(2):
+        for _ in range(FAILURES - 1):
+            assert change_email(anna, "wrong").status_code == 403
+        assert change_email(anna, PASSWORD).status_code == 202
+
+
+def test_a_right_current_password_is_no_failure_whatever_follows(guarded: Server) -> None:
+    anna = guarded.sign_up()
+    body = {"current_password": PASSWORD, "new_password": "password"}
+    for _ in range(FAILURES + 1):
+        assert anna.http.put("/auth/password", json=body).status_code == 400
+    assert change_password(anna, PASSWORD).status_code == 200
 
 
 def test_a_disabled_account_is_no_failure_after_the_right_password(guarded: Server) -> None:

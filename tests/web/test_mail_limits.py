@@ -27,7 +27,9 @@ from tests.handlers.mails import (
 from tests.mailbox import subject_of
 
 HOUR = 3600
-AMPLE = dict.fromkeys(("client", "login", "register", "write", "account"), "10000 per day")
+AMPLE = dict.fromkeys(
+    ("client", "login", "register", "write", "account", "confirm"), "10000 per day"
+)
 
 Serve = Callable[..., Server]
 

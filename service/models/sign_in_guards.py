@@ -1,0 +1,131 @@
+"""What the guard of the accounts keeps: failed sign-ins, and networks that have signed in."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from sqlalchemy import bindparam
+from sqlalchemy.orm import Mapped, mapped_column
+
+from service.database import Id, Time, current, db
+from service.ids import now
+from service.statements import Prepared, insertion
+
+_SWEPT = 10  # expired rows that an attempt removes: more than it adds
+
+
+class SignInGuard(db.Model):  # type: ignore[name-defined,misc] # made at run time
+    """The failures of one account, which may be an address that nobody has.
+
+    `account` is a keyed hash, so that the table names neither accounts nor addresses.
+    """
+
+    __tablename__ = "sign_in_guards"
+
+    account: Mapped[str] = mapped_column(sa.CHAR(64), primary_key=True)
+    history: Mapped[str] = mapped_column(sa.Text)  # of domain.guard, as JSON
+    expires_at: Mapped[str] = mapped_column(Time, index=True)
+
+    @classmethod
+    def lock(cls, account: str) -> str | None:
+        """The history, if there is one; until the transaction ends nobody else has it. SQLite has
+        one writer anyway."""
+        if current().dialect.name == "postgresql":
+            _lock.first(name=account)
+        row = _find.first(account=account, moment=now())
+        return row.history if row else None
+
+    @classmethod
+    def keep(cls, account: str, history: str, expires_at: str) -> None:
+        """Write the history of a locked account."""
+        values = {"history": history, "expires_at": expires_at}
+        if not _update.write(account_=account, **{f"new_{k}": v for k, v in values.items()}):
+            _insert.write(account=account, **values)
+
+    @classmethod
+    def forget(cls, account: str) -> None:
+        """Remove the history of an account."""
+        _forget.write(account_=account)
+
+    @classmethod
+    def sweep(cls) -> None:
+        """Remove a few rows that have expired, so that guessing does not fill the table."""
+        _sweep.write(moment=now())
+
+
+class KnownNetwork(db.Model):  # type: ignore[name-defined,misc] # made at run time
+    """A network from which a user has signed in, and its failures in a row since then."""
+
+    __tablename__ = "known_networks"
+
+    user_id: Mapped[str] = mapped_column(
+        Id, sa.ForeignKey("users.id", ondelete="CASCADE"), primary_key=True
+    )
+    network: Mapped[str] = mapped_column(sa.String(49), primary_key=True)
+    failures: Mapped[int] = mapped_column(default=0)
+    expires_at: Mapped[str] = mapped_column(Time, index=True)
+
+    @classmethod
+    def has(cls, user_id: str, network: str, most: int) -> bool:
+        """Whether the user has signed in from there, with fewer failures in a row since then than
+        `most`."""
+        found = _known.first(user_id=user_id, network=network, moment=now(), most=most)
+        return found is not None
+
+    @classmethod
+    def count(cls, user_id: str, network: str, failures: int) -> None:
+        """Count so many failures more."""
+        _count.write(of_user=user_id, of_network=network, more=failures)
+
+    @classmethod
+    def add(cls, user_id: str, network: str, expires_at: str) -> None:
+        """Know the network, without a failure, until then."""
+        if not _renew.write(of_user=user_id, of_network=network, until=expires_at):
+            _learn.write(user_id=user_id, network=network, failures=0, expires_at=expires_at)
+
+
+_lock = Prepared(
+    sa.select(sa.func.pg_advisory_xact_lock(sa.func.hashtextextended(bindparam("name"), 0)))
+)
+_find = Prepared(
+    sa.select(SignInGuard.history).where(
+        SignInGuard.account == bindparam("account"), SignInGuard.expires_at > bindparam("moment")
+    )
+)
+_insert = insertion(SignInGuard)
+_its = SignInGuard.account == bindparam("account_")
+_update = Prepared(
+    sa.update(SignInGuard)
+    .where(_its)
+    .values(history=bindparam("new_history"), expires_at=bindparam("new_expires_at", type_=Time))
+)
+_forget = Prepared(sa.delete(SignInGuard).where(_its))
+_expired = (
+    sa.select(SignInGuard.account)
+    .where(SignInGuard.expires_at <= bindparam("moment"))
+    .limit(_SWEPT)
+    .with_for_update(skip_locked=True)
+)
+_sweep = Prepared(sa.delete(SignInGuard).where(SignInGuard.account.in_(_expired)))
+
+_there = sa.and_(
+    KnownNetwork.user_id == bindparam("of_user"), KnownNetwork.network == bindparam("of_network")
+)
+_known = Prepared(
+    sa.select(KnownNetwork.user_id).where(
+        KnownNetwork.user_id == bindparam("user_id"),
+        KnownNetwork.network == bindparam("network"),
+        KnownNetwork.expires_at > bindparam("moment"),
+        KnownNetwork.failures < bindparam("most"),
+    )
+)
+_count = Prepared(
+    sa.update(KnownNetwork)
+    .where(_there)
+    .values(failures=KnownNetwork.failures + bindparam("more", type_=sa.Integer))
+)
+_renew = Prepared(
+    sa.update(KnownNetwork)
+    .where(_there)
+    .values(failures=0, expires_at=bindparam("until", type_=Time))
+)
+_learn = insertion(KnownNetwork)

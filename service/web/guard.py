@@ -1,0 +1,228 @@
+"""The guard of the accounts: guesses at a password end, however many processes answer them.
+
+It counts in the database, exactly, and before the password is compared. The rules are in
+`domain/guard.py`, their numbers under `x-guard` in the specification.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from types import TracebackType
+from typing import NamedTuple, Self
+from uuid import UUID
+
+import flask
+from limits import parse
+
+from service import specification
+from service.database import db
+from service.domain.guard import Failure, History, Limit, Rules
+from service.ids import rfc3339
+from service.models import KnownNetwork, SignInGuard, mails
+from service.problems import Problem, RateLimited
+from service.web import outbox
+from service.web.audit import record
+from service.web.call import KEY, Call
+from service.web.measures import OUTCOMES
+from service.web.metrics import Metrics
+from service.web.networks import PROVIDER_BLOCK, network
+
+KNOWN_FOR = timedelta(days=90)  # after a sign-in from a network
+
+_NOBODY = str(UUID(int=0))  # is asked for where there is no user, so that it takes as long
+
+
+class Subject(NamedTuple):
+    """Whose password is guessed: an account, which may be an address that nobody has, or the
+    session of one. `account` is its key in the table."""
+
+    account: str
+    user_id: str | None
+    address: str
+    is_session: bool = False
+
+
+class Guard:
+    """Counts failed attempts at the passwords of accounts."""
+
+    def __init__(
+        self,
+        app: flask.Flask,
+        fingerprints: Callable[[bytes], list[str]],
+        *,
+        enabled: bool,
+        overrides: Mapping[str, str],
+        metrics: Metrics,
+    ) -> None:
+        """`fingerprints` gives keyed hashes, the one to be used last."""
+        self.enabled = enabled
+        self._fingerprints = fingerprints
+        declared = specification.guards()
+        limits = {name: parse(overrides.get(name, one["limit"])) for name, one in declared.items()}
+        account, strangers, confirm = (
+            Limit(limits[name].amount, limits[name].get_expiry())
+            for name in ("account", "strangers", "confirm")
+        )
+        in_a_row = declared["strangers"]["in-a-row"]
+        self.sign_in_rules = Rules(account, strangers, in_a_row)
+        self.session_rules = Rules(confirm, confirm, in_a_row)
+        self._metrics = metrics
+        for name in declared:
+            for outcome in OUTCOMES:
+                metrics.expect("byline_limiter_decisions_total", name, outcome)
+        app.extensions["guard"] = self
+
+    def sign_in(self, user_id: str | None, address: str) -> Attempt:
+        """An attempt to sign in to the account of a user, or with an address that nobody has.
+
+        It is counted already; raises `RateLimited` when it must not be made.
+        """
+        return self._begun(self._subject(user_id, address))
+
+    def confirmation(self, session_id: str, user_id: str) -> Attempt:
+        """An attempt at the current password in a living session, counted for the session alone;
+        raises `RateLimited`."""
+        key = self._key(f"session {session_id}")
+        return self._begun(Subject(key, user_id, "", is_session=True))
+
+    def learn(self, user_id: str) -> None:
+        """Know the network of this request from now on, after a sign-in; in the request's
+        transaction, which has locked the user."""
+        if self.enabled:
+            until = rfc3339(datetime.now(UTC) + KNOWN_FOR)
+            KnownNetwork.add(user_id, _network(), until)
+
+    def recover(self, user_id: str) -> None:
+        """Forget the failures at an account whose owner has used a mailed link, and know their
+        network: a stranger could be refused again before the owner has signed in."""
+        if self.enabled:
+            SignInGuard.forget(self._subject(user_id, "").account)
+            self.learn(user_id)
+
+    def _subject(self, user_id: str | None, address: str) -> Subject:
+        key = self._key(f"user {user_id}" if user_id else f"address {address}")
+        return Subject(key, user_id, address)
+
+    def _key(self, name: str) -> str:
+        return self._fingerprints(f"guard {name}".encode())[-1]
+
+    def _begun(self, subject: Subject) -> Attempt:
+        attempt = Attempt(self, subject)
+        if self.enabled:
+            attempt.begin()
+        return attempt
+
+    def note(self, policy: str, limit: Limit, left: int, reset: float, *, refused: bool) -> None:
+        """Say in the answer's headers what is left, and count the decision."""
+        seconds = max(1, math.ceil(reset))
+        call: Call = flask.request.environ[KEY]
+        item = f'"{policy}";q={limit.amount};w={limit.seconds}'
+        call.limits.append((item, f'"{policy}";r={left};t={seconds}'))
+        self._metrics.count("byline_limiter_decisions_total", policy, OUTCOMES[refused])
+
+
+class Attempt:
+    """One attempt at a password, which the block of the context manager compares.
+
+    When the block ends, the password was right and the failures are forgotten. When it fails other
+    than by a refusal, no password was compared and the attempt is taken back.
+    """
+
+    def __init__(self, guard: Guard, subject: Subject) -> None:
+        self._guard = guard
+        self._subject = subject
+        self._rules = guard.session_rules if subject.is_session else guard.sign_in_rules
+        self._failure = Failure(0, "", False)
+
+    def begin(self) -> None:
+        """Count the attempt; raises `RateLimited`, after which it must not be made."""
+        subject, moment = self._subject, round(time.time(), 3)
+        with db.transaction() as transaction:
+            history = self._locked()
+            own = "" if subject.is_session else _network()
+            known = subject.is_session or KnownNetwork.has(
+                subject.user_id or _NOBODY, own, self._rules.in_a_row
+            )
+            self._failure = Failure(moment, own, not known)
+            refusal = history.refusal(self._rules, self._failure)
+            if refusal is None:
+                history.add(self._rules, self._failure)
+                self._count_known(1)
+                self._keep(history)
+            elif history.must_tell(moment):
+                self._tell()
+                self._keep(history)
+            SignInGuard.sweep()
+            transaction.commit()
+        policy = "confirm" if subject.is_session else "account"
+        if refusal is None:
+            left, reset = history.left(self._rules, self._failure)
+            self._guard.note(policy, self._rules.network, left, reset, refused=False)
+            return
+        limit = self._rules.strangers if refusal.by_strangers else self._rules.network
+        policy = "strangers" if refusal.by_strangers else policy
+        self._guard.note(policy, limit, 0, refusal.wait, refused=True)
+        raise RateLimited(retry_after=max(1, math.ceil(refusal.wait)))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
+    ) -> None:
+        if not self._guard.enabled:
+            return
+        if error is None:
+            self._change(lambda history: history.succeed(self._failure.network))
+        elif not isinstance(error, Problem) or error.status >= 500:
+            with suppress(Exception):  # the error itself is what matters
+                self._change(lambda history: history.take_back(self._failure), known=-1)
+
+    def _change(self, change: Callable[[History], None], *, known: int = 0) -> None:
+        """Change the history in a transaction of its own."""
+        with db.transaction() as transaction:
+            history = self._locked()
+            change(history)
+            self._keep(history)
+            if known:
+                self._count_known(known)
+            transaction.commit()
+
+    def _locked(self) -> History:
+        return History.loads(SignInGuard.lock(self._subject.account) or "{}")
+
+    def _keep(self, history: History) -> None:
+        until = history.expires_at(self._rules)
+        if until <= time.time():
+            SignInGuard.forget(self._subject.account)
+        else:
+            end = rfc3339(datetime.fromtimestamp(until, UTC))
+            SignInGuard.keep(self._subject.account, history.dumps(), end)
+
+    def _count_known(self, more: int) -> None:
+        if not self._failure.is_stranger and not self._subject.is_session:
+            KnownNetwork.count(self._subject.user_id or _NOBODY, self._failure.network, more)
+
+    def _tell(self) -> None:
+        """Write the first refusal of a day down, and mail it to the owner; alike where there is
+        none, so that nobody can tell by the time."""
+        record("sign-in-blocked", self._subject.user_id)
+        if self._subject.user_id:
+            outbox.notify(mails.SIGN_IN_BLOCKED, self._subject.user_id)
+        else:
+            outbox.put(mails.SIGN_IN_BLOCKED, self._subject.address, None)
+
+
+def guard() -> Guard:
+    """The running application's guard."""
+    found: Guard = flask.current_app.extensions["guard"]
+    return found
+
+
+def _network() -> str:
+    call: Call = flask.request.environ[KEY]
+    return network(call.ip, PROVIDER_BLOCK)
