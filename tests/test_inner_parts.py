@@ -16,6 +16,7 @@ import uvicorn
 from psycopg.errors import _WaitTimeout
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.pool import PoolProxiedConnection
+from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 
@@ -27,10 +28,12 @@ def named(*used: tuple[Any, str]) -> Any:
 
 
 PROTOCOL = """loop transport parser pipeline server_state app_state connection_lost data_received
-    on_header on_message_begin on_headers_complete on_response_complete pause_writing resume_writing
-    send_400_response shutdown _start_asgi_task"""
+    on_header on_message_begin on_headers_complete on_message_complete on_response_complete
+    pause_writing resume_writing shutdown url headers cycle flow _start_asgi_task
+    _unset_keepalive_if_required"""
 CYCLE = """transport disconnected message_event more_body response_started response_complete
-    keep_alive on_response"""
+    keep_alive on_response waiting_for_100_continue"""
+FLOW = "pause_reading resume_reading write_paused"
 SERVER = """config server_state lifespan servers started should_exit force_exit _captured_signals
     startup main_loop on_tick shutdown handle_exit"""
 CONTEXT = "app url_adapter flashes request _session _cv_tokens push pop"
@@ -39,6 +42,7 @@ CONTEXT = "app url_adapter flashes request _session _cv_tokens push pop"
 @named(
     (HttpToolsProtocol, PROTOCOL),
     (RequestResponseCycle, CYCLE),
+    (FlowControl, FLOW),
     (uvicorn.Server, SERVER),
     (flask.ctx.RequestContext, CONTEXT),
 )
@@ -60,7 +64,7 @@ def test_the_pool_asks_the_dialect_whether_a_connection_is_there() -> None:
 
 
 def test_an_answer_is_written_to_the_transport_of_its_cycle() -> None:
-    # web/protocol puts its own there, which joins the head to the body.
+    # web/sending puts its own there, which joins the head to the body.
     source = inspect.getsource(RequestResponseCycle)
     assert source.count("self.transport.write(") == 4  # head, chunk, body, 100 Continue
     assert "HTTP/1.1 100 Continue" in source

@@ -1,54 +1,69 @@
-"""HTTP as uvicorn reads it, with an end to what it would wait for, keep and believe."""
+"""HTTP as uvicorn reads it, with an end to what it would wait for, keep and believe.
+
+What a connection reads, and what ends each state besides the bytes it waits for:
+
+                      +------------------- next request ------------------+
+                      v                                                   |
+    connected ----> head ----> body ----> answering ----> idle -----------+
+                      |         |            |       timeout_keep_alive   ^
+          HEAD_TIMEOUT|         |            | the answer is the last one |
+              MAX_HEAD|         |            v                            |
+                      |         |          closed                         |
+                      |         |                                         |
+                      |         +--> rest: the answer came before the end of the body,
+                      |         |    which is dropped (DROP_TIMEOUT, MAX_DROPPED)
+                      v         v
+                     lingering: the last answer is sent, the client may be writing yet. The
+                     sending side is closed; what comes is dropped until the client closes
+                     (DROP_TIMEOUT, MAX_DROPPED).
+
+While a request waits for its turn, what comes behind it is kept as bytes and not read.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import re
-from http import HTTPStatus
 from typing import Any
 
-import httptools
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from service.problems import Problem
+from service.web.messages import MAX_DROPPED, Flow, Messages
+from service.web.sending import Joining, refusal
 
-from service.problems import BadRequest, HeadersTooLarge, Problem
-from service.web import problems
-from service.web.call import Headers, encoded, new_request_id
-
-MAX_HEAD = 64 * 1024  # bytes of a head that are taken while its end is awaited
-HEAD_TIMEOUT = 10.0  # seconds to send them
-JOINED = 64 * 1024  # bytes of a body that are copied behind the head
+HEAD_TIMEOUT = 10.0  # seconds to send a head
+DROP_TIMEOUT = 60.0  # seconds in which a body that nobody waits for is taken
+PIECE = 4 * 1024  # bytes that are parsed before a request that they hold has to be answered
 READ_TIMEOUT = 60.0  # seconds in which a client has to take some of what waits for it
 LAST_CALL = 1.0  # seconds for the first request of a connection, when the server ends
 LEAVING = "leaving"  # is in the lifespan's state as soon as every answer is a connection's last
-_CONTINUE = b"HTTP/1.1 100 "
 
 
-class Protocol(HttpToolsProtocol):
+class Protocol(Messages):
     """For `uvicorn.Config(http=...)`.
 
-    uvicorn itself answers in plain text what is no HTTP, keeps headers of any length, waits for
-    them for ever, and takes the trailers of a chunked body for headers, and the body of a request
-    that offers an upgrade for the next request. It keeps an answer for ever for a client that does
-    not read it, of pipelined requests it tells only the last that the client has gone, and it
-    refuses what follows them before it has answered them.
+    uvicorn itself waits for ever for the rest of a head, and for a client to read its answer; of
+    pipelined requests it tells only the last that the client has gone, keeps all that follow, and
+    refuses what comes behind them before it has answered them; and it resets connections on which
+    a client is writing yet, so that nobody reads why.
     """
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
-        self._in_head = False
-        self._unfinished = 0
+        self.flow: Flow = Flow(transport)
+        self._unread = b""
         self._deadline: asyncio.TimerHandle | None = None
         self._read_check: asyncio.TimerHandle | None = None
         self._answering: Any = None
-        self._is_deaf = False  # to what comes behind bytes that are no HTTP
-        self._expect_the_rest()
+        self._waiting_app: Any = None  # of the request whose answer waits for room
+        self._may_continue = False  # after an answer, if the client sends the body it announced
+        self._is_lingering = False
+        self._expect(HEAD_TIMEOUT)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_waiting()
         self._stop_watching()
+        self._waiting_app = None
         if self._answering:
-            self._answering.disconnected = True
-            self._answering.message_event.set()
+            self._disconnect(self._answering)
         super().connection_lost(exc)
 
     def pause_writing(self) -> None:
@@ -58,54 +73,47 @@ class Protocol(HttpToolsProtocol):
     def resume_writing(self) -> None:
         super().resume_writing()
         self._expect_reading()
-
-    def on_response_complete(self) -> None:
-        self._answering.transport.flush()
-        super().on_response_complete()
-        self._expect_reading()
+        if self._waiting_app:
+            app, self._waiting_app = self._waiting_app, None
+            super()._start_asgi_task(self._answering, app)
 
     def data_received(self, data: bytes) -> None:
         if self._is_deaf:
-            return
-        went_on = self._in_head
-        self._parse(data)
-        if self.transport.is_closing():
-            return
-        # Empty lines before a head, and the body of what was refused, have no end of their own.
-        if self._in_head or self._answering is None or self._answering.response_complete:
-            self._expect_the_rest()
-        if self._in_head:
-            self._unfinished += len(data) if went_on else 0
-            if self._unfinished > MAX_HEAD:
-                self._refuse(HeadersTooLarge())
-
-    def on_message_begin(self) -> None:
-        super().on_message_begin()
-        self._in_head = True
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        if self._in_head:  # later it is a trailer, and no header (RFC 9110, section 6.5.1)
-            super().on_header(name, value.rstrip(b" \t"))  # section 5.5
+            self._received += len(data)
+            if self._received > MAX_DROPPED:
+                self.transport.abort()
+        elif self.pipeline:
+            self._keep(self._unread + data)
+        else:
+            self._read(data)
 
     def on_headers_complete(self) -> None:
-        is_tunnel = self.parser.get_method() == b"CONNECT"
-        if self.parser.should_upgrade() and not is_tunnel:
-            return  # `_parse` reads it again without the offer
-        # The parser lets 0.9 and 2.0 pass, which are no such messages (RFC 9110, section 2.5).
-        if self.parser.get_http_version() not in {"1.0", "1.1"}:
-            raise ValueError
-        self._in_head = False
-        self._unfinished = 0
-        self._stop_waiting()
-        if not self.url.startswith(b"/"):
-            self.headers[:] = _with_host_of(self.url, self.headers)
         super().on_headers_complete()
-        if is_tunnel:
-            self.cycle.keep_alive = False
+        if not self._in_head:
+            self._stop_waiting()
 
     def on_message_complete(self) -> None:
-        if not self._in_head:  # the end of a head with an upgrade is not that of its message
-            super().on_message_complete()
+        super().on_message_complete()
+        if self._in_head:
+            return
+        if self.cycle.response_complete:
+            self._stop_waiting()
+        elif self._may_continue and not self.cycle.response_started:
+            self.cycle.keep_alive = LEAVING not in self.app_state
+        self._may_continue = False
+
+    def on_response_complete(self) -> None:
+        self._answering.transport.flush()
+        if self._is_lingering:
+            self.server_state.total_requests += 1
+        else:
+            super().on_response_complete()
+        self._expect_reading()
+        if self._unread and not self.pipeline and not self.transport.is_closing():
+            data, self._unread = self._unread, b""
+            self.flow.is_held = False
+            self._read(data)
+            self.flow.resume_reading()
 
     def leave(self) -> None:
         """Say with the answer that is being made, unless it has begun, that it is the last."""
@@ -114,52 +122,107 @@ class Protocol(HttpToolsProtocol):
 
     def shutdown(self) -> None:
         """Close as soon as what has begun is answered."""
-        if self._answering:
-            if not self._in_head:
-                super().shutdown()
-        elif not self._in_head:
+        if self._in_head:
+            return
+        if self.cycle is None or self._is_lingering or self._has_rest():
             self._stop_waiting()
-            self._deadline = self.loop.call_later(LAST_CALL, self.transport.close)
+            self._expect(LAST_CALL)
+        else:
+            super().shutdown()
 
     def _start_asgi_task(self, cycle: Any, app: Any) -> None:
         if LEAVING in self.app_state:
             cycle.keep_alive = False
-        cycle.transport = _Joining(self.transport)
+        cycle.transport = Joining(self.transport, self._close)
         self._answering = cycle
-        super()._start_asgi_task(cycle, app)
+        if cycle.waiting_for_100_continue and cycle.more_body:
+            # If it is refused at once, nobody knows whether the body follows.
+            self._may_continue, cycle.keep_alive = cycle.keep_alive, False
+        if self.flow.write_paused:
+            self._waiting_app = app  # no answer is made before the client has read the last one
+        else:
+            super()._start_asgi_task(cycle, app)
 
-    def _parse(self, data: bytes) -> None:
-        self._unset_keepalive_if_required()
-        while data:
+    def _read(self, data: bytes) -> None:
+        for start in range(0, len(data), PIECE):
+            if self.pipeline:
+                self._keep(data[start:])
+                return
             try:
-                self.parser.feed_data(data)
+                self.parse(data[start : start + PIECE])
+            except Problem as problem:
+                self._refuse(problem)
+            if self._is_deaf or self.transport.is_closing():
                 return
-            except httptools.HttpParserUpgrade as upgrade:
-                data = data[upgrade.args[0] :]
-            except httptools.HttpParserError:
-                self._refuse(BadRequest())
-                return
-            if not self._in_head:  # CONNECT: what follows is not HTTP, and there is no tunnel
-                self._is_deaf = True
-                return
-            data = self._head_without_upgrade() + data
+        if self._has_rest():
+            self._expect(DROP_TIMEOUT)
+        elif self._in_head or self.cycle is None or self.cycle.response_complete:
+            self._expect(HEAD_TIMEOUT)  # empty lines before a head have no end of their own
 
-    def _head_without_upgrade(self) -> bytes:
-        """The head that has just ended, to be parsed again as if no upgrade had been offered.
+    def _keep(self, data: bytes) -> None:
+        """Read it when it is its turn, and take no more until then."""
+        self._unread = data
+        self.flow.is_held = True
+        self.flow.pause_reading()
+        self._stop_waiting()
 
-        An upgrade that is not made is ignored (RFC 9110, section 7.8). The parser cannot do that:
-        it takes the request for one without a body, and the body for what comes next.
+    def _refuse(self, problem: Problem) -> None:
+        """Answer with a problem, and close the connection that it came on."""
+        if self._has_rest():  # which has its answer
+            self._linger()
+            return
+        before = self._answering
+        if before and not before.response_complete:
+            if before.response_started or not before.more_body:
+                self._end_after_answers()
+                return
+            self._disconnect(before)
+        self.transport.write(refusal(problem, self.server_state.default_headers))
+        self._linger()
+
+    def _end_after_answers(self) -> None:
+        """Answer the whole requests that have come; a refusal would be taken for such an answer."""
+        if self.pipeline and self.cycle.more_body:
+            self.pipeline.popleft()
+        last = self.pipeline[0][0] if self.pipeline else self._answering
+        last.keep_alive = False
+        self._is_deaf = True
+        self._stop_waiting()
+
+    def _close(self) -> None:
+        """Close behind an answer, in a way that leaves it to be read (RFC 9112, section 9.6).
+
+        While a client is writing, an immediate close resets the connection, and undoes the answer.
         """
-        start = (self.parser.get_method(), self.url, self.parser.get_http_version().encode())
-        lines = [b"%b %b HTTP/%b" % start]
-        lines += [b"%b: %b" % header for header in self.headers if header[0] != b"upgrade"]
-        self.parser = httptools.HttpRequestParser(self)
-        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
-        return b"\r\n".join([*lines, b"", b""])
+        if self._is_deaf or self._answering.more_body:
+            self._linger()
+        else:
+            self.transport.close()
 
-    def _expect_the_rest(self) -> None:
+    def _linger(self) -> None:
+        if self.transport.is_closing():
+            return
+        self._is_deaf = self._is_lingering = True
+        self._received = 0
+        self.pipeline.clear()
+        self._stop_waiting()
+        self._expect(DROP_TIMEOUT)
+        self.flow.resume_reading()
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+
+    def _has_rest(self) -> bool:
+        """Whether a request has been answered before the end of its body, which is yet to come."""
+        return self.cycle is not None and self.cycle.response_complete and self.cycle.more_body
+
+    def _disconnect(self, cycle: Any) -> None:
+        cycle.disconnected = True
+        cycle.message_event.set()
+
+    def _expect(self, seconds: float) -> None:
+        """Close the connection if what it waits for has not come by then."""
         if self._deadline is None:
-            self._deadline = self.loop.call_later(HEAD_TIMEOUT, self.transport.close)
+            self._deadline = self.loop.call_later(seconds, self.transport.close)
 
     def _stop_waiting(self) -> None:
         if self._deadline is not None:
@@ -181,72 +244,3 @@ class Protocol(HttpToolsProtocol):
         if self._read_check is not None:
             self._read_check.cancel()
             self._read_check = None
-
-    def _refuse(self, problem: Problem) -> None:
-        """Answer with a problem, and close the connection that it came on."""
-        before = self._answering
-        if before and not before.more_body and not before.response_complete:
-            # A whole request is being answered: the refusal would be taken for its answer.
-            before.keep_alive = False
-            self.pipeline.clear()
-            self._is_deaf = True
-            self._stop_waiting()
-            return
-        request_id = new_request_id()
-        refusal = problems.answer(problem, request_id)
-        headers = [
-            *self.server_state.default_headers,
-            *refusal.headers,
-            *encoded({"X-Request-Id": request_id, "X-Content-Type-Options": "nosniff"}),
-            (b"connection", b"close"),
-        ]
-        status = HTTPStatus(refusal.status)
-        lines = [
-            f"HTTP/1.1 {status.value} {status.phrase}".encode(),
-            *(b"%b: %b" % header for header in headers),
-        ]
-        self.transport.write(b"\r\n".join([*lines, b"", refusal.body]))
-        self.transport.close()
-
-
-def _with_host_of(target: bytes, headers: Headers) -> Headers:
-    """The headers, with the host that a target in absolute form names for their own (RFC 9112,
-    section 3.2.2); a request without a Host, or with two, stays what it is."""
-    scheme, separator, rest = target.partition(b"://")
-    hosts = [value for name, value in headers if name == b"host"]
-    if not separator or len(hosts) != 1 or scheme.lower() not in {b"http", b"https"}:
-        return headers
-    authority = re.split(rb"[/?#]", rest, maxsplit=1)[0]
-    return [(name, authority if name == b"host" else value) for name, value in headers]
-
-
-class _Joining:
-    """A connection on which the head of an answer goes out with the body behind it: one system call
-    and one packet less, 12 us."""
-
-    def __init__(self, transport: Any) -> None:
-        self._transport = transport
-        self._head = b""
-        self._is_begun = False
-
-    def write(self, data: bytes) -> None:
-        if self._head and len(data) <= JOINED:
-            data, self._head = self._head + data, b""
-        elif not self._is_begun and not data.startswith(_CONTINUE):
-            self._is_begun = True
-            self._head = data
-            return
-        self.flush()
-        self._transport.write(data)
-
-    def flush(self) -> None:
-        if self._head:
-            self._transport.write(self._head)
-            self._head = b""
-
-    def close(self) -> None:
-        self.flush()
-        self._transport.close()
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._transport, name)

@@ -228,14 +228,14 @@ _PUBLIC""",
     "another's request": [
         Mutant(
             "a body behind the offer of an upgrade is the next request",
-            "service/web/protocol.py",
+            "service/web/messages.py",
             """for header in self.headers if header[0] != b"upgrade"]""",
             """for header in self.headers if header[0] in {b"host", b"authorization"}]""",
             "tests/web/test_upgrades.py::test_each_of_two_clients_has_its_own_tokens",
         ),
         Mutant(
             "a connection goes on behind a CONNECT",
-            "service/web/protocol.py",
+            "service/web/messages.py",
             "            self.cycle.keep_alive = False",
             "            self.cycle.keep_alive = True",
             "tests/web/test_upgrades.py::test_what_comes_after_a_connect_is_not_read_as_http",

@@ -89,6 +89,7 @@ def test_what_comes_after_an_answer_is_not_waited_for(
     start: bytes, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(protocol, "HEAD_TIMEOUT", 0.5)
+    monkeypatch.setattr(protocol, "DROP_TIMEOUT", 0.5)
     with connected(server) as connection:
         connection.sendall(start)
         assert connection.recv(65536).startswith(b"HTTP/1.1 ")

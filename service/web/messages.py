@@ -1,0 +1,107 @@
+"""HTTP/1.1 messages as RFC 9110 and 9112 have them, of what uvicorn's parser takes for some."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httptools
+from uvicorn.protocols.http.flow_control import FlowControl
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from service.problems import BadRequest, BodyTooLarge, HeadersTooLarge
+
+MAX_HEAD = 72 * 1024  # bytes: what the front door takes of a target and of headers, and their marks
+MAX_FIELDS = 128  # header lines that are kept until the head ends; the front door takes fewer
+MAX_MESSAGE = 8 * 1024 * 1024  # bytes: the longest body in chunks of a byte each
+MAX_DROPPED = 32 * 1024 * 1024  # bytes of a message that has been answered before its end
+
+
+class Messages(HttpToolsProtocol):
+    """Parses what comes, within limits.
+
+    uvicorn itself keeps heads of any length, takes the trailers of a chunked body for headers, and
+    the body of a request that offers an upgrade for the next request.
+    """
+
+    cycle: Any  # the last request whose head has come, None before the first
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        self._in_head = False
+        self._received = 0  # bytes of the message that is read
+        self._is_deaf = False  # to what follows: it is not HTTP, or not to be answered
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._unset_keepalive_if_required()
+        self._in_head = True
+        self._received = 0
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self._in_head:  # later it is a trailer, and no header (RFC 9110, section 6.5.1)
+            super().on_header(name, value.rstrip(b" \t"))  # section 5.5
+
+    def on_headers_complete(self) -> None:
+        is_tunnel = self.parser.get_method() == b"CONNECT"
+        if self.parser.should_upgrade() and not is_tunnel:
+            return  # `parse` reads it again without the offer
+        # The parser lets 0.9 and 2.0 pass, which are no such messages (RFC 9110, section 2.5).
+        if self.parser.get_http_version() not in {"1.0", "1.1"}:
+            raise ValueError
+        self._in_head = False
+        super().on_headers_complete()
+        if is_tunnel:
+            self.cycle.keep_alive = False
+
+    def on_message_complete(self) -> None:
+        if not self._in_head:  # the end of a head with an upgrade is not that of its message
+            super().on_message_complete()
+            self.cycle.more_body = False
+
+    def parse(self, data: bytes) -> None:
+        """Call back what is in these bytes.
+
+        Raises `BadRequest` for what is not HTTP, `HeadersTooLarge` and `BodyTooLarge`.
+        """
+        self._received += len(data)
+        rest = data
+        while rest:
+            try:
+                self.parser.feed_data(rest)
+                break
+            except httptools.HttpParserUpgrade as upgrade:
+                rest = rest[upgrade.args[0] :]
+            except httptools.HttpParserError as error:
+                raise BadRequest from error
+            if not self._in_head:  # CONNECT: what follows is not HTTP, and there is no tunnel
+                self._is_deaf = True
+                return
+            rest = self._head_without_upgrade() + rest
+        if self._in_head:
+            if self._received > MAX_HEAD or len(self.headers) > MAX_FIELDS:
+                raise HeadersTooLarge
+        elif self._received > (MAX_DROPPED if self.cycle.response_complete else MAX_MESSAGE):
+            raise BodyTooLarge
+
+    def _head_without_upgrade(self) -> bytes:
+        """The head that has just ended, to be parsed again as if no upgrade had been offered.
+
+        An upgrade that is not made is ignored (RFC 9110, section 7.8). The parser cannot do that:
+        it takes the request for one without a body, and the body for what comes next.
+        """
+        start = (self.parser.get_method(), self.url, self.parser.get_http_version().encode())
+        lines = [b"%b %b HTTP/%b" % start]
+        lines += [b"%b: %b" % header for header in self.headers if header[0] != b"upgrade"]
+        self.parser = httptools.HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+        return b"\r\n".join([*lines, b"", b""])
+
+
+class Flow(FlowControl):
+    """Reading that nobody resumes while it `is_held`."""
+
+    is_held = False
+
+    def resume_reading(self) -> None:
+        if not self.is_held:
+            super().resume_reading()

