@@ -35,6 +35,8 @@ from service.web.telemetry import Telemetry
 
 MOST_IN_FLIGHT = 512  # requests in a process; beyond it 503 at once
 MOST_HASHING = 64  # of those, the ones that hash a password
+SEARCH_THREADS = 2  # so that searches, which may take long, leave the others to short calls
+MOST_SEARCHING = 16  # requests, of which no search takes longer than a second
 MOST_SCRAPES = 64  # those that ask for the metrics, while all other threads may be stuck
 PATIENCE = 0.002  # seconds that a call waits for a thread which is at work
 GARBAGE = 20_000  # objects more than there were, until the collector looks for cycles
@@ -93,6 +95,7 @@ def create_app(settings: Settings) -> App:
                 patience=PATIENCE if settings.embedded else 0,
             ),
             "hashing": Pool("hashing", settings.hash_threads, MOST_HASHING, nice=15),
+            "search": Pool("search", SEARCH_THREADS, MOST_SEARCHING, nice=10),
             "metrics": Pool("metrics", 2, MOST_SCRAPES),
         },
         replica=replica,
@@ -163,7 +166,7 @@ def _engine(settings: Settings, address: str) -> tuple[Any, dict[str, Any]]:
     """The URL and the options of the engine for a database."""
     options = {
         "hide_parameters": True,
-        "pool_size": settings.worker_threads + settings.hash_threads + 2,
+        "pool_size": settings.worker_threads + settings.hash_threads + SEARCH_THREADS + 2,
         "max_overflow": 0,
         "pool_timeout": 5,
         "pool_use_lifo": True,  # the one that was used last has the pages in its cache

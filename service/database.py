@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -123,6 +124,17 @@ class Transaction:
         if not self._connection.in_transaction():
             self._connection.begin()  # or an ORM session would begin, and roll back, a whole one
         return self._connection
+
+    @contextmanager
+    def limited(self, seconds: float) -> Iterator[None]:
+        """Ends a statement of the block that takes longer; `refusal` makes it `Unavailable`."""
+        driver = self._asked(self._begun)
+        if self._engine.dialect.name == "sqlite":
+            with sqlite.limited(driver, seconds):
+                yield
+        else:
+            self._asked(driver.limit, seconds)
+            yield
 
     def commit(self) -> None:
         self.is_committed = True

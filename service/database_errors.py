@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from service import problems
 
+TOO_SLOW = "The database took too long for this."
 RETRYABLE = {"40001", "40P01"}  # serialisation failure, deadlock
 
 
@@ -53,12 +54,16 @@ def refusal(error: Exception) -> problems.Problem:
     cause = getattr(error, "orig", error)
     if isinstance(cause, sqlite3.Error):
         kind = _sqlite_name(cause).removeprefix("SQLITE_").split("_")[0]
+        if kind == "INTERRUPT":
+            return problems.Unavailable(TOO_SLOW, is_slow=True)
         if kind in {"BUSY", "LOCKED", "FULL", "IOERR", "CANTOPEN", "READONLY", "CORRUPT"}:
             return problems.Unavailable("The database is not available.")
         return problems.InvalidRequest() if kind == "TOOBIG" else problems.InternalError()
     state = getattr(cause, "sqlstate", None) or ""
     if state[:2] in {"22", "54"}:
         return problems.InvalidRequest("The database cannot store this text.")
+    if state == "57014":  # statement_timeout
+        return problems.Unavailable(TOO_SLOW, is_slow=True)
     if state[:2] in {"08", "53", "57", "58"} or state in RETRYABLE | {"25006", "55P03"}:
         return problems.Unavailable("The database is not available.")
     # No connection from the pool in time, or none to be had at all.

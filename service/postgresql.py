@@ -38,6 +38,11 @@ class Connection(psycopg.Connection[Any]):
     def in_transaction(self) -> bool:
         return self.pgconn.transaction_status != TransactionStatus.IDLE
 
+    def limit(self, seconds: float) -> None:
+        """End each further statement of this transaction, begun if need be, after so long."""
+        begin = "" if self.in_transaction else "BEGIN; "
+        self.execute(f"{begin}SET LOCAL statement_timeout = {int(seconds * 1000)}")
+
     def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
         if timeout is not None:
             return super().wait(gen, interval, timeout)

@@ -171,7 +171,11 @@ class InternalError(Problem):
 
 
 class Unavailable(Problem):
+    """A 503; `is_slow` says that a statement was ended at its time limit, on a database that may be
+    well."""
+
     status, code, title = 503, "unavailable", "The service is busy or not ready"
 
-    def __init__(self, detail: str | None = None) -> None:
+    def __init__(self, detail: str | None = None, *, is_slow: bool = False) -> None:
         super().__init__(detail, headers={"Retry-After": "1"})
+        self.is_slow = is_slow

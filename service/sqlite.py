@@ -3,17 +3,33 @@
 from __future__ import annotations
 
 import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import sqlalchemy as sa
 
 WRITE_TIMEOUT = 5.0  # seconds that a writer waits for its turn before the answer is 503
 
+STEPS = 10_000  # of SQLite's machine between two looks at the clock, less than a millisecond
+
 
 def set_up(engine: sa.Engine) -> None:
     """Make the engine's connections ours."""
     sa.event.listen(engine, "connect", _open)
     sa.event.listen(engine, "begin", _begin)
+
+
+@contextmanager
+def limited(connection: sqlite3.Connection, seconds: float) -> Iterator[None]:
+    """Interrupts statements of the block once it has taken so long."""
+    end = time.monotonic() + seconds
+    connection.set_progress_handler(lambda: time.monotonic() > end, STEPS)
+    try:
+        yield
+    finally:
+        connection.set_progress_handler(None, 0)
 
 
 def _open(connection: sqlite3.Connection, _record: object) -> None:

@@ -14,6 +14,8 @@ from service.models.posts import Post, columns, shape
 from service.models.users import User
 from service.statements import Prepared
 
+LONGEST_SEARCH = 1.0  # seconds
+
 
 class Lexemes(sa.types.TypeDecorator[str]):
     """The words again as a `tsvector` on PostgreSQL; nothing elsewhere.
@@ -88,12 +90,16 @@ class PostDocument(db.Model):  # type: ignore[name-defined,misc] # made at run t
 
         FTS5 takes the whole query as `fts5`; PostgreSQL takes the words as `tsquery` and then
         holds `phrases` and `nots` against the text, for a tsvector forgets positions in long ones.
+        A search is ended after `LONGEST_SEARCH`, which is `Unavailable` to the client.
         """
+        query: dict[str, Any]
         page = {"limit": limit, "offset": offset}
         if current().dialect.name == "postgresql":
-            rows = _tsvector_search.all(q=tsquery, phrases=phrases, nots=nots, **page)
+            search, query = _tsvector_search, {"q": tsquery, "phrases": phrases, "nots": nots}
         else:
-            rows = _fts5_search.all(q=fts5, **page)
+            search, query = _fts5_search, {"q": fts5}
+        with current().limited(LONGEST_SEARCH):
+            rows = search.all(**query, **page)
         return [(shape(row), round(float(row.score), 6)) for row in rows]
 
 

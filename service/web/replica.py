@@ -73,7 +73,9 @@ class Replica:
                 return answer
             except NotFound:  # perhaps not yet
                 self._count("primary")
-            except Unavailable:
+            except Unavailable as refusal:
+                if refusal.is_slow:  # the database itself would be no quicker
+                    raise
                 self._works = False  # until the thread has seen it working
                 self._count("failed")
         else:

@@ -7,8 +7,11 @@ from contextlib import contextmanager
 
 import httpx
 import pytest
+import sqlalchemy as sa
 
 from service import postgresql
+from service.models import post_documents
+from service.statements import Prepared
 from service.web import replica
 from tests import valkey
 from tests.conftest import Person, Server
@@ -185,3 +188,16 @@ def test_a_server_starts_without_its_replica(pair: Pair) -> None:
     finally:
         pair.standby.start()
     pair.follow(server)
+
+
+def test_a_search_that_is_too_slow_on_the_replica_is_not_made_twice(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    endless = "SELECT count(*) FROM generate_series(1, 9999999) a, generate_series(1, 9999999) b"
+    monkeypatch.setattr(post_documents, "_tsvector_search", Prepared(sa.text(endless)))
+    monkeypatch.setattr(post_documents, "LONGEST_SEARCH", 0.2)
+    before = counts(server)
+    answer = reader(server).get("/api/search", params={"q": "tea"})
+    assert answer.status_code == 503
+    assert counts(server) == before
+    assert came_from(server, reader(server)) == "replica"

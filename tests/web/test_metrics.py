@@ -120,7 +120,7 @@ def test_pools_and_the_process_are_measured(serve: Serve) -> None:
     assert samples["byline_pool_capacity", "requests"] == 512
     assert samples["byline_pool_threads", "hashing"] == 1
     assert samples["byline_pool_threads_busy", "metrics"] == 1  # which is writing this
-    assert samples["byline_database_connections",] == 6
+    assert samples["byline_database_connections",] == 8
     assert samples["byline_processes",] == 1
     assert samples["process_threads",] > 3
     assert samples["process_resident_memory_bytes",] > 20e6
