@@ -122,7 +122,9 @@ def create_app(settings: Settings) -> App:
         Routing,
     ]
     if settings.cors_origins:
-        middlewares.insert(1, partial(Cors, origins=settings.cors_origins))
+        middlewares.insert(
+            1, partial(Cors, origins=settings.cors_origins, headers=settings.cors_headers)
+        )
     if settings.trusted_proxies:
         middlewares.insert(0, partial(Proxies, trusted=settings.trusted_proxies))
 

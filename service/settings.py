@@ -120,7 +120,12 @@ class Settings(BaseSettings):
         (), "IP addresses, networks or unix:, with commas between", "10.0.0.0/8,192.168.1.7"
     )
     cors_origins: Annotated[Names, AfterValidator(values.origins)] = _setting(
-        (), "origins with commas between, or *", "https://app.example.com,http://localhost:5173"
+        (),
+        "scheme://host or scheme://host:port with commas between, or *",
+        "https://app.example.com,capacitor://localhost,http://localhost:5173",
+    )
+    cors_headers: Annotated[Names, AfterValidator(values.header_names)] = _setting(
+        (), "names of request headers with commas between", "X-Client-Version,X-Tenant"
     )
     host: str = _setting("127.0.0.1", "a host name or an IP address", "::1", pattern=r"^[\w.:-]+$")
     port: int = _number(8000, least=0, most=65535, example=9000)

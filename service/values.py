@@ -168,6 +168,23 @@ def _unmapped(text: str) -> IPv4Network | IPv6Network:
 
 
 def origins(origins: tuple[str, ...]) -> tuple[str, ...]:
-    origin = re.compile(r"https?://([a-z0-9._-]+|\[[0-9a-f:.]+\])(:\d+)?", re.IGNORECASE)
-    _require(all(item == "*" or origin.fullmatch(item) for item in origins))
-    return tuple(item.lower() for item in origins)
+    return tuple(_origin(origin.lower()) for origin in origins)
+
+
+def _origin(text: str) -> str:
+    """An origin as browsers write it (RFC 6454, section 6.2): without the scheme's own port."""
+    if text == "null":
+        raise Because("names null, which any page can be")
+    if text == "*":
+        return text
+    _require(re.fullmatch(r"[a-z][a-z0-9+.-]*://([a-z0-9._-]+|\[[0-9a-f:.]+\])(:\d+)?", text))
+    url = urlsplit(text)
+    _require(url.scheme != "file" and url.port != 0)
+    own = {"http": ":80", "https": ":443"}.get(url.scheme)
+    return text.removesuffix(own) if own else text
+
+
+def header_names(names: tuple[str, ...]) -> tuple[str, ...]:
+    token = re.compile(r"[a-z0-9!#$%&'^_`|~+.-]+", re.IGNORECASE)  # RFC 9110, section 5.6.2; no *
+    _require(all(token.fullmatch(name) for name in names))
+    return names

@@ -13,6 +13,7 @@ from connexion.spec import Specification
 
 from service.problems import MethodNotAllowed, NotFound
 from service.web.call import KEY, Answer, Call, send_answer
+from service.web.occasional import Occasional
 
 METHODS = ("get", "head", "post", "put", "patch", "delete", "options")
 Operations = dict[str, str]  # method in upper case -> operationId
@@ -70,6 +71,7 @@ class Routing(SpecMiddleware):
     def __init__(self, app: Any) -> None:
         self.app = app
         self._routes = Routes({})
+        self._preflights = Occasional("Refused the origin %r, for CORS_ORIGINS is not set.")
 
     def add_api(self, specification: Specification, **_: Any) -> None:
         self._routes = Routes(specification["paths"])
@@ -86,6 +88,8 @@ class Routing(SpecMiddleware):
         if found is None:
             allow = ", ".join(_allowed(operations))
             if call.method == "OPTIONS":
+                if b"access-control-request-method" in call.headers:  # CORS_ORIGINS is empty
+                    self._preflights.warn(call.header(b"origin") or "")
                 headers = [(b"allow", allow.encode()), (b"cache-control", b"no-store")]
                 await send_answer(send, Answer(204, headers, b""))
                 return

@@ -8,23 +8,33 @@ from starlette.datastructures import Headers
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 
+from service.web.occasional import Occasional
+
+_ALLOWED_HEADERS = (
+    "Authorization",
+    "Content-Type",
+    "Idempotency-Key",
+    "If-Match",
+    "If-None-Match",
+    "X-Request-Id",
+    # What tracing and HTTP libraries add by themselves.
+    "baggage",
+    "sentry-trace",
+    "traceparent",
+    "tracestate",
+    "X-Requested-With",
+)
+
 
 class Cors(CORSMiddleware):
     """Starlette's CORS middleware with this API's headers; a preflight is a 204 without a body."""
 
-    def __init__(self, app: Any, *, origins: tuple[str, ...]) -> None:
+    def __init__(self, app: Any, *, origins: tuple[str, ...], headers: tuple[str, ...]) -> None:
         super().__init__(
             app,
             allow_origins=origins,
             allow_methods=("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"),
-            allow_headers=(
-                "Authorization",
-                "Content-Type",
-                "Idempotency-Key",
-                "If-Match",
-                "If-None-Match",
-                "X-Request-Id",
-            ),
+            allow_headers=(*_ALLOWED_HEADERS, *headers),
             expose_headers=(
                 "ETag",
                 "Idempotency-Replayed",
@@ -38,10 +48,28 @@ class Cors(CORSMiddleware):
             ),
             max_age=7200,
         )
+        self._origins = Occasional("Refused the origin %r, which CORS_ORIGINS does not name.")
+        self._headers = Occasional("Refused the request header %r, which CORS_HEADERS can allow.")
 
     def preflight_response(self, request_headers: Headers) -> Response:
-        verdict = super().preflight_response(request_headers)
-        # A refused preflight says nothing of what would be allowed; the browser then stops.
-        kept = verdict.headers.items() if verdict.status_code == 200 else ()
-        headers = {k: v for k, v in kept if k not in {"content-length", "content-type"}}
-        return Response(status_code=204, headers={**headers, "cache-control": "no-store"})
+        """What is allowed, whatever is asked for, so that the browser can name what is not; for an
+        origin that is not allowed nothing, which the browser takes for a refusal."""
+        origin = request_headers["origin"]
+        headers = {"cache-control": "no-store", "vary": "Origin"}
+        if self.is_allowed_origin(origin):
+            headers |= self.preflight_headers
+            if not self.allow_all_origins:
+                headers["Access-Control-Allow-Origin"] = origin
+                # Private network access: a page of the operator's own, not just any.
+                if request_headers.get("access-control-request-private-network") == "true":
+                    headers["Access-Control-Allow-Private-Network"] = "true"
+            self._note_refused(request_headers.get("access-control-request-headers", ""))
+        else:
+            self._origins.warn(origin)
+        return Response(status_code=204, headers=headers)
+
+    def _note_refused(self, asked: str) -> None:
+        for name in map(str.strip, asked.lower().split(",")):
+            if name and name not in self.allow_headers:
+                self._headers.warn(name)
+                return

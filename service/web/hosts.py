@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import logging
 import re
-import time
 from collections.abc import Iterator
 from contextlib import suppress
 from ipaddress import (
@@ -16,8 +14,8 @@ from ipaddress import (
 )
 
 from service.values import network_of
+from service.web.occasional import Occasional
 
-WARNING_SECONDS = 60  # between two log lines about refused hosts: strangers decide how many come
 REMEMBERED = 1000  # spellings of allowed hosts that are not read again
 LONGEST = 300  # characters of one that is remembered: a name has 253, a port six
 
@@ -25,8 +23,6 @@ LONGEST = 300  # characters of one that is remembered: a name has 253, a port si
 _HOST = re.compile(
     r"(\[[0-9a-f:.]+\]|[^\s\[\]@/?#:.][^\s\[\]@/?#:]*?)\.?(?::[0-9]{0,5})?", re.ASCII
 )
-
-logger = logging.getLogger("byline")
 
 
 class TrustedHosts:
@@ -37,7 +33,7 @@ class TrustedHosts:
         self._suffixes = tuple(host[1:] for host in hosts if host.startswith("*."))
         self._networks = list(_networks(hosts))
         self._seen: set[bytes] = set()
-        self._warned = -float(WARNING_SECONDS)
+        self._refused = Occasional("Refused the host %r, which TRUSTED_HOSTS does not name.")
 
     def allow(self, header: bytes | None) -> bool:
         """Whether the value of a Host header names one of the hosts, on whatever port."""
@@ -45,7 +41,7 @@ class TrustedHosts:
             return True
         host = (header or b"").decode("latin-1")
         if not self._matches(host.lower()):
-            self._warn(host)
+            self._refused.warn(host)
             return False
         if header and len(header) <= LONGEST and len(self._seen) < REMEMBERED:
             self._seen.add(header)
@@ -60,12 +56,6 @@ class TrustedHosts:
             return True
         address = _address(host)
         return address is not None and any(address in network for network in self._networks)
-
-    def _warn(self, host: str) -> None:
-        now = time.monotonic()
-        if now - self._warned >= WARNING_SECONDS:
-            self._warned = now
-            logger.warning("Refused the host %r, which TRUSTED_HOSTS does not name.", host[:100])
 
 
 def _networks(hosts: tuple[str, ...]) -> Iterator[IPv4Network | IPv6Network]:

@@ -32,7 +32,11 @@ def allowing(tmp_path_factory: Any) -> Iterator[Server]:
     origins = f"{ORIGIN},http://localhost:5173"
     limits = "client=10000 per day,search=1 per day"
     with serving(
-        folder, cors_origins=origins, rate_limit_enabled=True, rate_limits=limits
+        folder,
+        cors_origins=origins,
+        cors_headers="X-Tenant",
+        rate_limit_enabled=True,
+        rate_limits=limits,
     ) as server:
         yield server
 
@@ -75,15 +79,108 @@ def test_a_preflight_needs_no_token(browser: httpx.Client, path: str, method: st
     "asked",
     [
         *({"Origin": origin, **PREFLIGHT} for origin in OTHERS),
-        {"Origin": ORIGIN, "Access-Control-Request-Method": "TRACE"},
-        {"Origin": ORIGIN, "Access-Control-Request-Headers": "x-other", **PREFLIGHT},
+        {"Origin": OTHERS[0], "Access-Control-Request-Private-Network": "true", **PREFLIGHT},
     ],
 )
-def test_a_refused_preflight_allows_nothing(allowing: Server, asked: dict[str, str]) -> None:
+def test_another_origin_is_allowed_nothing(allowing: Server, asked: dict[str, str]) -> None:
     with allowing.client() as client:
         answer = client.options("/api/posts", headers=asked)
     assert answer.status_code == 204
     assert not [name for name in answer.headers if name.startswith("access-control-")]
+    assert "origin" in listed(answer, "Vary")
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        "traceparent,tracestate",
+        "sentry-trace,baggage",
+        "X-Requested-With, Authorization",
+        "x-tenant",
+        "X-TENANT,x-request-id",
+        "",
+        ",",
+        "accept,accept-language,content-language",
+    ],
+)
+def test_what_tools_add_and_the_setting_names_is_allowed(browser: httpx.Client, asked: str) -> None:
+    answer = browser.options(
+        "/api/posts", headers={"Access-Control-Request-Headers": asked, **PREFLIGHT}
+    )
+    assert answer.headers[FREE] == ORIGIN
+    names = {name.strip().lower() for name in asked.split(",") if name.strip()}
+    assert names <= listed(answer, "Access-Control-Allow-Headers")
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"Access-Control-Request-Headers": "authorization,x-other", **PREFLIGHT},
+        {"Access-Control-Request-Headers": "x" * 20_000, **PREFLIGHT},
+        {"Access-Control-Request-Method": "TRACE"},
+        {"Access-Control-Request-Method": "patch"},
+        {"Access-Control-Request-Method": ""},
+    ],
+)
+def test_a_preflight_that_asks_for_too_much_is_told_what_is_allowed(
+    browser: httpx.Client, asked: dict[str, str]
+) -> None:
+    answer = browser.options("/api/posts", headers=asked)
+    assert (answer.status_code, answer.headers[FREE]) == (204, ORIGIN)
+    assert "patch" in listed(answer, "Access-Control-Allow-Methods")
+    assert "trace" not in listed(answer, "Access-Control-Allow-Methods")
+    allowed = listed(answer, "Access-Control-Allow-Headers")
+    assert "authorization" in allowed
+    assert not {"x-other", "*"} & allowed
+
+
+@pytest.mark.parametrize("origin", ["capacitor://localhost", "chrome-extension://abcdefghijklmnop"])
+def test_an_origin_need_not_be_a_web_page(tmp_path: Any, origin: str) -> None:
+    with (
+        serving(tmp_path, cors_origins=f"{origin},{ORIGIN}") as server,
+        server.client(Origin=origin) as client,
+    ):
+        assert client.get("/api/posts").headers[FREE] == origin
+        assert client.options("/api/posts", headers=PREFLIGHT).headers[FREE] == origin
+
+
+def test_a_page_of_an_allowed_origin_may_ask_a_private_network(browser: httpx.Client) -> None:
+    asked = {"Access-Control-Request-Private-Network": "true", **PREFLIGHT}
+    answer = browser.options("/api/posts", headers=asked)
+    assert answer.headers["Access-Control-Allow-Private-Network"] == "true"
+    answer = browser.options("/api/posts", headers=PREFLIGHT)
+    assert "Access-Control-Allow-Private-Network" not in answer.headers
+
+
+def test_the_log_names_the_setting_of_what_is_refused_once(
+    tmp_path: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    with serving(tmp_path, cors_origins=ORIGIN) as server, server.client() as client:
+        for number in range(3):
+            headers = {"Origin": f"https://{number}.example", **PREFLIGHT}
+            client.options("/api/posts", headers=headers)
+            headers = {
+                "Origin": ORIGIN,
+                "Access-Control-Request-Headers": f"x-{number}",
+                **PREFLIGHT,
+            }
+            client.options("/api/posts", headers=headers)
+    assert [line for line in caplog.messages if "CORS_" in line] == [
+        "Refused the origin 'https://0.example', which CORS_ORIGINS does not name.",
+        "Refused the request header 'x-0', which CORS_HEADERS can allow.",
+    ]
+
+
+def test_the_log_names_the_setting_that_is_empty(
+    tmp_path: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    with serving(tmp_path) as server, server.client(Origin=ORIGIN) as client:
+        for _ in range(3):
+            client.options("/api/posts", headers=PREFLIGHT)
+        client.options("/api/posts")  # no preflight
+    assert [line for line in caplog.messages if "CORS_" in line] == [
+        f"Refused the origin {ORIGIN!r}, for CORS_ORIGINS is not set.",
+    ]
 
 
 @pytest.mark.parametrize("origin", [ORIGIN, "http://localhost:5173"])
@@ -162,7 +259,11 @@ def test_a_page_may_read_every_header_of_ours(browser: httpx.Client, writer: Per
 def test_any_origin_may_be_allowed(tmp_path: Any) -> None:
     with serving(tmp_path, cors_origins="*") as server, server.client(Origin=ORIGIN) as client:
         assert client.get("/api/posts").headers[FREE] == "*"
-        assert client.options("/api/posts", headers=PREFLIGHT).headers[FREE] == "*"
+        asked = {"Access-Control-Request-Private-Network": "true", **PREFLIGHT}
+        preflight = client.options("/api/posts", headers=asked)
+        assert preflight.headers[FREE] == "*"
+        assert "Access-Control-Allow-Private-Network" not in preflight.headers
+        assert client.get("/api/posts", headers={"Origin": "null"}).headers[FREE] == "*"
 
 
 def test_without_the_setting_no_origin_is_allowed(server: Server) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from service.web import hosts
+from service.web import occasional
 from tests.conftest import Server, serving
 from tests.raw import check, exchange, get, request
 
@@ -159,7 +159,7 @@ def test_the_log_names_the_setting_and_does_not_grow_with_the_refusals(
         for number in range(5):
             exchange(server.url, get("/", host=f"{number}.example'"))
         exchange(server.url, get("/health/live", host="probe.example"))
-        monkeypatch.setattr(hosts, "WARNING_SECONDS", 0)
+        monkeypatch.setattr(occasional, "INTERVAL_SECONDS", 0)
         exchange(server.url, get("/", host="again.example"))
     lines = [line for line in caplog.messages if "TRUSTED_HOSTS" in line]
     assert lines == [

@@ -1,0 +1,25 @@
+"""Warnings about what strangers send: one line a minute, however often they send it."""
+
+from __future__ import annotations
+
+import logging
+import time
+
+INTERVAL_SECONDS = 60  # between two lines of one kind
+LONGEST = 100  # characters of what was sent
+
+logger = logging.getLogger("byline")
+
+
+class Occasional:
+    """One kind of warning; `text` has a place for what was sent."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._warned = -float(INTERVAL_SECONDS)
+
+    def warn(self, sent: str) -> None:
+        now = time.monotonic()
+        if now - self._warned >= INTERVAL_SECONDS:
+            self._warned = now
+            logger.warning(self._text, sent[:LONGEST])
