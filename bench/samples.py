@@ -13,7 +13,7 @@ import psycopg
 from service.domain import search
 from service.domain.words import document, words
 from service.ids import first_id_from, rfc3339
-from service.models import Post, PostDocument, Session, User
+from service.models import Credentials, Post, PostDocument, Session, User
 from service.models.caller import Caller
 
 PAGE = 20
@@ -85,7 +85,7 @@ def operations(connection: psycopg.Connection[Any]) -> list[Operation]:
         Operation("session of a request", lambda n: Session.live(*map(str, sessions[n]))),
         Operation("refresh", rotate),
         Operation("logout", lambda n: Session.end(*map(str, sessions[n]))),
-        Operation("login", lambda n: User.credentials(users[n][1])),
+        Operation("login", lambda n: Credentials.of(users[n][1])),
         Operation("get_user", lambda n: User.profile(users[n][0])),
         Operation("delete_user", lambda n: User.delete(users[n][0], _caller(users[n][0]), None)),
         Operation("search_posts, two words, by key", lambda n: found("harbour violin"), KEYED),

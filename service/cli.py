@@ -14,7 +14,7 @@ from typing import Any
 import click
 import sqlalchemy as sa
 
-from service import create_flask, demo, email_keys, maintenance, revisions, server
+from service import administrators, create_flask, demo, email_keys, maintenance, revisions, server
 from service.database import db
 from service.domain import keys as signing
 from service.problems import Problem
@@ -124,13 +124,14 @@ def reindex() -> None:
 def create_admin(email: str, username: str | None) -> None:
     """Make an administrator; the password comes from a prompt, or as a line of standard input.
 
-    An account that has the address already is promoted and keeps its password.
+    An account that has the address already must have confirmed it. It is promoted and gets the
+    password; its sessions end.
     """
     minimum = load().password_min_length
     with _ready_database():
-        known = maintenance.make_admin(email, username, password=_password, minimum=minimum)
-    kept = "was there already and keeps its password: it " if known else ""
-    click.echo(f"{email} {kept}is an administrator now.")
+        known = administrators.make_admin(email, username, password=_password, minimum=minimum)
+    ended = " It has the new password, and its sessions have ended." if known else ""
+    click.echo(f"{email} is an administrator now.{ended}")
 
 
 @main.group()

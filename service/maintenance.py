@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -14,10 +13,9 @@ from sqlalchemy import bindparam
 
 from service import email_keys
 from service.database import connection, db
-from service.domain import accounts, addresses, keys, passwords, words
+from service.domain import keys, words
 from service.ids import now
 from service.models import (
-    AuditEvent,
     IdempotencyKey,
     KnownNetwork,
     Mail,
@@ -25,44 +23,11 @@ from service.models import (
     PostDocument,
     Session,
     SignInGuard,
-    User,
 )
-from service.problems import InvalidRequest
 from service.settings import BadConfiguration
 
 BATCH = 1000  # rows to a transaction, so that nobody waits long for a lock
-USERNAME = re.compile(r"[a-z0-9][a-z0-9_-]{2,29}")  # as in the specification
 SETTLED = timedelta(minutes=1)  # by then every process signs with the newest key (keys.KeyRing)
-
-
-def make_admin(
-    email: str, username: str | None, *, password: Callable[[], str], minimum: int
-) -> bool:
-    """Make the account of an address an enabled administrator; True if it was there before.
-
-    `password` is asked only for a new one, which counts as verified. Needs an application context;
-    raises `InvalidRequest`, `WeakPassword` or `UsernameTaken`.
-    """
-    if username is not None and not USERNAME.fullmatch(username):
-        raise InvalidRequest("A user name has 3 to 30 of a-z, 0-9, - and _.")
-    key = addresses.key(addresses.checked(email))
-    known = User.credentials(key)
-    new = {}
-    if not known:
-        chosen = password()
-        passwords.check_strength(chosen, minimum=minimum, email=email, username=username)
-        name = username or accounts.random_username()
-        hashed = passwords.hashed(chosen)
-        new = {"email": email, "email_key": key, "username": name, "password_hash": hashed}
-    with db.transaction() as transaction:
-        user_id = known.id if known else User.create(**new)["id"]
-        before = User.account(user_id)
-        after = {"role": "admin", "disabled": False} | ({"email_verified": True} if new else {})
-        connection().execute(_promote.values(after), {"key": key, "moment": now()})
-        for action in accounts.events(before, after) if known else ["user-created"]:
-            AuditEvent.record(action, actor_id=None, user_id=user_id, ip="")
-        transaction.commit()
-    return known is not None
 
 
 def purge() -> dict[str, int]:
@@ -121,13 +86,6 @@ def superseded_keys(directory: Path, longest_ttl: int) -> list[Path]:
     before = datetime.now(UTC) - timedelta(seconds=longest_ttl) - SETTLED
     paths = sorted(directory.glob("*.pem"))
     return [path for path, successor in pairwise(paths) if _made(successor) < before]
-
-
-_promote = (
-    sa.update(User)
-    .where(User.email_key == bindparam("key"))
-    .values(version=User.version + 1, updated_at=bindparam("moment"))
-)
 
 
 def _renew(id_: int) -> bool:

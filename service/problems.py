@@ -129,6 +129,12 @@ class LastAdmin(Problem):
     status, code, title = 409, "last-admin", "The last active administrator has to stay"
 
 
+class AdminUnverified(EmailUnverified):
+    """The same fact, where it keeps an account from becoming an administrator's."""
+
+    status = 409
+
+
 class IdempotencyKeyInUse(Problem):
     status, code, title = 409, "idempotency-key-in-use", "A request with this key is in flight"
 

@@ -8,7 +8,7 @@ from flask import current_app
 from service.database import commit
 from service.domain import accounts, addresses
 from service.ids import rfc3339
-from service.models import AuditEvent, MailedToken, Post, Session, User, mails
+from service.models import AuditEvent, Credentials, MailedToken, Post, Session, User, mails
 from service.models.caller import Caller
 from service.problems import CurrentPasswordWrong, NotFound, SessionRevoked, TokenReused
 from service.web import outbox
@@ -73,7 +73,7 @@ def revoke_session(caller: Caller, session_id: UUID):
 
 def change_password(caller: Caller, body: dict, client: Client):
     current = confirm(caller, body["current_password"])
-    if not User.change_password(caller.id, current, new_hash(body["new_password"], caller)):
+    if not Credentials.change_password(caller.id, current, new_hash(body["new_password"], caller)):
         raise CurrentPasswordWrong  # another change was faster
     if not Session.end(caller.session_id, caller.id):
         raise SessionRevoked  # while the passwords were hashed
@@ -96,7 +96,7 @@ def complete_password_reset(body: dict):
     owner = MailedToken.owner(body["token"], mails.PASSWORD_RESET)
     fresh = new_hash(body["new_password"], owner)
     user_id, _, email = MailedToken.use(body["token"], mails.PASSWORD_RESET)
-    User.reset_password(user_id, fresh)
+    Credentials.reset_password(user_id, fresh)
     Session.end_all(user_id)
     MailedToken.revoke(user_id)
     guard().recover(user_id)
@@ -109,7 +109,7 @@ def complete_password_reset(body: dict):
 def change_email(caller: Caller, body: dict):
     email = addresses.checked(body["email"])
     current = confirm(caller, body["current_password"])
-    if not User.admitted(caller.id, current):
+    if not Credentials.admitted(caller.id, current):
         raise CurrentPasswordWrong  # a change of the password was faster
     if outbox.put(mails.EMAIL_CHANGE, email, caller.id):
         outbox.notify(mails.EMAIL_CHANGE_NOTICE, caller.id)

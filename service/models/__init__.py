@@ -1,6 +1,7 @@
 """The tables, and the statements that read and write them."""
 
 from service.models.audit_events import AuditEvent
+from service.models.credentials import Credentials
 from service.models.idempotency_keys import IdempotencyKey
 from service.models.mail_counts import MailCount
 from service.models.mailed_tokens import MailedToken
@@ -13,6 +14,7 @@ from service.models.users import User
 
 __all__ = [
     "AuditEvent",
+    "Credentials",
     "IdempotencyKey",
     "KnownNetwork",
     "Mail",

@@ -16,6 +16,7 @@ from service.models.caller import Caller
 from service.models.listing import Listing
 from service.models.owned import Owned
 from service.problems import (
+    AdminUnverified,
     EmailTaken,
     Forbidden,
     LastAdmin,
@@ -85,34 +86,6 @@ class User(db.Model):  # type: ignore[name-defined,misc] # made at run time
         return _one(_account, user_id)
 
     @classmethod
-    def credentials(cls, email_key: str) -> Row | None:
-        """(id, password_hash, disabled, email_verified) behind the key of an address, if known;
-        read outside the request's transaction, for a slow comparison follows."""
-        return _credentials.peek(key=email_key)
-
-    @classmethod
-    def admitted(cls, user_id: str, password_hash: str) -> dict[str, Any] | None:
-        """The Account, locked, if the user still has this hash and is not disabled."""
-        row = _admitted.first(id=user_id, hash=password_hash)
-        return row._asdict() if row else None
-
-    @classmethod
-    def password_hash_of(cls, user_id: str) -> str | None:
-        """The stored hash, read outside the request's transaction."""
-        row = _hash.peek(id=user_id)
-        return row.password_hash if row else None
-
-    @classmethod
-    def change_password(cls, user_id: str, old_hash: str | None, new_hash: str) -> bool:
-        """Replace one hash by another; False when it was not that one any more."""
-        return bool(_change_password.write(id_=user_id, old=old_hash, new=new_hash))
-
-    @classmethod
-    def reset_password(cls, user_id: str, new_hash: str) -> None:
-        """Give the user another hash, whatever it was."""
-        _reset_password.write(id_=user_id, new=new_hash)
-
-    @classmethod
     def confirm_email(cls, user_id: str, email: str, email_key: str) -> bool:
         """Make this the user's verified address; False when it was that already.
 
@@ -145,7 +118,8 @@ class User(db.Model):  # type: ignore[name-defined,misc] # made at run time
     ) -> tuple[dict[str, Any], dict[str, Any]]:
         """The changed Account, and `role` and `disabled` as they were before.
 
-        Raises `NotFound`, `Forbidden`, `PreconditionFailed`, `UsernameTaken` or `LastAdmin`.
+        Raises `NotFound`, `Forbidden`, `PreconditionFailed`, `UsernameTaken`, `LastAdmin` or
+        `AdminUnverified`.
         """
         retires = changes.get("disabled") or changes.get("role") == "user"
         last_admin = retires and _is_last_admin(user_id)
@@ -155,7 +129,10 @@ class User(db.Model):  # type: ignore[name-defined,misc] # made at run time
                 raise _refused(user_id, caller)
         if last_admin:
             raise LastAdmin
-        return cls.account(user_id), before._asdict()
+        account = cls.account(user_id)
+        if _is_unproved_admin(account, changes):
+            raise AdminUnverified("An administrator must have a verified e-mail address.")
+        return account, before._asdict()
 
     @classmethod
     def delete(cls, user_id: UUID, caller: Caller, if_match: list[str] | None) -> None:
@@ -171,7 +148,7 @@ class User(db.Model):  # type: ignore[name-defined,misc] # made at run time
 
 
 _PUBLIC = (User.id, User.username, User.bio, User.created_at)
-_PRIVATE = (
+PRIVATE = (
     User.id,
     User.email,
     User.email_verified,
@@ -190,7 +167,7 @@ User.profiles = Listing(
     username=User.username == bindparam("username"),
 )
 User.accounts = Listing(
-    sa.select(*_PRIVATE),
+    sa.select(*PRIVATE),
     key=User.id,
     shape=lambda row: row._asdict(),
     email=User.email_key == bindparam("email"),
@@ -200,30 +177,7 @@ User.accounts = Listing(
 
 _insert = insertion(User)
 _profile = Prepared(sa.select(*_PUBLIC, User.version).where(User.id == bindparam("id")))
-_account = Prepared(sa.select(*_PRIVATE, User.version).where(User.id == bindparam("id")))
-_credentials = Prepared(
-    sa.select(User.id, User.password_hash, User.disabled, User.email_verified).where(
-        User.email_key == bindparam("key")
-    )
-)
-_hash = Prepared(sa.select(User.password_hash).where(User.id == bindparam("id")))
-_admitted = Prepared(
-    sa.select(*_PRIVATE)
-    .where(
-        User.id == bindparam("id"),
-        User.password_hash == bindparam("hash"),
-        User.disabled.is_(False),
-    )
-    .with_for_update()
-)
-_change_password = Prepared(
-    sa.update(User)
-    .where(User.id == bindparam("id_"), User.password_hash == bindparam("old"))
-    .values(password_hash=bindparam("new"))
-)
-_reset_password = Prepared(
-    sa.update(User).where(User.id == bindparam("id_")).values(password_hash=bindparam("new"))
-)
+_account = Prepared(sa.select(*PRIVATE, User.version).where(User.id == bindparam("id")))
 _confirm_email = Prepared(
     sa.update(User)
     .where(
@@ -282,6 +236,13 @@ def _is_last_admin(user_id: UUID) -> bool:
     # Locks every active administrator's row, so that two cannot demote each other at once; none
     # when it is not an administrator who goes.
     return [row.id for row in _active_admins.all(of=user_id)] == [str(user_id)]
+
+
+def _is_unproved_admin(account: dict[str, Any], changes: dict[str, Any]) -> bool:
+    """Whether these changes have given the rights of an administrator to an address that nobody has
+    proved."""
+    empowers = changes.get("role") == "admin" or changes.get("disabled") is False
+    return empowers and account["role"] == "admin" and not account["email_verified"]
 
 
 def _refused(user_id: UUID, caller: Caller) -> Problem:

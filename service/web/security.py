@@ -13,7 +13,7 @@ from service.database import Row, commit
 from service.domain import passwords
 from service.domain.tokens import Claims, Tokens
 from service.ids import rfc3339
-from service.models import Session, User
+from service.models import Credentials, Session
 from service.models.caller import Caller
 from service.problems import (
     AccountDisabled,
@@ -128,7 +128,7 @@ def prove(email_key: str, password: str) -> dict[str, Any]:
     Raises `InvalidCredentials`, `RateLimited` when there were too many wrong ones, and, only after
     a right password, `AccountDisabled` or `EmailUnverified`.
     """
-    user = User.credentials(email_key)
+    user = Credentials.of(email_key)
     try:
         with guard().sign_in(user.id if user else None, email_key):
             # An unknown address costs the comparison with a dummy hash, and an event.
@@ -146,8 +146,8 @@ def prove(email_key: str, password: str) -> dict[str, Any]:
     stored = user.password_hash
     if passwords.outdated(stored):
         fresh = passwords.hashed(password)
-        stored = fresh if User.change_password(user.id, stored, fresh) else stored
-    account = User.admitted(user.id, stored)
+        stored = fresh if Credentials.change_password(user.id, stored, fresh) else stored
+    account = Credentials.admitted(user.id, stored)
     if account is None:
         raise _failed(user, InvalidCredentials())  # something has changed since the comparison
     guard().learn(user.id)
@@ -160,7 +160,7 @@ def confirm(caller: Caller, password: str) -> str:
 
     Raises `CurrentPasswordWrong`, or `RateLimited` when there were too many wrong ones.
     """
-    stored = User.password_hash_of(caller.id)
+    stored = Credentials.password_hash_of(caller.id)
     with guard().confirmation(caller.session_id, caller.id):
         if stored is None or not passwords.matches(stored, password):
             raise CurrentPasswordWrong

@@ -99,7 +99,7 @@ def test_an_admin_who_is_one_no_more_does_nothing_more(
     attack: Attack, server: Server, admin: Person
 ) -> None:
     for _ in range(ROUNDS):
-        other, anna = server.make_admin(server.sign_up()), server.sign_up()
+        other, anna = server.make_admin(server.sign_up()), server.verify(server.sign_up())
         path, email = f"/api/users/{anna.id}", f"{secrets.token_hex(6)}@example.com"
         demoting, *acting = at_once(
             partial(

@@ -26,18 +26,6 @@ def test_create_admin_takes_the_password_from_standard_input(anywhere):
     assert passwords.matches(ada.password_hash, PASSWORD)
 
 
-def test_create_admin_promotes_an_account_and_leaves_its_password(anywhere):
-    anywhere("demo --users 1 --posts 0")
-    execute(sa.update(User).values(disabled=True))
-
-    ended = anywhere("create-admin --email user1@example.com")
-
-    assert "keeps its password" in ended.output
-    [user] = rows(sa.select(User))
-    assert (user.role, user.disabled, user.version) == ("admin", False, 2)
-    assert passwords.matches(user.password_hash, "demo-password")
-
-
 @pytest.mark.parametrize(
     ("options", "password", "why"),
     [

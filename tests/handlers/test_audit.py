@@ -70,7 +70,7 @@ def test_a_user_sees_the_events_about_their_own_account_and_no_others(
     server: Server, anna: Person, ben: Person, admin: Person
 ) -> None:
     fail_to_sign_in(server, anna.email)
-    patch(admin.http, anna, role="admin")
+    patch(admin.http, server.verify(anna), role="admin")
     patch(admin.http, anna, role="user")
     ben.http.delete(f"/api/users/{anna.id}")
     assert actions(listed(anna.http)) == [
@@ -111,7 +111,7 @@ def test_where_an_admin_sits_is_shown_to_admins_only(
     scene.nobody.post("/auth/login", json={"email": scene.anna.email, "password": "wrong"})
     scene.anna.http.delete("/auth/sessions")
     scene.anna.http.get("/auth/export")
-    patch(scene.admin.http, scene.anna, role="admin")
+    patch(scene.admin.http, proxied.verify(scene.anna), role="admin")
     patch(scene.admin.http, scene.anna, role="user")
 
     def places(http: httpx.Client) -> list[tuple[str, str]]:
@@ -247,6 +247,7 @@ def test_no_statement_of_ours_changes_an_event() -> None:
 def test_of_things_that_happen_at_once_none_is_forgotten(
     server: Server, anna: Person, ben: Person, admin: Person
 ) -> None:
+    server.verify(anna)
     sign_in = partial(ben.http.post, "/auth/login", json={"email": ben.email, "password": PASSWORD})
     calls: list[Callable[[], httpx.Response]] = [
         *[partial(fail_to_sign_in, server, anna.email)] * 8,

@@ -175,6 +175,7 @@ def create_a_user(scene: Scene) -> Doing:
 
 
 def promote(scene: Scene) -> Doing:
+    scene.anna.server.verify(scene.anna)
     return update(scene, role="admin")
 
 
@@ -188,6 +189,7 @@ def enable(scene: Scene) -> Doing:
 
 
 def promote_and_disable(scene: Scene) -> Doing:
+    scene.anna.server.verify(scene.anna)
     return update(scene, role="admin", disabled=True, bio="x")
 
 

@@ -141,6 +141,10 @@ SILENT: dict[str, tuple[Callable[[Person, Person, Person], Doing], int | str]] =
     "a role and a taken name": (lambda a, b, c: taken(a, c), "username-taken"),
     "a role for oneself": (lambda a, b, c: patch(a, a, role="admin"), "admin-only-field"),
     "a role for another": (lambda a, b, c: patch(b, a, disabled=True), "admin-only-field"),
+    "a role for an unproved address": (
+        lambda a, b, c: patch(c, a, role="admin"),
+        "email-unverified",
+    ),
     "the last admin's role": (lambda a, b, c: patch(only_admin(c), c, role="user"), "last-admin"),
     "the last admin": (lambda a, b, c: delete(only_admin(c), c.id), "last-admin"),
     "another user": (lambda a, b, c: delete(b, a.id), "forbidden"),
@@ -207,7 +211,7 @@ CHANGES: dict[str, Callable[[Person, Person], httpx.Response]] = {
     ),
     "logout": lambda a, c: a.http.post("/auth/logout"),
     "password": lambda a, c: put_password(a, PASSWORD, NEW_PASSWORD),
-    "role": lambda a, c: patch(c, a, role="admin", disabled=True)(),
+    "role": lambda a, c: patch(c, a, disabled=True)(),
     "deletion": lambda a, c: delete(c, a.id)(),
     "export": lambda a, c: a.http.get("/auth/export"),
 }

@@ -51,7 +51,7 @@ def of_type(kind: str, answer: httpx.Response) -> list[dict[str, Any]]:
 def prolific(server: Server, anna: Person, ben: Person, admin: Person) -> Person:
     """Anna with two sessions, events of several kinds and hundreds of posts; so has Ben."""
     server.sign_in(anna.email)
-    patch(admin.http, anna, role="admin")
+    patch(admin.http, server.verify(anna), role="admin")
     patch(admin.http, anna, role="user")
     anna.http.post("/auth/login", json={"email": anna.email, "password": "wrong"})
     for person in (anna, ben):

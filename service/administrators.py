@@ -1,0 +1,100 @@
+"""What makes an administrator from a shell: the only way to the first one."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import bindparam
+
+from service.database import Time, db
+from service.domain import accounts, addresses, passwords
+from service.ids import now
+from service.models import AuditEvent, Credentials, MailedToken, Session, User
+from service.problems import InvalidRequest
+from service.statements import Prepared
+
+USERNAME = re.compile(r"[a-z0-9][a-z0-9_-]{2,29}")  # as in the specification
+
+
+def make_admin(
+    email: str, username: str | None, *, password: Callable[[], str], minimum: int
+) -> bool:
+    """Make the account of an address an administrator with this password; True if it was there.
+
+    A new account counts as verified. One that is there must be verified and enabled, for anybody
+    may have registered the address; its sessions and mailed tokens end. Needs an application
+    context; raises `InvalidRequest`, `WeakPassword` or `UsernameTaken`.
+    """
+    if username is not None and not USERNAME.fullmatch(username):
+        raise InvalidRequest("A user name has 3 to 30 of a-z, 0-9, - and _.")
+    key = addresses.key(addresses.checked(email))
+    known = Credentials.of(key)
+    if known:
+        _check_is_proved(known)
+    chosen = password()
+    passwords.check_strength(chosen, minimum=minimum, email=email, username=username)
+    hashed = passwords.hashed(chosen)
+    with db.transaction() as transaction:
+        if known:
+            _promote(known.id, hashed)
+        else:
+            name = username or accounts.random_username()
+            _create_admin(email=email, email_key=key, username=name, password_hash=hashed)
+        transaction.commit()
+    return known is not None
+
+
+_standing = Prepared(
+    sa.select(User.role, User.email_verified, User.disabled)
+    .where(User.id == bindparam("of"))
+    .with_for_update()
+)
+_make_admin = Prepared(
+    sa.update(User)
+    .where(User.id == bindparam("of"))
+    .values(
+        role="admin",
+        email_verified=True,
+        password_hash=bindparam("hash"),
+        version=User.version + 1,
+        updated_at=bindparam("moment", type_=Time),
+    )
+)
+
+
+def _promote(user_id: str, hashed: str) -> None:
+    """Take over an account for its administrator: whoever signed in to it before is signed out."""
+    before = _standing.first(of=user_id)
+    _check_is_proved(before)
+    _make_admin.write(of=user_id, hash=hashed, moment=now())
+    Session.end_all(user_id)
+    MailedToken.revoke(user_id)
+    actions = [] if before and before.role == "admin" else ["role-changed"]
+    for action in (*actions, "password-changed"):
+        AuditEvent.record(action, actor_id=None, user_id=user_id, ip="")
+
+
+def _create_admin(**account: str) -> None:
+    user_id = User.create(**account)["id"]
+    _make_admin.write(of=user_id, hash=account["password_hash"], moment=now())
+    AuditEvent.record("user-created", actor_id=None, user_id=user_id, ip="")
+
+
+def _check_is_proved(account: Any) -> None:
+    """Raise InvalidRequest, with the way out, for an account that may be a stranger's."""
+    if account is None:
+        raise InvalidRequest("The account has just been deleted: run the command again.")
+    if account.disabled:
+        raise InvalidRequest(
+            "The account with this address is disabled. Have an administrator enable it first, or"
+            " take another address."
+        )
+    if not account.email_verified:
+        raise InvalidRequest(
+            "The account with this address has never confirmed it, so it may be a stranger's. If"
+            " the mailbox is yours, reset the password (POST /auth/password-resets), which"
+            " confirms the address, and run the command again; or take another address."
+        )

@@ -1,0 +1,69 @@
+"""What a user signs in with: the key of an address and the hash of a password."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import bindparam
+
+from service.database import Row
+from service.models.users import PRIVATE, User
+from service.statements import Prepared
+
+
+class Credentials:
+    """They stand in the row of the user."""
+
+    @classmethod
+    def of(cls, email_key: str) -> Row | None:
+        """(id, password_hash, disabled, email_verified) behind the key of an address, if known;
+        read outside the request's transaction, for a slow comparison follows."""
+        return _credentials.peek(key=email_key)
+
+    @classmethod
+    def admitted(cls, user_id: str, password_hash: str) -> dict[str, Any] | None:
+        """The Account, locked, if the user still has this hash and is not disabled."""
+        row = _admitted.first(id=user_id, hash=password_hash)
+        return row._asdict() if row else None
+
+    @classmethod
+    def password_hash_of(cls, user_id: str) -> str | None:
+        """The stored hash, read outside the request's transaction."""
+        row = _hash.peek(id=user_id)
+        return row.password_hash if row else None
+
+    @classmethod
+    def change_password(cls, user_id: str, old_hash: str | None, new_hash: str) -> bool:
+        """Replace one hash by another; False when it was not that one any more."""
+        return bool(_change_password.write(id_=user_id, old=old_hash, new=new_hash))
+
+    @classmethod
+    def reset_password(cls, user_id: str, new_hash: str) -> None:
+        """Give the user another hash, whatever it was."""
+        _reset_password.write(id_=user_id, new=new_hash)
+
+
+_credentials = Prepared(
+    sa.select(User.id, User.password_hash, User.disabled, User.email_verified).where(
+        User.email_key == bindparam("key")
+    )
+)
+_hash = Prepared(sa.select(User.password_hash).where(User.id == bindparam("id")))
+_admitted = Prepared(
+    sa.select(*PRIVATE)
+    .where(
+        User.id == bindparam("id"),
+        User.password_hash == bindparam("hash"),
+        User.disabled.is_(False),
+    )
+    .with_for_update()
+)
+_change_password = Prepared(
+    sa.update(User)
+    .where(User.id == bindparam("id_"), User.password_hash == bindparam("old"))
+    .values(password_hash=bindparam("new"))
+)
+_reset_password = Prepared(
+    sa.update(User).where(User.id == bindparam("id_")).values(password_hash=bindparam("new"))
+)

@@ -1,0 +1,72 @@
+"""Only who has proved an address becomes an administrator by it."""
+
+from __future__ import annotations
+
+import pytest
+import sqlalchemy as sa
+
+from service.domain import passwords
+from service.ids import new_id, now
+from service.models import Mail, Session, User
+from tests.cli.commands import PASSWORD, execute, rows
+
+PROMOTE = "create-admin --email User1@Example.com"
+
+
+@pytest.fixture
+def user(anywhere):
+    """A verified account, signed in, with a reset mail that was sent."""
+    anywhere("demo --users 1 --posts 0")
+    [found] = rows(sa.select(User))
+    moment, later = now(), "2999-01-01T00:00:00.000Z"
+    session = {"id": str(new_id()), "user_id": found.id, "generation": 0, "ip": "192.0.2.7"}
+    times = {"created_at": moment, "last_used_at": moment, "expires_at": later}
+    execute(sa.insert(Session).values(**session, **times, user_agent="x"))
+    mail = {"id": str(new_id()), "user_id": found.id, "kind": "password-reset", "attempts": 1}
+    token = {"recipient": found.email, "token_hash": "0" * 64, "expires_at": later}
+    execute(sa.insert(Mail).values(**mail, **token, due_at=None))
+    return found
+
+
+def test_a_proved_account_gets_the_role_and_the_password_and_is_signed_out(anywhere, user):
+    ended = anywhere(PROMOTE, input=f"{PASSWORD}\n")
+
+    assert ended.exit_code == 0, ended.output
+    assert "its sessions have ended" in ended.output
+    [admin] = rows(sa.select(User))
+    assert (admin.id, admin.email, admin.role) == (user.id, user.email, "admin")
+    assert admin.version == user.version + 1
+    assert passwords.matches(admin.password_hash, PASSWORD)
+    assert rows(sa.select(Session)) == rows(sa.select(Mail)) == []
+
+
+@pytest.mark.parametrize(
+    ("state", "way_out"),
+    [
+        ({"email_verified": False}, "password-resets"),
+        ({"disabled": True}, "have an administrator enable it"),
+        ({"email_verified": False, "role": "admin"}, "password-resets"),
+    ],
+)
+def test_an_account_that_may_be_a_strangers_is_refused_with_the_way_out(
+    anywhere, user, state, way_out
+):
+    execute(sa.update(User).values(state))
+    before = rows(sa.select(User.__table__))
+
+    ended = anywhere(PROMOTE, input=f"{PASSWORD}\n")
+
+    assert ended.exit_code == 1
+    assert way_out in ended.output.lower()
+    assert ended.output.startswith("Error: ")
+    assert len(ended.output.splitlines()) == 1
+    assert rows(sa.select(User.__table__)) == before
+    assert len(rows(sa.select(Session))) == len(rows(sa.select(Mail))) == 1
+
+
+def test_a_password_that_is_too_weak_changes_nothing(anywhere, user):
+    assert anywhere(PROMOTE, input="short\n").exit_code == 1
+
+    [unchanged] = rows(sa.select(User))
+    assert (unchanged.role, unchanged.version) == ("user", user.version)
+    assert passwords.matches(unchanged.password_hash, "demo-password")
