@@ -53,6 +53,6 @@ def text(message: EmailMessage) -> str:
 
 
 def token(message: EmailMessage) -> str:
-    """The token in the link of a mail."""
-    [found] = re.findall(r"\?token=([\w-]+)", text(message))
+    """The token in the links of a mail."""
+    [found] = set(re.findall(r"\?token=([\w-]+)", text(message)))
     return str(found)

@@ -27,6 +27,8 @@ PAGES = {
     "email-verification": "verify-email",
     "password-reset": "reset-password",
 }
+# The page of a second link, for somebody who has not asked for the mail.
+DISPUTES = {"email-change": "dispute-email", "email-verification": "dispute-email"}
 # What a user is told of an account without having asked for it.
 NOTICES = frozenset(
     {"email-change-notice", "password-changed", "sessions-reused", "sign-in-blocked"}
@@ -76,6 +78,7 @@ def compose(
         "site": site,
         "token": token,
         "link": f"{site}/#/{PAGES.get(kind)}?token={token}",
+        "dispute": f"{site}/#/{DISPUTES.get(kind)}?token={token}",
         "circumstances": _circumstances(facts),
         "subject": SUBJECTS[kind],
     }

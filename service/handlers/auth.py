@@ -8,7 +8,16 @@ from flask import current_app
 from service.database import commit
 from service.domain import accounts, addresses
 from service.ids import rfc3339
-from service.models import AuditEvent, Credentials, MailedToken, Post, Session, User, mails
+from service.models import (
+    AuditEvent,
+    Credentials,
+    MailedToken,
+    Post,
+    Session,
+    User,
+    UserAddress,
+    mails,
+)
 from service.models.caller import Caller
 from service.problems import CurrentPasswordWrong, NotFound, SessionRevoked, TokenReused
 from service.web import outbox
@@ -17,6 +26,7 @@ from service.web.call import Client
 from service.web.guard import guard
 from service.web.metrics import count_on_commit
 from service.web.pagination import pages
+from service.web.removal import remove_account
 from service.web.security import authority, confirm, new_hash, prove
 
 ROTATION_GRACE = timedelta(seconds=10)
@@ -126,6 +136,13 @@ def complete_email_verification(body: dict):
     if kind == mails.EMAIL_CHANGE:
         MailedToken.revoke(user_id)  # what was sent to the old address ends with it
     record(CONFIRMED[kind], user_id, actor_id=user_id)
+
+
+def dispute_email_verification(body: dict):
+    user_id, kind, email = MailedToken.use(body["token"], *CONFIRMED)
+    if kind == mails.EMAIL_VERIFICATION:
+        remove_account(UUID(user_id), UserAddress.disputed(user_id, email))
+    record("registration-disputed", user_id)
 
 
 def export_account(caller: Caller):

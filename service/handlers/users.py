@@ -5,12 +5,13 @@ from uuid import UUID
 from flask import current_app
 
 from service.domain import accounts, addresses
-from service.models import IdempotencyKey, Mail, MailedToken, Session, User, mails
+from service.models import MailedToken, Session, User, mails
 from service.models.caller import Caller
 from service.problems import AdminOnlyField
 from service.web import outbox
 from service.web.audit import record
 from service.web.pagination import page
+from service.web.removal import remove_account
 
 ADMIN_FIELDS = {"role", "disabled"}
 
@@ -44,9 +45,7 @@ def update_user(caller: Caller, user_id: UUID, body: dict, if_match: list[str] |
 
 
 def delete_user(caller: Caller, user_id: UUID, if_match: list[str] | None):
-    User.delete(user_id, caller, if_match)
-    Mail.forget(user_id)
-    IdempotencyKey.forget_account(user_id)
+    remove_account(user_id, caller, if_match)
     record("user-deleted", user_id)
 
 

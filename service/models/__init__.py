@@ -10,6 +10,7 @@ from service.models.post_documents import PostDocument
 from service.models.posts import Post
 from service.models.sessions import Session
 from service.models.sign_in_guards import KnownNetwork, SignInGuard
+from service.models.user_addresses import UserAddress
 from service.models.users import User
 
 __all__ = [
@@ -25,4 +26,5 @@ __all__ = [
     "Session",
     "SignInGuard",
     "User",
+    "UserAddress",
 ]

@@ -54,8 +54,10 @@ class AuditEvent(db.Model):  # type: ignore[name-defined,misc] # made at run tim
 
 _insert = insertion(AuditEvent)
 _who = (AuditEvent.id, AuditEvent.action, AuditEvent.actor_id, AuditEvent.user_id)
-# Where an administrator sits is not for the users to know.
-_by_another = AuditEvent.actor_id != AuditEvent.user_id
+# Users do not learn where an administrator is, or the owner of an address that they gave as theirs.
+_by_another = sa.or_(
+    AuditEvent.actor_id != AuditEvent.user_id, AuditEvent.action == "registration-disputed"
+)
 _own_ip = sa.case((_by_another, ""), else_=AuditEvent.ip).label("ip")
 
 

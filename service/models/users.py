@@ -103,12 +103,6 @@ class User(db.Model):  # type: ignore[name-defined,misc] # made at run time
         return _addressee.first(key=email_key)
 
     @classmethod
-    def verified_email(cls, user_id: UUID | str) -> str | None:
-        """The user's address, if it is verified."""
-        row = _verified_email.first(id=user_id)
-        return row.email if row else None
-
-    @classmethod
     def update(
         cls,
         user_id: UUID,
@@ -201,9 +195,6 @@ _addressee = Prepared(
     sa.select(User.id, User.email).where(
         User.email_key == bindparam("key"), User.disabled.is_(False)
     )
-)
-_verified_email = Prepared(
-    sa.select(User.email).where(User.id == bindparam("id"), User.email_verified.is_(True))
 )
 _standing = Prepared(
     sa.select(User.role, User.disabled).where(User.id == bindparam("id")).with_for_update()

@@ -13,7 +13,7 @@ from service.database import after_commit
 from service.domain import addresses
 from service.domain.mail_allowance import Limit, Sent, allows
 from service.ids import created_at, now
-from service.models import Mail, MailCount, User
+from service.models import Mail, MailCount, UserAddress
 from service.web.call import KEY, Call
 from service.web.limits import limits
 from service.web.metrics import Readings
@@ -39,7 +39,7 @@ def notify(kind: str, user_id: UUID | str) -> None:
     It goes to the account's address, and only if that is verified: until then nobody has proved
     that the address belongs to the user.
     """
-    if recipient := User.verified_email(user_id):
+    if recipient := UserAddress.verified(user_id):
         put(kind, recipient, user_id)
 
 

@@ -23,6 +23,7 @@ PUBLIC = [
     "/auth/register",
     "/auth/password-resets",
     "/auth/email-verifications/complete",
+    "/auth/email-verifications/dispute",
 ]
 
 pytestmark = on("sqlite")

@@ -16,15 +16,18 @@ NEW_PASSWORD = "seven purple herons at dawn"
 DEAD = "This link does not work any more"
 
 
-def mailed(server: Server, address: str, subject: str) -> str:
-    """The link in a mail, from behind the site's address on."""
+def mailed(server: Server, address: str, subject: str, number: int = 0) -> str:
+    """The link of this number in a mail, from behind the site's address on."""
     [message] = server.mailbox.wait(address, subject)
-    [link] = re.findall(r"/#/\S+", text(message))
-    return str(link)
+    return str(re.findall(r"/#/\S+", text(message))[number])
 
 
 def verification(person: Person) -> str:
     return mailed(person.server, person.email, "Confirm your e-mail address")
+
+
+def disputing(person: Person) -> str:
+    return mailed(person.server, person.email, "Confirm your e-mail address", 1)
 
 
 def reset(person: Person) -> str:
@@ -51,7 +54,7 @@ def heading(page: Page, name: str) -> Locator:
     return page.get_by_role("heading", name=name)
 
 
-each_link = pytest.mark.parametrize("link", [verification, reset])
+each_link = pytest.mark.parametrize("link", [verification, disputing, reset])
 
 
 def test_the_button_confirms_the_address_and_opening_the_link_does_not(
@@ -83,6 +86,22 @@ def test_the_button_puts_a_changed_address_into_force(page: Page, anna: Person) 
     confirm(page)
     expect(heading(page, "Your address is confirmed")).to_be_visible()
     assert account(anna)["email"] == address
+
+
+def test_the_button_removes_an_account_that_a_stranger_made_and_opening_the_link_does_not(
+    page: Page, anna: Person
+) -> None:
+    link = disputing(anna)
+    page.goto(link, wait_until="networkidle")
+    expect(page).to_have_title("It was not you?")
+    assert account(anna)["email"] == anna.email
+
+    page.get_by_role("button", name="It was not me").click()
+    expect(heading(page, "Your address is not used any more")).to_be_focused()
+    assert anna.http.get("/auth/me").status_code == 401
+    page.goto(link)
+    page.get_by_role("button", name="It was not me").click()
+    expect(heading(page, DEAD)).to_be_focused()
 
 
 def test_a_password_set_with_the_keyboard_alone_signs_in_and_the_old_one_does_not(

@@ -107,7 +107,7 @@ def _complete(name: str | None, case: Any, caller: Caller | None, *, is_stateful
             case.body |= {"email": callers.get("user").email, "password": PASSWORD}
         case "complete_password_reset":
             case.body["token"] = callers.mailed_token(RESET)
-        case "complete_email_verification":
+        case "complete_email_verification" | "dispute_email_verification":
             case.body["token"] = callers.mailed_token(VERIFY)
         case "change_password" | "change_email":
             case.body["current_password"] = PASSWORD

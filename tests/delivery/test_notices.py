@@ -50,7 +50,7 @@ def test_a_user_with_a_verified_address_gets_a_notice_once(kind: str, office: Of
     address, user_id = user(office, email_verified=True)
     notify(office, kind, user_id)
     assert received(office, address).count(SUBJECTS[kind]) == 1
-    assert office.outbox(address) == []
+    assert kind not in {mail.kind for mail in office.outbox(address)}
 
 
 @pytest.mark.parametrize(

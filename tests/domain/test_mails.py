@@ -14,7 +14,7 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from service.domain.addresses import checked, deliverable
-from service.domain.mails import PAGES, SUBJECTS, compose, letterhead
+from service.domain.mails import DISPUTES, PAGES, SUBJECTS, compose, letterhead
 from service.models.mails import LIFETIMES
 from service.problems import InvalidRequest
 
@@ -88,12 +88,13 @@ def test_the_headers_are_complete(kind: str) -> None:
 @each_kind_with_a_token
 def test_link_and_token_are_in_the_text_and_in_the_html(kind: str) -> None:
     link = f"{SITE}/#/{PAGES[kind]}?token={TOKEN}"
+    second = [f"{SITE}/#/{DISPUTES[kind]}?token={TOKEN}"] if kind in DISPUTES else []
     message = as_sent(composed(kind))
     assert message.get_content_type() == "multipart/alternative"
     lines = part(message, "plain").splitlines()
-    assert [line for line in lines if TOKEN in line] == [link, TOKEN]
+    assert [line for line in lines if TOKEN in line] == [link, TOKEN, *second]
     page = _Page(part(message, "html"))
-    assert page.links == [link]
+    assert page.links == [link, *second]
     assert TOKEN in page.words
 
 

@@ -56,6 +56,10 @@ def confirm(http: httpx.Client, token: str) -> httpx.Response:
     return http.post("/auth/email-verifications/complete", json={"token": token})
 
 
+def dispute(http: httpx.Client, token: str) -> httpx.Response:
+    return http.post("/auth/email-verifications/dispute", json={"token": token})
+
+
 def change(person: Person, email: str, password: str = PASSWORD) -> httpx.Response:
     return person.http.put("/auth/email", json={"email": email, "current_password": password})
 

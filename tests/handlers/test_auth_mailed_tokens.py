@@ -43,6 +43,7 @@ PATHS = {
     "/auth/email": "PUT",
     "/auth/email-verifications": "POST",
     "/auth/email-verifications/complete": "POST",
+    "/auth/email-verifications/dispute": "POST",
 }
 
 each_kind = pytest.mark.parametrize("kind", KINDS)
@@ -271,6 +272,7 @@ def test_an_unknown_field_is_refused(path: str, anna: Person) -> None:
         "/auth/password-resets/complete": {"token": "x", "new_password": NEW_PASSWORD},
         "/auth/email": {"email": anna.email, "current_password": PASSWORD},
         "/auth/email-verifications/complete": {"token": "x"},
+        "/auth/email-verifications/dispute": {"token": "x"},
     }[path]
     answer = anna.http.request(PATHS[path], path, json=known | {"role": "admin"})
     assert told(answer) == (400, "invalid-request")

@@ -19,6 +19,10 @@ STALE = {"If-Match": '"stale"'}
 def signing_in(tour: Tour, anna: Visitor) -> None:
     """Registration, sessions and passwords."""
     stranger, guess = tour.visitor("stranger"), tour.marks.word("mailed", "stranger")
+    squatted = tour.visitor("welcome")
+    tour("register", stranger, json=squatted.credentials | {"password": stranger.password})
+    for sent in (guess, tour.mailed(squatted, CONFIRM)):
+        tour("dispute_email_verification", squatted, json={"token": sent})
     tour("register", anna, json=anna.credentials | {"username": "anna"})
     tour("register", stranger, json=anna.credentials)
     tour("register", stranger, json=stranger.credentials | {"username": "anna"})
@@ -207,6 +211,7 @@ def a_day(tour: Tour, anna: Visitor, ada: Visitor) -> None:
         ("request_password_reset", anna, {"json": {"email": anna.address}}),
         ("change_email", anna, {"json": {"email": new.address, "current_password": anna.password}}),
         ("complete_email_verification", new, {"json": {"token": tour.marks.word("mailed", "new")}}),
+        ("dispute_email_verification", new, {"json": {"token": tour.marks.word("mailed", "new")}}),
         ("list_audit_events", anna, {}),
         ("export_account", anna, {}),
         ("list_accounts", ada, {"params": {"email": anna.address}}),
