@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
@@ -20,9 +20,8 @@ from service.runtime.context import Flask
 from service.runtime.operation import Services
 from service.runtime.routing import Routing
 from service.settings import BadConfiguration, Settings
-from service.web import docs, outbox
+from service.web import docs, front_door, outbox
 from service.web.cors import Cors
-from service.web.front_door import FrontDoor
 from service.web.guard import Guard
 from service.web.health import Readiness
 from service.web.limits import Limits
@@ -112,11 +111,11 @@ def create_app(settings: Settings) -> App:
         partial(Telemetry, metrics=metrics, tracing=tracing, **log),
         Problems,
         partial(
-            FrontDoor,
+            front_door.FrontDoor,
             hosts=settings.trusted_hosts,
             limits=limits,
-            exempt=_unlimited(specification.document()),
-            hostless=_hostless(specification.document()),
+            exempt=front_door.unlimited(specification.document()),
+            hostless=front_door.hostless(specification.document()),
         ),
         docs.Assets,
         Routing,
@@ -187,7 +186,7 @@ def _metrics(settings: Settings) -> Metrics:
         if folder:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
-        raise BadConfiguration(f"METRICS_DIR cannot be used: {error}") from None
+        raise BadConfiguration(f"METRICS_DIR cannot be used: {error.strerror}") from None
     return Metrics(specification.document()["info"]["version"])
 
 
@@ -226,14 +225,22 @@ def _readings(app: Flask, pools: dict[str, Pool]) -> Readings:
 
 def _key_ring(settings: Settings) -> KeyRing:
     if settings.jwt_private_key:
-        return KeyRing.from_pem(settings.jwt_private_key.get_secret_value())
+        try:
+            return KeyRing.from_pem(settings.jwt_private_key.get_secret_value())
+        except ValueError as error:
+            reason = str(error)
+        raise BadConfiguration(f"JWT_PRIVATE_KEY cannot be used: {reason}")
     folder = settings.jwt_keys_dir
     try:
+        if folder.exists():
+            list(folder.iterdir())  # says why it cannot be read, where a search finds nothing
         ring = KeyRing.from_directory(folder)
         if not ring and settings.embedded:
             generate_key(folder)
             ring = KeyRing.from_directory(folder)
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise BadConfiguration(f"JWT_KEYS_DIR cannot be used: {error.strerror}") from None
+    except ValueError as error:
         raise BadConfiguration(f"JWT_KEYS_DIR cannot be used: {error}") from None
     if not ring:
         raise BadConfiguration(
@@ -241,22 +248,3 @@ def _key_ring(settings: Settings) -> KeyRing:
             "run `byline keys generate`, or set JWT_PRIVATE_KEY"
         )
     return ring
-
-
-def _hostless(document: dict[str, Any]) -> frozenset[str]:
-    """The paths whose operations are answered whatever the Host."""
-    return frozenset(
-        path
-        for path, item in document["paths"].items()
-        if all(o.get("x-any-host") for o in item.values() if isinstance(o, dict))
-    )
-
-
-def _unlimited(document: dict[str, Any]) -> Callable[[str], bool]:
-    """Says of a path whether it is outside all limits; the files of the docs are."""
-    paths = {
-        path
-        for path, item in document["paths"].items()
-        if all(o.get("x-rate-limit") == "none" for o in item.values() if isinstance(o, dict))
-    }
-    return lambda path: path in paths or path.startswith("/docs/")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import logging
 import os
 import socket
 import sys
@@ -19,6 +20,7 @@ import uvicorn
 from uvicorn.config import STARTUP_FAILURE
 
 from service import create_flask, revisions
+from service.advice import warnings
 from service.database import db
 from service.draining import Server
 from service.listeners import bound
@@ -26,6 +28,8 @@ from service.settings import Settings
 from service.supervisor import Supervisor
 from service.web.protocol import Protocol
 from service.web.telemetry import set_up_logging
+
+logger = logging.getLogger("byline")
 
 VERSION = "0.1.0"
 PATIENCE = 10  # seconds that a start waits for its database
@@ -49,6 +53,8 @@ def run(settings: Settings) -> None:
     Raises OperationalError when there is no database in time, `revisions.Behind`, or SystemExit.
     """
     set_up_logging(settings.log_level, settings.log_format)
+    for line in warnings(settings):
+        logger.warning(line)
     with ExitStack() as stack:
         listeners = [stack.enter_context(s) for s in bound(settings.host, settings.port)]
         _serve(settings, listeners)

@@ -1,9 +1,11 @@
 """Typed settings, read once from the environment and `.env`: a bad one is one clear line."""
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+from dotenv import dotenv_values
 from pydantic import (
     AfterValidator,
     BeforeValidator,
@@ -168,13 +170,28 @@ def load() -> Settings:
     Raises BadConfiguration for the first bad setting, in the order they stand above.
     """
     try:
-        return Settings()
+        settings, first = Settings(), None
     except ValidationError as errors:
-        first = errors.errors(include_input=False)[0]
-    except (OSError, UnicodeDecodeError):
-        first = None
+        settings, first = None, errors.errors(include_input=False)[0]
+    except (OSError, ValueError):  # of the file: a bad value is a ValidationError
+        settings, first = None, None
     # Raised outside the handlers, so that no traceback carries the values along.
-    raise BadConfiguration(_line(first) if first else ".env must be a readable file in UTF-8")
+    if first:
+        raise BadConfiguration(_line(first))
+    if settings is None or Path(".env").is_dir():
+        raise BadConfiguration(".env must be a readable file in UTF-8")
+    if settings.smtp_url and "public_url" not in settings.model_fields_set:
+        raise BadConfiguration(
+            "PUBLIC_URL must be set beside SMTP_URL, for links in mails lead there, "
+            "for example PUBLIC_URL=https://byline.example.com"
+        )
+    return settings
+
+
+def given_names() -> set[str]:
+    """What is set in the environment and in `.env`, whether it is a setting or not."""
+    in_file = dotenv_values(".env") if Path(".env").is_file() else {}
+    return {name.upper() for name in (*os.environ, *in_file)}
 
 
 def _line(error: ErrorDetails) -> str:

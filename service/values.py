@@ -32,14 +32,19 @@ def _require(holds: object) -> None:
 
 def database(text: str) -> str:
     text = re.sub(r"^postgres(ql)?://", "postgresql+psycopg://", text)
+    # SQLAlchemy takes what is behind the first @ for the host, and errors name that.
+    if text.count("@") > 1 or re.search(r"%(?![0-9a-fA-F]{2})", text.partition("@")[0]):
+        raise Because("has an @ or a % in user or password (write %40 and %25 for them)")
     try:
         url = make_url(text)
-    except ArgumentError:
+    except (ArgumentError, ValueError):
         raise ValueError from None
     if url.drivername == "postgresql+psycopg":
         _require(url.query.get("pgbouncer", "false") in ("true", "false"))
+        _require(url.port is None or 0 < url.port < 65536)
+        _require("@" not in (url.database or "") and text.isprintable())
         return text
-    _require(url.drivername == "sqlite" and not url.host)
+    _require(url.drivername == "sqlite" and not url.host and text.isprintable())
     name = url.database or ":memory:"
     if ":memory:" in name or url.query.get("mode") == "memory":
         raise Because("is in memory, where each thread would see another database")
@@ -57,7 +62,18 @@ def replica(text: str, others: ValidationInfo) -> str:
 
 def store(text: str) -> str:
     scheme, _, place = text.partition("://")
-    _require(text == "memory://" or (scheme in STORES and place))
+    if text == "memory://":
+        return text
+    _require(scheme in STORES and place and text.isprintable())
+    if scheme != "redis+unix":
+        authority = re.split(r"[/?#]", place, maxsplit=1)[0]
+        hosts = authority.rpartition("@")[2].split(",")  # the last: a password may have one
+        several = scheme in ("redis+sentinel", "redis+cluster")
+        _require(several or len(hosts) == 1)
+        for host in hosts:
+            url = urlsplit(f"//{host}")
+            _require(url.hostname and "@" not in host and url.port != 0)
+            _require(not several or url.port)
     return text
 
 
@@ -101,6 +117,7 @@ def pem(value: Any) -> Any:
 def smtp(text: str) -> str:
     url = urlsplit(text)
     _require(url.scheme in ("smtp", "smtps") and url.hostname and url.port != 0)
+    _require(url.path in ("", "/") and not url.fragment and text.isprintable())
     options = parse_qsl(url.query, keep_blank_values=True)
     _require(options in ([], [("starttls", "true")], [("starttls", "false")]))
     _require(url.scheme == "smtp" or options != [("starttls", "true")])

@@ -35,6 +35,7 @@ def test_logs_are_text_on_a_terminal(monkeypatch):
 
 @pytest.mark.parametrize(("name", "value", "meaning"), UNDERSTOOD)
 def test_a_good_value_is_understood(monkeypatch, name, value, meaning):
+    monkeypatch.setenv("PUBLIC_URL", "https://byline.example.com")  # SMTP_URL asks for it
     monkeypatch.setenv(name, value)
     understood = getattr(load(), name.lower())
     assert understood == meaning
@@ -53,6 +54,7 @@ def test_a_bad_value_is_one_clear_line_without_it(monkeypatch, name, value):
 @pytest.mark.parametrize("name", Settings.model_fields)
 def test_every_example_is_a_good_value(monkeypatch, name):
     monkeypatch.setenv("DATABASE_URL", "postgresql://localhost/byline")
+    monkeypatch.setenv("PUBLIC_URL", "https://byline.example.com")
     example = Settings.model_fields[name].examples[0]
     monkeypatch.setenv(name.upper(), PEM if name == "jwt_private_key" else example)
     load()
@@ -84,6 +86,24 @@ def test_an_env_file_in_another_encoding_is_refused(tmp_path):
     assert _refusal() == ".env must be a readable file in UTF-8"
 
 
+def test_an_env_file_that_is_a_folder_is_refused(tmp_path):
+    (tmp_path / ".env").mkdir()
+    assert _refusal() == ".env must be a readable file in UTF-8"
+
+
+@pytest.mark.parametrize("public_url", [None, "", " "])
+def test_a_mail_server_needs_the_address_that_links_lead_to(monkeypatch, public_url):
+    monkeypatch.setenv("SMTP_URL", "smtp://u:hunter2@mail.example.com")
+    if public_url is not None:
+        monkeypatch.setenv("PUBLIC_URL", public_url)
+    line = _refusal()
+    assert "PUBLIC_URL" in line
+    assert line.endswith(", for example PUBLIC_URL=https://byline.example.com")
+    assert "hunter2" not in line
+    monkeypatch.setenv("PUBLIC_URL", "http://localhost:8000")
+    load()
+
+
 def test_a_key_may_have_its_line_ends_escaped(monkeypatch):
     monkeypatch.setenv("JWT_PRIVATE_KEY", PEM.replace("\n", "\\n"))
     assert load().jwt_private_key.get_secret_value() == PEM.strip()
@@ -106,6 +126,7 @@ def test_settings_cannot_be_changed_and_show_no_secret(monkeypatch):
     monkeypatch.setenv("DATABASE_URL", "postgresql://u:hunter2@db/x")
     monkeypatch.setenv("RATE_LIMIT_STORAGE_URL", "redis://:hunter2@cache")
     monkeypatch.setenv("SMTP_URL", "smtp://u:hunter2@mail")
+    monkeypatch.setenv("PUBLIC_URL", "https://byline.example.com")
     monkeypatch.setenv("METRICS_TOKEN", "hunter2")
     monkeypatch.setenv("JWT_PRIVATE_KEY", PEM.replace("MC4C", "hunter2"))
     settings = load()

@@ -79,6 +79,25 @@ class FrontDoor:
         await self.app(scope, receive, send)
 
 
+def hostless(specification: dict[str, Any]) -> frozenset[str]:
+    """The paths whose operations are answered whatever the Host."""
+    return frozenset(
+        path
+        for path, item in specification["paths"].items()
+        if all(o.get("x-any-host") for o in item.values() if isinstance(o, dict))
+    )
+
+
+def unlimited(specification: dict[str, Any]) -> Callable[[str], bool]:
+    """Says of a path whether it is outside all limits; the files of the docs are."""
+    paths = {
+        path
+        for path, item in specification["paths"].items()
+        if all(o.get("x-rate-limit") == "none" for o in item.values() if isinstance(o, dict))
+    }
+    return lambda path: path in paths or path.startswith("/docs/")
+
+
 def _headers(pairs: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
     headers: dict[bytes, bytes] = {}
     size = 0

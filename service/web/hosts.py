@@ -40,15 +40,16 @@ class TrustedHosts:
         if header in self._seen:
             return True
         host = (header or b"").decode("latin-1")
-        if not self._matches(host.lower()):
+        if not self.matches(host):
             self._refused.warn(host)
             return False
         if header and len(header) <= LONGEST and len(self._seen) < REMEMBERED:
             self._seen.add(header)
         return True
 
-    def _matches(self, authority: str) -> bool:
-        found = _HOST.fullmatch(authority)
+    def matches(self, authority: str) -> bool:
+        """Whether a host, with or without a port, is one of these."""
+        found = _HOST.fullmatch(authority.lower())
         if found is None:
             return False
         host = found[1]

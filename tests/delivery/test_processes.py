@@ -53,6 +53,7 @@ class Place:
             "DATABASE_URL": self.settings.database_url,
             "JWT_KEYS_DIR": str(self.settings.jwt_keys_dir),
             "SMTP_URL": str(self.settings.smtp_url),
+            "PUBLIC_URL": self.settings.public_url,
             "RATE_LIMIT_ENABLED": "false",
             "LOG_LEVEL": "WARNING",
         }

@@ -26,7 +26,12 @@ def test_mails_wait_for_their_server(
 ) -> None:
     report(f"mail server {fault} for an hour")
     with mail_server() as post:
-        place = Place(tmp_path, DATABASE_URL=database, SMTP_URL=f"smtp://127.0.0.1:{post.port}")
+        place = Place(
+            tmp_path,
+            DATABASE_URL=database,
+            SMTP_URL=f"smtp://127.0.0.1:{post.port}",
+            PUBLIC_URL="http://127.0.0.1:8000",
+        )
         with place.serving() as byline:
             known = [_register(byline)[0] for _ in range(NUMBER)]
             usual = _times(byline, known)

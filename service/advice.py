@@ -1,0 +1,88 @@
+"""What a start warns of: settings that are allowed, but hardly meant. No line holds a value."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from ipaddress import ip_address
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from service.settings import Settings, given_names
+from service.web.hosts import TrustedHosts
+
+TWO_MISTAKES = 18  # characters of a name from which on two mistakes in it are taken for one word
+# Of other programs, and near to ours.
+_OTHERS = {"MAILDIR", "LOGLEVEL"}
+
+
+def warnings(settings: Settings) -> Iterator[str]:
+    """The lines to warn with at a start."""
+    for given, known in misspelt(given_names(), [name.upper() for name in Settings.model_fields]):
+        yield f"{given} is no setting: is {known} meant?"
+    if settings.smtp_url is None and not _can_be_written(settings.mail_dir):
+        yield "MAIL_DIR cannot be written, so mails wait: set SMTP_URL, or name another folder."
+    site = urlsplit(settings.public_url)
+    mails_go_out = settings.smtp_url and not is_local(urlsplit(settings.smtp_url).hostname or "")
+    if mails_go_out and is_local(site.hostname or ""):
+        yield "PUBLIC_URL is an address of this machine, where the readers of mails cannot go."
+    if not is_local(site.hostname or ""):
+        if site.scheme == "http":
+            yield "PUBLIC_URL is http://: the tokens in mailed links travel without encryption."
+        if not TrustedHosts(settings.trusted_hosts).matches(site.netloc):
+            yield "TRUSTED_HOSTS does not name the host of PUBLIC_URL: its requests are refused."
+
+
+def is_local(host: str) -> bool:
+    """Whether a host is this machine, as far as its name says."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+
+
+def _can_be_written(folder: Path) -> bool:
+    """Whether files can be made there; the folder itself is made when it is missing."""
+    found = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+    return found.is_dir() and os.access(found, os.W_OK | os.X_OK)
+
+
+def misspelt(given: Iterable[str], known: list[str]) -> Iterator[tuple[str, str]]:
+    """Each name that is nearly a known one, with that."""
+    plain = {_plain(name): name for name in known}
+    for name in sorted(set(given) - set(known) - _OTHERS):
+        word = _plain(name)
+        near = plain.get(word) or plain.get(word.removeprefix("BYLINE"))
+        if not near and len(word) >= 6:
+            near = next((n for w, n in plain.items() if _is_near(word, w)), None)
+        # Kubernetes sets BYLINE_PORT and BYLINE_HOST where a service is called so.
+        if near and not (near in {"HOST", "PORT"} and word.startswith("BYLINE")):
+            yield name, near
+
+
+def _plain(name: str) -> str:
+    return name.upper().replace("_", "").replace("-", "")
+
+
+def _is_near(word: str, known: str) -> bool:
+    most = 2 if len(known) >= TWO_MISTAKES else 1
+    # Cheap first: most names have other letters.
+    if abs(len(word) - len(known)) > most or len(set(word) ^ set(known)) > 2 * most:
+        return False
+    return len(known) >= 6 and _distance(word, known) <= most
+
+
+def _distance(one: str, other: str) -> int:
+    """The letters to add, to leave out, to replace or to swap with the next, to make one of the
+    other (optimal string alignment)."""
+    before: list[int] = []
+    row = list(range(len(other) + 1))
+    for i, letter in enumerate(one, 1):
+        current = [i]
+        for j, target in enumerate(other, 1):
+            least = min(row[j] + 1, current[-1] + 1, row[j - 1] + (letter != target))
+            if i > 1 and j > 1 and letter == other[j - 2] and target == one[i - 2]:
+                least = min(least, before[j - 2] + 1)
+            current.append(least)
+        before, row = row, current
+    return row[-1]
