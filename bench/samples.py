@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -12,7 +12,7 @@ import psycopg
 
 from service.domain import search
 from service.domain.words import document, words
-from service.ids import first_id_from, rfc3339
+from service.ids import first_id_from
 from service.models import Credentials, Post, PostDocument, Session, User
 from service.models.caller import Caller
 
@@ -69,7 +69,8 @@ def operations(connection: psycopg.Connection[Any]) -> list[Operation]:
 
     def rotate(n: int) -> None:
         session_id, user_id = map(str, sessions[n])
-        Session.rotate(session_id, user_id, 0, grace_since=rfc3339(posts[n][2]))
+        caller = replace(_caller(user_id), session_id=session_id)
+        Session.rotate(caller, network="192.0.2.0/24", user_agent="")
 
     return [
         Operation("get_post", lambda n: Post.get(posts[n][0])),

@@ -42,6 +42,7 @@ LIMITS = {
     "login": [("10 per minute", "ip")],
     "register": [("10 per hour", "ip")],
     "refresh": [("30 per minute", "session")],
+    "repeat": [("200 per hour", "session")],
     "mail": [("3 per hour", "email"), ("10 per hour", "ip")],
     "mail-total": [("10 per hour", "email"), ("20 per day", "email")],
     "search": [("10 per minute", "ip")],
@@ -49,7 +50,7 @@ LIMITS = {
     "password": [("5 per hour", "user")],
     "write": [("60 per minute", "user")],
 }
-COUNTED = {"login": "failures"}
+COUNTED = {"login": "failures", "refresh": "rotations", "repeat": "repeats"}
 GUARDS = {
     "account": ("10 per 15 minutes", "account and network"),
     "strangers": ("30 per hour", "account"),

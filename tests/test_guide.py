@@ -43,7 +43,7 @@ def program(language: str, api: str = API) -> str:
 def expiring(text: str, line: str, server: Server) -> str:
     """The program, in which the access token has expired behind this line."""
     keys = KeyRing.from_directory(server.settings.jwt_keys_dir)
-    expired = Tokens(keys, issuer="byline", audience="byline").access(NOBODY, NOBODY, -60)
+    expired = Tokens(keys, issuer="byline", audience="byline").access(NOBODY, NOBODY, 0, -60)
     assert text.count(line) == 1
     variable = "session.tokens" if "session" in line else "tokens"
     return text.replace(line, f"{line}\n{variable}.access_token = '{expired}'")

@@ -57,6 +57,8 @@ def test_twenty_refreshing_with_one_token_rotate_once(crowd: httpx.Client, anna:
     answers = at_once(*[refreshing(crowd, anna.tokens)] * 20)
     assert statuses(answers) == {200: 20}
     assert {claims(answer)["gen"] for answer in answers} == {1}
+    repeated = (AuditEvent.user_id == anna.id, AuditEvent.action == "refresh-repeated")
+    assert rows(anna.server, *repeated) == 19
     for answer in answers:
         access = bearer(answer.json()["access_token"])
         assert crowd.get("/auth/me", headers=access).status_code == 200

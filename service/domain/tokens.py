@@ -19,6 +19,8 @@ from service.problems import InvalidToken, TokenExpired
 
 ACCESS = "at+jwt"  # RFC 9068, section 2.1
 REFRESH = "rt+jwt"
+# The claims with the generation: two, so that no type passes for the other by a mistake.
+GENERATION = {ACCESS: "pair", REFRESH: "gen"}
 
 _LONGEST = 2048
 _CACHED = 4096
@@ -36,7 +38,8 @@ _OPTIONS: Options = {
 class Claims:
     """What a token says: UUID strings, `expires_at` in seconds since 1970, `id` its jti.
 
-    `generation` is the refresh counter of the session, None in an access token.
+    `typ` is ACCESS or REFRESH, `generation` the refresh counter of the session, None in an access
+    token that was issued by a version before it carried one.
     """
 
     subject: str
@@ -44,6 +47,7 @@ class Claims:
     expires_at: int
     generation: int | None
     id: str
+    typ: str
 
 
 class Tokens:
@@ -56,13 +60,13 @@ class Tokens:
         self._verified: tuple[Mapping[str, Key], dict[tuple[str, str], Claims]] = (ring.keys, {})
         self._lock = threading.Lock()
 
-    def access(self, subject: str, session_id: str, ttl: int) -> str:
-        """An access token for `ttl` seconds."""
-        return self._signed(ACCESS, subject, session_id, ttl)
+    def access(self, subject: str, session_id: str, generation: int, ttl: int) -> str:
+        """An access token for `ttl` seconds; its use shows that the pair of `generation` came."""
+        return self._signed(ACCESS, subject, session_id, generation, ttl)
 
     def refresh(self, subject: str, session_id: str, generation: int, ttl: int) -> str:
         """A refresh token for `ttl` seconds, good while the session is at `generation`."""
-        return self._signed(REFRESH, subject, session_id, ttl, gen=generation)
+        return self._signed(REFRESH, subject, session_id, generation, ttl)
 
     def verify(self, token: str, typ: str) -> Claims:
         """The claims of `token` if it is of type `typ`, whole, ours and not expired (leeway 0).
@@ -94,7 +98,7 @@ class Tokens:
         """The public keys as a JWK set (RFC 7517, section 5)."""
         return self._ring.jwks()
 
-    def _signed(self, typ: str, subject: str, session_id: str, ttl: int, **more: int) -> str:
+    def _signed(self, typ: str, subject: str, session_id: str, generation: int, ttl: int) -> str:
         now = int(self._clock())
         payload = {
             "iss": self._issuer,
@@ -104,7 +108,7 @@ class Tokens:
             "iat": now,
             "exp": now + ttl,
             "jti": secrets.token_urlsafe(16),
-            **more,
+            GENERATION[typ]: generation,
         }
         key = self._ring.newest()
         headers = {"typ": typ, "kid": key.kid}
@@ -135,11 +139,12 @@ class Tokens:
 
 
 def _claims(payload: dict[str, Any], typ: str) -> Claims:
-    generation = payload.get("gen") if typ == REFRESH else None
-    numbers = [payload["iat"], payload["exp"], *([generation] if typ == REFRESH else [])]
+    generation = payload.get(GENERATION[typ])
+    is_old = typ == ACCESS and GENERATION[typ] not in payload
+    numbers = [payload["iat"], payload["exp"], *([] if is_old else [generation])]
     # `type`, since a bool is an int too; a UUID's text is all that can look like one.
     if not all(type(number) is int and 0 <= number < 2**53 for number in numbers):
         raise InvalidToken
     if not all(_UUID.fullmatch(str(payload[name])) for name in ("sub", "sid")):
         raise InvalidToken
-    return Claims(payload["sub"], payload["sid"], payload["exp"], generation, payload["jti"])
+    return Claims(payload["sub"], payload["sid"], payload["exp"], generation, payload["jti"], typ)

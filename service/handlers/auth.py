@@ -1,13 +1,13 @@
 """Registration, signing in, sessions, passwords, addresses and the export of an account."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from uuid import UUID
 
 from flask import current_app
 
 from service.database import commit
 from service.domain import accounts, addresses
-from service.ids import rfc3339
+from service.domain.rotation import Place, Rotation, may_repeat
 from service.models import (
     AuditEvent,
     Credentials,
@@ -19,17 +19,19 @@ from service.models import (
     mails,
 )
 from service.models.caller import Caller
+from service.models.sessions import AGENT_LENGTH
 from service.problems import CurrentPasswordWrong, NotFound, SessionRevoked, TokenReused
 from service.web import outbox
 from service.web.audit import record
 from service.web.call import Client
 from service.web.guard import guard
+from service.web.limits import limits
 from service.web.metrics import count_on_commit
+from service.web.networks import PROVIDER_BLOCK, network
 from service.web.pagination import pages
 from service.web.removal import remove_account
 from service.web.security import authority, confirm, new_hash, prove
 
-ROTATION_GRACE = timedelta(seconds=10)
 CONFIRMED = {mails.EMAIL_VERIFICATION: "email-verified", mails.EMAIL_CHANGE: "email-changed"}
 EXPORT = {"Content-Disposition": 'attachment; filename="byline-export.ndjson"'}
 
@@ -49,12 +51,17 @@ def login(body: dict, client: Client):
     return {**pair, "user": account}
 
 
-def refresh(caller: Caller):
-    since = rfc3339(datetime.now(UTC) - ROTATION_GRACE)
-    generation = Session.rotate(caller.session_id, caller.id, caller.generation, grace_since=since)
-    if generation is None:
+def refresh(caller: Caller, client: Client):
+    place = Place(network(client.ip, PROVIDER_BLOCK), client.user_agent[:AGENT_LENGTH])
+    if Session.rotate(caller, **place._asdict()):
+        limits().spend("refresh")
+    elif _may_repeat(caller, place):
+        limits().spend("repeat")
+        record("refresh-repeated", caller.id)
+    else:
         raise _reuse(caller)
-    return authority().pair(caller.id, caller.session_id, generation, caller.session_end)
+    successor = caller.generation + 1
+    return authority().pair(caller.id, caller.session_id, successor, caller.session_end)
 
 
 def logout(caller: Caller):
@@ -90,6 +97,7 @@ def change_password(caller: Caller, body: dict, client: Client):
     Session.end_all(caller.id)
     MailedToken.revoke(caller.id)
     record("password-changed", caller.id)
+    outbox.notify(mails.PASSWORD_CHANGED, caller.id)
     return _new_session(caller.id, client)
 
 
@@ -160,10 +168,16 @@ def _new_session(user_id: str, client: Client):
     return authority().pair(user_id, session_id, 0, end)
 
 
+def _may_repeat(caller: Caller, place: Place):
+    row = Session.rotation(caller)
+    return row and may_repeat(Rotation(*row), caller.generation, place, datetime.now(UTC))
+
+
 def _reuse(caller: Caller):
     if not Session.end(caller.session_id, caller.id):
         return SessionRevoked()  # a logout was faster
     record("token-reused", caller.id)
+    outbox.notify(mails.SESSIONS_REUSED, caller.id)
     count_on_commit("byline_token_reuses_total")
     commit()  # the session ends although the answer is a refusal
     return TokenReused()

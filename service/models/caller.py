@@ -9,7 +9,7 @@ from dataclasses import dataclass
 class Caller:
     """Who calls: a living session and its user, as the database has them at this moment.
 
-    `session_end` is when the session ends at the latest, `generation` the one in the refresh token.
+    `session_end` is when the session ends at the latest, `generation` the one in the token.
     """
 
     id: str

@@ -15,6 +15,8 @@ from service.models.caller import Caller
 from service.models.users import User
 from service.statements import Prepared, insertion
 
+AGENT_LENGTH = 255  # characters of a User-Agent that are kept
+
 
 class Session(db.Model):  # type: ignore[name-defined,misc] # made at run time
     __tablename__ = "sessions"
@@ -24,10 +26,14 @@ class Session(db.Model):  # type: ignore[name-defined,misc] # made at run time
         Id, sa.ForeignKey("users.id", ondelete="CASCADE"), index=True
     )
     generation: Mapped[int] = mapped_column(default=0)
+    seen: Mapped[int] = mapped_column(server_default="0")  # the newest generation presented
     ip: Mapped[str] = mapped_column(sa.String(45))
-    user_agent: Mapped[str] = mapped_column(sa.String(255))
+    user_agent: Mapped[str] = mapped_column(sa.String(AGENT_LENGTH))
     created_at: Mapped[str] = mapped_column(Time)
-    last_used_at: Mapped[str] = mapped_column(Time)
+    last_used_at: Mapped[str] = mapped_column(Time)  # the last rotation
+    used_before: Mapped[str | None] = mapped_column(Time)  # the last one before its hour
+    rotated_network: Mapped[str | None] = mapped_column(sa.String(45))
+    rotated_agent: Mapped[str | None] = mapped_column(sa.String(AGENT_LENGTH))
     expires_at: Mapped[str] = mapped_column(Time, index=True)
 
     @classmethod
@@ -39,39 +45,57 @@ class Session(db.Model):  # type: ignore[name-defined,misc] # made at run time
             id=id_,
             user_id=user_id,
             generation=0,
+            seen=0,
             ip=ip[:45],
-            user_agent=user_agent[:255],
+            user_agent=user_agent[:AGENT_LENGTH],
             created_at=moment,
             last_used_at=moment,
+            used_before=None,
+            rotated_network=None,
+            rotated_agent=None,
             expires_at=expires_at,
         )
         return str(id_)
 
     @classmethod
     def live(cls, session_id: str, user_id: str) -> Row | None:
-        """(email, username, role, version, expires_at), if session and user are good."""
+        """(email, username, role, version, expires_at, generation, seen), if session and user are
+        good."""
         return _live.first(session_id=session_id, user_id=user_id, moment=now())
 
     @classmethod
-    def rotate(
-        cls, session_id: str, user_id: str, generation: int, *, grace_since: str
-    ) -> int | None:
-        """The generation that is current after presenting `generation`, or None for a reuse.
+    def rotate(cls, caller: Caller, *, network: str, user_agent: str) -> bool:
+        """Replace the caller's generation by the next; False when it has been replaced already.
 
-        One compare-and-swap decides. The immediate predecessor gets the current generation again
-        as long as the rotation is not older than `grace_since`.
+        One compare-and-swap decides which of those who present it is first.
         """
-        presented = {"session_id": session_id, "user_id": user_id, "generation_": generation}
-        if _rotate.write(**presented, moment=now()):
-            return generation + 1
-        again = _again.first(**presented, since=grace_since)
-        return generation + 1 if again else None
+        moment = now()
+        return bool(
+            _rotate.write(
+                **_generation_of(caller),
+                moment=moment,
+                hour=_hour(moment),
+                network=network,
+                agent=user_agent,
+            )
+        )
+
+    @classmethod
+    def rotation(cls, caller: Caller) -> Row | None:
+        """(generation, seen, last_used_at, rotated_network, rotated_agent) of the caller's session,
+        None when it has ended."""
+        return _rotation.first(session_id=caller.session_id, user_id=caller.id)
+
+    @classmethod
+    def see(cls, caller: Caller) -> None:
+        """Remember that a token of the caller's generation was presented."""
+        _see.write(**_generation_of(caller))
 
     @classmethod
     def of_user(cls, caller: Caller) -> list[dict[str, Any]]:
         """The caller's living sessions, newest first, as the specification has them."""
         rows = _of_user.all(user_id=caller.id, moment=now())
-        return [{**row._asdict(), "current": row.id == caller.session_id} for row in rows]
+        return [_shape(row, caller) for row in rows]
 
     @classmethod
     def end(cls, session_id: UUID | str, user_id: str) -> bool:
@@ -90,7 +114,15 @@ _mine = sa.and_(
     Session.user_id == bindparam("user_id"),
 )
 _live = Prepared(
-    sa.select(User.email, User.username, User.role, User.version, Session.expires_at)
+    sa.select(
+        User.email,
+        User.username,
+        User.role,
+        User.version,
+        Session.expires_at,
+        Session.generation,
+        Session.seen,
+    )
     .select_from(Session)
     .join(User, User.id == Session.user_id)
     .where(_mine, Session.expires_at > bindparam("moment"), User.disabled.is_(False))
@@ -98,17 +130,45 @@ _live = Prepared(
 _rotate = Prepared(
     sa.update(Session)
     .where(_mine, Session.generation == bindparam("generation_"))
-    .values(generation=Session.generation + 1, last_used_at=bindparam("moment", type_=Time))
-)
-_again = Prepared(
-    sa.select(Session.id).where(
-        _mine,
-        Session.generation == bindparam("generation_", type_=sa.Integer) + 1,
-        Session.last_used_at >= bindparam("since"),
+    .values(
+        generation=Session.generation + 1,
+        seen=Session.generation,
+        last_used_at=bindparam("moment", type_=Time),
+        used_before=sa.case(
+            (Session.last_used_at < bindparam("hour", type_=Time), Session.last_used_at),
+            else_=Session.used_before,
+        ),
+        rotated_network=bindparam("network"),
+        rotated_agent=bindparam("agent"),
     )
 )
+_rotation = Prepared(
+    sa.select(
+        Session.generation,
+        Session.seen,
+        Session.last_used_at,
+        Session.rotated_network,
+        Session.rotated_agent,
+    ).where(_mine)
+)
+_see = Prepared(
+    sa.update(Session)
+    .where(
+        _mine,
+        Session.seen < bindparam("generation_"),
+        Session.generation >= bindparam("generation_"),
+    )
+    .values(seen=bindparam("generation_"))
+)
 _of_user = Prepared(
-    sa.select(Session.id, Session.created_at, Session.last_used_at, Session.ip, Session.user_agent)
+    sa.select(
+        Session.id,
+        Session.created_at,
+        Session.last_used_at,
+        Session.used_before,
+        Session.ip,
+        Session.user_agent,
+    )
     .where(Session.user_id == bindparam("user_id"), Session.expires_at > bindparam("moment"))
     .order_by(Session.id.desc())
     .limit(100)
@@ -120,3 +180,24 @@ _end_all = Prepared(
         sa.or_(bindparam("but", type_=Id).is_(None), Session.id != bindparam("but", type_=Id)),
     )
 )
+
+
+def _generation_of(caller: Caller) -> dict[str, Any]:
+    return {
+        "session_id": caller.session_id,
+        "user_id": caller.id,
+        "generation_": caller.generation,
+    }
+
+
+def _shape(row: Row, caller: Caller) -> dict[str, Any]:
+    fields = row._asdict()
+    before = fields.pop("used_before") or fields["created_at"]
+    # What happens within an hour shows at its end: a thief must not see the moment of a rotation.
+    shown = fields["last_used_at"] if fields["last_used_at"] < _hour(now()) else before
+    return {**fields, "last_used_at": _hour(shown), "current": row.id == caller.session_id}
+
+
+def _hour(moment: str) -> str:
+    """The beginning of the hour of a moment in RFC 3339 with milliseconds."""
+    return f"{moment[:13]}:00:00.000Z"

@@ -117,7 +117,7 @@ class Operation(FlaskOperation):
             return answer
 
     def _transact(self, call: Call, arguments: dict[str, Any], transaction: Any) -> Answer | Stream:
-        caller = self._admit(call)
+        caller = self._admit(call, transaction)
         arguments = arguments.copy()
         if_none_match = arguments.pop("if_none_match", None)
         key = arguments.pop("idempotency_key", None)
@@ -147,9 +147,9 @@ class Operation(FlaskOperation):
             retry.keep(answer)
         return answer
 
-    def _admit(self, call: Call) -> Any:
+    def _admit(self, call: Call, transaction: Any = None) -> Any:
         """The Caller, if there is one; raises `SessionRevoked` or `AdminRequired`."""
-        caller = security.caller(call.claims) if call.claims else None
+        caller = security.caller(call.claims, transaction) if call.claims else None
         if self._role and (caller is None or caller.role != self._role):
             raise AdminRequired
         return caller

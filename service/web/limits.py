@@ -15,18 +15,19 @@ from limits.strategies import RateLimiter
 
 from service import specification
 from service.problems import Problem, RateLimited
-from service.web.call import Call
+from service.web.call import KEY, Call
 from service.web.limit_store import Store
 from service.web.measures import OUTCOMES
 from service.web.metrics import Metrics
 from service.web.networks import PROVIDER_BLOCK, SITE, network
 
+BY_HANDLERS = {"rotations", "repeats"}  # what handlers count themselves, with `spend`
 _NO_LIMIT = 10**9
 # What an IPv6 /56 and /48 may do, as a multiple of one client's limit. Most households have one or
 # two networks in their /56; a /48 is a company, or many subscribers of a mobile network.
 _SITE, _PROVIDER_BLOCK = 4, 16
 Left = list[tuple[int, int]]  # of policies: how much, or -1 for no room, and seconds to the reset
-_COUNTED = {None, "failures"}  # what `counts` may say
+_COUNTED = {None, "failures", *BY_HANDLERS}  # what `counts` may say
 Answering = TypeVar("Answering")
 Keys = tuple[str, ...]  # what a policy is counted under: for IPv6 clients also larger networks
 
@@ -62,6 +63,7 @@ class Limits:
         self.enabled = enabled
         self._overrides = ({"client": client} if client else {}) | dict(overrides)
         self._per_address: dict[str, Policy] = {}
+        self._by_handlers: dict[str, Policy] = {}
         self._metrics = metrics
         self._store = Store(storage_url, metrics)
         self._clients = self.of_operation(specification.document())
@@ -97,7 +99,10 @@ class Limits:
             if policy.per == "email":
                 items = [each.sums[0] for each in policies if each[:2] == policy[:2]]
                 self._per_address[policy.name] = policy._replace(sums=(tuple(chain(*items)),))
-        return [policy for policy in policies if policy.per != "email"]
+        for policy, entry in zip(policies, entries, strict=True):
+            if entry.get("counts") in BY_HANDLERS:
+                self._by_handlers[policy.name] = policy
+        return [p for p in policies if p.per != "email" and p.name not in self._by_handlers]
 
     async def count_client(self, call: Call) -> None:
         """Count a request against its client address; raises `RateLimited`."""
@@ -137,6 +142,13 @@ class Limits:
         """Note in the metrics what was decided elsewhere about a policy."""
         outcome = "allowed" if allowed else "refused"
         self._metrics.count("byline_limiter_decisions_total", name, outcome)
+
+    def spend(self, name: str) -> None:
+        """Count what only a handler can tell from other requests; raises `RateLimited`."""
+        if self.enabled:
+            policy, call = self._by_handlers[name], flask.request.environ[KEY]
+            hit = partial(_hit_all, [policy], [_keys(policy, call)])
+            self._note(call, [policy], self._store.ask_from_thread(hit))
 
     def remember(self, name: str, seconds: int) -> None:
         """Remember a name for so many seconds at least, and for twice as many at most."""

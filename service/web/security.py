@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import hmac
+import logging
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from typing import Any
 
 import flask
+import sqlalchemy as sa
 
-from service.database import Row, commit
+from service.database import Row, Transaction, commit, db
 from service.domain import passwords
-from service.domain.tokens import Claims, Tokens
+from service.domain.tokens import ACCESS, Claims, Tokens
 from service.ids import rfc3339
 from service.models import Credentials, Session
 from service.models.caller import Caller
@@ -27,6 +29,7 @@ from service.problems import (
     SessionRevoked,
     TokenExpired,
     Unauthorized,
+    Unavailable,
 )
 from service.settings import Settings
 from service.web.audit import record
@@ -34,6 +37,8 @@ from service.web.call import Call
 from service.web.guard import guard
 from service.web.metrics import count_on_commit, metrics
 from service.web.networks import address
+
+logger = logging.getLogger("byline")
 
 SCHEME = "Bearer"  # RFC 6750, in any case
 SCRAPER = ("metrics",)  # the token of the specification's scheme metricsToken: METRICS_TOKEN
@@ -104,7 +109,7 @@ class Authority:
         access = max(0, min(self._settings.access_token_ttl, left))
         refresh = max(0, min(self._settings.refresh_token_ttl, left))
         return {
-            "access_token": self._tokens.access(user_id, session_id, access),
+            "access_token": self._tokens.access(user_id, session_id, generation, access),
             "token_type": SCHEME,
             "expires_in": access,
             "refresh_token": self._tokens.refresh(user_id, session_id, generation, refresh),
@@ -177,11 +182,25 @@ def new_hash(password: str, owner: Any) -> str:
     return passwords.hashed(password)
 
 
-def caller(claims: Claims) -> Caller:
-    """The session and the user behind the claims; raises `SessionRevoked` for a dead one."""
-    user = Session.live(claims.session_id, claims.subject)
-    if user is None:
+def caller(claims: Claims, transaction: Transaction | None = None) -> Caller:
+    """The session and the user behind the claims; raises `SessionRevoked` for a dead one.
+
+    The first use of an access token of the newest generation is noted, if the request's
+    `transaction` is given: it must have done nothing so far.
+    """
+    row = Session.live(claims.session_id, claims.subject)
+    if row is None:
         raise SessionRevoked
+    found = _caller(claims, row)
+    is_first = claims.typ == ACCESS and row.seen < found.generation <= row.generation
+    if transaction is None or not is_first:
+        return found
+    transaction.close()  # or SQLite's one writer would wait for itself
+    _note_first_use(found)
+    return caller(claims)  # the session may have ended meanwhile
+
+
+def _caller(claims: Claims, user: Row) -> Caller:
     return Caller(
         id=claims.subject,
         email=user.email,
@@ -192,6 +211,21 @@ def caller(claims: Claims) -> Caller:
         session_end=user.expires_at,
         generation=claims.generation or 0,
     )
+
+
+def _note_first_use(caller: Caller) -> None:
+    """Remember that the pair of the caller's generation has arrived, so that the refresh token
+    before it is good no more.
+
+    In a transaction of its own, for it holds even if the request is refused. A failure waits for
+    the next request: reads go on while nothing can be written.
+    """
+    try:
+        with db.transaction() as transaction:
+            Session.see(caller)
+            transaction.commit()
+    except (sa.exc.SQLAlchemyError, Unavailable) as error:
+        logger.warning("the first use of a token was not noted: %s", type(error).__name__)
 
 
 def _bearer(call: Call) -> str:

@@ -33,11 +33,11 @@ def test_a_key_file_is_its_owners_alone(tmp_path: Path) -> None:
 
 
 def test_the_newest_key_signs_and_all_verify(folder: Path) -> None:
-    old = Tokens(KeyRing.from_directory(folder), issuer="i", audience="a").access(ANN, HERE, 60)
+    old = Tokens(KeyRing.from_directory(folder), issuer="i", audience="a").access(ANN, HERE, 0, 60)
     generate_key(folder)
     ring = KeyRing.from_directory(folder)
     ours = Tokens(ring, issuer="i", audience="a")
-    new = ours.access(ANN, HERE, 60)
+    new = ours.access(ANN, HERE, 0, 60)
     assert ours.verify(old, ACCESS).subject == ours.verify(new, ACCESS).subject == ANN
     kids = [jwt.get_unverified_header(token)["kid"] for token in (old, new)]
     assert kids == list(ring.keys) == [key["kid"] for key in ring.jwks()["keys"]]
@@ -51,7 +51,7 @@ def test_a_new_key_counts_at_once_even_among_junk(folder: Path) -> None:
     while folder.stat().st_ctime_ns == before:  # it ticks but every few milliseconds
         generate_key(folder)
     other = Tokens(KeyRing.from_directory(folder), issuer="i", audience="a")
-    assert isinstance(outcome(other.access(ANN, HERE, 60), verifier=ours), Claims)
+    assert isinstance(outcome(other.access(ANN, HERE, 0, 60), verifier=ours), Claims)
 
 
 @pytest.mark.parametrize("use", ["junk", "signing", "publishing"])
@@ -61,7 +61,7 @@ def test_the_folder_is_read_once_a_second_at_most(folder: Path, monkeypatch: Any
     monkeypatch.setattr(module, "_listing", listed)
     uses = {
         "junk": lambda: outcome(forged(), verifier=ours),
-        "signing": lambda: ours.access(ANN, HERE, 60),
+        "signing": lambda: ours.access(ANN, HERE, 0, 60),
         "publishing": ours.jwks,
     }
     for time.now in (0.5, 0.9, 1.0, 1.5, 1.9, 2.0):
@@ -127,9 +127,10 @@ def test_a_key_removed_while_the_folder_is_read_is_no_mishap(
 
 def test_a_new_key_signs_and_is_published_at_once(folder: Path) -> None:
     ours = Tokens(KeyRing.from_directory(folder, Clock(0)), issuer="i", audience="a")
-    old = ours.access(ANN, HERE, 60)
+    old = ours.access(ANN, HERE, 0, 60)
     generate_key(folder)
-    kids = [jwt.get_unverified_header(token)["kid"] for token in (old, ours.access(ANN, HERE, 60))]
+    new = ours.access(ANN, HERE, 0, 60)
+    kids = [jwt.get_unverified_header(token)["kid"] for token in (old, new)]
     assert [key["kid"] for key in ours.jwks()["keys"]] == kids
     assert len(set(kids)) == len(ours.fingerprints(b"data")) == 2
 
@@ -143,19 +144,19 @@ def test_what_was_kept_elsewhere_with_a_new_key_is_recognised_at_once(folder: Pa
 
 def test_a_retired_key_is_refused_at_once_where_tokens_are_signed(folder: Path) -> None:
     ours = Tokens(KeyRing.from_directory(folder, Clock(0)), issuer="i", audience="a")
-    token = ours.access(ANN, HERE, 60)
+    token = ours.access(ANN, HERE, 0, 60)
     assert isinstance(outcome(token, verifier=ours), Claims)
     (retired,) = folder.iterdir()
     generate_key(folder)
     retired.unlink()
-    assert ours.access(ANN, HERE, 60).split(".")[0] != token.split(".")[0]
+    assert ours.access(ANN, HERE, 0, 60).split(".")[0] != token.split(".")[0]
     assert outcome(token, verifier=ours) is InvalidToken
 
 
 def test_a_removed_key_is_refused_within_a_minute_though_nothing_is_signed(folder: Path) -> None:
     time = Clock(0)
     ours = Tokens(KeyRing.from_directory(folder, time), issuer="i", audience="a")
-    token = ours.access(ANN, HERE, 10**6)
+    token = ours.access(ANN, HERE, 0, 10**6)
     assert isinstance(outcome(token, verifier=ours), Claims)
     (leaked,) = folder.iterdir()
     generate_key(folder)
@@ -168,13 +169,13 @@ def test_a_removed_key_is_refused_within_a_minute_though_nothing_is_signed(folde
 def test_a_mishap_in_the_folder_leaves_the_keys_as_they_were(folder: Path, mishap: str) -> None:
     time = Clock(0)
     ours = Tokens(KeyRing.from_directory(folder, time), issuer="i", audience="a")
-    token = ours.access(ANN, HERE, 60)
+    token = ours.access(ANN, HERE, 0, 60)
     (path,) = folder.iterdir()
     path.write_text("half a k") if mishap == "broken file" else path.unlink()
     if mishap == "no folder":
         folder.rmdir()
     time.now = 60
-    assert isinstance(outcome(ours.access(ANN, HERE, 60), verifier=ours), Claims)
+    assert isinstance(outcome(ours.access(ANN, HERE, 0, 60), verifier=ours), Claims)
     assert isinstance(outcome(token, verifier=ours), Claims)
 
 

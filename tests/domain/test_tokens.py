@@ -32,9 +32,9 @@ from tests.domain.forgery import (
 @pytest.mark.parametrize("algorithm", PEMS)
 def test_each_kind_of_key_signs_and_verifies_with_its_own_algorithm(algorithm: str) -> None:
     ours = Tokens(KeyRing.from_pem(PEMS[algorithm]), issuer="i", audience="a", clock=clock)
-    token = ours.access(ANN, HERE, 60)
+    token = ours.access(ANN, HERE, 0, 60)
     claims = ours.verify(token, ACCESS)
-    assert claims == Claims(ANN, HERE, NOW + 60, None, claims.id)
+    assert claims == Claims(ANN, HERE, NOW + 60, 0, claims.id, ACCESS)
     header = jwt.get_unverified_header(token)
     assert header == {"alg": algorithm, "typ": "at+jwt", "kid": header["kid"]}
 
@@ -43,7 +43,7 @@ def test_each_kind_of_key_signs_and_verifies_with_its_own_algorithm(algorithm: s
 def test_a_token_is_good_until_the_second_it_expires(seen_before: bool) -> None:
     time = Clock(NOW)
     ours = Tokens(RING, issuer="byline", audience="readers", clock=time)
-    token = ours.access(ANN, HERE, 60)
+    token = ours.access(ANN, HERE, 0, 60)
     if seen_before:
         ours.verify(token, ACCESS)
     time.now = NOW + 59.9
@@ -53,22 +53,22 @@ def test_a_token_is_good_until_the_second_it_expires(seen_before: bool) -> None:
 
 
 def test_one_type_of_token_does_not_pass_for_the_other() -> None:
-    access, refresh = tokens.access(ANN, HERE, 60), tokens.refresh(ANN, HERE, 7, 60)
+    access, refresh = tokens.access(ANN, HERE, 6, 60), tokens.refresh(ANN, HERE, 7, 60)
     for _ in range(2):  # remembered or not
         assert outcome(access, REFRESH) is InvalidToken
         assert outcome(refresh, ACCESS) is InvalidToken
-        assert tokens.verify(access, ACCESS).generation is None
+        assert tokens.verify(access, ACCESS).generation == 6
         assert tokens.verify(refresh, REFRESH).generation == 7
 
 
 @pytest.mark.parametrize(("issuer", "audience"), [("byline", "x"), ("x", "readers")])
 def test_a_token_for_others_is_refused(issuer: str, audience: str) -> None:
     other = Tokens(RING, issuer=issuer, audience=audience, clock=clock)
-    assert outcome(other.access(ANN, HERE, 60)) is InvalidToken
+    assert outcome(other.access(ANN, HERE, 0, 60)) is InvalidToken
 
 
 def test_nothing_else_is_wrong_with_the_forged_tokens() -> None:
-    assert outcome(forged()) == Claims(ANN, HERE, NOW + 60, None, "j")
+    assert outcome(forged()) == Claims(ANN, HERE, NOW + 60, None, "j", ACCESS)
     assert isinstance(outcome(forged({"gen": 0}, typ=REFRESH), REFRESH), Claims)
 
 
@@ -84,6 +84,12 @@ def test_a_claim_of_a_wrong_kind_is_refused(claim: str, bad: object) -> None:
         return  # an id is any string
     token = forged({"gen": 1, claim: bad}, typ=REFRESH)
     assert outcome(token, REFRESH) is InvalidToken
+
+
+@pytest.mark.parametrize("bad", [None, True, 1.5, -1, 10**30, "1", [1]])
+def test_a_generation_of_a_wrong_kind_is_refused(bad: object) -> None:
+    assert outcome(forged({"pair": 3})).generation == 3
+    assert outcome(forged({"pair": bad})) is InvalidToken
 
 
 @pytest.mark.parametrize("subject", [ANN.upper(), "{" + ANN + "}", ANN + "\n", "urn:uuid:" + ANN])
@@ -114,12 +120,12 @@ def test_the_public_key_is_no_secret_to_sign_with(layout: str) -> None:
     public = ring.newest().public.public_bytes(encoding, getattr(form.PublicFormat, layout))
     ours = Tokens(ring, issuer="byline", audience="readers", clock=clock)
     header = json.dumps({"alg": "HS256", "kid": ring.newest().kid, "typ": ACCESS})
-    claims = jwt.decode(ours.access(ANN, HERE, 60), options={"verify_signature": False})
+    claims = jwt.decode(ours.access(ANN, HERE, 0, 60), options={"verify_signature": False})
     forgery = signed(header, json.dumps(claims), "HS256", public)
     assert outcome(forgery, verifier=ours) is InvalidToken
 
 
-GOOD = tokens.access(ANN, HERE, 60)
+GOOD = tokens.access(ANN, HERE, 0, 60)
 HEADER = json.dumps({"kid": KEY.kid, "typ": ACCESS, "alg": "ES256"})
 JUNK = ["", "..", "a.b.c", "\ud800.\ud800.\ud800", "é" * 30, "x" * 2049, "e30.e30.AA"]
 JUNK += [GOOD + "=", GOOD + "==", GOOD + "\n", " " + GOOD, GOOD[:-1], GOOD + "." + GOOD]
@@ -147,7 +153,7 @@ def test_nothing_but_a_refusal_comes_of_junk(token: str) -> None:
 
 def test_many_threads_share_one_verifier(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_CACHED", 8)
-    many = [tokens.access(ANN, HERE, 60) for _ in range(40)]
+    many = [tokens.access(ANN, HERE, 0, 60) for _ in range(40)]
     with ThreadPoolExecutor(8) as pool:
         assert all(isinstance(claims, Claims) for claims in pool.map(outcome, many * 8))
     assert len(tokens._verified[1]) <= 8

@@ -52,7 +52,7 @@ def test_a_user_sees_where_they_are_signed_in(server: Server, anna: Person, ben:
     assert oldest == {
         "id": session_id(anna),
         "created_at": oldest["created_at"],
-        "last_used_at": oldest["created_at"],
+        "last_used_at": f"{oldest['created_at'][:13]}:00:00.000Z",
         "ip": "127.0.0.1",
         "user_agent": oldest["user_agent"],
         "current": True,
@@ -73,11 +73,25 @@ def test_of_very_many_sessions_the_newest_hundred_are_listed(server: Server, ann
     assert [session["id"] for session in listed] == ids[:0:-1]
 
 
-def test_refreshing_shows_as_use(anonymous: httpx.Client, server: Server, anna: Person) -> None:
-    move(server, anna, last_used_at=ago(days=3))
-    refresh(anonymous, anna.tokens)
-    [session] = anna.http.get("/auth/sessions").json()
-    assert session["last_used_at"] >= session["created_at"]
+def test_refreshing_shows_as_use_once_its_hour_is_over(
+    anonymous: httpx.Client, server: Server, anna: Person
+) -> None:
+    def used() -> str:
+        [session] = anna.http.get("/auth/sessions").json()
+        return str(session["last_used_at"])
+
+    def hour(moment: str) -> str:
+        return f"{moment[:13]}:00:00.000Z"
+
+    days_ago, hours_ago = ago(days=3), ago(hours=2)
+    move(server, anna, last_used_at=days_ago)
+    assert used() == hour(days_ago)
+    pair = refresh(anonymous, anna.tokens).json()
+    assert refresh(anonymous, pair).status_code == 200
+    # A thief who asks again and again must not see the moment of a refresh.
+    assert used() == hour(days_ago)
+    move(server, anna, last_used_at=hours_ago)
+    assert used() == hour(hours_ago)
 
 
 def test_one_session_is_ended_from_another(anna: Person, again: Person) -> None:

@@ -52,7 +52,6 @@ def test_an_account_is_read_once_while_it_stays_the_same(anna: Person) -> None:
         ("Bearer " + "a" * 5000, "invalid-token"),
         ("Bearer {token}.a", "invalid-token"),
         ("Bearer {token}=", "invalid-token"),
-        ("Bearer  {token}", "invalid-token"),
         ("Bearer {token} {token}", "invalid-token"),
     ],
 )
@@ -69,7 +68,7 @@ def test_an_expired_token_is_named_so(
     anonymous: httpx.Client, server: Server, anna: Person
 ) -> None:
     session = anna.http.get("/auth/sessions").json()[0]["id"]
-    access = authority(server).access(anna.id, session, -1)
+    access = authority(server).access(anna.id, session, 0, -1)
     refresh = authority(server).refresh(anna.id, session, 0, -1)
     for method, path, token in (
         ("GET", "/auth/me", access),
@@ -88,7 +87,7 @@ def test_a_token_is_only_good_for_the_user_of_its_session(
 ) -> None:
     session = anna.http.get("/auth/sessions").json()[0]["id"]
     subject = {"somebody": ben.id, "nobody": UNKNOWN}[stolen]
-    token = authority(server).access(subject, session, 60)
+    token = authority(server).access(subject, session, 0, 60)
     answer = anonymous.get("/auth/me", headers={"Authorization": f"Bearer {token}"})
     assert told(answer) == (401, "session-revoked")
 

@@ -138,6 +138,21 @@ _PUBLIC""",
             "tests/handlers/test_auth_refresh.py::test_an_older_token_is_a_reuse_at_once",
         ),
         Mutant(
+            "a pair that has arrived leaves the token before it good",
+            "service/domain/rotation.py",
+            "if rotation.seen < rotation.generation:",
+            "if rotation.seen <= rotation.generation:",
+            "tests/handlers/test_auth_repeated_refreshes.py::test_a_refused_request_shows_it_too",
+        ),
+        Mutant(
+            "two tabs may be in two places",
+            "service/domain/rotation.py",
+            " and _is_same_place(rotation, place)",
+            "",
+            "tests/handlers/test_auth_repeated_refreshes.py"
+            "::test_what_two_clients_have_in_common_by_chance_proves_nothing",
+        ),
+        Mutant(
             "the refusal of a token used twice takes the end of its session back",
             "service/handlers/auth.py",
             "    commit()  # the session ends although the answer is a refusal\n",

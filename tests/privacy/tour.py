@@ -125,7 +125,8 @@ class Tour:
         """An access token whose time is over."""
         ring, hour_ago = KeyRing.from_directory(self._folder / "keys"), time.time() - 3600
         tokens = Tokens(ring, issuer="byline", audience="byline", clock=lambda: hour_ago)
-        return self.marks.token("token", visitor.name, tokens.access(visitor.id, str(uuid4()), 1))
+        expired = tokens.access(visitor.id, str(uuid4()), 0, 1)
+        return self.marks.token("token", visitor.name, expired)
 
     def _keep(
         self, by: Visitor, operation: str, status: int, head: list[tuple[bytes, bytes]], body: bytes
