@@ -34,6 +34,19 @@ class Prepared:
         form, cursor = self._execute(parameters)
         return list(map(form.row, cursor.fetchall()))
 
+    def within(self, length: int, place: int, **parameters: Any) -> list[Row]:
+        """The rows up to that in which the texts of the column at `place` come to a length in
+        characters; SQLite reads no further."""
+        form, cursor = self._execute(parameters)
+        rows = []
+        for row in cursor:
+            rows.append(row)
+            length -= len(row[place])
+            if length <= 0:
+                break
+        cursor.close()
+        return list(map(form.row, rows))
+
     def write(self, **parameters: Any) -> int:
         """How many rows it has inserted, changed or deleted."""
         return int(self._execute(parameters)[1].rowcount)

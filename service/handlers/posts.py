@@ -9,7 +9,7 @@ from service.domain.words import document, words
 from service.ids import first_id_after, first_id_from
 from service.models import Post, PostDocument
 from service.models.caller import Caller
-from service.web.pagination import page
+from service.web.pagination import fitting, page
 from service.web.transactions import unlocked
 
 
@@ -59,9 +59,8 @@ def search_posts(q: str, limit: int, offset: int):
         return {"results": []}
     found = PostDocument.matching(**query.terms(), limit=limit, offset=offset)
     shown = snippets([post["content"] for post, _ in found], query)
-    return {
-        "results": [
-            {"post": post, "score": score, "snippet": snippet}
-            for (post, score), snippet in zip(found, shown, strict=True)
-        ]
-    }
+    results = [
+        {"post": post, "score": score, "snippet": snippet}
+        for (post, score), snippet in zip(found, shown, strict=True)
+    ]
+    return {"results": fitting(results)}

@@ -10,14 +10,19 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy import bindparam
 
-from service.database import Id, Row, Select
+from service.database import Id, Row, Select, current
 from service.statements import Prepared
+
+LARGEST_READ = 1024 * 1024  # bytes, or characters on SQLite, of the bulk of one page
+_Kind = tuple[frozenset[str], bool, bool]
 
 
 class Listing:
     """A select that is read page by page, newest first, along its UUIDv7 key.
 
     `filters` are conditions on bind parameters of their own names; `shape` makes a row JSON data.
+    `bulk` is the text column of which a page's rows may be too large together: a page ends with the
+    row in which they come to `LARGEST_READ`, and what follows is not read.
     """
 
     def __init__(
@@ -26,12 +31,16 @@ class Listing:
         *,
         key: Any,
         shape: Callable[[Row], dict[str, Any]],
+        bulk: Any = None,
         **filters: sa.ColumnElement[bool],
     ) -> None:
         self._select = select
         self._key = key
         self._shape = shape
         self._filters = filters
+        self._bulk = bulk
+        self.bulk: str | None = bulk.key if bulk is not None else None
+        self._place = select.selected_columns.keys().index(self.bulk) if self.bulk else 0
         self._statement = cache(self._build)
 
     def __call__(
@@ -39,15 +48,52 @@ class Listing:
     ) -> list[dict[str, Any]]:
         """At most `limit` rows after the one with the id `after`; a filter of None is no filter."""
         given = {name: value for name, value in filters.items() if value is not None}
-        statement = self._statement(frozenset(given), after is not None, order == "newest")
+        kind = frozenset(given), after is not None, order == "newest"
         if after is not None:
             given["after"] = after
-        return [self._shape(row) for row in statement.all(**given, limit=limit)]
+        return [self._shape(row) for row in self._rows(kind, limit, given)]
 
-    def _build(self, filters: frozenset[str], after: bool, newest: bool) -> Prepared:
+    def _rows(self, kind: _Kind, limit: int, given: dict[str, Any]) -> list[Row]:
+        if self.bulk is None:
+            return self._statement(*kind).all(**given, limit=limit)
+        if current().dialect.name == "sqlite":
+            statement = self._statement(*kind)
+            return statement.within(LARGEST_READ, self._place, **given, limit=limit)
+        small = LARGEST_READ // limit
+        rows = self._statement(*kind, "small").all(**given, limit=limit, small=small)
+        if None not in [row[self._place] for row in rows]:
+            return rows
+        return self._statement(*kind, "bounded").all(**given, limit=limit)
+
+    def _build(
+        self, filters: frozenset[str], after: bool, newest: bool, form: str = "plain"
+    ) -> Prepared:
+        """The statement; "small" has no bulk above a size, "bounded" no rows beyond a sum of it."""
         statement = self._select.where(*(self._filters[name] for name in sorted(filters)))
         if after:
             bound = bindparam("after", type_=Id)
             statement = statement.where(self._key < bound if newest else self._key > bound)
         order = self._key.desc() if newest else self._key.asc()
-        return Prepared(statement.order_by(order).limit(bindparam("limit")))
+        statement = statement.order_by(order).limit(bindparam("limit"))
+        if form == "small":
+            statement = _without_large(statement, self._bulk)
+        return Prepared(bounded(statement, self._bulk, order) if form == "bounded" else statement)
+
+
+def bounded(statement: Select, bulk: Any, *order: Any) -> Select:
+    """The rows of a statement up to that in which the bytes of `bulk` come to `LARGEST_READ`, for
+    PostgreSQL: it knows the size of a text without reading it."""
+    before = sa.func.sum(sa.func.octet_length(bulk)).over(order_by=order, rows=(None, -1))
+    names = [str(column.key) for column in statement.selected_columns]
+    some = statement.add_columns(
+        before.label("bytes_before"), sa.func.row_number().over(order_by=order).label("place")
+    ).subquery()
+    within = sa.func.coalesce(some.c.bytes_before, 0) < LARGEST_READ
+    return sa.select(*(some.c[name] for name in names)).where(within).order_by(some.c.place)
+
+
+def _without_large(statement: Select, bulk: Any) -> Select:
+    small = sa.func.octet_length(bulk) <= bindparam("small", type_=sa.Integer)
+    column = sa.case((small, bulk)).label(bulk.key)
+    others = statement.selected_columns
+    return statement.with_only_columns(*(column if c.key == bulk.key else c for c in others))

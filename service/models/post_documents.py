@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import sqlalchemy as sa
@@ -10,6 +11,7 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.orm import Mapped, mapped_column
 
 from service.database import Id, Row, current, db
+from service.models.listing import LARGEST_READ, bounded
 from service.models.posts import Post, columns, shape
 from service.models.users import User
 from service.statements import Prepared
@@ -90,17 +92,17 @@ class PostDocument(db.Model):  # type: ignore[name-defined,misc] # made at run t
 
         FTS5 takes the whole query as `fts5`; PostgreSQL takes the words as `tsquery` and then
         holds `phrases` and `nots` against the text, for a tsvector forgets positions in long ones.
+        Ends, as a page of posts does, with the post in which their contents come to `LARGEST_READ`.
         A search is ended after `LONGEST_SEARCH`, which is `Unavailable` to the client.
         """
-        query: dict[str, Any]
         page = {"limit": limit, "offset": offset}
-        if current().dialect.name == "postgresql":
-            search, query = _tsvector_search, {"q": tsquery, "phrases": phrases, "nots": nots}
-        else:
-            search, query = _fts5_search, {"q": fts5}
+        rows: list[Any]
         with current().limited(LONGEST_SEARCH):
-            rows = search.all(**query, **page)
-        return [(shape(row), round(float(row.score), 6)) for row in rows]
+            if current().dialect.name == "postgresql":
+                rows = _tsvector_search.all(q=tsquery, phrases=phrases, nots=nots, **page)
+            else:
+                rows = list(_posts(_fts5_search.all(q=fts5, **page)))
+        return [(shape(row), round(float(row[-1]), 6)) for row in rows]
 
 
 _insert = Prepared(
@@ -134,25 +136,30 @@ _renew = Prepared(
 )
 
 
-def _best(hits: sa.Subquery) -> Prepared:
-    return Prepared(
-        sa.select(*columns, hits.c.score)
-        .select_from(hits)
-        .join(PostDocument, PostDocument.id == hits.c.id)
-        .join(Post, Post.id == PostDocument.post_id)
-        .join(User, User.id == Post.author_id)
-        .order_by(hits.c.score.desc(), hits.c.id.desc())
-    )
+def _posts(hits: list[Row]) -> Iterator[tuple[Any, ...]]:
+    """The posts of the documents, one after the other, each with its score."""
+    left = LARGEST_READ
+    for hit in hits:
+        if row := _post.first(row_id=hit.id):  # or it has been deleted since
+            yield (*row, hit.score)
+            left -= len(row.content)
+            if left <= 0:
+                return
 
 
+_post = Prepared(
+    sa.select(*columns)
+    .join(PostDocument, PostDocument.post_id == Post.id)
+    .join(User, User.id == Post.author_id)
+    .where(PostDocument.id == bindparam("row_id"))
+)
 _index = sa.table("post_search", sa.column("rowid"), sa.column("rank", sa.Float))
-_fts5_search = _best(
+_fts5_search = Prepared(
     sa.select(_index.c.rowid.label("id"), (-_index.c.rank).label("score"))
     .where(sa.text("post_search MATCH :q").bindparams(bindparam("q", type_=sa.Text)))
     .order_by(_index.c.rank, _index.c.rowid.desc())
     .limit(bindparam("limit"))
     .offset(bindparam("offset"))
-    .subquery()
 )
 _query = sa.cast(bindparam("q", type_=sa.Text), postgresql.TSQUERY)
 _score = sa.func.ts_rank(PostDocument.lexemes, _query).label("score")
@@ -160,7 +167,7 @@ _text: sa.ColumnElement[str] = (
     sa.literal_column("' '") + PostDocument.words + sa.literal_column("' '")
 )
 _patterns = postgresql.ARRAY(sa.Text)
-_tsvector_search = _best(
+_hits = (
     sa.select(PostDocument.id, _score)
     .where(
         PostDocument.lexemes.op("@@")(_query),
@@ -173,6 +180,18 @@ _tsvector_search = _best(
     .limit(bindparam("limit"))
     .offset(bindparam("offset"))
     .subquery()
+)
+_tsvector_search = Prepared(
+    bounded(
+        sa.select(*columns, _hits.c.score)
+        .select_from(_hits)
+        .join(PostDocument, PostDocument.id == _hits.c.id)
+        .join(Post, Post.id == PostDocument.post_id)
+        .join(User, User.id == Post.author_id),
+        Post.content,
+        _hits.c.score.desc(),
+        _hits.c.id.desc(),
+    )
 )
 
 

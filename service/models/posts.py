@@ -105,6 +105,7 @@ Post.listing = Listing(
     sa.select(*columns).join(User, User.id == Post.author_id),
     key=Post.id,
     shape=shape,
+    bulk=Post.content,
     author_id=Post.author_id == bindparam("author_id"),
     later=Post.id >= bindparam("later"),
     earlier=Post.id < bindparam("earlier"),

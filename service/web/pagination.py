@@ -8,6 +8,10 @@ from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
 
+import orjson
+
+LARGEST_PAGE = 1024 * 1024  # bytes
+LARGEST_REST = 2048  # bytes of an item's JSON without its bulk, of which a character takes up to 6
 PAGE = 10  # items that `pages` gives at a time: each may be as large as a body
 Listing = Callable[..., list[dict[str, Any]]]  # a models.listing.Listing, or one with filters set
 
@@ -23,11 +27,29 @@ class Page:
 def page(
     listing: Listing, limit: int, after: UUID | None, order: str = "newest", **filters: Any
 ) -> Page:
-    """At most `limit` items of a listing after the id `after`."""
+    """At most `limit` items of a listing after the id `after`, and at most about `LARGEST_PAGE`."""
     items = listing(limit + 1, after, order, **filters)
-    if len(items) <= limit:
-        return Page(items, None)
-    return Page(items[:limit], items[limit - 1]["id"])
+    bulk = getattr(listing, "bulk", None)
+    kept = items[:limit] if bulk is None else fitting(items[:limit], bulk)
+    return Page(kept, kept[-1]["id"] if len(kept) < len(items) else None)
+
+
+def fitting(items: list[dict[str, Any]], bulk: str = "") -> list[dict[str, Any]]:
+    """The first items whose JSON is not larger than `LARGEST_PAGE` together, and one at the least.
+
+    `bulk` names the text of which the size depends, if there is one.
+    """
+    if (
+        bulk
+        and LARGEST_REST * len(items) + 6 * sum([len(item[bulk]) for item in items]) < LARGEST_PAGE
+    ):
+        return items
+    size = 0
+    for number, item in enumerate(items):
+        size += len(orjson.dumps(item)) + 1
+        if size > LARGEST_PAGE and number:
+            return items[:number]
+    return items
 
 
 def pages(listing: Listing, **filters: Any) -> Iterator[list[dict[str, Any]]]:

@@ -1,0 +1,118 @@
+"""Pages of large items: each ends at about 1 MiB, and following the links gives everything."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urljoin
+
+import httpx
+import pytest
+
+from service.models import Post, post_documents
+from service.models import posts as models
+from tests.conftest import Person
+from tests.exports import lines
+
+LARGEST = 1024 * 1024
+CONTENTS = {
+    "bytes": "\U0001f9f6" * 99_990,  # 400 kB each
+    "escapes": '"\\' * 49_990,  # 200 kB in JSON
+    "controls": "a\x01" * 49_990,  # 350 kB in JSON
+    "letters": "word " * 18_000,
+}
+Posts = dict[str, str]  # content by id
+
+
+@pytest.fixture(params=CONTENTS)
+def large(request: pytest.FixtureRequest, anna: Person) -> Posts:
+    """Thirteen posts by Anna, a small one between the large ones each time."""
+    text = CONTENTS[request.param]
+    contents = ["small", *[text, "small"] * 6]
+    return {anna.post(f"{anna.username} {n}", c)["id"]: c for n, c in enumerate(contents)}
+
+
+@pytest.fixture
+def rows_read(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The sizes of the contents that came from the database."""
+    sizes: list[int] = []
+
+    def _shape(row: Any) -> dict[str, Any]:
+        sizes.append(len(row.content if hasattr(row, "content") else row[2]))
+        return models.shape(row)
+
+    monkeypatch.setattr(Post.listing, "_shape", _shape)
+    monkeypatch.setattr(post_documents, "shape", _shape)
+    return sizes
+
+
+def pages(client: httpx.Client, path: str, **query: Any) -> Iterator[httpx.Response]:
+    answer = client.get(path, params=query)
+    yield answer
+    while "next" in answer.links:
+        answer = client.get(urljoin(str(answer.url), answer.links["next"]["url"]))
+        yield answer
+
+
+@pytest.mark.parametrize("order", ["newest", "oldest"])
+@pytest.mark.parametrize("limit", [3, 100])
+def test_the_links_lead_through_all_of_it(
+    anna: Person, large: Posts, rows_read: list[int], order: str, limit: int
+) -> None:
+    found: Posts = {}
+    for page in pages(anna.http, "/api/posts", author_id=anna.id, order=order, limit=limit):
+        assert page.status_code == 200
+        assert len(page.content) <= LARGEST + 2
+        assert 1 <= len(page.json()) <= limit
+        found |= {post["id"]: post["content"] for post in page.json()}
+        assert sum(rows_read) <= LARGEST + 100_000, "no more is read than the page and one row"
+        rows_read.clear()
+    expected = large if order == "oldest" else dict(reversed(large.items()))
+    assert list(found.items()) == list(expected.items())
+
+
+def test_an_item_that_is_too_large_by_itself_comes_alone(
+    anna: Person, large: Posts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("service.web.pagination.LARGEST_PAGE", 1000)
+    found = [
+        [post["id"] for post in page.json()]
+        for page in pages(anna.http, "/api/posts", author_id=anna.id)
+    ]
+    assert [id_ for page in found for id_ in page] == list(reversed(large))
+    for page in found:
+        assert len(page) == 1 or all(large[id_] == "small" for id_ in page)
+
+
+def test_a_search_gives_fewer_results_and_goes_on_behind_them(
+    anna: Person, large: Posts, rows_read: list[int]
+) -> None:
+    found: list[str] = []
+    while True:
+        query = {"q": anna.username, "limit": 50, "offset": len(found)}
+        answer = anna.http.get("/api/search", params=query)
+        results = answer.json()["results"]
+        assert len(answer.content) <= LARGEST + 20
+        assert sum(rows_read) <= LARGEST + 100_000
+        rows_read.clear()
+        found += [result["post"]["id"] for result in results]
+        if not results:
+            break
+    assert sorted(found) == sorted(large)
+
+
+def test_the_export_is_read_in_parts_as_large(
+    anna: Person, large: Posts, rows_read: list[int]
+) -> None:
+    exported = lines(anna.http.get("/auth/export").content)
+    posts = [line for line in exported if line["type"] == "post"]
+    assert {post["id"]: post["content"] for post in posts} == large
+
+
+def test_a_page_of_small_posts_is_as_long_as_asked_for(anna: Person) -> None:
+    for number in range(30):
+        anna.post(f"n{number}", "x" * 1000)
+    query = {"author_id": anna.id, "limit": 30}
+    answer = anna.http.get("/api/posts", params=query)
+    assert len(answer.json()) == 30
+    assert "Link" not in answer.headers
