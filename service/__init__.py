@@ -31,6 +31,7 @@ from service.web.proxies import Proxies
 from service.web.replica import Replica
 from service.web.security import Authority
 from service.web.telemetry import Telemetry
+from service.web.unsent import STATE, Unsent
 
 MOST_IN_FLIGHT = 512  # requests in a process; beyond it 503 at once
 MOST_HASHING = 64  # of those, the ones that hash a password
@@ -101,6 +102,8 @@ def create_app(settings: Settings) -> App:
     )
     metrics.ask(partial(_readings, app, services.pools))
     metrics.ask(partial(outbox.readings, app), aside=True)
+    unsent = Unsent()
+    metrics.ask(unsent.readings)
     delivery = Delivery(app, settings, metrics)
     beside: list[Delivery | Replica | Readiness] = [Readiness(app, limits), delivery]
     if replica:
@@ -128,7 +131,7 @@ def create_app(settings: Settings) -> App:
         middlewares.insert(0, partial(Proxies, trusted=settings.trusted_proxies))
 
     @asynccontextmanager
-    async def lifespan(_app: Any) -> AsyncIterator[None]:
+    async def lifespan(_app: Any) -> AsyncIterator[dict[str, Any]]:
         # What lives now lives as long as the process, and a request leaves no cycles behind: the
         # collector need not look at the one and seldom for the other.
         gc.collect()
@@ -139,7 +142,7 @@ def create_app(settings: Settings) -> App:
             one.start()
         try:
             async with metrics.shared(settings.metrics_dir):
-                yield
+                yield {STATE: unsent}
         finally:
             gc.set_threshold(*thresholds)
             gc.unfreeze()

@@ -67,6 +67,10 @@ MEASURES = {
     ),
     "byline_mails_waiting": _gauge("Mails in the outbox, or 10000 if there are more", highest=True),
     "byline_mails_oldest_seconds": _gauge("Age of the oldest mail in the outbox", highest=True),
+    "byline_unsent_bytes": _gauge("Bytes of answers that clients have not taken yet"),
+    "byline_unread_connections_closed_total": _counter(
+        "Connections closed because their clients did not read the answers"
+    ),
     "byline_build_info": _gauge("The version that runs", highest=True, version=ANY),
     "byline_processes": _gauge("Processes that serve"),
     "process_cpu_seconds_total": _counter("CPU time of all processes"),

@@ -28,11 +28,11 @@ from typing import Any
 from service.problems import Problem
 from service.web.messages import MAX_DROPPED, Flow, Messages
 from service.web.sending import Joining, refusal
+from service.web.unsent import STATE, Unsent
 
 HEAD_TIMEOUT = 10.0  # seconds to send a head
 DROP_TIMEOUT = 60.0  # seconds in which a body that nobody waits for is taken
 PIECE = 4 * 1024  # bytes that are parsed before a request that they hold has to be answered
-READ_TIMEOUT = 60.0  # seconds in which a client has to take some of what waits for it
 LAST_CALL = 1.0  # seconds for the first request of a connection, when the server ends
 LEAVING = "leaving"  # is in the lifespan's state as soon as every answer is a connection's last
 
@@ -49,9 +49,9 @@ class Protocol(Messages):
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
         self.flow: Flow = Flow(transport)
+        self._unsent: Unsent = self.app_state[STATE]
         self._unread = b""
         self._deadline: asyncio.TimerHandle | None = None
-        self._read_check: asyncio.TimerHandle | None = None
         self._answering: Any = None
         self._waiting_app: Any = None  # of the request whose answer waits for room
         self._may_continue = False  # after an answer, if the client sends the body it announced
@@ -60,7 +60,7 @@ class Protocol(Messages):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_waiting()
-        self._stop_watching()
+        self._unsent.forget(self)
         self._waiting_app = None
         if self._answering:
             self._disconnect(self._answering)
@@ -68,11 +68,11 @@ class Protocol(Messages):
 
     def pause_writing(self) -> None:
         super().pause_writing()
-        self._expect_reading()
+        self._unsent.watch(self)
 
     def resume_writing(self) -> None:
         super().resume_writing()
-        self._expect_reading()
+        self._unsent.took(self)
         if self._waiting_app:
             app, self._waiting_app = self._waiting_app, None
             super()._start_asgi_task(self._answering, app)
@@ -108,12 +108,18 @@ class Protocol(Messages):
             self.server_state.total_requests += 1
         else:
             super().on_response_complete()
-        self._expect_reading()
+        self._unsent.watch(self)
         if self._unread and not self.pipeline and not self.transport.is_closing():
             data, self._unread = self._unread, b""
             self.flow.is_held = False
             self._read(data)
             self.flow.resume_reading()
+
+    @property
+    def client_address(self) -> str | None:
+        """Of the client whose request is answered; None on a Unix socket. A proxy has many."""
+        client = self._answering.scope["client"] if self._answering else self.client
+        return client[0] if client else None
 
     def leave(self) -> None:
         """Say with the answer that is being made, unless it has begun, that it is the last."""
@@ -228,19 +234,3 @@ class Protocol(Messages):
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
-
-    def _expect_reading(self) -> None:
-        self._stop_watching()
-        if waiting := self.transport.get_write_buffer_size():
-            self._read_check = self.loop.call_later(READ_TIMEOUT, self._check_reading, waiting)
-
-    def _check_reading(self, before: int) -> None:
-        if self.transport.get_write_buffer_size() < before:
-            self._expect_reading()
-        else:
-            self.transport.abort()
-
-    def _stop_watching(self) -> None:
-        if self._read_check is not None:
-            self._read_check.cancel()
-            self._read_check = None

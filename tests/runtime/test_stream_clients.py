@@ -5,12 +5,10 @@ from __future__ import annotations
 import logging
 import threading
 import tracemalloc
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from functools import partial
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -18,7 +16,7 @@ import pytest
 
 from service.database import db
 from service.server import UVICORN
-from service.web import protocol
+from service.web import protocol, unsent
 from service.web.pagination import PAGE
 from tests.conftest import Person, Server, serving
 from tests.exports import (
@@ -151,7 +149,8 @@ def test_who_goes_away_is_not_worked_for_and_not_in_the_log(
 def test_who_takes_nothing_is_not_waited_for_for_ever(
     target: str, header: str, small: Server, author: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(protocol, "READ_TIMEOUT", 0.2)
+    monkeypatch.setattr(unsent, "READ_TIMEOUT", 0.2)
+    monkeypatch.setattr(unsent, "INTERVAL", 0.1)
     lose, lost = protocol.Protocol.connection_lost, set()
 
     def lose_and_tell(self: Any, error: Exception | None) -> None:
@@ -164,30 +163,6 @@ def test_who_takes_nothing_is_not_waited_for_for_ever(
         wait_until(lambda: connection.getsockname() in lost, "it is waited for")
         wait_until(lambda: idle(small), "something still goes on")
         assert len(rest(connection)) < len("".join(BIG))
-
-
-@pytest.mark.parametrize(
-    ("waiting", "given_up"),
-    [([0], False), ([9, 6, 3, 0], False), ([9, 9], True), ([9, 6, 6], True), ([9, 6, 3], False)],
-)
-def test_who_takes_little_at_a_time_is_waited_for(waiting: list[int], given_up: bool) -> None:
-    class Loop:
-        due: Callable[[], None] | None = None
-
-        def call_later(self, _: float, call: Callable[..., None], *arguments: Any) -> Any:
-            self.due = partial(call, *arguments)
-            return SimpleNamespace(cancel=lambda: setattr(self, "due", None))
-
-    looks, aborted = iter(waiting), []
-    connection: Any = protocol.Protocol.__new__(protocol.Protocol)
-    connection.loop, connection._read_check = Loop(), None
-    for size in looks:
-        connection.transport = SimpleNamespace(
-            get_write_buffer_size=lambda size=size: size, abort=lambda: aborted.append(True)
-        )
-        (connection.loop.due or connection._expect_reading)()
-    assert bool(aborted) == given_up
-    assert (connection.loop.due is not None) == (waiting[-1] > 0)
 
 
 # What is still to be sent is left to the end of the process, with a warning as uvloop gives it.

@@ -1,0 +1,132 @@
+"""The bytes of answers that clients have not taken yet, which a process keeps in memory."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from service.web.networks import UNKNOWN, network
+
+STATE = "unsent"  # where the lifespan's state has it
+MOST = 32 * 1024 * 1024  # bytes in a process
+MOST_OF_CLIENT = 16 * 1024 * 1024  # bytes for one client's network
+READ_TIMEOUT = 60.0  # seconds in which a client has to take some of what waits for it
+STUCK = 2.0  # seconds without taking any, after which a connection is the first to be closed
+INTERVAL = 1.0  # seconds between looks, while something waits
+
+Readings = dict[tuple[str, ...], float]
+
+
+@dataclass
+class _Waiting:
+    """What is known of a connection: bytes that wait, since when, and when some were last taken."""
+
+    size: int
+    begun: float
+    moved: float
+
+
+class Unsent:
+    """Closes connections of clients that do not read: after a while, or at once for want of room.
+
+    Where more waits than may, those go first which are stuck, and of those the oldest; a client
+    that has more than its share makes room by itself. So slow clients cost themselves an answer,
+    and nobody else.
+    """
+
+    def __init__(self) -> None:
+        self._connections: dict[Any, _Waiting] = {}
+        self._size = 0  # bytes at the last look, and what was added since
+        self._timer: asyncio.Handle | None = None
+        self._is_due = False
+        self._closed = 0
+
+    def watch(self, connection: Any) -> None:
+        """Look after a connection on which bytes wait, until its client has taken them."""
+        size = connection.transport.get_write_buffer_size()
+        if not size:
+            return
+        waiting = self._connections.get(connection)
+        if waiting is None:
+            now = connection.loop.time()
+            waiting = self._connections[connection] = _Waiting(0, now, now)
+        self._size += size - waiting.size
+        waiting.size = size
+        # Not at once: what has just been written the kernel has had no time to take.
+        if self._size > MOST_OF_CLIENT and not self._is_due:
+            self._stop()
+            self._is_due = True
+            self._timer = connection.loop.call_soon(self._look, connection.loop)
+        elif self._timer is None:
+            self._timer = connection.loop.call_later(INTERVAL, self._look, connection.loop)
+
+    def took(self, connection: Any) -> None:
+        """Its client has taken most of what waited."""
+        if waiting := self._connections.get(connection):
+            waiting.moved = connection.loop.time()
+
+    def forget(self, connection: Any) -> None:
+        """The connection has ended."""
+        if waiting := self._connections.pop(connection, None):
+            self._size -= waiting.size
+
+    def readings(self) -> Readings:
+        """For the metrics."""
+        return {
+            ("byline_unsent_bytes",): self._size,
+            ("byline_unread_connections_closed_total",): self._closed,
+        }
+
+    def _look(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._is_due = False
+        now = loop.time()
+        for connection, waiting in list(self._connections.items()):
+            size = connection.transport.get_write_buffer_size()
+            if size < waiting.size:
+                waiting.moved = now
+            waiting.size = size
+            if not size:
+                del self._connections[connection]
+            elif now - waiting.moved >= READ_TIMEOUT:
+                self._close(connection)
+        self._make_room(now)
+        self._size = sum(waiting.size for waiting in self._connections.values())
+        self._timer = loop.call_later(INTERVAL, self._look, loop) if self._connections else None
+
+    def _make_room(self, now: float) -> None:
+        clients: dict[str, list[Any]] = defaultdict(list)
+        for connection in self._connections:
+            client = connection.client_address
+            clients[network(client) if client else UNKNOWN].append(connection)
+        for connections in clients.values():
+            self._shorten(connections, MOST_OF_CLIENT, now)
+        self._shorten(self._connections, MOST, now)
+
+    def _shorten(self, connections: Iterable[Any], most: int, now: float) -> None:
+        """Close some of these, until no more than so many bytes wait on them."""
+        sizes = {one: self._connections[one] for one in connections if one in self._connections}
+        excess = sum(waiting.size for waiting in sizes.values()) - most
+        if excess <= 0:
+            return
+
+        def urgency(item: tuple[Any, _Waiting]) -> tuple[bool, float]:
+            return now - item[1].moved < STUCK, item[1].begun
+
+        for connection, waiting in sorted(sizes.items(), key=urgency):
+            if excess <= 0:
+                return
+            excess -= waiting.size
+            self._close(connection)
+
+    def _close(self, connection: Any) -> None:
+        self._closed += 1
+        del self._connections[connection]
+        connection.transport.abort()
+
+    def _stop(self) -> None:
+        if self._timer:
+            self._timer.cancel()
+            self._timer = None

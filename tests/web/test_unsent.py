@@ -1,0 +1,113 @@
+"""Clients that do not read what they asked for: what waits for them is bounded, and others are
+answered as ever."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+
+from service.web import unsent
+from tests import exports, raw
+from tests.conftest import Server
+from tests.smtp import until
+
+ROOM = 4096  # bytes that the kernel keeps for a client that does not read
+
+
+@pytest.fixture
+def server(serve: Callable[..., Server]) -> Server:
+    """A server whose page of a hundred posts is larger than the kernel's buffers."""
+    running = serve()
+    exports.give_posts(running.sign_up(), ["茶" * 20_000] * 100)
+    return running
+
+
+def reading(server: Server, name: str) -> float:
+    """A metric without labels."""
+    with server.client() as http:
+        lines = http.get("/metrics").text.splitlines()
+    return next(float(line.split()[1]) for line in lines if line.startswith(f"{name} "))
+
+
+def page(server: Server) -> bytes:
+    with server.client() as http:
+        answer = http.get("/api/posts?limit=100")
+    assert answer.status_code == 200
+    return answer.content
+
+
+def not_reading(server: Server, stack: ExitStack, number: int, requests: int = 1) -> list[Any]:
+    data = raw.get("/api/posts?limit=100") * requests
+    return [stack.enter_context(exports.connected(server.url, data, ROOM)) for _ in range(number)]
+
+
+def rest(connection: socket.socket) -> bytes:
+    """What a client reads that begins to read at last."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_000_000)
+    return exports.rest(connection)
+
+
+def test_clients_that_do_not_read_make_room_and_others_are_answered(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = page(server)
+    most = 3 * len(whole)
+    monkeypatch.setattr(unsent, "MOST_OF_CLIENT", most)
+    with ExitStack() as stack:
+        connections = not_reading(server, stack, 12)
+        for connection in connections:
+            connection.recv(1)
+        until(lambda: reading(server, "byline_unread_connections_closed_total") > 0)
+        assert page(server) == whole
+        until(lambda: reading(server, "byline_unsent_bytes") <= most)
+        assert page(server) == whole
+
+
+def test_a_client_with_more_than_its_share_makes_room_for_others_first(
+    serve: Callable[..., Server], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = serve(trusted_proxies="127.0.0.1")
+    exports.give_posts(server.sign_up(), ["茶" * 20_000] * 100)
+    whole = page(server)
+    monkeypatch.setattr(unsent, "MOST_OF_CLIENT", 2 * len(whole))
+
+    def asking(stack: ExitStack, client: str) -> socket.socket:
+        data = raw.get("/api/posts?limit=100", f"X-Forwarded-For: {client}", "Connection: close")
+        return stack.enter_context(exports.connected(server.url, data, ROOM))
+
+    with ExitStack() as stack:
+        other = asking(stack, "198.51.100.7")
+        other.recv(1)
+        for _ in range(8):
+            asking(stack, "203.0.113.9").recv(1)
+        until(lambda: reading(server, "byline_unread_connections_closed_total") >= 4)
+        assert rest(other).endswith(whole[-1000:])
+
+
+def test_a_request_waits_until_the_answers_before_it_are_read(server: Server) -> None:
+    whole = page(server)
+    with ExitStack() as stack:
+        [connection] = not_reading(server, stack, 1, requests=5)
+        connection.recv(1)
+        until(lambda: reading(server, "byline_unsent_bytes") > 0)
+        assert page(server) == whole  # behind which all that goes by itself has gone
+        assert reading(server, "byline_unsent_bytes") < 2 * len(whole)
+        connection.sendall(raw.get("/health/live", "Connection: close"))
+        answered = rest(connection)
+    assert answered.count(whole) == 5
+    assert answered.endswith(b'{"status":"ok"}')
+
+
+def test_requests_that_come_all_at_once_are_not_all_kept(server: Server) -> None:
+    """They are read one after the other, however many have come."""
+    number = 3000
+    data = raw.get("/health/live") * number + raw.get("/health/live", "Connection: close")
+    with raw.connected(server.url) as connection:
+        connection.sendall(data)
+        with connection.makefile("rb") as incoming:
+            statuses = [answer.status for answer in raw.answers(incoming)]
+    assert statuses == [200] * (number + 1)
