@@ -19,6 +19,7 @@ from service.runtime.bridge import Pool
 from service.runtime.context import Flask
 from service.runtime.operation import Services
 from service.runtime.routing import Routing
+from service.runtime.turns import FairPool
 from service.settings import BadConfiguration, Settings
 from service.web import docs, front_door, outbox
 from service.web.cors import Cors
@@ -94,7 +95,7 @@ def create_app(settings: Settings) -> App:
                 # SQLite computes here, PostgreSQL elsewhere.
                 patience=PATIENCE if settings.embedded else 0,
             ),
-            "hashing": Pool("hashing", settings.hash_threads, MOST_HASHING, nice=15),
+            "hashing": FairPool("hashing", settings.hash_threads, MOST_HASHING, nice=15),
             "search": Pool("search", SEARCH_THREADS, MOST_SEARCHING, nice=10),
             "metrics": Pool("metrics", 2, MOST_SCRAPES),
         },

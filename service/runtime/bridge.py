@@ -12,14 +12,25 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
-from typing import Any
+from typing import Any, NamedTuple
 
 from service.problems import Unavailable
 
 LONGEST_WAIT = 5.0  # seconds that a request may wait for a thread
 SWEEP = 0.5  # seconds between looks at who has waited that long, while no thread is free
+
+
+class Job(NamedTuple):
+    """A call that waits for a thread. `origin` is the address of the client that it is for."""
+
+    loop: asyncio.AbstractEventLoop
+    future: asyncio.Future[Any]
+    since: float
+    function: Callable[..., Any]
+    arguments: tuple[Any, ...]
+    origin: str
 
 
 class Pool:
@@ -40,7 +51,7 @@ class Pool:
         self._capacity = capacity
         self._nice = nice
         self._patience = patience
-        self._jobs: deque[Any] = deque()
+        self._jobs: deque[Any] = deque()  # a Job as a plain tuple, which is made faster, or None
         self._taken = 0  # jobs, so that it shows whether they are
         self._idle: list[threading.Lock] = []  # of threads that wait, the last to come first
         self._outcomes: deque[tuple[Any, Callable[[Any], None], Any]] = deque()
@@ -51,16 +62,14 @@ class Pool:
         self._refusals = 0
         self._alive = 0  # threads: none before the first call, for they do not survive a fork
 
-    async def run(self, function: Callable[..., Any], *arguments: Any) -> Any:
-        """What the function returns or raises, run in one of the threads."""
-        if self._pending >= self._capacity:
-            self._refusals += 1
-            raise Unavailable("Too many requests are being answered.")
+    async def run(self, function: Callable[..., Any], *arguments: Any, origin: str = "") -> Any:
+        """What the function returns or raises, run in one of the threads, for a client there."""
+        self._admit(origin)
         loop = asyncio.get_running_loop()
         future = loop.create_future()
         self._pending += 1
         try:
-            self._jobs.append((loop, future, time.monotonic(), function, arguments))
+            self._jobs.append((loop, future, time.monotonic(), function, arguments, origin))
             if not self._patience or len(self._idle) == self._alive:
                 self._wake()
             elif self._watch is None:
@@ -85,10 +94,18 @@ class Pool:
 
     def close(self) -> None:
         """End the threads, once they have run what is waiting."""
-        self._jobs.extend([None] * self._alive)
+        self._end(self._alive)
         self._alive = 0
         while self._idle:
             self._wake()
+
+    def _admit(self, origin: str) -> None:
+        """Raises `Unavailable` when there is no room for one more."""
+        if self._pending >= self._capacity:
+            raise self._refusal("Too many requests are being answered.")
+
+    def _end(self, threads: int) -> None:
+        self._jobs.extend([None] * threads)
 
     def _is_full(self) -> bool:
         return self._alive == self._threads and not self._idle
@@ -122,17 +139,22 @@ class Pool:
     def _sweep(self, loop: asyncio.AbstractEventLoop) -> None:
         """Refuse what has waited too long, as the threads would if they were not all stuck."""
         self._sweeper = None
+        for job in self._overdue_jobs(time.monotonic() - LONGEST_WAIT):
+            if not job[1].done():
+                job[1].set_exception(self._overdue())
+        if self._jobs:
+            self._sweep_later(loop)
+
+    def _overdue_jobs(self, before: float) -> Iterator[Job]:
+        """Remove the jobs that have waited since before then."""
         with suppress(IndexError):  # nothing waits any more
             while True:
                 job = self._jobs.popleft()
-                if job is None or time.monotonic() - job[2] <= LONGEST_WAIT:
+                if job is None or job[2] >= before:
                     self._jobs.appendleft(job)
                     self._wake()  # whoever has looked in between
-                    break
-                if not job[1].done():
-                    job[1].set_exception(self._overdue())
-        if self._jobs:
-            self._sweep_later(loop)
+                    return
+                yield job
 
     def _work(self) -> None:
         if self._nice and sys.platform == "linux":
@@ -143,7 +165,7 @@ class Pool:
             job = self._next(called)
             if job is None:
                 return
-            loop, future, since, function, arguments = job
+            loop, future, since, function, arguments, _ = job
             try:
                 if time.monotonic() - since > LONGEST_WAIT:
                     raise self._overdue()
@@ -188,5 +210,8 @@ class Pool:
                 tell(outcome)
 
     def _overdue(self) -> Unavailable:
+        return self._refusal("The request waited too long for its turn.")
+
+    def _refusal(self, why: str) -> Unavailable:
         self._refusals += 1
-        return Unavailable("The request waited too long for its turn.")
+        return Unavailable(why)

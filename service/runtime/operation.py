@@ -100,7 +100,7 @@ class Operation(FlaskOperation):
         if self._request.has_body:
             arguments["body"] = await self._request.body(call, receive)
         if not self._is_async:
-            return await self._pool.run(self._in_thread, call, arguments)
+            return await self._pool.run(self._in_thread, call, arguments, origin=call.ip)
         if_none_match = arguments.pop("if_none_match", None)
         with self._services.flask.app_context():
             return self._finish(call, await self._fn(**arguments), if_none_match)

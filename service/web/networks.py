@@ -31,6 +31,13 @@ def address(text: str) -> str:
 
 
 @lru_cache(8192)
+def is_local(text: str) -> bool:
+    """Whether an address tells nothing of the client: it is this machine's own, or none."""
+    found = _parsed(text)
+    return found is None or found.is_loopback
+
+
+@lru_cache(8192)
 def network(text: str, size: Size = CLIENT) -> str:
     """The network of an address, such as `192.0.2.0/24`; `UNKNOWN` for what is no address.
 

@@ -1,0 +1,170 @@
+"""Turns in the hashing pool: a hash takes 20 ms of a core, so many clients of one network, or of
+many, must not keep the others from signing in."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+from service.runtime.bridge import Job, Pool
+from service.web.networks import SITE, Size, is_local, network
+
+MOST_WAITING = 2  # jobs of one site; a third is refused at once
+PERIOD = 30.0  # seconds: what was run in this period and in the last counts for the order
+
+_REGION = Size(16, 32)  # what a provider owns: tells networks of one attacker that come once each
+_REGION_SHARE = 1 / 8  # what a job weighs for the other networks of its region
+_SUCCESS = 0.25  # what a job weighs that has ended well, such as a sign-in; a failed one weighs 1
+_BONUS = 8.0  # what is taken off the weight of a network whose jobs have ended well
+_MOST_PROVEN = 10_000  # networks of which that is remembered
+
+
+class FairPool(Pool):
+    """A pool whose threads take the waiting job of the network that has cost least lately.
+
+    A job that raises costs four times as much as one that returns, and a network with one that has
+    returned comes before those that are new: a flood of wrong passwords waits for honest clients.
+    A site (IPv4 /24, IPv6 /56) has at most MOST_WAITING jobs waiting, unless it is this machine:
+    behind a proxy that is not trusted everybody comes from there. When the pool is full, the job
+    that would come last gives way to one that would come before it.
+    """
+
+    def __init__(self, name: str, threads: int, capacity: int, *, nice: int = 0) -> None:
+        super().__init__(name, threads, capacity, nice=nice)
+        self._jobs: Any = Turns()
+
+    async def run(self, function: Callable[..., Any], *arguments: Any, origin: str = "") -> Any:
+        outcome = await super().run(function, *arguments, origin=origin)
+        self._jobs.credit(origin)
+        return outcome
+
+    def _admit(self, origin: str) -> None:
+        """Make room for a job from this address; raises `Unavailable`."""
+        if not is_local(origin) and self._jobs.waiting(origin) >= MOST_WAITING:
+            raise self._refusal("Too many requests of your network are waiting.")
+        if self._pending < self._capacity:
+            return
+        evicted = self._jobs.evict(origin)
+        if evicted is None:
+            raise self._refusal("Too many requests are being answered.")
+        if not evicted.future.done():
+            evicted.future.set_exception(self._refusal("Others were before this request."))
+
+    def _end(self, threads: int) -> None:
+        self._jobs.end(threads)
+
+    def _overdue_jobs(self, before: float) -> Iterator[Job]:
+        yield from self._jobs.remove_older(before)
+
+
+class _Share(NamedTuple):
+    """Which networks a job counts for."""
+
+    site: str
+    region: str
+
+
+class Turns:
+    """The jobs that wait, with what a pool needs of a deque; threads may take them at any time."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._jobs: list[tuple[Job, _Share]] = []
+        self._closing = 0  # threads that are to end
+        self._period = 0.0
+        self._lately: defaultdict[str, float] = defaultdict(float)
+        self._before: defaultdict[str, float] = defaultdict(float)
+        self._proven: dict[str, None] = {}  # the sites, in the order of their last success
+
+    def __len__(self) -> int:
+        return len(self._jobs) + self._closing
+
+    def append(self, job: Any) -> None:
+        """Have a job wait: the fields of a `Job`."""
+        with self._lock:
+            self._jobs.append((Job(*job), _share(job[-1])))
+
+    def end(self, threads: int) -> None:
+        """Give so many threads None, once all jobs are taken."""
+        self._closing += threads
+
+    def popleft(self) -> Job | None:
+        """The next job; raises IndexError when there is none."""
+        with self._lock:
+            if not self._jobs:
+                if not self._closing:
+                    raise IndexError
+                self._closing -= 1
+                return None
+            self._turn_over()
+            weights = self._weights()
+            job, share = self._jobs.pop(weights.index(min(weights)))
+            for name in share:
+                self._lately[name] += 1
+            return job
+
+    def credit(self, origin: str) -> None:
+        """A job from this address has ended well."""
+        with self._lock:
+            share = _share(origin)
+            for name in share:
+                self._lately[name] += _SUCCESS - 1
+            self._proven.pop(share.site, None)
+            self._proven[share.site] = None
+            if len(self._proven) > _MOST_PROVEN:
+                del self._proven[next(iter(self._proven))]
+
+    def waiting(self, origin: str) -> int:
+        """How many jobs of the site of this address wait."""
+        site = network(origin, SITE)
+        with self._lock:
+            return sum(share.site == site for _, share in self._jobs)
+
+    def evict(self, origin: str) -> Job | None:
+        """Remove the job that would come last, if it is to come after one from this address."""
+        with self._lock:
+            if not self._jobs:
+                return None
+            self._turn_over()
+            *weights, newcomer = self._weights(_share(origin))
+            heaviest = max(weights)
+            if heaviest <= newcomer:
+                return None
+            last = len(weights) - 1 - weights[::-1].index(heaviest)
+            return self._jobs.pop(last)[0]
+
+    def remove_older(self, before: float) -> list[Job]:
+        """Remove the jobs that have waited since before then."""
+        with self._lock:
+            overdue = [job for job, _ in self._jobs if job.since < before]
+            self._jobs = [(job, share) for job, share in self._jobs if job.since >= before]
+        return overdue
+
+    def _weights(self, *newcomers: _Share) -> list[float]:
+        """Of each job, and then of newcomers, what its networks have cost lately and will by the
+        jobs that wait before it: the less, the sooner it is its turn."""
+        ahead: Counter[str] = Counter()
+        weights = []
+        for share in (*(share for _, share in self._jobs), *newcomers):
+            site, region = (
+                self._lately.get(name, 0) + self._before.get(name, 0) + ahead[name]
+                for name in share
+            )
+            bonus = _BONUS if share.site in self._proven else 0
+            weights.append(site + region * _REGION_SHARE - bonus)
+            ahead.update(share)
+        return weights
+
+    def _turn_over(self) -> None:
+        period = time.monotonic() // PERIOD
+        if period != self._period:
+            self._before = self._lately if period == self._period + 1 else defaultdict(float)
+            self._lately = defaultdict(float)
+            self._period = period
+
+
+def _share(origin: str) -> _Share:
+    return _Share(network(origin, SITE), network(origin, _REGION))
