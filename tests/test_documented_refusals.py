@@ -85,7 +85,7 @@ def test_a_full_server_refuses_all_that_need_a_thread(
     serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     anna = serve().sign_up()
-    for room in ("MOST_IN_FLIGHT", "MOST_HASHING", "MOST_SCRAPES"):
+    for room in ("MOST_IN_FLIGHT", "MOST_HASHING", "MOST_SEARCHING", "MOST_SCRAPES"):
         monkeypatch.setattr(service, room, 0)
     server = serve()  # on the same database and with the same keys
     found = refusals(

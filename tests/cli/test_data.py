@@ -13,7 +13,17 @@ from service import maintenance
 from service.domain import passwords
 from service.domain.words import document, words
 from service.ids import created_at, new_id, now, rfc3339
-from service.models import IdempotencyKey, Mail, MailCount, Post, PostDocument, Session, User
+from service.models import (
+    IdempotencyKey,
+    KnownNetwork,
+    Mail,
+    MailCount,
+    Post,
+    PostDocument,
+    Session,
+    SignInGuard,
+    User,
+)
 from tests.cli.commands import PASSWORD, execute, rows
 
 
@@ -113,6 +123,15 @@ def test_purge_deletes_what_has_expired_and_nothing_else(anywhere, monkeypatch):
         sa.insert(MailCount).values(
             [{"recipient": name, "sent": "[]", "expires_at": at} for name, at in counted.items()]
         ),
+        sa.insert(SignInGuard).values(
+            [{"account": name, "history": "{}", "expires_at": at} for name, at in counted.items()]
+        ),
+        sa.insert(KnownNetwork).values(
+            [
+                {"user_id": user.id, "network": name[:9], "failures": 0, "expires_at": at}
+                for name, at in counted.items()
+            ]
+        ),
         sa.insert(Mail).values(
             [
                 _mail(user.id, 3, past, due_at=past),
@@ -129,10 +148,14 @@ def test_purge_deletes_what_has_expired_and_nothing_else(anywhere, monkeypatch):
         ("mails", "3"),
         ("mail_counts", "1"),
         ("idempotency_keys", "3"),
+        ("sign_in_guards", "1"),
+        ("known_networks", "1"),
     ]
     assert [row.expires_at for row in rows(sa.select(Session))] == [future]
     assert [row.key for row in rows(sa.select(IdempotencyKey))] == ["key0"]
     assert [row.recipient for row in rows(sa.select(MailCount))] == ["b" * 64]
+    assert [row.account for row in rows(sa.select(SignInGuard))] == ["b" * 64]
+    assert [row.network for row in rows(sa.select(KnownNetwork))] == ["b" * 9]
     # Due once more, still good, or never sent: those are kept.
     left = {row.token_hash[-1] for row in rows(sa.select(Mail))}
     assert left == {"3", "4", "5"}

@@ -230,6 +230,20 @@ _PUBLIC""",
             "::test_a_wrong_current_password_counts_for_its_session_alone",
         ),
         Mutant(
+            "one network fills the queue for hashing",
+            "service/runtime/turns.py",
+            "if not is_local(origin) and self._jobs.waiting(origin) >= MOST_WAITING:",
+            "if False:",
+            "tests/runtime/test_turns.py::test_two_of_one_network_may_wait",
+        ),
+        Mutant(
+            "hashing goes by order of arrival",
+            "service/runtime/turns.py",
+            "self._jobs.pop(weights.index(min(weights)))",
+            "self._jobs.pop(0)",
+            "tests/runtime/test_turns.py::test_networks_take_turns",
+        ),
+        Mutant(
             "two processes count the same failure",
             "service/models/sign_in_guards.py",
             """        if current().dialect.name == "postgresql":
