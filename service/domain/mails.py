@@ -16,6 +16,7 @@ from service.domain.addresses import deliverable
 SUBJECTS = {
     "email-change": "Confirm your new e-mail address",
     "email-change-notice": "Your e-mail address is about to change",
+    "email-changed": "Your e-mail address was changed",
     "email-verification": "Confirm your e-mail address",
     "password-changed": "Your password was changed",
     "password-reset": "Choose a new password",
@@ -24,6 +25,7 @@ SUBJECTS = {
 }
 PAGES = {
     "email-change": "verify-email",
+    "email-changed": "undo-email",
     "email-verification": "verify-email",
     "password-reset": "reset-password",
 }
@@ -31,7 +33,13 @@ PAGES = {
 DISPUTES = {"email-change": "dispute-email", "email-verification": "dispute-email"}
 # What a user is told of an account without having asked for it.
 NOTICES = frozenset(
-    {"email-change-notice", "password-changed", "sessions-reused", "sign-in-blocked"}
+    {
+        "email-change-notice",
+        "email-changed",
+        "password-changed",
+        "sessions-reused",
+        "sign-in-blocked",
+    }
 )
 _TEMPLATES = Environment(
     loader=FileSystemLoader(Path(__file__).parents[1] / "templates" / "mails"),

@@ -11,6 +11,7 @@ from argon2.exceptions import VerificationError
 
 from service.problems import WeakPassword
 
+NONE = ""  # what is stored for an account without a password; no password has this hash
 _LONGEST = 256
 # OWASP's second choice: 19 MiB, two passes, one lane. Moving these makes stored hashes `outdated`.
 _hasher = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1, hash_len=32, salt_len=16)
@@ -31,13 +32,13 @@ def hashed(password: str) -> str:
 def matches(stored: str | None, password: str) -> bool:
     """Whether `password` is the one behind `stored`; False for a stored hash that is malformed.
 
-    `None` (an unknown address) costs the time of a wrong password, so the two look alike.
+    `None` (an unknown address) and `NONE` cost the time of a wrong password, so all look alike.
     """
     try:
-        _hasher.verify(stored if stored is not None else _DUMMY, normal(password))
+        _hasher.verify(stored or _DUMMY, normal(password))
     except (VerificationError, ValueError):  # ValueError: no such hash, or text no UTF-8 can hold
         return False
-    return stored is not None
+    return bool(stored)
 
 
 def outdated(stored: str) -> bool:

@@ -6,7 +6,7 @@ from uuid import UUID
 from flask import current_app
 
 from service.database import commit
-from service.domain import accounts, addresses
+from service.domain import accounts, addresses, passwords
 from service.domain.rotation import Place, Rotation, may_repeat
 from service.models import (
     AuditEvent,
@@ -29,7 +29,7 @@ from service.web.limits import limits
 from service.web.metrics import count_on_commit
 from service.web.networks import PROVIDER_BLOCK, network
 from service.web.pagination import pages
-from service.web.removal import remove_account
+from service.web.removal import remove_disputed
 from service.web.security import authority, confirm, new_hash, prove
 
 CONFIRMED = {mails.EMAIL_VERIFICATION: "email-verified", mails.EMAIL_CHANGE: "email-changed"}
@@ -122,6 +122,7 @@ def complete_password_reset(body: dict):
     record("password-reset", user_id, actor_id=user_id)
     if User.confirm_email(user_id, email, key):
         record("email-verified", user_id, actor_id=user_id)
+    outbox.notify(mails.PASSWORD_CHANGED, user_id)
 
 
 def change_email(caller: Caller, body: dict):
@@ -134,22 +135,37 @@ def change_email(caller: Caller, body: dict):
         record("email-change-requested", caller.id)
 
 
+def undo_email_change(body: dict):
+    user_id, email = MailedToken.undo(body["token"])
+    key = addresses.key(email)
+    remove_disputed(UserAddress.squatter(key, user_id))  # a thief could make one
+    User.confirm_email(user_id, email, key)
+    Credentials.reset_password(user_id, passwords.NONE)  # it was known to who changed the address
+    Session.end_all(user_id)
+    MailedToken.revoke(user_id)
+    outbox.put(mails.PASSWORD_RESET, email, user_id, even_if_too_many=True)
+    record("email-change-undone", user_id, actor_id=user_id)
+
+
 def request_email_verification(caller: Caller):
     outbox.put(mails.EMAIL_VERIFICATION, caller.email, caller.id)
 
 
 def complete_email_verification(body: dict):
     user_id, kind, email = MailedToken.use(body["token"], *CONFIRMED)
+    old = UserAddress.verified(user_id)
     User.confirm_email(user_id, email, addresses.key(email))
     if kind == mails.EMAIL_CHANGE:
         MailedToken.revoke(user_id)  # what was sent to the old address ends with it
+    if old and old != email:
+        outbox.put(mails.EMAIL_CHANGED, old, user_id, even_if_too_many=True)
     record(CONFIRMED[kind], user_id, actor_id=user_id)
 
 
 def dispute_email_verification(body: dict):
     user_id, kind, email = MailedToken.use(body["token"], *CONFIRMED)
     if kind == mails.EMAIL_VERIFICATION:
-        remove_account(UUID(user_id), UserAddress.disputed(user_id, email))
+        remove_disputed(UserAddress.disputed(user_id, email))
     record("registration-disputed", user_id)
 
 

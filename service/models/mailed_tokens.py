@@ -9,7 +9,7 @@ from sqlalchemy import bindparam
 
 from service.database import Row
 from service.ids import now
-from service.models.mails import LIFETIMES, Mail, hashed
+from service.models.mails import EMAIL_CHANGED, LASTING, LIFETIMES, Mail, hashed
 from service.models.users import User
 from service.problems import OneTimeTokenInvalid
 from service.statements import Prepared
@@ -40,8 +40,25 @@ class MailedToken:
         return row
 
     @classmethod
+    def undo(cls, token: str) -> tuple[str, str]:
+        """The user's id and the old address behind the token of a notice that the address was
+        changed. It is good no more, and neither are the tokens of later changes; those of earlier
+        ones are.
+
+        The user's row is locked from here on. Raises `OneTimeTokenInvalid`.
+        """
+        digest = hashed(token)
+        row = _used.first(hash=digest, moment=now())
+        if row is None or row.kind != EMAIL_CHANGED:
+            raise OneTimeTokenInvalid
+        if not _undo.write(user=row.user_id, hash=digest):
+            raise OneTimeTokenInvalid
+        return row.user_id, row.recipient
+
+    @classmethod
     def revoke(cls, user_id: UUID | str) -> None:
-        """End every token of this user, those in mails that are still to be sent included."""
+        """End the tokens of this user, those in mails that are still to be sent included, but not
+        those that undo a change of address."""
         _revoke.write(user=user_id)
 
 
@@ -60,8 +77,18 @@ _used = Prepared(
     .with_for_update(of=User)
 )
 _use = Prepared(sa.delete(Mail).where(Mail.token_hash == bindparam("hash")))
+_mine = Mail.user_id == bindparam("user")
+_earlier = sa.orm.aliased(Mail)
+_undo = Prepared(
+    sa.delete(Mail).where(
+        _mine,
+        Mail.kind == EMAIL_CHANGED,
+        Mail.id
+        >= sa.select(_earlier.id).where(_earlier.token_hash == bindparam("hash")).scalar_subquery(),
+    )
+)
 _revoke = Prepared(
     sa.delete(Mail).where(
-        Mail.user_id == bindparam("user"), sa.or_(*(Mail.kind == kind for kind in LIFETIMES))
+        _mine, sa.or_(*(Mail.kind == kind for kind in LIFETIMES.keys() - LASTING))
     )
 )

@@ -15,7 +15,7 @@ from sqlalchemy import bindparam
 from sqlalchemy.orm import Mapped, mapped_column
 
 from service.database import Id, Row, Time, db
-from service.ids import new_id, now, rfc3339
+from service.ids import created_at, new_id, now, rfc3339
 from service.models.users import User
 from service.statements import Prepared, insertion
 
@@ -24,6 +24,7 @@ EMAIL_CHANGE_NOTICE = "email-change-notice"
 EMAIL_VERIFICATION = "email-verification"
 PASSWORD_RESET = "password-reset"  # noqa: S105 # nosec B105 # the name of a kind
 # Notices after the fact: see `outbox.notify`.
+EMAIL_CHANGED = "email-changed"
 PASSWORD_CHANGED = "password-changed"  # noqa: S105 # nosec B105 # the name of a kind
 SESSIONS_REUSED = "sessions-reused"
 SIGN_IN_BLOCKED = "sign-in-blocked"
@@ -31,9 +32,12 @@ SIGN_IN_BLOCKED = "sign-in-blocked"
 # The kinds with a token in them, and how long it is good.
 LIFETIMES = {
     EMAIL_CHANGE: timedelta(hours=24),
+    EMAIL_CHANGED: timedelta(days=7),
     EMAIL_VERIFICATION: timedelta(hours=24),
     PASSWORD_RESET: timedelta(minutes=30),
 }
+# Tokens that outlive a new password and a newer mail of their kind, for a thief could send either.
+LASTING = {EMAIL_CHANGED}
 TO_OWN_ADDRESS = {EMAIL_VERIFICATION, PASSWORD_RESET}
 FIRST_RETRY = timedelta(minutes=1)  # longer than a try takes, as a rule; see `Mail.sent`
 LONGEST_RETRY = timedelta(minutes=15)
@@ -94,7 +98,7 @@ class Mail(db.Model):  # type: ignore[name-defined,misc] # made at run time
             expires_at=None,
             facts=json.dumps(facts or {}),
         )
-        if kind in LIFETIMES:
+        if kind in LIFETIMES and kind not in LASTING:
             _outdate.write(user=user_id, kind_=kind, of=id_, tries=1)
 
     @classmethod
@@ -118,16 +122,17 @@ class Mail(db.Model):  # type: ignore[name-defined,misc] # made at run time
             "seen": mail.attempts,
             "retry": rfc3339(moment + min(FIRST_RETRY * 2 ** min(mail.attempts, 9), LONGEST_RETRY)),
             "hash": hashed(token) if token else None,
-            "expiry": rfc3339(moment + lifetime) if lifetime else None,
+            "expiry": _expiry(mail, lifetime) if lifetime else None,
         }
         if not _claim.write(**claim):
             return None
         its_kind = {"user": mail.user_id, "kind_": mail.kind, "of": mail.id}
-        outdated = token and _newer.first(**its_kind)
+        replaces = token and mail.kind not in LASTING
+        outdated = replaces and _newer.first(**its_kind)
         if outdated or not _is_wanted(mail, user):
             cls.drop(mail.id)
             return None
-        if token:
+        if replaces:
             _outdate.write(**its_kind, tries=0)
         facts = json.loads(mail.facts or "{}")
         return Sending(mail.id, mail.attempts + 1, mail.kind, mail.recipient, token, facts)
@@ -201,6 +206,13 @@ _waiting = Prepared(
 _sent = Prepared(sa.update(Mail).where(_seen).values(due_at=None, facts=None))
 _drop = Prepared(sa.delete(Mail).where(Mail.id == bindparam("of")))
 _forget = Prepared(sa.delete(Mail).where(Mail.user_id == bindparam("user")))
+
+
+def _expiry(mail: Row, lifetime: timedelta) -> str:
+    # A lasting token is good from the change on, however late its mail is sent.
+    lasts = mail.kind in LASTING
+    since = datetime.fromisoformat(created_at(UUID(mail.id))) if lasts else datetime.now(UTC)
+    return rfc3339(since + lifetime)
 
 
 def _is_wanted(mail: Row, user: Row | None) -> bool:

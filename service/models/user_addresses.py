@@ -7,6 +7,8 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy import bindparam
 
+from service.database import Row
+from service.models.audit_events import AuditEvent
 from service.models.caller import Caller
 from service.models.users import User
 from service.problems import OneTimeTokenInvalid
@@ -23,23 +25,46 @@ class UserAddress:
         return row.email if row else None
 
     @classmethod
-    def disputed(cls, user_id: str, email: str) -> Caller:
-        """The owner of an account that has never been anybody's: its address is this one, and not
-        verified. Raises `OneTimeTokenInvalid` for any other, and for an administrator's."""
+    def disputed(cls, user_id: str, email: str) -> Caller | None:
+        """The owner of an account whose address is this one and unverified; None if the account
+        was somebody's before an administrator gave it this address.
+
+        Raises `OneTimeTokenInvalid` for any other account, and for an administrator's.
+        """
         row = _disputed.first(id=user_id, email=email)
         if row is None:
             raise OneTimeTokenInvalid
-        return Caller(**row._asdict(), session_id="", session_end="")
+        return None if _proved_before.first(id=user_id) else _owner(row)
+
+    @classmethod
+    def squatter(cls, email_key: str, user_id: str) -> Caller | None:
+        """The owner of another account than this user's that was registered with the address of
+        this key, which nobody has verified since."""
+        row = _squatter.first(key=email_key, but=user_id)
+        return None if row is None or _proved_before.first(id=row.id) else _owner(row)
 
 
 _verified = Prepared(
     sa.select(User.email).where(User.id == bindparam("id"), User.email_verified.is_(True))
 )
-_disputed = Prepared(
-    sa.select(User.id, User.email, User.username, User.role, User.version).where(
-        User.id == bindparam("id"),
-        User.email == bindparam("email"),
-        User.email_verified.is_(False),
-        User.role == "user",
-    )
+_unproved = sa.select(User.id, User.email, User.username, User.role, User.version).where(
+    User.email_verified.is_(False), User.role == "user"
 )
+_disputed = Prepared(_unproved.where(User.id == bindparam("id"), User.email == bindparam("email")))
+_squatter = Prepared(
+    _unproved.where(
+        User.email_key == bindparam("key"), User.id != bindparam("but")
+    ).with_for_update()
+)
+_proved_before = Prepared(
+    sa.select(AuditEvent.id)
+    .where(
+        AuditEvent.user_id == bindparam("id"),
+        sa.or_(AuditEvent.action == "email-verified", AuditEvent.action == "email-changed"),
+    )
+    .limit(1)
+)
+
+
+def _owner(row: Row) -> Caller:
+    return Caller(**row._asdict(), session_id="", session_end="")

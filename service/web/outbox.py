@@ -19,13 +19,16 @@ from service.web.limits import limits
 from service.web.metrics import Readings
 
 
-def put(kind: str, recipient: str, user_id: UUID | str | None) -> bool:
+def put(
+    kind: str, recipient: str, user_id: UUID | str | None, *, even_if_too_many: bool = False
+) -> bool:
     """Queue a mail of a kind of `models.mails` to a user, or to an address that is nobody's.
 
     The mail may say when and from where it was asked for. False if the recipient has had too many;
-    no answer may tell, for it would tell everybody.
+    no answer may tell, for it would tell everybody. `even_if_too_many` is for mails without which
+    an account is lost, and that strangers cannot cause.
     """
-    if not _counted(kind, recipient):
+    if not _counted(kind, recipient, even_if_too_many=even_if_too_many):
         return False
     id_ = None if user_id is None else str(user_id)
     Mail.queue(kind, recipient, id_, {"at": now(), "ip": _origin(id_)})
@@ -55,7 +58,7 @@ def readings(app: flask.Flask) -> Readings:
     }
 
 
-def _counted(kind: str, recipient: str) -> bool:
+def _counted(kind: str, recipient: str, *, even_if_too_many: bool) -> bool:
     """Count a mail against its recipient; False, and nothing counted, if that is too many."""
     limits_ = limits()
     if not limits_.enabled:
@@ -65,7 +68,8 @@ def _counted(kind: str, recipient: str) -> bool:
     key = addresses.key(recipient)
     sent = MailCount.locked(key)
     log = [Sent(*mail) for mail in sent]
-    allowed = allows(kind, log, time.time(), of_one_kind=of_one_kind, in_all=in_all)
+    moment = time.time()
+    allowed = allows(kind, log, moment, of_one_kind=of_one_kind, in_all=in_all) or even_if_too_many
     if allowed:
         window = max(limit.seconds for limit in (*of_one_kind, *in_all))
         MailCount.add(key, kind, sent, window=window)

@@ -16,3 +16,9 @@ def remove_account(user_id: UUID, caller: Caller, if_match: list[str] | None = N
     User.delete(user_id, caller, if_match)
     Mail.forget(user_id)
     IdempotencyKey.forget_account(user_id)
+
+
+def remove_disputed(owner: Caller | None) -> None:
+    """Remove the account of an owner who never had the address that it was registered with."""
+    if owner:
+        remove_account(UUID(owner.id), owner)

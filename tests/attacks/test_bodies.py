@@ -22,6 +22,7 @@ PUBLIC = [
     "/auth/login",
     "/auth/register",
     "/auth/password-resets",
+    "/auth/email-changes/undo",
     "/auth/email-verifications/complete",
     "/auth/email-verifications/dispute",
 ]

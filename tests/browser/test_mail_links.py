@@ -104,6 +104,28 @@ def test_the_button_removes_an_account_that_a_stranger_made_and_opening_the_link
     expect(heading(page, DEAD)).to_be_focused()
 
 
+def test_the_button_takes_an_old_address_back_and_opening_the_link_does_not(
+    page: Page, anna: Person
+) -> None:
+    old, new = anna.email, f"new-{anna.email}"
+    page.goto(verification(anna))
+    confirm(page)
+    expect(heading(page, "Your address is confirmed")).to_be_visible()
+    change = {"email": new, "current_password": anna.password}
+    assert anna.http.put("/auth/email", json=change).status_code == 202
+    page.goto(mailed(anna.server, new, "Confirm your new e-mail address"))
+    confirm(page)
+    expect(heading(page, "Your address is confirmed")).to_be_visible()
+
+    page.goto(mailed(anna.server, old, "Your e-mail address was changed"))
+    expect(page).to_have_title("Take your address back")
+    assert account(anna)["email"] == new
+    page.get_by_role("button", name="Undo the change").click()
+    expect(heading(page, "Your address is back")).to_be_focused()
+    assert anna.http.get("/auth/me").status_code == 401
+    anna.server.mailbox.wait(old, "Choose a new password")
+
+
 def test_a_password_set_with_the_keyboard_alone_signs_in_and_the_old_one_does_not(
     page: Page, anna: Person, anonymous: httpx.Client
 ) -> None:

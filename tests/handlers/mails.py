@@ -15,15 +15,18 @@ from service.models import User
 from service.models.mails import (
     EMAIL_CHANGE,
     EMAIL_CHANGE_NOTICE,
+    EMAIL_CHANGED,
     EMAIL_VERIFICATION,
+    LASTING,
     LIFETIMES,
     PASSWORD_RESET,
 )
 from tests.conftest import PASSWORD, Person, Server
 
 NEW_PASSWORD = "seven purple herons at dawn"
-KINDS = list(LIFETIMES)
+KINDS = [kind for kind in LIFETIMES if kind not in LASTING]
 CHANGE, NOTICE = SUBJECTS[EMAIL_CHANGE], SUBJECTS[EMAIL_CHANGE_NOTICE]
+CHANGED = SUBJECTS[EMAIL_CHANGED]
 VERIFICATION, RESET = SUBJECTS[EMAIL_VERIFICATION], SUBJECTS[PASSWORD_RESET]
 # The first mail of a kind that anybody asks for: registering has asked for one already.
 ASKED = {EMAIL_CHANGE: 1, EMAIL_VERIFICATION: 2, PASSWORD_RESET: 1}
@@ -58,6 +61,10 @@ def confirm(http: httpx.Client, token: str) -> httpx.Response:
 
 def dispute(http: httpx.Client, token: str) -> httpx.Response:
     return http.post("/auth/email-verifications/dispute", json={"token": token})
+
+
+def undo(http: httpx.Client, token: str) -> httpx.Response:
+    return http.post("/auth/email-changes/undo", json={"token": token})
 
 
 def change(person: Person, email: str, password: str = PASSWORD) -> httpx.Response:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import httpx
 import pytest
+from sqlalchemy import update
 
+from service.models import User
 from service.models.mails import EMAIL_CHANGE, EMAIL_VERIFICATION, PASSWORD_RESET
 from tests.conftest import PASSWORD, Person, Server
 from tests.handlers.accounts import told
@@ -48,6 +50,27 @@ def test_a_disputed_account_is_gone_with_everything_of_it(
         assert anonymous.get(path).status_code == 404
     for use in (dispute, confirm):
         assert told(use(anonymous, token)) == INVALID
+
+
+def test_a_disputed_registration_is_written_down(
+    server: Server, anonymous: httpx.Client, anna: Person
+) -> None:
+    assert dispute(anonymous, mailed(EMAIL_VERIFICATION, anna)).status_code == 204
+    admin = server.make_admin(server.sign_up())
+    [event] = [event for event in events(admin) if event["user_id"] == anna.id]
+    assert (event["actor_id"], event["ip"]) == (None, "127.0.0.1")
+
+
+def test_an_account_that_was_verified_before_is_not_removed(
+    server: Server, anonymous: httpx.Client, anna: Person
+) -> None:
+    assert confirm(anonymous, mailed(EMAIL_VERIFICATION, anna)).status_code == 204
+    # As when an administrator has mistyped another address for the account.
+    server.execute(update(User).where(User.id == anna.id).values(email_verified=False))
+    token = mailed(EMAIL_VERIFICATION, anna, time=2)
+    assert dispute(anonymous, token).status_code == 204
+    assert anna.http.get("/auth/me").json()["id"] == anna.id
+    assert told(confirm(anonymous, token)) == INVALID
 
 
 def test_the_owner_of_a_disputed_address_can_register_it(

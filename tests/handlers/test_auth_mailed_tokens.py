@@ -41,6 +41,7 @@ PATHS = {
     "/auth/password-resets": "POST",
     "/auth/password-resets/complete": "POST",
     "/auth/email": "PUT",
+    "/auth/email-changes/undo": "POST",
     "/auth/email-verifications": "POST",
     "/auth/email-verifications/complete": "POST",
     "/auth/email-verifications/dispute": "POST",
@@ -271,6 +272,7 @@ def test_an_unknown_field_is_refused(path: str, anna: Person) -> None:
         "/auth/password-resets": {"email": anna.email},
         "/auth/password-resets/complete": {"token": "x", "new_password": NEW_PASSWORD},
         "/auth/email": {"email": anna.email, "current_password": PASSWORD},
+        "/auth/email-changes/undo": {"token": "x"},
         "/auth/email-verifications/complete": {"token": "x"},
         "/auth/email-verifications/dispute": {"token": "x"},
     }[path]

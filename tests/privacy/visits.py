@@ -211,6 +211,7 @@ def a_day(tour: Tour, anna: Visitor, ada: Visitor) -> None:
         ("request_password_reset", anna, {"json": {"email": anna.address}}),
         ("change_email", anna, {"json": {"email": new.address, "current_password": anna.password}}),
         ("complete_email_verification", new, {"json": {"token": tour.marks.word("mailed", "new")}}),
+        ("undo_email_change", new, {"json": {"token": tour.marks.word("mailed", "new")}}),
         ("dispute_email_verification", new, {"json": {"token": tour.marks.word("mailed", "new")}}),
         ("list_audit_events", anna, {}),
         ("export_account", anna, {}),
