@@ -232,9 +232,12 @@ def _token_types(operation: AbstractOperation) -> tuple[str, ...]:
 
 
 def _cache_control(operation: AbstractOperation) -> str:
+    # A proxy that compresses would change the entity tag (RFC 9110, section 7.7).
+    tagged = any("ETag" in answer.get("headers", {}) for answer in operation.responses.values())
+    transform = ", no-transform" if tagged else ""
     if operation.method != "get" or operation.path.startswith("/auth/"):
-        return "no-store"
-    return "private, no-cache" if operation.security else "no-cache"
+        return f"no-store{transform}"
+    return f"private, no-cache{transform}" if operation.security else f"no-cache{transform}"
 
 
 def _unpacked(result: Any, success: int) -> tuple[Any, int, dict[str, str]]:

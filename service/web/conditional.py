@@ -9,6 +9,11 @@ from service.problems import InvalidRequest, PreconditionRequired
 # Empty elements of a list are to be ignored (RFC 9110, section 5.6.1.2).
 _TAGS = re.compile(r'[\s,]*(W/)?"([\x21\x23-\x7e\x80-\xff]*)"\s*(?:,[\s,]*|$)')
 
+# What servers add when they compress: Apache and Caddy -gzip, -br or -zstd, Jetty --gzip, others
+# ;gzip. nginx, Varnish and Cloudflare make the tag weak.
+_ENCODING = re.compile(r"(?:--?|;)(?:gzip|br|zstd|deflate)$", re.IGNORECASE)
+_VERSION = re.compile(r"[0-9]+(?:\.[0-9]+)*")  # as the models make them
+
 
 def quoted(etag: str) -> str:
     """The version as a strong entity tag."""
@@ -16,9 +21,11 @@ def quoted(etag: str) -> str:
 
 
 def versions(header: str | None, *, required: bool) -> list[str] | None:
-    """The versions that `If-Match` allows, or None for any; weak tags never match (13.1.1).
+    """The versions that `If-Match` allows, or None for any.
 
-    Raises `PreconditionRequired` when it is required and missing, `InvalidRequest` for no list.
+    Weak tags never match (13.1.1), but for those that a proxy has made of ours: the version decides
+    over the whole representation, however it was encoded on the way. Raises `PreconditionRequired`
+    when it is required and missing, `InvalidRequest` for no list.
     """
     if header is None:
         if required:
@@ -26,7 +33,12 @@ def versions(header: str | None, *, required: bool) -> list[str] | None:
         return None
     if header.strip() == "*":
         return None
-    return [tag for weak, tag in _tags(header, "If-Match") if not weak]
+    return [
+        tag
+        for weak, given in _tags(header, "If-Match")
+        if not weak or _VERSION.fullmatch(_unencoded(given))
+        for tag in (given, _unencoded(given))
+    ]
 
 
 def is_fresh(header: str | None, etag: str) -> bool:
@@ -34,8 +46,13 @@ def is_fresh(header: str | None, etag: str) -> bool:
     if header is None:
         return False
     return header.strip() == "*" or any(
-        quoted(tag) == etag for _, tag in _tags(header, "If-None-Match")
+        etag in {quoted(tag), quoted(_unencoded(tag))} for _, tag in _tags(header, "If-None-Match")
     )
+
+
+def _unencoded(tag: str) -> str:
+    """The tag without what a proxy has added for the encoding."""
+    return _ENCODING.sub("", tag)
 
 
 def _tags(header: str, name: str) -> list[tuple[str, str]]:

@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from tests import exports, raw
+from tests.deploy.proxy import nginx
 from tests.smtp import until
 
 LONG = "One more sentence about tea. " * 100
@@ -42,6 +43,28 @@ def test_the_limiter_counts_clients_by_their_address_whatever_they_claim(site):
     )
     assert list(searches(first)) == [200] * 10 + [429]
     assert next(searches(other)) == 200
+
+
+def test_a_tag_that_gzip_has_made_weak_is_good_for_writing(site, reader):
+    port = site.upstreams[0].port
+    headers = {"Accept-Encoding": "gzip", **reader.http.headers}
+    with (
+        nginx(site.folder, port, more="gzip on;\n") as proxy,
+        proxy.client(headers=headers) as http,
+    ):
+        made = http.post("/api/posts", json={"title": "Long", "content": LONG})
+        post = made.headers["Location"]
+        for number in range(3):
+            read = http.get(post)
+            assert read.headers["Content-Encoding"] == "gzip"
+            tag = read.headers["ETag"]
+            assert tag.startswith("W/"), "nginx has changed it"
+            assert http.get(post, headers={"If-None-Match": tag}).status_code == 304
+            change = {"title": f"Changed {number}"}
+            written = http.patch(post, json=change, headers={"If-Match": tag})
+            assert (written.status_code, written.json()["title"]) == (200, change["title"])
+            assert http.patch(post, json=change, headers={"If-Match": tag}).status_code == 412
+        assert http.delete(post, headers={"If-Match": http.get(post).headers["ETag"]}).is_success
 
 
 def test_an_etag_that_came_through_is_good_for_writing(site, reader):

@@ -55,7 +55,7 @@ def test_registering_makes_an_account_and_says_where(anonymous: httpx.Client) ->
     profile = anonymous.get(answer.headers["location"])
     assert profile.headers["etag"] == answer.headers["etag"]
     assert profile.json()["username"] == body["username"]
-    assert answer.headers["cache-control"] == "no-store"
+    assert answer.headers["cache-control"] == "no-store, no-transform"
 
 
 @pytest.mark.parametrize(
