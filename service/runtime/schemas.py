@@ -8,7 +8,16 @@ from typing import Any
 
 from jsonschema_rs import Draft201909Validator
 
+VISIBLE = "visible"  # a format of this service's own: text of which something can be seen
+# What nobody sees: white space, controls, what Unicode calls Default_Ignorable_Code_Point, an empty
+# Braille pattern, an empty note.
+_SEEN = re.compile(
+    "[^\\s\x00-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f"
+    "\u202a-\u202e\u2060-\u206f\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\ufffe\uffff"
+    "\U0001bca0-\U0001bca3\U0001d159\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
+)
 _FORMATS = {"uuid": "uuid", "date-time": "date-time", "email": "idn-email", "uri": "uri"}
+_FORMATS |= {VISIBLE: VISIBLE}
 _HINTS = {"password", "int32", "int64", "double", "binary", "byte"}  # formats that check nothing
 _ANNOTATIONS = {"example", "description", "title", "default", "deprecated", "xml"}
 _BOUNDS = {"min": "at least", "max": "at most"}
@@ -22,7 +31,9 @@ def compiled(schema: dict[str, Any], *, is_answer: bool = False) -> Draft201909V
     versions add. The service itself sends nothing undocumented: with `is_answer`, they are closed.
     Raises ValueError for an unknown format, which nothing would enforce.
     """
-    return Draft201909Validator(_json_schema(schema, is_answer), validate_formats=True)
+    return Draft201909Validator(
+        _json_schema(schema, is_answer), validate_formats=True, formats={VISIBLE: _is_visible}
+    )
 
 
 def _json_schema(schema: Any, closed: bool) -> Any:
@@ -40,6 +51,10 @@ def _json_schema(schema: Any, closed: bool) -> Any:
         if out.pop(exclusive, False):
             out[exclusive] = out.pop(bound)
     return out
+
+
+def _is_visible(text: str) -> bool:
+    return _SEEN.search(text) is not None
 
 
 def _keyword(key: str, value: Any, closed: bool) -> Any:
@@ -77,6 +92,8 @@ def _detail(kind: Any) -> str:
             return f"must be {a(' or '.join(kind.types))}"
         case "enum":
             return f"must be one of {', '.join(map(str, kind.options))}"
+        case "format" if kind.format == VISIBLE:
+            return "must have a visible character"
         case "format":
             return f"must be {a(kind.format.removeprefix('idn-'))}"
         case "minimum" | "maximum":

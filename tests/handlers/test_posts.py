@@ -14,6 +14,7 @@ from flask import has_request_context
 
 from service.database import Transaction
 from service.models import PostDocument
+from service.models.listing import LARGEST_READ
 from tests.conftest import Person, Server
 
 HOUR_AHEAD = timezone(timedelta(hours=1))
@@ -154,8 +155,12 @@ def test_a_page_is_one_statement(
     for person in (anna, ben, ben):
         person.post()
     statements.clear()
-    assert anna.http.get("/api/posts", params=query).status_code == 200
-    assert len(statements) == 1
+    answer = anna.http.get("/api/posts", params=query)
+    assert answer.status_code == 200
+    # Other tests may have left posts of which PostgreSQL first learns that they are large.
+    largest = max((len(post["content"].encode()) for post in answer.json()), default=0)
+    is_large = largest > LARGEST_READ // 101 and not anna.server.settings.embedded
+    assert len(statements) == (2 if is_large else 1)
 
 
 def test_one_post_is_one_statement(anna: Person, statements: list[str]) -> None:
