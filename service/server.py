@@ -14,7 +14,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import click
 import sqlalchemy as sa
 import uvicorn
 from uvicorn.config import STARTUP_FAILURE
@@ -26,6 +25,7 @@ from service.draining import Server
 from service.listeners import bound
 from service.settings import Settings
 from service.supervisor import Supervisor
+from service.web.log_output import output_of
 from service.web.protocol import Protocol
 from service.web.telemetry import set_up_logging
 
@@ -69,14 +69,15 @@ def _serve(settings: Settings, listeners: list[socket.socket]) -> None:
     sys.path.insert(0, str(Path(__file__).parents[1]))
     importlib.import_module("app")
     where = f"http://{_authority(settings.host, listeners[0].getsockname()[1])}"
-    click.echo(
-        f"Byline {VERSION}\n"
-        f"  docs    {where}/docs\n"
-        f"  spec    {where}/openapi.yaml\n"
-        f"  health  {where}/health/ready"
-    )
+    told = [
+        f"Byline {VERSION}",
+        f"  docs    {where}/docs",
+        f"  spec    {where}/openapi.yaml",
+        f"  health  {where}/health/ready",
+    ]
     if settings.smtp_url is None:
-        click.echo(f"  mails   {settings.mail_dir}/*.eml, until there is an SMTP_URL")
+        told.append(f"  mails   {settings.mail_dir}/*.eml, until there is an SMTP_URL")
+    output_of(sys.stdout).write("".join(f"{line}\n" for line in told).encode())
     config = uvicorn.Config(
         "app:app",
         host=settings.host,
@@ -114,7 +115,8 @@ def _wait(engine: sa.Engine) -> None:
             if time.monotonic() >= deadline:
                 raise
         if not told:
-            click.echo(f"Waiting up to {PATIENCE} s for the database ...", err=True)
+            waiting = f"Waiting up to {PATIENCE} s for the database ...\n"
+            output_of(sys.stderr).write(waiting.encode())
         told = True
         time.sleep(0.5)
 

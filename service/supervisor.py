@@ -215,6 +215,7 @@ def _work(config: uvicorn.Config, listeners: list[socket.socket], line: socket.s
     server.run(listeners)
     if not server.started:
         sys.exit(STARTUP_FAILURE)
+    logging.shutdown()
     os._exit(0)  # the application has closed what it had; taking it apart costs a second
 
 

@@ -71,6 +71,7 @@ MEASURES = {
     "byline_unread_connections_closed_total": _counter(
         "Connections closed because their clients did not read the answers"
     ),
+    "byline_log_lines_dropped_total": _counter("Log lines that nobody read in time"),
     "byline_build_info": _gauge("The version that runs", highest=True, version=ANY),
     "byline_processes": _gauge("Processes that serve"),
     "process_cpu_seconds_total": _counter("CPU time of all processes"),

@@ -14,6 +14,7 @@ import flask
 import orjson
 
 from service.web.call import KEY, Call, Headers
+from service.web.log_output import LogHandler, output_of
 from service.web.metrics import Metrics
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ _TRACEPARENT = re.compile(
 
 def set_up_logging(level: str, style: str) -> None:
     """Send what this service and uvicorn log to standard error, as `json` lines or as `text`."""
-    handler = logging.StreamHandler()
+    handler = LogHandler(output_of(sys.stderr))
     handler.setFormatter(_JsonLines() if style == "json" else logging.Formatter(_TEXT))
     logging.getLogger().handlers = [handler]
     for name in ("byline", "uvicorn"):
@@ -77,7 +78,8 @@ class Telemetry:
         self._tracing = tracing
         self._logs = log_level in {"DEBUG", "INFO"}
         self._line = _text if log_format == "text" else _json
-        self._out = sys.stderr.buffer
+        self._out = output_of(sys.stderr)
+        metrics.ask(self._out.readings)
         self._lines: list[bytes] = []
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -121,7 +123,6 @@ class Telemetry:
     def _write(self) -> None:
         lines, self._lines = self._lines, []
         self._out.write(b"".join(lines))
-        self._out.flush()
 
 
 def _common(call: Call) -> list[tuple[bytes, bytes]]:

@@ -1,0 +1,159 @@
+"""Log lines on their way out, which no request waits for, whoever reads them or does not."""
+
+from __future__ import annotations
+
+import logging
+import os
+import select
+import socket
+import stat
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from functools import lru_cache, partial
+from typing import Any
+
+MOST_QUEUED = 1024 * 1024  # bytes that wait for a reader; lines beyond it are dropped and counted
+LAST_WAIT = 1.0  # seconds that a process which ends waits for its reader
+
+Write = Callable[[bytes], int]
+
+
+class LogOutput:
+    """Writes whole lines to a stream without waiting for its reader.
+
+    As long as the reader keeps up, a line is one write in the calling thread, and none is lost.
+    Otherwise lines wait in memory, and a thread writes them when there is room.
+    """
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+        try:
+            self._fd: int | None = stream.fileno()
+        except (AttributeError, OSError, ValueError):  # it is none of the system's
+            self._fd = None
+        self._write = None if self._fd is None else _non_blocking(self._fd)
+        self._queue: deque[bytes] = deque()
+        self._queued = 0
+        self._dropped = 0
+        self._is_inside = False  # a line, of which a part is written
+        self._lost_end = False  # of the last line that was begun
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+
+    def write(self, lines: bytes) -> None:
+        """Write lines, each with its line feed, in any thread; raises nothing."""
+        if self._fd is None:
+            self._stream.buffer.write(lines)
+            self._stream.buffer.flush()
+            return
+        with self._lock:
+            rest: bytes | None = lines
+            if self._write and not self._queue:
+                rest = self._try(self._write, lines)
+            # What has begun is finished, so that the next line does not follow half of one.
+            if rest is None or (rest == lines and self._queued + len(rest) > MOST_QUEUED):
+                self._dropped += lines.count(b"\n")
+            elif rest:
+                self._queue.append(rest)
+                self._queued += len(rest)
+                if self._thread is None:
+                    self._thread = threading.Thread(target=self._drain, name="log", daemon=True)
+                    self._thread.start()
+
+    def flush(self) -> None:
+        """Wait a little for what has not been read."""
+        deadline = time.monotonic() + LAST_WAIT
+        while self._queue and time.monotonic() < deadline:
+            time.sleep(0.01)
+
+    def readings(self) -> dict[tuple[str, ...], float]:
+        """For the metrics."""
+        return {("byline_log_lines_dropped_total",): self._dropped}
+
+    def _try(self, write: Write, data: bytes) -> bytes | None:
+        """What could not be written yet; None if it never can be."""
+        try:
+            written = write(b"\n" + data if self._lost_end else data)
+        except BlockingIOError:
+            return data
+        except OSError:  # the reader has gone, or the disk is full
+            self._lost_end |= self._is_inside
+            self._is_inside = False
+            return None
+        if self._lost_end:
+            self._lost_end = False
+            written -= 1
+        self._is_inside = written < len(data)
+        return data[written:]
+
+    def _drain(self) -> None:
+        """Write what waits. Nobody else takes from the queue, so this may wait without the lock."""
+        fd = self._fd or 0
+        write = self._write or partial(os.write, fd)
+        while True:
+            if self._write:
+                _wait_for_room(fd)
+            data = self._queue[0]
+            rest = self._try(write, data)
+            with self._lock:
+                if rest is None:
+                    self._dropped += data.count(b"\n")
+                self._queued -= len(data) - len(rest or b"")
+                if rest:
+                    self._queue[0] = rest
+                    continue
+                self._queue.popleft()
+                if not self._queue:
+                    self._thread = None
+                    return
+
+
+class LogHandler(logging.Handler):
+    """A handler for `logging` that writes there."""
+
+    def __init__(self, output: LogOutput) -> None:
+        super().__init__()
+        self._output = output
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            line = self.format(record)
+        except Exception:
+            self.handleError(record)
+        else:
+            self._output.write(f"{line}\n".encode(errors="backslashreplace"))
+
+    def flush(self) -> None:
+        self._output.flush()
+
+
+@lru_cache(8)
+def output_of(stream: Any) -> LogOutput:
+    """The one output of a stream, so that lines from everywhere are whole and in order."""
+    return LogOutput(stream)
+
+
+def _non_blocking(fd: int) -> Write | None:
+    """A way to write there that never waits; None if there is none, as on other systems than Linux.
+
+    The descriptor itself stays as it is: other processes may share it.
+    """
+    mode = os.fstat(fd).st_mode
+    if stat.S_ISREG(mode):
+        return partial(os.write, fd)
+    if stat.S_ISSOCK(mode):
+        connection = socket.socket(fileno=os.dup(fd))
+        return lambda data: connection.send(data, socket.MSG_DONTWAIT)
+    try:
+        flags = os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+        return partial(os.write, os.open(f"/proc/self/fd/{fd}", flags))
+    except OSError:
+        return None
+
+
+def _wait_for_room(fd: int) -> None:
+    poll = select.poll()
+    poll.register(fd, select.POLLOUT)
+    poll.poll()
