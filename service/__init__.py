@@ -10,10 +10,12 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from service import specification
+from service.background import Background
 from service.database import READINESS, REPLICA, db
 from service.delivery import Delivery
 from service.domain.keys import KeyRing, generate_key
 from service.domain.tokens import Tokens
+from service.erasure import Erasure
 from service.runtime.app import App
 from service.runtime.bridge import Pool
 from service.runtime.context import Flask
@@ -21,7 +23,7 @@ from service.runtime.operation import Services
 from service.runtime.routing import Routing
 from service.runtime.turns import FairPool
 from service.settings import BadConfiguration, Settings
-from service.web import docs, front_door, outbox
+from service.web import docs, front_door, outbox, removal
 from service.web.cors import Cors
 from service.web.guard import Guard
 from service.web.health import Readiness
@@ -103,10 +105,12 @@ def create_app(settings: Settings) -> App:
     )
     metrics.ask(partial(_readings, app, services.pools))
     metrics.ask(partial(outbox.readings, app), aside=True)
+    metrics.ask(partial(removal.readings, app), aside=True)
     unsent = Unsent()
     metrics.ask(unsent.readings)
     delivery = Delivery(app, settings, metrics)
-    beside: list[Delivery | Replica | Readiness] = [Readiness(app, limits), delivery]
+    beside: list[Background | Replica | Readiness]
+    beside = [Readiness(app, limits), delivery, Erasure(app)]
     if replica:
         beside.append(replica)
     log = {"log_level": settings.log_level, "log_format": settings.log_format}

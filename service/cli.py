@@ -186,7 +186,7 @@ def fill(users: int, posts: int) -> None:
 
 @main.command()
 def purge() -> None:
-    """Delete what has expired: sessions, mailed tokens, idempotency keys, counts."""
+    """Delete what has expired (sessions, tokens, keys, counts) and what deleted users owned."""
     with _ready_database():
         for table, rows in maintenance.purge().items():
             click.echo(f"{table:<18} {rows:>8} deleted")

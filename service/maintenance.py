@@ -8,12 +8,14 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import flask
 import sqlalchemy as sa
 from sqlalchemy import bindparam
 
 from service import email_keys
 from service.database import connection, db
 from service.domain import keys, words
+from service.erasure import Erasure
 from service.ids import now
 from service.models import (
     IdempotencyKey,
@@ -23,6 +25,7 @@ from service.models import (
     PostDocument,
     Session,
     SignInGuard,
+    User,
 )
 from service.settings import BadConfiguration
 
@@ -31,9 +34,10 @@ SETTLED = timedelta(minutes=1)  # by then every process signs with the newest ke
 
 
 def purge() -> dict[str, int]:
-    """Delete what has expired; how many rows of which table. Needs an application context.
+    """Delete what has expired, and the rest of deleted accounts; how many rows of which table.
 
-    Also fills the keys of addresses that processes of the previous release have written meanwhile.
+    Needs an application context. Also fills the keys of addresses that processes of the previous
+    release have written meanwhile.
     """
     with db.transaction() as transaction:
         email_keys.fill(transaction.connection(), transaction.commit)
@@ -47,7 +51,8 @@ def purge() -> dict[str, int]:
         SignInGuard: [],
         KnownNetwork: [],
     }
-    return {model.__tablename__: _purge(model, moment, *ands) for model, ands in also.items()}
+    expired = {model.__tablename__: _purge(model, moment, *ands) for model, ands in also.items()}
+    return expired | {User.__tablename__: Erasure(flask.current_app).finish()}
 
 
 def documents() -> int:

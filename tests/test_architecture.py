@@ -22,6 +22,7 @@ HANDLERS = {name: path for name, path in MODULES.items() if "/handlers/" in name
 MAY_IMPORT = {
     "problems": set(),
     "background": set(),
+    "erasure": {"background", "database", "models"},
     "ids": set(),
     "settings": {"values"},
     "specification": set(),

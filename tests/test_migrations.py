@@ -22,6 +22,7 @@ from tests import postgres
 ROOT = Path(__file__).parents[1]
 NOBODY = "018f0000-0000-7000-8000-000000000000"
 TABLES = {
+    "deletions",
     "audit_events",
     "idempotency_keys",
     "mails",

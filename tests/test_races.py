@@ -16,6 +16,7 @@ from sqlalchemy import func, select, update
 
 from service.models import Post, PostDocument, User
 from tests.conftest import PASSWORD, Person, Server
+from tests.smtp import until
 
 pytestmark = pytest.mark.usefixtures("hashing_in_full")
 
@@ -175,7 +176,7 @@ def test_a_user_deleted_while_posting_leaves_no_orphan(
         assert deleting.status_code == 204
         assert statuses(posting).keys() <= {201, 401}
         assert codes(posting) <= {"session-revoked"}
-        assert rows(server, Post.author_id == anna.id) == 0
+        until(lambda author=anna.id: rows(server, Post.author_id == author) == 0)
         assert rows(server, PostDocument.post_id.not_in(select(Post.id))) == 0
         found = anonymous.get("/api/search", params={"q": body["title"]})
         assert found.json() == {"results": []}

@@ -2,6 +2,7 @@
 
 from service.models.audit_events import AuditEvent
 from service.models.credentials import Credentials
+from service.models.deletions import Deletion
 from service.models.idempotency_keys import IdempotencyKey
 from service.models.mail_counts import MailCount
 from service.models.mailed_tokens import MailedToken
@@ -16,6 +17,7 @@ from service.models.users import User
 __all__ = [
     "AuditEvent",
     "Credentials",
+    "Deletion",
     "IdempotencyKey",
     "KnownNetwork",
     "Mail",

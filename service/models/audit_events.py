@@ -14,7 +14,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from service.database import Id, Row, db
 from service.ids import created_at, new_id
 from service.models.caller import Caller
-from service.models.listing import Listing
+from service.models.listing import Items, Listing
 from service.statements import insertion
 
 
@@ -42,12 +42,12 @@ class AuditEvent(db.Model):  # type: ignore[name-defined,misc] # made at run tim
         _insert.write(id=new_id(), action=action, actor_id=actor_id, user_id=user_id, ip=ip[:45])
 
     @classmethod
-    def visible_to(cls, caller: Caller) -> Callable[..., list[dict[str, Any]]]:
+    def visible_to(cls, caller: Caller) -> Callable[..., Items]:
         """The listing of all events for an administrator, of the caller's own for others."""
         return _all if caller.is_admin else cls.of(caller.id)
 
     @classmethod
-    def of(cls, user_id: str) -> Callable[..., list[dict[str, Any]]]:
+    def of(cls, user_id: str) -> Callable[..., Items]:
         """The listing of the events about one account."""
         return partial(_own, user_id=user_id)
 
@@ -65,7 +65,7 @@ def _shape(row: Row) -> dict[str, Any]:
     return {**row._asdict(), "created_at": created_at(UUID(row.id))}
 
 
-_filters = {
+_filters: dict[str, Any] = {
     "user_id": AuditEvent.user_id == bindparam("user_id"),
     "actor_id": AuditEvent.actor_id == bindparam("actor_id"),
     "action": AuditEvent.action == bindparam("action"),

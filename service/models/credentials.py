@@ -49,7 +49,9 @@ _credentials = Prepared(
         User.email_key == bindparam("key")
     )
 )
-_hash = Prepared(sa.select(User.password_hash).where(User.id == bindparam("id")))
+_hash = Prepared(
+    sa.select(User.password_hash).where(User.id == bindparam("id"), User.deleted.is_(False))
+)
 _admitted = Prepared(
     sa.select(*PRIVATE)
     .where(

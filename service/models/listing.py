@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
-from typing import Any
+from functools import cache, partial
+from itertools import takewhile
+from operator import itemgetter
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -14,7 +16,21 @@ from service.database import Id, Row, Select, current
 from service.statements import Prepared
 
 LARGEST_READ = 1024 * 1024  # bytes, or characters on SQLite, of the bulk of one page
+HIDDEN_STRETCH = 1000  # rows that one statement passes over
+HIDDEN_STRETCHES = 10  # after so many a page ends, although more may follow
+_is_hidden = itemgetter(-1)
 _Kind = tuple[frozenset[str], bool, bool]
+
+
+class Items(NamedTuple):
+    """What a page is made of; `stopped_at` is the id to go on from when the reading stopped before
+    the page was full and before the end."""
+
+    rows: list[dict[str, Any]]
+    stopped_at: str | None = None
+
+
+END = Items([])
 
 
 class Listing:
@@ -23,6 +39,10 @@ class Listing:
     `filters` are conditions on bind parameters of their own names; `shape` makes a row JSON data.
     `bulk` is the text column of which a page's rows may be too large together: a page ends with the
     row in which they come to `LARGEST_READ`, and what follows is not read.
+
+    Rows that are `hidden`, a condition that is also the last column of the select, are passed over
+    outside of the database, so that a long stretch of them costs a page a bounded time;
+    `hidden_as_one` names the filter whose rows are hidden all or none.
     """
 
     def __init__(
@@ -32,26 +52,58 @@ class Listing:
         key: Any,
         shape: Callable[[Row], dict[str, Any]],
         bulk: Any = None,
+        hidden: Any = None,
+        hidden_as_one: str = "",
         **filters: sa.ColumnElement[bool],
     ) -> None:
-        self._select = select
         self._key = key
         self._shape = shape
         self._filters = filters
         self._bulk = bulk
         self.bulk: str | None = bulk.key if bulk is not None else None
         self._place = select.selected_columns.keys().index(self.bulk) if self.bulk else 0
-        self._statement = cache(self._build)
+        self._hides = hidden is not None
+        self._hidden_as_one = hidden_as_one
+        self._statement = cache(partial(self._build, select))
+        self._keys = cache(partial(self._build, select.with_only_columns(key, hidden)))
 
     def __call__(
         self, limit: int, after: UUID | None = None, order: str = "newest", **filters: Any
-    ) -> list[dict[str, Any]]:
+    ) -> Items:
         """At most `limit` rows after the one with the id `after`; a filter of None is no filter."""
         given = {name: value for name, value in filters.items() if value is not None}
         kind = frozenset(given), after is not None, order == "newest"
         if after is not None:
             given["after"] = after
-        return [self._shape(row) for row in self._rows(kind, limit, given)]
+        rows = self._rows(kind, limit, given)
+        if not (self._hides and any(map(_is_hidden, rows))):
+            return Items([self._shape(row) for row in rows])
+        if self._hidden_as_one in given:
+            return Items([])
+        return self._around_hidden((kind[0], True, kind[2]), rows, limit, given)
+
+    def _around_hidden(
+        self, kind: _Kind, rows: list[Row], limit: int, given: dict[str, Any]
+    ) -> Items:
+        """The page that begins with `rows`, of which some are hidden."""
+        found: list[dict[str, Any]] = []
+        for _ in range(HIDDEN_STRETCHES):
+            given["after"] = rows[-1].id if rows else given["after"]
+            found += [self._shape(row) for row in rows if not row[-1]]
+            if len(found) == limit or self._size(found) >= LARGEST_READ:
+                break
+            keys = self._keys(*kind).all(**given, limit=HIDDEN_STRETCH)
+            passed = list(takewhile(_is_hidden, keys))
+            given["after"] = passed[-1].id if passed else given["after"]
+            rows = []
+            if len(passed) < len(keys):
+                rows = self._rows(kind, limit - len(found), given)
+            elif len(keys) < HIDDEN_STRETCH:
+                return Items(found)
+        return Items(found, str(given["after"]))
+
+    def _size(self, items: list[dict[str, Any]]) -> int:
+        return sum([len(item[self.bulk]) for item in items]) if self.bulk else 0
 
     def _rows(self, kind: _Kind, limit: int, given: dict[str, Any]) -> list[Row]:
         if self.bulk is None:
@@ -66,10 +118,15 @@ class Listing:
         return self._statement(*kind, "bounded").all(**given, limit=limit)
 
     def _build(
-        self, filters: frozenset[str], after: bool, newest: bool, form: str = "plain"
+        self,
+        select: Select,
+        filters: frozenset[str],
+        after: bool,
+        newest: bool,
+        form: str = "plain",
     ) -> Prepared:
         """The statement; "small" has no bulk above a size, "bounded" no rows beyond a sum of it."""
-        statement = self._select.where(*(self._filters[name] for name in sorted(filters)))
+        statement = select.where(*(self._filters[name] for name in sorted(filters)))
         if after:
             bound = bindparam("after", type_=Id)
             statement = statement.where(self._key < bound if newest else self._key > bound)

@@ -8,7 +8,6 @@ import secrets
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
-from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy import bindparam
@@ -157,11 +156,6 @@ class Mail(db.Model):  # type: ignore[name-defined,misc] # made at run time
         row = _waiting.peek()
         return (row.number, row.oldest) if row else (0, None)
 
-    @classmethod
-    def forget(cls, user_id: UUID) -> None:
-        """Remove every mail to this user, sent or not."""
-        _forget.write(user=user_id)
-
 
 _insert = insertion(Mail)
 _due = Prepared(
@@ -205,7 +199,6 @@ _waiting = Prepared(
 )
 _sent = Prepared(sa.update(Mail).where(_seen).values(due_at=None, facts=None))
 _drop = Prepared(sa.delete(Mail).where(Mail.id == bindparam("of")))
-_forget = Prepared(sa.delete(Mail).where(Mail.user_id == bindparam("user")))
 
 
 def _expiry(mail: Row, lifetime: timedelta) -> str:

@@ -18,15 +18,22 @@ class Owned:
     """Updates and deletions of a table with the columns `id`, `version` and `updated_at`.
 
     `owner` is the column with the owner's id, `etag` the text that If-Match is held against; an
-    `if_match` of None is any. Both methods tell whether there was such a row.
+    `if_match` of None is any. A row for which `there` does not hold is as good as missing. Both
+    methods tell whether there was such a row.
     """
 
     def __init__(
-        self, model: Any, *, owner: sa.SQLColumnExpression[str], etag: sa.ColumnElement[str]
+        self,
+        model: Any,
+        *,
+        owner: sa.SQLColumnExpression[str],
+        etag: sa.ColumnElement[str],
+        there: sa.ColumnElement[bool],
     ) -> None:
         self._model = model
         self._mine = sa.and_(
             model.id == bindparam("of"),
+            there,
             sa.or_(owner == bindparam("actor", type_=Id), bindparam("as_admin", type_=sa.Boolean)),
         )
         self._unchanged = etag.in_(bindparam("tags", expanding=True))

@@ -11,6 +11,7 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.orm import Mapped, mapped_column
 
 from service.database import Id, Row, current, db
+from service.models.deletions import Deletion
 from service.models.listing import LARGEST_READ, bounded
 from service.models.posts import Post, columns, shape
 from service.models.users import User
@@ -147,16 +148,31 @@ def _posts(hits: list[Row]) -> Iterator[tuple[Any, ...]]:
                 return
 
 
+def _is_there(document_id: Any) -> sa.ColumnElement[bool]:
+    """Whether the author of a match is not deleted; a word may be in a million posts, so this is
+    looked up only while there are deleted accounts."""
+    document = sa.orm.aliased(PostDocument)
+    author_is_there = (
+        sa.select(User.deleted.is_(False))
+        .join(Post, Post.author_id == User.id)
+        .join(document, document.post_id == Post.id)
+        .where(document.id == document_id)
+        .scalar_subquery()
+    )
+    return sa.or_(sa.not_(sa.exists(sa.select(Deletion.user_id))), author_is_there)
+
+
 _post = Prepared(
     sa.select(*columns)
     .join(PostDocument, PostDocument.post_id == Post.id)
     .join(User, User.id == Post.author_id)
-    .where(PostDocument.id == bindparam("row_id"))
+    .where(PostDocument.id == bindparam("row_id"), User.deleted.is_(False))
 )
 _index = sa.table("post_search", sa.column("rowid"), sa.column("rank", sa.Float))
 _fts5_search = Prepared(
     sa.select(_index.c.rowid.label("id"), (-_index.c.rank).label("score"))
     .where(sa.text("post_search MATCH :q").bindparams(bindparam("q", type_=sa.Text)))
+    .where(_is_there(_index.c.rowid))
     .order_by(_index.c.rank, _index.c.rowid.desc())
     .limit(bindparam("limit"))
     .offset(bindparam("offset"))
@@ -170,6 +186,7 @@ _patterns = postgresql.ARRAY(sa.Text)
 _hits = (
     sa.select(PostDocument.id, _score)
     .where(
+        _is_there(PostDocument.id),
         PostDocument.lexemes.op("@@")(_query),
         _text.op("LIKE")(sa.func.all(bindparam("phrases", type_=_patterns))),
         sa.not_(

@@ -101,11 +101,14 @@ columns = (
     Post.updated_at,
 )
 
+_hidden = sa.type_coerce(User.deleted, sa.Integer).label("hidden")  # needs no conversion
 Post.listing = Listing(
-    sa.select(*columns).join(User, User.id == Post.author_id),
+    sa.select(*columns, _hidden).join(User, User.id == Post.author_id),
     key=Post.id,
     shape=shape,
     bulk=Post.content,
+    hidden=_hidden,
+    hidden_as_one="author_id",
     author_id=Post.author_id == bindparam("author_id"),
     later=Post.id >= bindparam("later"),
     earlier=Post.id < bindparam("earlier"),
@@ -115,16 +118,15 @@ _insert = insertion(Post)
 _get = Prepared(
     sa.select(*columns, Post.version, User.version.label("author_version"))
     .join(User, User.id == Post.author_id)
-    .where(Post.id == bindparam("id"))
+    .where(Post.id == bindparam("id"), User.deleted.is_(False))
 )
-_author_version = (
-    sa.select(User.version).where(User.id == Post.author_id).correlate(Post).scalar_subquery()
-)
+_author = sa.select(User.version).where(User.id == Post.author_id).correlate(Post)
 _owned = Owned(
     Post,
     owner=Post.author_id,
     # The author's name is part of the post, and so of its version.
-    etag=sa.cast(Post.version, sa.String) + "." + sa.cast(_author_version, sa.String),
+    etag=sa.cast(Post.version, sa.String) + "." + sa.cast(_author.scalar_subquery(), sa.String),
+    there=_author.where(User.deleted.is_(False)).exists(),
 )
 
 

@@ -43,6 +43,8 @@ class User(db.Model):  # type: ignore[name-defined,misc] # made at run time
     password_hash: Mapped[str] = mapped_column(sa.String(255))
     role: Mapped[str] = mapped_column(sa.String(10), default="user")
     disabled: Mapped[bool] = mapped_column(default=False)
+    # Hidden, and disabled too, until its rows are removed: see `models.deletions`.
+    deleted: Mapped[bool] = mapped_column(default=False, server_default=sa.false())
     version: Mapped[int] = mapped_column(default=1)
     created_at: Mapped[str] = mapped_column(Time)
     updated_at: Mapped[str] = mapped_column(Time)
@@ -72,7 +74,8 @@ class User(db.Model):  # type: ignore[name-defined,misc] # made at run time
             "updated_at": moment,
         }
         with unique(email=EmailTaken, username=UsernameTaken):
-            _insert.write(**row, email_key=email_key, password_hash=password_hash, version=1)
+            hidden = {"email_key": email_key, "password_hash": password_hash, "deleted": False}
+            _insert.write(**row, **hidden, version=1)
         return {**row, "etag": "1"}
 
     @classmethod
@@ -129,13 +132,19 @@ class User(db.Model):  # type: ignore[name-defined,misc] # made at run time
         return account, before._asdict()
 
     @classmethod
-    def delete(cls, user_id: UUID, caller: Caller, if_match: list[str] | None) -> None:
-        """Remove the user and, by foreign key, what they own.
+    def delete(
+        cls,
+        user_id: UUID,
+        caller: Caller,
+        if_match: list[str] | None,
+        tombstone: dict[str, Any],
+    ) -> None:
+        """Put a tombstone in the place of the user: see `Deletion.begin`.
 
         Raises `NotFound`, `Forbidden`, `PreconditionFailed` or `LastAdmin`.
         """
         last_admin = _is_last_admin(user_id)
-        if not _owned.delete(user_id, caller, if_match):
+        if not _owned.update(user_id, caller, if_match, tombstone):
             raise _refused(user_id, caller)
         if last_admin:
             raise LastAdmin
@@ -154,14 +163,15 @@ PRIVATE = (
     User.updated_at,
 )
 
+_is_there = User.deleted.is_(False)
 User.profiles = Listing(
-    sa.select(*_PUBLIC),
+    sa.select(*_PUBLIC).where(_is_there),
     key=User.id,
     shape=lambda row: row._asdict(),
     username=User.username == bindparam("username"),
 )
 User.accounts = Listing(
-    sa.select(*PRIVATE),
+    sa.select(*PRIVATE).where(_is_there),
     key=User.id,
     shape=lambda row: row._asdict(),
     email=User.email_key == bindparam("email"),
@@ -170,8 +180,8 @@ User.accounts = Listing(
 )
 
 _insert = insertion(User)
-_profile = Prepared(sa.select(*_PUBLIC, User.version).where(User.id == bindparam("id")))
-_account = Prepared(sa.select(*PRIVATE, User.version).where(User.id == bindparam("id")))
+_profile = Prepared(sa.select(*_PUBLIC, User.version).where(User.id == bindparam("id"), _is_there))
+_account = Prepared(sa.select(*PRIVATE, User.version).where(User.id == bindparam("id"), _is_there))
 _confirm_email = Prepared(
     sa.update(User)
     .where(
@@ -197,9 +207,11 @@ _addressee = Prepared(
     )
 )
 _standing = Prepared(
-    sa.select(User.role, User.disabled).where(User.id == bindparam("id")).with_for_update()
+    sa.select(User.role, User.disabled)
+    .where(User.id == bindparam("id"), _is_there)
+    .with_for_update()
 )
-_owned = Owned(User, owner=User.id, etag=sa.cast(User.version, sa.String))
+_owned = Owned(User, owner=User.id, etag=sa.cast(User.version, sa.String), there=_is_there)
 _target = sa.orm.aliased(User)
 _active_admins = Prepared(
     sa.select(User.id)

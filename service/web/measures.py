@@ -72,6 +72,12 @@ MEASURES = {
         "Connections closed because their clients did not read the answers"
     ),
     "byline_log_lines_dropped_total": _counter("Log lines that nobody read in time"),
+    "byline_deletions_waiting": _gauge(
+        "Deleted accounts whose rows are not all removed", highest=True
+    ),
+    "byline_deletions_oldest_seconds": _gauge(
+        "Time since the first of them was deleted", highest=True
+    ),
     "byline_build_info": _gauge("The version that runs", highest=True, version=ANY),
     "byline_processes": _gauge("Processes that serve"),
     "process_cpu_seconds_total": _counter("CPU time of all processes"),

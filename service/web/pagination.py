@@ -10,10 +10,12 @@ from uuid import UUID
 
 import orjson
 
+from service.models.listing import END, Items
+
 LARGEST_PAGE = 1024 * 1024  # bytes
 LARGEST_REST = 2048  # bytes of an item's JSON without its bulk, of which a character takes up to 6
 PAGE = 10  # items that `pages` gives at a time: each may be as large as a body
-Listing = Callable[..., list[dict[str, Any]]]  # a models.listing.Listing, or one with filters set
+Listing = Callable[..., Items]  # a models.listing.Listing, or one with filters set
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +30,10 @@ def page(
     listing: Listing, limit: int, after: UUID | None, order: str = "newest", **filters: Any
 ) -> Page:
     """At most `limit` items of a listing after the id `after`, and at most about `LARGEST_PAGE`."""
-    items = listing(limit + 1, after, order, **filters)
+    items, stopped_at = listing(limit + 1, after, order, **filters)
     bulk = getattr(listing, "bulk", None)
     kept = items[:limit] if bulk is None else fitting(items[:limit], bulk)
-    return Page(kept, kept[-1]["id"] if len(kept) < len(items) else None)
+    return Page(kept, kept[-1]["id"] if len(kept) < len(items) else stopped_at)
 
 
 def fitting(items: list[dict[str, Any]], bulk: str = "") -> list[dict[str, Any]]:
@@ -55,9 +57,9 @@ def fitting(items: list[dict[str, Any]], bulk: str = "") -> list[dict[str, Any]]
 def pages(listing: Listing, **filters: Any) -> Iterator[list[dict[str, Any]]]:
     """All of a listing, newest first, a page at a time, which the reader may empty."""
     after: UUID | None = None
-    while items := listing(PAGE, after, **filters):
-        after = UUID(items[-1]["id"])
-        yield items
+    while (found := listing(PAGE, after, **filters)) != END:
+        after = UUID(found.stopped_at or found.rows[-1]["id"])
+        yield found.rows
 
 
 def next_link(path: str, query: list[tuple[str, str]], next_after: str) -> str:

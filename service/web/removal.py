@@ -2,23 +2,42 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from uuid import UUID
 
-from service.models import IdempotencyKey, Mail, User
+import flask
+
+from service.database import after_commit
+from service.models import Deletion, IdempotencyKey
 from service.models.caller import Caller
+from service.web.metrics import Readings
 
 
 def remove_account(user_id: UUID, caller: Caller, if_match: list[str] | None = None) -> None:
-    """Remove an account with everything that belongs to it, as `caller` may.
+    """Remove an account with everything that belongs to it, as `caller` may: it is hidden with this
+    request, and its rows are removed aside.
 
     Raises `NotFound`, `Forbidden`, `PreconditionFailed` or `LastAdmin`.
     """
-    User.delete(user_id, caller, if_match)
-    Mail.forget(user_id)
+    Deletion.begin(user_id, caller, if_match)
     IdempotencyKey.forget_account(user_id)
+    after_commit(flask.current_app.extensions["erasure"].wake)
 
 
 def remove_disputed(owner: Caller | None) -> None:
     """Remove the account of an owner who never had the address that it was registered with."""
     if owner:
         remove_account(UUID(owner.id), owner)
+
+
+def readings(app: flask.Flask) -> Readings:
+    """How many deleted accounts are not removed yet, and for how long the first has been waiting;
+    raises the database's errors."""
+    with app.app_context():
+        number, oldest = Deletion.waiting()
+    now = datetime.now(UTC)
+    since = datetime.fromisoformat(oldest) if oldest else now
+    return {
+        ("byline_deletions_waiting",): number,
+        ("byline_deletions_oldest_seconds",): (now - since).total_seconds(),
+    }

@@ -14,6 +14,7 @@ from service.domain import passwords
 from service.domain.words import document, words
 from service.ids import created_at, new_id, now, rfc3339
 from service.models import (
+    Deletion,
     IdempotencyKey,
     KnownNetwork,
     Mail,
@@ -108,6 +109,21 @@ def test_demo_posts_need_an_author(upgraded):
     assert "ask for users too" in ended.output
 
 
+def test_purge_removes_what_deleted_users_owned(anywhere):
+    anywhere("demo --users 2 --posts 40")
+    [deleted, kept] = [user.id for user in rows(sa.select(User.id).order_by(User.id))]
+    execute(
+        sa.update(User).where(User.id == deleted).values(deleted=True),
+        sa.insert(Deletion).values(user_id=deleted, created_at=now(), due_at=now()),
+    )
+
+    ended = anywhere("purge")
+
+    assert ("users", "1") in re.findall(r"(\w+) +(\d+) deleted", ended.output)
+    assert [user.id for user in rows(sa.select(User.id))] == [kept]
+    assert {post.author_id for post in rows(sa.select(Post.author_id))} == {kept}
+
+
 def test_purge_deletes_what_has_expired_and_nothing_else(anywhere, monkeypatch):
     monkeypatch.setattr(maintenance, "BATCH", 2)
     anywhere("demo --users 1 --posts 0")
@@ -150,6 +166,7 @@ def test_purge_deletes_what_has_expired_and_nothing_else(anywhere, monkeypatch):
         ("idempotency_keys", "3"),
         ("sign_in_guards", "1"),
         ("known_networks", "1"),
+        ("users", "0"),
     ]
     assert [row.expires_at for row in rows(sa.select(Session))] == [future]
     assert [row.key for row in rows(sa.select(IdempotencyKey))] == ["key0"]

@@ -99,6 +99,11 @@ CASES: list[tuple[str, Series, list[Series]]] = [
         [gauge("byline_mails_oldest_seconds", 3600)],
         [[gauge("byline_mails_oldest_seconds", 600)], []],
     ),
+    (
+        "BylineDeletionsWait",
+        [gauge("byline_deletions_oldest_seconds", 7200)],
+        [[gauge("byline_deletions_oldest_seconds", 600)], []],
+    ),
     ("BylineLoginFailures", logins(100, 50, 10), [logins(50, 5, 0), logins(100, 50, 100)]),
     (
         "BylineTokensReused",

@@ -1,0 +1,38 @@
+"""Hide deleted accounts at once, and remove what they owned aside."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
+
+from alembic import op
+
+revision = "0008"
+down_revision = "0007"
+branch_labels = None
+depends_on = None
+
+ID = sa.CHAR(36).with_variant(postgresql.UUID(as_uuid=False), "postgresql")
+TIME = sa.CHAR(24).with_variant(sa.TIMESTAMP(timezone=True), "postgresql")
+
+
+def upgrade() -> None:
+    deleted = sa.Column("deleted", sa.Boolean, server_default=sa.false(), nullable=False)
+    op.add_column("users", deleted)
+    op.create_table(
+        "deletions",
+        sa.Column("user_id", ID, nullable=False),
+        sa.Column("created_at", TIME, nullable=False),
+        sa.Column("due_at", TIME, nullable=False),
+        sa.PrimaryKeyConstraint("user_id", name=op.f("pk_deletions")),
+        sa.ForeignKeyConstraint(
+            ["user_id"], ["users.id"], name=op.f("fk_deletions_user_id"), ondelete="CASCADE"
+        ),
+    )
+
+
+def downgrade() -> None:
+    # The older code does not know that these are hidden.
+    op.execute("DELETE FROM users WHERE deleted")
+    op.drop_table("deletions")
+    op.drop_column("users", "deleted")

@@ -1,0 +1,85 @@
+"""Removes what deleted accounts owned, beside the requests, in batches that nobody waits for.
+
+An account is hidden by the transaction that deletes it, which also adds a row to `deletions`. Any
+process then claims the account, reads the keys of its rows, newest first and without a lock, and
+deletes them batch by batch. Each batch is a transaction that also renews the claim, so whatever
+dies, the next process finds the account with what is left of it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import flask
+
+from service.background import Background
+from service.database import db
+from service.models import Deletion, deletions
+
+BATCH_SECONDS = 0.025  # that a batch should hold its locks, well below the 0.05 that it may
+FIRST_BATCH = 4  # rows: as few as may be too many, if each is large
+MOST_ROWS = 2000
+REST = 3  # times as long as it worked, a batch leaves the database to others
+
+
+class Erasure(Background):
+    """One thread that removes deleted accounts; several processes may each have one."""
+
+    def __init__(self, app: flask.Flask) -> None:
+        super().__init__("deleted accounts", self._remove_and_rest, pause=0)
+        self._app = app
+        self._user = ""
+        self._batches: Iterator[tuple[deletions.Owned, deletions.Keys]] | None = None
+        self._size = FIRST_BATCH
+        app.extensions["erasure"] = self
+
+    def finish(self) -> int:
+        """Remove all accounts that no other process is working on, now; how many those were."""
+        removed = 0
+        while self._remove() is not None:
+            removed += self._batches is None
+        return removed
+
+    def _remove_and_rest(self) -> float | None:
+        with self._app.app_context():
+            taken = self._remove()
+        return None if taken is None else REST * taken
+
+    def _remove(self) -> float | None:
+        """Remove one batch: the seconds it took, or None when there was nothing to remove."""
+        if self._batches is None:
+            user_id = Deletion.claim()
+            if user_id is None:
+                return None
+            self._user, self._batches = user_id, self._all_batches(user_id)
+        batches, self._batches = self._batches, None  # begin anew after an exception
+        batch = next(batches, None)
+        with db.transaction() as transaction:
+            is_ours = Deletion.hold(self._user)
+            began = time.monotonic()  # SQLite's writers have waited for their turn by now
+            if batch and is_ours:
+                owned, keys = batch
+                owned.remove(keys)
+            elif is_ours:
+                Deletion.finish(self._user)
+            transaction.commit()
+        taken = time.monotonic() - began
+        if batch and is_ours:
+            self._batches = batches
+            fitting = int(len(batch[1]) * BATCH_SECONDS / max(taken, 0.0001))
+            self._size = max(1, min(fitting, 2 * self._size, MOST_ROWS))
+        return taken
+
+    def _all_batches(self, user_id: str) -> Iterator[tuple[deletions.Owned, deletions.Keys]]:
+        """All rows of an account, until there are none in any table."""
+        found = True
+        while found:
+            found = False
+            for owned in deletions.owned():
+                last = None
+                while keys := owned.keys(user_id, last):
+                    found, last = True, keys[-1]
+                    while keys:
+                        yield owned, keys[: self._size]
+                        keys = keys[self._size :]

@@ -1,0 +1,154 @@
+"""Deleted accounts whose rows are still there: hidden at once, and removed a few at a time."""
+
+from __future__ import annotations
+
+import secrets
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy import bindparam
+from sqlalchemy.orm import Mapped, mapped_column
+
+from service.database import Id, Time, connection, db
+from service.ids import now, rfc3339
+from service.models.caller import Caller
+from service.models.mails import Mail
+from service.models.users import User
+from service.statements import Prepared, insertion
+
+LEASE = timedelta(seconds=15)  # for which a process has an account to itself; each batch renews it
+KEYS_READ = 10_000  # keys that are read ahead, without a lock
+
+Keys = list[tuple[Any, ...]]
+
+
+class Deletion(db.Model):  # type: ignore[name-defined,misc] # made at run time
+    """An account with `users.deleted`: from `due_at` on, any process may remove its rows."""
+
+    __tablename__ = "deletions"
+
+    user_id: Mapped[str] = mapped_column(
+        Id, sa.ForeignKey("users.id", ondelete="CASCADE"), primary_key=True
+    )
+    created_at: Mapped[str] = mapped_column(Time)
+    due_at: Mapped[str] = mapped_column(Time)
+
+    @classmethod
+    def begin(cls, user_id: UUID, caller: Caller, if_match: list[str] | None) -> None:
+        """Hide an account and what it owns from everybody, end its sessions, and have its rows
+        removed once this transaction is committed.
+
+        Raises `NotFound`, `Forbidden`, `PreconditionFailed` or `LastAdmin`.
+        """
+        User.delete(user_id, caller, if_match, _tombstone())
+        moment = now()
+        _insert.write(user_id=user_id, created_at=moment, due_at=moment)
+
+    @classmethod
+    def claim(cls) -> str | None:
+        """The id of an account that this process may work on, if there is one; commits."""
+        due = _due.peek(moment=now())
+        if due is None:
+            return None
+        with db.transaction() as transaction:
+            claimed = _claim.write(user=due.user_id, seen=due.due_at, lease=_lease())
+            transaction.commit()
+        return due.user_id if claimed else None
+
+    @classmethod
+    def hold(cls, user_id: str) -> bool:
+        """Renew the claim; False when another process has finished the account."""
+        return bool(_hold.write(user=user_id, lease=_lease()))
+
+    @classmethod
+    def finish(cls, user_id: str) -> None:
+        """Remove the account itself and, by foreign key, what was written while it was hidden."""
+        _finish.write(of=user_id)
+
+    @classmethod
+    def waiting(cls) -> tuple[int, str | None]:
+        """How many accounts are not removed yet, and since when the first has been waiting."""
+        row = _waiting.peek()
+        return (row.number, row.oldest) if row else (0, None)
+
+
+class Owned:
+    """The rows of one table that belong to an account."""
+
+    def __init__(self, table: sa.Table, owner: sa.Column[Any]) -> None:
+        key = list(table.primary_key)
+        self._key = sa.tuple_(*key)
+        newest_first = [column.desc() for column in key]
+        self._first = sa.select(*key).where(owner == bindparam("user")).order_by(*newest_first)
+        self._delete = sa.delete(table).where(self._key.in_(bindparam("keys", expanding=True)))
+
+    def keys(self, user_id: str, after: tuple[Any, ...] | None) -> Keys:
+        """The next keys in the order of removal, newest first; reads without a lock."""
+        following = self._first if after is None else self._first.where(self._key < after)
+        with db.transaction(writes=False):
+            rows = connection().execute(following.limit(KEYS_READ), {"user": user_id})
+            return [tuple(row) for row in rows]
+
+    def remove(self, keys: Keys) -> None:
+        """Delete these rows, and by foreign key what belongs to them."""
+        connection().execute(self._delete, {"keys": keys})
+
+
+def owned() -> list[Owned]:
+    """The tables that hold what accounts own: all that refer to `users`, and the mails."""
+    references = [
+        Owned(table, column)
+        for table in User.metadata.sorted_tables
+        for column in table.columns
+        if column.references(User.__table__.c.id) and table is not Deletion.__table__
+    ]
+    return [Owned(Mail.__table__, Mail.__table__.c.user_id), *references]
+
+
+_insert = insertion(Deletion)
+_due = Prepared(
+    sa.select(Deletion.user_id, Deletion.due_at)
+    .where(Deletion.due_at <= bindparam("moment"))
+    .order_by(Deletion.due_at)
+    .limit(1)
+)
+_claim = Prepared(
+    sa.update(Deletion)
+    .where(Deletion.user_id == bindparam("user"), Deletion.due_at == bindparam("seen"))
+    .values(due_at=bindparam("lease"))
+)
+_hold = Prepared(
+    sa.update(Deletion)
+    .where(Deletion.user_id == bindparam("user"))
+    .values(due_at=bindparam("lease"))
+)
+_finish = Prepared(sa.delete(User).where(User.id == bindparam("of"), User.deleted))
+_waiting = Prepared(
+    sa.select(
+        sa.func.count().label("number"), sa.func.min(Deletion.created_at).label("oldest")
+    ).select_from(Deletion)
+)
+
+
+def _tombstone() -> dict[str, Any]:
+    """What the columns of a deleted account become: its address and its user name are free, and
+    nothing that is looked up finds it. The values fit the specification, for the previous release
+    may show them while it is being replaced; nobody can take them first."""
+    address = f"{secrets.token_hex(16)}@deleted.invalid"
+    return {
+        "deleted": True,
+        "disabled": True,
+        "role": "user",
+        "email": address,
+        "email_key": address,
+        "email_verified": False,
+        "username": f"deleted-{secrets.token_hex(11)}",
+        "bio": "",
+        "password_hash": "",
+    }
+
+
+def _lease() -> str:
+    return rfc3339(datetime.now(UTC) + LEASE)
