@@ -82,7 +82,7 @@ def at_depth(database: Path, depth: int) -> str:
 def _filled(folder: Path, database: Path, keys: Path, users: int, posts: int) -> dict[str, str]:
     environment = byline.as_in_production(database, keys)
     byline.run(folder, environment, "db", "upgrade")
-    byline.run(folder, environment, "demo", "--users", str(users), "--posts", str(posts))
+    byline.run(folder, environment, "demo", "--yes", "--users", str(users), "--posts", str(posts))
     return environment
 
 

@@ -73,7 +73,7 @@ def speed(
         ACCESS_TOKEN_TTL="86400",
         LOG_FORMAT="json",
     )
-    for command in ("keys generate", "db upgrade", "demo --users 10000 --posts 100000"):
+    for command in ("keys generate", "db upgrade", "demo --yes --users 10000 --posts 100000"):
         byline.run(folder, environment, *command.split())
     with serving(byline.serve, folder, environment, SERVER) as server:
         if cluster:

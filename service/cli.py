@@ -48,6 +48,9 @@ class _Commands(click.Group):
             raise click.ClickException(f"The database does not work: {line}") from None
 
 
+_yes = click.option("--yes", is_flag=True, help="Do it in any database, without a question.")
+
+
 @click.group(cls=_Commands)
 @click.version_option(server.VERSION, prog_name="byline", message="%(prog)s %(version)s")
 def main() -> None:
@@ -84,8 +87,10 @@ def upgrade(revision: str) -> None:
 
 @schema.command()
 @click.argument("revision")
-def downgrade(revision: str) -> None:
+@_yes
+def downgrade(revision: str, yes: bool) -> None:
     """Take the schema back to REVISION; `base` removes every table and all data."""
+    _agree(yes, "This removes what the later migrations added, with its data")
     with _database() as engine:
         _migrations().downgrade(engine, revision)
         click.echo(f"The schema is {revisions.state(engine)}.")
@@ -174,8 +179,10 @@ def list_keys() -> None:
 @main.command("demo")
 @click.option("--users", type=click.IntRange(0), default=100, show_default=True)
 @click.option("--posts", type=click.IntRange(0), default=1000, show_default=True)
-def fill(users: int, posts: int) -> None:
+@_yes
+def fill(users: int, posts: int, yes: bool) -> None:
     """Add plausible users and posts; the users' password is `demo-password`."""
+    _agree(yes, "This adds accounts with a password that everybody knows")
     hidden = not sys.stderr.isatty()
     bar = click.progressbar(length=users + posts, file=sys.stderr, hidden=hidden)
     with _ready_database(), bar:
@@ -220,8 +227,21 @@ def _ready_database() -> Iterator[None]:
         yield
 
 
+def _agree(yes: bool, harm: str) -> None:
+    """Ask before doing harm to a database that is not the embedded one."""
+    if yes or load().embedded:
+        return
+    if not _is_terminal():
+        raise _Refused(f"{harm}. Add --yes if DATABASE_URL is the database you mean.")
+    click.confirm(f"{harm}. Is DATABASE_URL the database you mean?", abort=True)
+
+
+def _is_terminal() -> bool:
+    return sys.stdin.isatty()
+
+
 def _password() -> str:
-    if sys.stdin.isatty():
+    if _is_terminal():
         return str(click.prompt("Password", hide_input=True, confirmation_prompt=True))
     return sys.stdin.readline().rstrip("\r\n")
 

@@ -28,7 +28,7 @@ def test_a_new_admin_is_a_new_user(anywhere):
     [("user", ["role-changed", "password-changed"]), ("admin", ["password-changed"])],
 )
 def test_what_a_promotion_changes_is_written_down(anywhere, role, actions):
-    anywhere("demo --users 1 --posts 0")
+    anywhere("demo --yes --users 1 --posts 0")
     execute(sa.update(User).values(role=role))
 
     assert anywhere(PROMOTE, input=f"{PASSWORD}\n").exit_code == 0
@@ -39,7 +39,7 @@ def test_what_a_promotion_changes_is_written_down(anywhere, role, actions):
 
 @pytest.mark.parametrize("state", [{"email_verified": False}, {"disabled": True}])
 def test_a_refused_promotion_is_not_written_down(anywhere, state):
-    anywhere("demo --users 1 --posts 0")
+    anywhere("demo --yes --users 1 --posts 0")
     execute(sa.update(User).values(state))
 
     assert anywhere(PROMOTE, input=f"{PASSWORD}\n").exit_code == 1
@@ -62,13 +62,13 @@ def test_a_refusal_is_not_written_down(upgraded, options, password):
 
 
 def test_purging_and_demo_data_leave_the_events_alone(anywhere):
-    anywhere("demo --users 1 --posts 1")
+    anywhere("demo --yes --users 1 --posts 1")
     assert anywhere(PROMOTE, input=f"{PASSWORD}\n").exit_code == 0
     execute(sa.delete(User))
     before = rows(EVENTS)
 
     assert anywhere("purge").exit_code == 0
-    assert anywhere("demo --users 1 --posts 1").exit_code == 0
+    assert anywhere("demo --yes --users 1 --posts 1").exit_code == 0
 
     assert [event.action for event in before] == ["role-changed", "password-changed"]
     assert rows(EVENTS) == before

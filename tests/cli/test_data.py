@@ -25,6 +25,7 @@ from service.models import (
     SignInGuard,
     User,
 )
+from tests import postgres
 from tests.cli.commands import PASSWORD, execute, rows
 
 
@@ -62,7 +63,7 @@ def test_create_admin_names_the_upgrade_that_is_missing(byline):
 
 def test_demo_adds_what_is_asked_for_and_numbers_on(anywhere):
     for users, posts in ((3, 20), (2, 10), (0, 5)):
-        ended = anywhere(f"demo --users {users} --posts {posts}")
+        ended = anywhere(f"demo --yes --users {users} --posts {posts}")
         assert ended.output == f"Added {users} users and {posts} posts.\n"
 
     people = rows(sa.select(User))
@@ -72,7 +73,7 @@ def test_demo_adds_what_is_asked_for_and_numbers_on(anywhere):
 
 
 def test_demo_data_agrees_with_itself(anywhere):
-    anywhere("demo --users 5 --posts 50")
+    anywhere("demo --yes --users 5 --posts 50")
 
     year = rfc3339(datetime.now(UTC) - timedelta(days=366))
     for thing in (*rows(sa.select(User)), *rows(sa.select(Post))):
@@ -91,7 +92,7 @@ def test_demo_posts_are_indexed_as_those_of_the_api(upgraded):
 
 
 def test_reindex_renews_the_documents_of_older_versions(anywhere):
-    anywhere("demo --users 1 --posts 20")
+    anywhere("demo --yes --users 1 --posts 20")
     joined = sa.select(Post.title, Post.content, PostDocument.words).join(
         PostDocument, PostDocument.post_id == Post.id
     )
@@ -110,7 +111,7 @@ def test_demo_posts_need_an_author(upgraded):
 
 
 def test_purge_removes_what_deleted_users_owned(anywhere):
-    anywhere("demo --users 2 --posts 40")
+    anywhere("demo --yes --users 2 --posts 40")
     [deleted, kept] = [user.id for user in rows(sa.select(User.id).order_by(User.id))]
     execute(
         sa.update(User).where(User.id == deleted).values(deleted=True),
@@ -126,7 +127,7 @@ def test_purge_removes_what_deleted_users_owned(anywhere):
 
 def test_purge_deletes_what_has_expired_and_nothing_else(anywhere, monkeypatch):
     monkeypatch.setattr(maintenance, "BATCH", 2)
-    anywhere("demo --users 1 --posts 0")
+    anywhere("demo --yes --users 1 --posts 0")
     [user] = rows(sa.select(User.id))
     past, future = (rfc3339(datetime.now(UTC) + timedelta(hours=h)) for h in (-1, 1))
     counted = {"a" * 64: past, "b" * 64: future}
@@ -193,3 +194,29 @@ def _mail(user_id, number, expires_at, due_at=None):
     to = {"user_id": user_id, "kind": "password-reset", "recipient": "user1@example.com"}
     token = {"token_hash": f"{number:064}", "expires_at": expires_at}
     return {"id": new_id(), **to, "attempts": 1, "due_at": due_at, **token}
+
+
+@pytest.mark.parametrize("command", ["demo --users 1 --posts 0", "db downgrade base"])
+def test_harm_to_a_database_that_is_not_the_embedded_one_needs_a_yes(byline, monkeypatch, command):
+    monkeypatch.setenv("DATABASE_URL", postgres.start())
+    byline("db upgrade")
+
+    refused = byline(command)
+
+    assert refused.exit_code == 2
+    assert "Add --yes" in refused.output
+    assert len(refused.output.splitlines()) == 1
+    assert rows(sa.select(User)) == []
+    assert byline(f"{command} --yes").exit_code == 0
+
+
+@pytest.mark.parametrize(("answer", "users"), [("y", 1), ("n", 0), ("", 0)])
+def test_a_terminal_is_asked(byline, monkeypatch, answer, users):
+    monkeypatch.setenv("DATABASE_URL", postgres.start())
+    byline("db upgrade")
+    monkeypatch.setattr("service.cli._is_terminal", lambda: True)
+
+    ended = byline("demo --users 1 --posts 0", input=f"{answer}\n")
+
+    assert ended.exit_code == (0 if users else 1)
+    assert len(rows(sa.select(User))) == users

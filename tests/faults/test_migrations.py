@@ -31,7 +31,7 @@ def test_several_starts_at_once_migrate_once(
         assert [end.result() for end in ends] == [(0, CURRENT)] * 3
     for command, told in (
         (["db", "check"], CURRENT),
-        (["db", "downgrade", "base"], "The schema is empty.\n"),
+        (["db", "downgrade", "--yes", "base"], "The schema is empty.\n"),
         (["db", "upgrade"], CURRENT),
         (["db", "check"], CURRENT),  # models and migrations agree
     ):
