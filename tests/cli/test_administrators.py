@@ -16,7 +16,7 @@ PROMOTE = "create-admin --email User1@Example.com"
 @pytest.fixture
 def user(anywhere):
     """A verified account, signed in, with a reset mail that was sent."""
-    anywhere("demo --users 1 --posts 0")
+    anywhere("demo --yes --users 1 --posts 0")
     [found] = rows(sa.select(User))
     moment, later = now(), "2999-01-01T00:00:00.000Z"
     session = {"id": str(new_id()), "user_id": found.id, "generation": 0, "ip": "192.0.2.7"}
