@@ -18,7 +18,7 @@ from alembic import command
 from service import email_keys
 from service.database_errors import is_retryable
 from service.models import User
-from service.revisions import State, Unknown, file, state
+from service.revisions import State, Unknown, file, require_utf8, state
 from service.settings import BadConfiguration
 
 METADATA = User.metadata  # importing the models has declared every table in it
@@ -84,6 +84,7 @@ def connect(engine: sa.Engine) -> Iterator[sa.Connection]:
         )
     with _opened(engine.execution_options(writes=True)) as connection:
         try:
+            require_utf8(connection)
             yield connection
         finally:
             connection.invalidate()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import select
+import time
+from functools import partial
 from typing import Any
 
 import psycopg
@@ -18,6 +20,28 @@ TIMEOUTS = {  # milliseconds
     "idle_in_transaction_session_timeout": 15000,
 }
 POOLED = "pgbouncer"
+# What the service relies on, whatever the database or the role has as its default. Read-only
+# transactions stay, for they are how an operator stops writing: the answer is 503.
+SETTINGS = {
+    "datestyle": "ISO",  # psycopg reads no other
+    "timezone": "UTC",
+    "intervalstyle": "postgres",
+    "bytea_output": "hex",
+    "standard_conforming_strings": "on",
+}
+# How an operator chooses a schema stays, but the default has to be found too.
+SEARCH_PATH = "SELECT set_config('search_path', current_setting('search_path') || ', public', {})"
+ISOLATION = "read committed"  # the races are decided by statements, not by snapshots
+QUIET_SECONDS = 1.0  # after which a connection may have been forgotten by something on the way
+PING_SECONDS = 0.3  # that such a connection has to answer, before another is opened
+# Seconds, but for the last: so that the way stays open, and its end is noticed (libpq, 34.1.2).
+KEEPALIVES = {
+    "keepalives": 1,
+    "keepalives_idle": 60,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,  # milliseconds
+}
 
 
 class NoAnswer(psycopg.OperationalError):
@@ -33,6 +57,7 @@ class Connection(psycopg.Connection[Any]):
     """
 
     patience: float | None = ANSWER
+    used_at = 0.0  # monotonic seconds
 
     @property
     def in_transaction(self) -> bool:
@@ -61,17 +86,31 @@ def engine_options(address: str) -> tuple[sa.URL, dict[str, Any]]:
     """
     url = sa.make_url(address)
     pooled = url.query.get("pgbouncer") == "true"
-    arguments: dict[str, Any] = {"connect_timeout": CONNECT, "autocommit": True}
+    kept = {name: value for name, value in KEEPALIVES.items() if name not in url.query}
+    arguments: dict[str, Any] = {
+        "connect_timeout": CONNECT,
+        "autocommit": True,
+        "client_encoding": "utf8",
+        **kept,
+    }
     if pooled:
         arguments["prepare_threshold"] = None
     else:
-        own = " ".join(f"-c {name}={value}" for name, value in TIMEOUTS.items())
+        all_settings = {"default_transaction_isolation": ISOLATION, **SETTINGS, **TIMEOUTS}
+        pairs = (f"{name}={value}" for name, value in all_settings.items())
+        own = " ".join("-c " + pair.replace(" ", r"\ ") for pair in pairs)
         arguments["options"] = f"{own} {url.query.get('options', '')}".rstrip()
     return url.difference_update_query(["pgbouncer"]), {
         "pool_pre_ping": True,
         "connect_args": arguments,
         "execution_options": {POOLED: pooled},
     }
+
+
+def encoding(connection: sa.Connection) -> str:
+    """The encoding of the database, as PostgreSQL calls it."""
+    driver: Any = connection.connection.driver_connection
+    return driver.info.parameter_status("server_encoding") or "unknown"
 
 
 def is_pooled(engine: sa.Engine) -> bool:
@@ -82,8 +121,10 @@ def is_pooled(engine: sa.Engine) -> bool:
 def beginnings(engine: sa.Engine) -> tuple[str, str]:
     """What begins a transaction that only reads, and one that writes."""
     if is_pooled(engine):
-        limits = "; ".join(f"SET LOCAL {name} = {value}" for name, value in TIMEOUTS.items())
-        return f"BEGIN; {limits}", f"BEGIN; {limits}"
+        pairs = (SETTINGS | TIMEOUTS).items()
+        settings = "; ".join(f"SET LOCAL {name} = '{value}'" for name, value in pairs)
+        begin = f"BEGIN ISOLATION LEVEL {ISOLATION}; {settings}; {SEARCH_PATH.format(True)}"
+        return begin, begin
     return "", "BEGIN"
 
 
@@ -93,18 +134,33 @@ def set_up(engine: sa.Engine) -> None:
     ask = dialect.do_ping
 
     def ping(connection: Connection) -> bool:
-        # What the server ends, it tells at once: when nothing has arrived unasked, it is there.
+        # What the server ends, it tells at once: when nothing has arrived unasked, it is there,
+        # unless something between has forgotten the connection and drops what it is sent.
+        quiet = time.monotonic() - connection.used_at
+        connection.used_at += quiet
         arrived = select.poll()
         arrived.register(connection.pgconn.socket, select.POLLIN)
-        return not arrived.poll(0) or bool(ask(connection))
+        if quiet < QUIET_SECONDS and not arrived.poll(0):
+            return True
+        patience, connection.patience = connection.patience, PING_SECONDS
+        try:
+            return bool(ask(connection))
+        finally:
+            connection.patience = patience
 
     dialect.do_ping = ping
-    sa.event.listen(engine, "do_connect", _connect)
+    sa.event.listen(engine, "do_connect", partial(_connect, keep=not is_pooled(engine)))
     dialect.do_begin = _begin  # whose errors SQLAlchemy wraps, unlike those of a listener
 
 
-def _connect(_dialect: Any, _record: Any, arguments: Any, options: Any) -> Connection:
-    return Connection.connect(*arguments, **options)
+def _connect(
+    _dialect: Any, _record: Any, arguments: Any, options: Any, *, keep: bool
+) -> Connection:
+    connection = Connection.connect(*arguments, **options)
+    if keep:
+        connection.execute(SEARCH_PATH.format(False))
+    connection.used_at = time.monotonic()
+    return connection
 
 
 def _begin(connection: Any) -> None:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
+from service.settings import BadConfiguration
+
 _VERSIONS = Path(__file__).parents[1] / "alembic" / "versions"
 _found = sa.text("SELECT version_num FROM alembic_version")
 
@@ -35,6 +37,7 @@ def state(engine: sa.Engine) -> State:
         return State.EMPTY  # connecting would create the file
     known = revisions()
     with engine.connect() as connection:
+        require_utf8(connection)
         try:
             found = set(connection.scalars(_found))
         except sa.exc.DBAPIError as error:
@@ -54,6 +57,18 @@ def require(engine: sa.Engine) -> State:
     if found in {State.EMPTY, State.BEHIND}:
         raise Behind(f"The schema is {found}: run `byline db upgrade` first.")
     return found
+
+
+def require_utf8(connection: sa.Connection) -> None:
+    """Raises `BadConfiguration` when the database cannot store all text."""
+    if connection.dialect.name == "postgresql":
+        from service import postgresql  # with its driver, which SQLite does without
+
+        if (encoding := postgresql.encoding(connection)) != "UTF8":
+            raise BadConfiguration(
+                f"DATABASE_URL is that of a database with the encoding {encoding}, but it must be "
+                "UTF8, for example CREATE DATABASE byline ENCODING 'UTF8' TEMPLATE template0"
+            )
 
 
 @cache

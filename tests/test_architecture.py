@@ -32,7 +32,7 @@ MAY_IMPORT = {
     "postgresql": set(),
     "database": {"problems", "ids", "database_errors", "sqlite", "postgresql"},
     "statements": {"database"},
-    "revisions": set(),
+    "revisions": {"settings", "postgresql"},
     "email_keys": {"database", "domain"},
     "migrations": {
         "database",
