@@ -26,6 +26,7 @@ logger = logging.getLogger("byline")
 
 TIMEOUT = 0.25  # seconds for one step of the client
 PATIENCE = 0.4  # seconds in which a store that is asked answers somebody, or it fails
+QUIET = 1  # seconds after which a connection may have been forgotten by something on the way
 REST = 2.0  # seconds until a store that failed is tried again
 
 _TRIAL = RateLimitItemPerMinute(10**9)
@@ -169,18 +170,24 @@ def _strategy(url: str) -> RateLimiter:
 
 
 def _options(url: str) -> dict[str, Any]:
-    """Timeouts, and no second try: a question has no time for one."""
+    """Timeouts, and a second try only for a connection that was quiet for a while, of which the
+    client library asks first whether it is still there: a question has no time for more."""
     from redis.backoff import NoBackoff
     from redis.retry import Retry
 
-    options: dict[str, Any] = {"socket_timeout": TIMEOUT, "socket_connect_timeout": TIMEOUT}
-    once = {"retry": Retry(NoBackoff(), 0)}
+    options: dict[str, Any] = {
+        "socket_timeout": TIMEOUT,
+        "socket_connect_timeout": TIMEOUT,
+        "socket_keepalive": True,
+        "health_check_interval": QUIET,
+    }
+    once, again = ({"retry": Retry(NoBackoff(), retries)} for retries in (0, 1))
     if url.startswith("redis+cluster:"):
         # By the URL it is found again even if all its addresses have changed.
         return options | once | {"dynamic_startup_nodes": False}
     if url.startswith("redis+sentinel:"):
-        return options | {"sentinel_kwargs": options | once}
-    return options
+        return options | again | {"sentinel_kwargs": options | once}
+    return options | again
 
 
 def _try(strategy: RateLimiter) -> bool:
