@@ -130,7 +130,7 @@ def test_twenty_with_one_idempotency_key_make_one_row(
         "/api/users": (
             {"email": email, "password": PASSWORD, "role": "admin"},
             admin.http,
-            (User.email == email) & (User.role == "admin"),
+            (User.email == email) & (User.invited_role == "admin"),
         ),
     }[path]
     key = {"Idempotency-Key": secrets.token_hex(6)}

@@ -12,21 +12,40 @@ _BASE32 = "abcdefghijklmnopqrstuvwxyz234567"
 
 
 def registration(
-    email: str, password: str, username: str | None = None, role: str = "user", *, minimum: int
-) -> dict[str, str]:
+    email: str,
+    password: str | None = None,
+    username: str | None = None,
+    role: str = "user",
+    *,
+    minimum: int,
+) -> dict[str, Any]:
     """The columns of a new account that are not the same for all; takes about 20 ms.
+
+    Another role than `user` has to wait until the owner has proved the address.
 
     Raises InvalidRequest for the address, WeakPassword for a password under `minimum` or guessable.
     """
     addresses.checked(email)
-    passwords.check_strength(password, minimum=minimum, email=email, username=username)
+    if password is not None:
+        passwords.check_strength(password, minimum=minimum, email=email, username=username)
     return {
         "email": email,
         "email_key": addresses.key(email),
         "username": username or random_username(),
-        "role": role,
-        "password_hash": passwords.hashed(password),
+        "invited_role": None if role == "user" else role,
+        "password_hash": passwords.NONE if password is None else passwords.hashed(password),
     }
+
+
+def changes(body: dict[str, Any]) -> dict[str, Any]:
+    """The columns that the fields of a PATCH change; raises InvalidRequest for the address."""
+    columns = dict(body)
+    if "email" in body:
+        email = addresses.checked(body["email"])
+        columns |= {"email_key": addresses.key(email), "email_verified": False}
+    if "role" in body:
+        columns["invited_role"] = None  # this role counts, and no invitation from before
+    return columns
 
 
 def random_username() -> str:
@@ -35,8 +54,10 @@ def random_username() -> str:
 
 
 def events(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
-    """The audit actions for what became of an account's `role` and `disabled`."""
+    """The audit actions for what became of an account's `role`, `disabled` and `email`."""
     actions = ["role-changed"] if after["role"] != before["role"] else []
     if after["disabled"] != before["disabled"]:
         actions.append("user-disabled" if after["disabled"] else "user-enabled")
+    if after["email"] != before["email"]:
+        actions.append("email-changed")
     return actions

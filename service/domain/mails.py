@@ -18,6 +18,7 @@ SUBJECTS = {
     "email-change-notice": "Your e-mail address is about to change",
     "email-changed": "Your e-mail address was changed",
     "email-verification": "Confirm your e-mail address",
+    "invitation": "Your account is ready",
     "password-changed": "Your password was changed",
     "password-reset": "Choose a new password",
     "sessions-reused": "A session of yours was ended",
@@ -27,6 +28,7 @@ PAGES = {
     "email-change": "verify-email",
     "email-changed": "undo-email",
     "email-verification": "verify-email",
+    "invitation": "accept-invitation",
     "password-reset": "reset-password",
 }
 # The page of a second link, for somebody who has not asked for the mail.

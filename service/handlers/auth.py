@@ -102,18 +102,15 @@ def change_password(caller: Caller, body: dict, client: Client):
 
 
 def request_password_reset(body: dict):
-    # To the address of the account: what was typed may be another mailbox with the same key.
-    user = User.addressee(addresses.key(body["email"]))
-    user_id, email = user or (None, body["email"])
-    # From here on alike for known and unknown addresses, so that nobody can tell by the time.
+    user_id, email = _addressee(body["email"])
     if outbox.put(mails.PASSWORD_RESET, email, user_id):
         record("password-reset-requested", user_id)
 
 
 def complete_password_reset(body: dict):
-    owner = MailedToken.owner(body["token"], mails.PASSWORD_RESET)
+    owner = MailedToken.owner(body["token"], *mails.OF_PASSWORDS)
     fresh = new_hash(body["new_password"], owner)
-    user_id, _, email = MailedToken.use(body["token"], mails.PASSWORD_RESET)
+    user_id, _, email = MailedToken.use(body["token"], *mails.OF_PASSWORDS)
     Credentials.reset_password(user_id, fresh)
     Session.end_all(user_id)
     MailedToken.revoke(user_id)
@@ -122,6 +119,8 @@ def complete_password_reset(body: dict):
     record("password-reset", user_id, actor_id=user_id)
     if User.confirm_email(user_id, email, key):
         record("email-verified", user_id, actor_id=user_id)
+    if Credentials.accept_role(user_id):
+        record("role-changed", user_id, actor_id=user_id)
     outbox.notify(mails.PASSWORD_CHANGED, user_id)
 
 
@@ -147,8 +146,9 @@ def undo_email_change(body: dict):
     record("email-change-undone", user_id, actor_id=user_id)
 
 
-def request_email_verification(caller: Caller):
-    outbox.put(mails.EMAIL_VERIFICATION, caller.email, caller.id)
+def request_email_verification(body: dict):
+    user_id, email = _addressee(body["email"])
+    outbox.put(mails.EMAIL_VERIFICATION, email, user_id)
 
 
 def complete_email_verification(body: dict):
@@ -187,6 +187,12 @@ def _new_session(user_id: str, client: Client):
 def _may_repeat(caller: Caller, place: Place):
     row = Session.rotation(caller)
     return row and may_repeat(Rotation(*row), caller.generation, place, datetime.now(UTC))
+
+
+def _addressee(email: str):
+    # To the address of the account: what was typed may be another mailbox with the same key. What
+    # follows must be alike for all addresses, known or not, so that nobody can tell by the time.
+    return User.addressee(addresses.key(addresses.checked(email))) or (None, email)
 
 
 def _reuse(caller: Caller):

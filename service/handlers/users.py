@@ -13,7 +13,7 @@ from service.web.audit import record
 from service.web.pagination import page
 from service.web.removal import remove_account
 
-ADMIN_FIELDS = {"role", "disabled"}
+ADMIN_FIELDS = {"role", "disabled", "email"}
 
 
 def list_users(limit: int, after: UUID | None = None, username: str | None = None):
@@ -23,7 +23,9 @@ def list_users(limit: int, after: UUID | None = None, username: str | None = Non
 def create_user(body: dict):
     minimum = current_app.config["PASSWORD_MIN_LENGTH"]
     account = User.create(**accounts.registration(**body, minimum=minimum))
-    outbox.put(mails.EMAIL_VERIFICATION, account["email"], account["id"])
+    is_invited = "password" not in body or body.get("role") == "admin"
+    kind = mails.INVITATION if is_invited else mails.EMAIL_VERIFICATION
+    outbox.put(kind, account["email"], account["id"])
     record("user-created", account["id"])
     return account, 201, {"Location": f"/api/users/{account['id']}"}
 
@@ -35,10 +37,15 @@ def get_user(user_id: UUID):
 def update_user(caller: Caller, user_id: UUID, body: dict, if_match: list[str] | None):
     if not caller.is_admin and ADMIN_FIELDS & body.keys():
         raise AdminOnlyField
-    account, before = User.update(user_id, caller, if_match, body)
+    account, before = User.update(user_id, caller, if_match, accounts.changes(body))
     if account["disabled"]:
         Session.end_all(user_id)
+    is_moved = account["email"] != before["email"]
+    if account["disabled"] or is_moved:
         MailedToken.revoke(user_id)
+    if is_moved:
+        kind = mails.EMAIL_VERIFICATION if before["has_password"] else mails.INVITATION
+        outbox.put(kind, account["email"], user_id)
     for action in accounts.events(before, account):
         record(action, user_id)
     return account
@@ -47,6 +54,13 @@ def update_user(caller: Caller, user_id: UUID, body: dict, if_match: list[str] |
 def delete_user(caller: Caller, user_id: UUID, if_match: list[str] | None):
     remove_account(user_id, caller, if_match)
     record("user-deleted", user_id)
+
+
+def recover_account(user_id: UUID):
+    account = User.standing(user_id)
+    kind = mails.PASSWORD_RESET if account["has_password"] else mails.INVITATION
+    outbox.put(kind, account["email"], user_id)
+    record("recovery-requested", user_id)
 
 
 def list_accounts(

@@ -7,7 +7,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import bindparam
 
-from service.database import Row
+from service.database import Row, Time
+from service.ids import now
 from service.models.users import PRIVATE, User
 from service.statements import Prepared
 
@@ -43,6 +44,11 @@ class Credentials:
         """Give the user another hash, whatever it was."""
         _reset_password.write(id_=user_id, new=new_hash)
 
+    @classmethod
+    def accept_role(cls, user_id: str) -> bool:
+        """Give the user the role that an invitation promised; False if none did."""
+        return bool(_accept_role.write(id_=user_id, moment=now()))
+
 
 _credentials = Prepared(
     sa.select(User.id, User.password_hash, User.disabled, User.email_verified).where(
@@ -65,6 +71,18 @@ _change_password = Prepared(
     sa.update(User)
     .where(User.id == bindparam("id_"), User.password_hash == bindparam("old"))
     .values(password_hash=bindparam("new"))
+)
+_accept_role = Prepared(
+    sa.update(User)
+    .where(
+        User.id == bindparam("id_"), User.invited_role.is_not(None), User.email_verified.is_(True)
+    )
+    .values(
+        role=User.invited_role,
+        invited_role=None,
+        version=User.version + 1,
+        updated_at=bindparam("moment", type_=Time),
+    )
 )
 _reset_password = Prepared(
     sa.update(User).where(User.id == bindparam("id_")).values(password_hash=bindparam("new"))

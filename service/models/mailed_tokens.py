@@ -19,11 +19,11 @@ class MailedToken:
     """A token in a mail that was sent; the row of the mail has its hash and its end."""
 
     @classmethod
-    def owner(cls, token: str, kind: str) -> Row:
-        """(email, username, kind) of the user to whom a token of this kind was sent, read outside
+    def owner(cls, token: str, *kinds: str) -> Row:
+        """(email, username, kind) of the user to whom a token of these kinds was sent, read outside
         the request's transaction; raises `OneTimeTokenInvalid`."""
         row = _owner.peek(hash=hashed(token), moment=now())
-        if row is None or row.kind != kind:
+        if row is None or row.kind not in kinds:
             raise OneTimeTokenInvalid
         return row
 

@@ -22,6 +22,7 @@ from service.statements import Prepared, insertion
 EMAIL_CHANGE = "email-change"
 EMAIL_CHANGE_NOTICE = "email-change-notice"
 EMAIL_VERIFICATION = "email-verification"
+INVITATION = "invitation"
 PASSWORD_RESET = "password-reset"  # noqa: S105 # nosec B105 # the name of a kind
 # Notices after the fact: see `outbox.notify`.
 EMAIL_CHANGED = "email-changed"
@@ -34,11 +35,14 @@ LIFETIMES = {
     EMAIL_CHANGE: timedelta(hours=24),
     EMAIL_CHANGED: timedelta(days=7),
     EMAIL_VERIFICATION: timedelta(hours=24),
+    INVITATION: timedelta(days=7),
     PASSWORD_RESET: timedelta(minutes=30),
 }
 # Tokens that outlive a new password and a newer mail of their kind, for a thief could send either.
 LASTING = {EMAIL_CHANGED}
-TO_OWN_ADDRESS = {EMAIL_VERIFICATION, PASSWORD_RESET}
+# The kinds whose token sets a password.
+OF_PASSWORDS = (INVITATION, PASSWORD_RESET)
+TO_OWN_ADDRESS = {EMAIL_VERIFICATION, *OF_PASSWORDS}
 FIRST_RETRY = timedelta(minutes=1)  # longer than a try takes, as a rule; see `Mail.sent`
 LONGEST_RETRY = timedelta(minutes=15)
 

@@ -40,8 +40,10 @@ class User(db.Model):  # type: ignore[name-defined,misc] # made at run time
     email_verified: Mapped[bool] = mapped_column(default=False)
     username: Mapped[str] = mapped_column(sa.String(30), unique=True)
     bio: Mapped[str] = mapped_column(sa.String(500), default="")
-    password_hash: Mapped[str] = mapped_column(sa.String(255))
+    password_hash: Mapped[str] = mapped_column(sa.String(255))  # empty: there is no password yet
     role: Mapped[str] = mapped_column(sa.String(10), default="user")
+    # The role that the user gets by accepting an invitation, which proves the address.
+    invited_role: Mapped[str | None] = mapped_column(sa.String(10))
     disabled: Mapped[bool] = mapped_column(default=False)
     # Hidden, and disabled too, until its rows are removed: see `models.deletions`.
     deleted: Mapped[bool] = mapped_column(default=False, server_default=sa.false())
@@ -57,7 +59,7 @@ class User(db.Model):  # type: ignore[name-defined,misc] # made at run time
         email_key: str,
         username: str,
         password_hash: str,
-        role: str = "user",
+        invited_role: str | None = None,
     ) -> dict[str, Any]:
         """The new Account; raises `EmailTaken` or `UsernameTaken`, as the unique index decides."""
         id_ = new_id()
@@ -68,14 +70,14 @@ class User(db.Model):  # type: ignore[name-defined,misc] # made at run time
             "email_verified": False,
             "username": username,
             "bio": "",
-            "role": role,
+            "role": "user",
             "disabled": False,
             "created_at": moment,
             "updated_at": moment,
         }
         with unique(email=EmailTaken, username=UsernameTaken):
             hidden = {"email_key": email_key, "password_hash": password_hash, "deleted": False}
-            _insert.write(**row, **hidden, version=1)
+            _insert.write(**row, **hidden, invited_role=invited_role, version=1)
         return {**row, "etag": "1"}
 
     @classmethod
@@ -113,23 +115,38 @@ class User(db.Model):  # type: ignore[name-defined,misc] # made at run time
         if_match: list[str] | None,
         changes: dict[str, Any],
     ) -> tuple[dict[str, Any], dict[str, Any]]:
-        """The changed Account, and `role` and `disabled` as they were before.
+        """The changed Account, and its `standing` before.
 
-        Raises `NotFound`, `Forbidden`, `PreconditionFailed`, `UsernameTaken`, `LastAdmin` or
-        `AdminUnverified`.
+        Raises `NotFound`, `Forbidden`, `PreconditionFailed`, `UsernameTaken`, `EmailTaken`,
+        `LastAdmin` or `AdminUnverified`.
         """
         retires = changes.get("disabled") or changes.get("role") == "user"
         last_admin = retires and _is_last_admin(user_id)
         before = _standing.first(id=user_id)
-        with unique(username=UsernameTaken):
+        if before is not None and changes.get("email") == before.email:
+            changes = {name: changes[name] for name in changes if not name.startswith("email")}
+        with unique(username=UsernameTaken, email=EmailTaken):
             if before is None or not _owned.update(user_id, caller, if_match, changes):
                 raise _refused(user_id, caller)
         if last_admin:
             raise LastAdmin
+        if "email" in changes:
+            _fill_key.write(id_=user_id, key=changes["email_key"])  # as in `confirm_email`
         account = cls.account(user_id)
         if _is_unproved_admin(account, changes):
             raise AdminUnverified("An administrator must have a verified e-mail address.")
         return account, before._asdict()
+
+    @classmethod
+    def standing(cls, user_id: UUID) -> dict[str, Any]:
+        """`role`, `disabled`, `email` and `has_password`; the user's row is locked from here on.
+
+        Raises `NotFound`.
+        """
+        row = _standing.first(id=user_id)
+        if row is None:
+            raise NotFound
+        return row._asdict()
 
     @classmethod
     def delete(
@@ -192,6 +209,8 @@ _confirm_email = Prepared(
         email=bindparam("new"),
         email_key=bindparam("key"),
         email_verified=True,
+        # An invitation was for the address that it was sent to.
+        invited_role=sa.case((User.email_key == bindparam("key"), User.invited_role)),
         version=User.version + 1,
         updated_at=bindparam("moment", type_=Time),
     )
@@ -207,7 +226,9 @@ _addressee = Prepared(
     )
 )
 _standing = Prepared(
-    sa.select(User.role, User.disabled)
+    sa.select(
+        User.role, User.disabled, User.email, (User.password_hash != "").label("has_password")
+    )
     .where(User.id == bindparam("id"), _is_there)
     .with_for_update()
 )
@@ -244,7 +265,9 @@ def _is_last_admin(user_id: UUID) -> bool:
 def _is_unproved_admin(account: dict[str, Any], changes: dict[str, Any]) -> bool:
     """Whether these changes have given the rights of an administrator to an address that nobody has
     proved."""
-    empowers = changes.get("role") == "admin" or changes.get("disabled") is False
+    empowers = (
+        changes.get("role") == "admin" or changes.get("disabled") is False or "email" in changes
+    )
     return empowers and account["role"] == "admin" and not account["email_verified"]
 
 

@@ -3,8 +3,6 @@ document.getElementById('address').textContent = new URL('.', location).href.rep
 
 // A link from a mail leads to `#/<id of a form>?token=...`; without one this is the landing page.
 const [home, task] = document.querySelectorAll('main')
-const password = document.getElementById('new-password')
-const shown = document.getElementById('shown')
 const title = document.title
 let token
 
@@ -29,7 +27,10 @@ function show(id) {
 }
 
 function veil() {
-  password.type = shown.checked ? 'text' : 'password'
+  for (const form of document.forms) {
+    const shown = form.querySelector('[type=checkbox]')
+    if (shown) form.elements.new_password.type = shown.checked ? 'text' : 'password'
+  }
 }
 
 async function send(event) {
@@ -70,6 +71,6 @@ function words({ detail, errors = [] }) {
 }
 
 task.addEventListener('submit', send)
-shown.addEventListener('change', veil)
+task.addEventListener('change', veil)
 addEventListener('hashchange', follow)
 follow()

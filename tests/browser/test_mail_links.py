@@ -161,12 +161,29 @@ def test_a_refused_password_keeps_the_form_and_says_why(
     anna.server.sign_in(anna.email, NEW_PASSWORD)
 
 
+def test_an_invitation_sets_the_first_password(page: Page, server: Server, admin: Person) -> None:
+    address = f"invited-{admin.email}"
+    assert admin.http.post("/api/users", json={"email": address}).status_code == 201
+    page.goto(mailed(server, address, "Your account is ready"))
+    password = page.get_by_label("Password", exact=True)
+    expect(password).to_be_focused()
+    page.get_by_role("checkbox", name="Show it").check()
+    expect(password).to_have_attribute("type", "text")
+    password.fill("short")
+    page.get_by_role("button", name="Set the password").click()
+    expect(page.get_by_role("alert")).to_contain_text("at least 8 characters")
+    password.fill(NEW_PASSWORD)
+    page.keyboard.press("Enter")
+    expect(heading(page, "The account is yours")).to_be_focused()
+    assert server.sign_in(address, NEW_PASSWORD).tokens["user"]["email_verified"] is True
+
+
 def test_a_password_may_be_shown(page: Page, anna: Person) -> None:
     page.goto(reset(anna))
     password = page.get_by_label("New password")
     expect(password).to_have_attribute("autocomplete", "new-password")
     for shown, kind in ((False, "password"), (True, "text"), (False, "password")):
-        page.get_by_label("Show it").set_checked(shown)
+        page.get_by_role("checkbox", name="Show it").set_checked(shown)
         expect(password).to_have_attribute("type", kind)
 
 

@@ -14,18 +14,14 @@ from tests.conftest import PASSWORD, Person, Server
 from tests.handlers.accounts import patch, told
 from tests.handlers.mails import (
     CHANGE,
-    NEW_PASSWORD,
     NOTICE,
-    RESET,
     VERIFICATION,
     all_sent,
     change,
     confirm,
     fresh,
     mailed,
-    request_reset,
     request_verification,
-    reset,
 )
 from tests.mailbox import text
 
@@ -65,7 +61,7 @@ def test_the_mail_of_a_registration_verifies_the_address(
 def test_an_account_made_by_an_admin_is_verified_alike(
     anonymous: httpx.Client, server: Server, admin: Person
 ) -> None:
-    body = {"email": fresh(), "password": PASSWORD, "role": "admin"}
+    body = {"email": fresh(), "password": PASSWORD}
     made = admin.http.post("/api/users", json=body)
     assert (made.status_code, made.json()["email_verified"]) == (201, False)
     assert confirm(anonymous, server.mailbox.token(body["email"], VERIFICATION)).status_code == 204
@@ -115,39 +111,6 @@ def test_what_shows_the_verification_has_another_tag_then(
     stale = {"If-Match": before[0].headers["etag"]}
     changed = anna.http.patch(f"/api/users/{anna.id}", json={"bio": "x"}, headers=stale)
     assert told(changed) == (412, "precondition-failed")
-
-
-# REQUIRE_VERIFIED_EMAIL
-
-
-@pytest.fixture
-def strict(serve: Callable[..., Server], server: Server) -> Server:
-    """A server where only verified addresses sign in, beside the one that all tests share."""
-    return serve(
-        database_url=server.settings.database_url,
-        mail_dir=server.settings.mail_dir,
-        require_verified_email=True,
-    )
-
-
-def test_who_has_to_be_verified_signs_in_after_it(strict: Server) -> None:
-    email = fresh()
-    with strict.client() as http:
-        registered = http.post("/auth/register", json={"email": email, "password": PASSWORD})
-        assert registered.status_code == 201
-        assert told(login(http, email)) == (403, "email-unverified")
-        assert confirm(http, strict.mailbox.token(email, VERIFICATION)).status_code == 204
-        assert login(http, email).status_code == 200
-
-
-def test_who_has_to_be_verified_may_also_take_a_new_password(strict: Server) -> None:
-    email = fresh()
-    with strict.client() as http:
-        http.post("/auth/register", json={"email": email, "password": PASSWORD})
-        assert told(login(http, email)) == (403, "email-unverified")
-        assert request_reset(http, email).status_code == 202
-        assert reset(http, strict.mailbox.token(email, RESET)).status_code == 204
-        assert login(http, email, NEW_PASSWORD).status_code == 200
 
 
 # change_email

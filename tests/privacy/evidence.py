@@ -81,6 +81,7 @@ def gather(folder: Path, database: str) -> Evidence:
     password = marks.word("setting", "sender")
     with mail_server() as server:
         settings["SMTP_URL"] = f"smtp://sender:{password}@127.0.0.1:{server.port}"
+        settings["PUBLIC_URL"] = "https://byline.example"
         settings["JWT_PRIVATE_KEY"] = key
         with serving(folder, **settings, **SECOND) as address, tour.at(address):
             mishaps.undeliverable(tour, server, password)

@@ -102,10 +102,10 @@ def undeliverable(tour: Tour, server: MailServer, password: str) -> None:
     """One mail that arrives, and some that are refused together with all that was said."""
     welcome = tour.visitor("welcome")
     tour("register", welcome, json=welcome.credentials)
-    server.wait(welcome.address.lower())
+    server.wait(welcome.address)
     for code, command in ((550, "RCPT"), (554, "DATA"), (535, "AUTH")):
         visitor, before = tour.visitor("unwelcome"), _heard(server, command)
-        address = visitor.address.lower()
+        address = visitor.address
         reply = f"{code} 5.7.1 <{address}> and {password} are not welcome"
         server.answers[address if command == "RCPT" else command] = reply
         tour("register", visitor, json=visitor.credentials)

@@ -119,7 +119,7 @@ class Tour:
 
     def mailed(self, visitor: Visitor, subject: str, number: int = 1) -> str:
         """The token in a mail to somebody, once it has come."""
-        return self._mailbox.token(visitor.address.lower(), subject, number)
+        return self._mailbox.token(visitor.address, subject, number)
 
     def expired(self, visitor: Visitor) -> str:
         """An access token whose time is over."""

@@ -64,7 +64,8 @@ def signing_in(tour: Tour, anna: Visitor) -> None:
 def reading_mails(tour: Tour, anna: Visitor, ben: Visitor) -> None:
     """What is done with a token from a mail, and without."""
     stranger, guess = tour.visitor("stranger"), tour.marks.word("mailed", "stranger")
-    tour("request_email_verification", ben)
+    for visitor in (ben, stranger):
+        tour("request_email_verification", visitor, json={"email": visitor.address})
     tour.mailed(ben, CONFIRM, 2)
     for visitor in (anna, stranger):
         tour("request_password_reset", visitor, json={"email": visitor.address})
@@ -150,6 +151,8 @@ def coming(tour: Tour, ben: Visitor, ada: Visitor, cora: Visitor) -> None:
     tour("create_user", ada, json=cora.credentials | {"password": ben.password}, headers=key)
     tour("create_user", ada, json=cora.credentials)
     tour.sign_in(tour.sign_in(cora))
+    for visitor, id_ in ((ada, cora.id), (ben, cora.id), (ada, str(uuid4()))):
+        tour("recover_account", visitor, user_id=id_)
     tour("login", cora, json=cora.credentials | {"password": ben.password})
     tour("complete_email_verification", cora, json={"token": tour.mailed(cora, CONFIRM)})
     bio = {"bio": tour.marks.words("text", "cora")}

@@ -1,0 +1,20 @@
+"""Add the role that a user gets by accepting an invitation."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from alembic import op
+
+revision = "0010"
+down_revision = "0009"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.add_column("users", sa.Column("invited_role", sa.String(10), nullable=True))
+
+
+def downgrade() -> None:
+    op.drop_column("users", "invited_role")
