@@ -3,6 +3,6 @@
 `make mutants` plants them one by one and runs their tests.
 """
 
-from tests.mutants import access, answers, state
+from tests.mutants import access, answers, edge, state
 
-KINDS = access.KINDS | answers.KINDS | state.KINDS
+KINDS = access.KINDS | answers.KINDS | edge.KINDS | state.KINDS

@@ -1,0 +1,30 @@
+"""Mutants that believe what clients, hosts and proxies say of themselves."""
+
+from tests.mutants.mutant import Mutant
+
+KINDS = {
+    "who comes through the edge": [
+        Mutant(
+            "a client says itself where it comes from",
+            "service/web/proxies.py",
+            "reversed(chain.rsplit(",
+            "iter(chain.rsplit(",
+            "tests/web/test_proxies.py"
+            "::test_the_client_is_the_rightmost_address_that_no_trusted_proxy_has",
+        ),
+        Mutant(
+            "the metrics are for everybody where no token is set",
+            "service/web/security.py",
+            "            if not (_is_loopback(self._settings.host) and _is_from_here(call)):",
+            "            if not self._settings.host:",
+            "tests/web/test_metrics_access.py::test_any_other_server_has_none_without_a_token",
+        ),
+        Mutant(
+            "a host that only ends like a trusted one is trusted",
+            "service/web/hosts.py",
+            'tuple(host[1:] for host in hosts if host.startswith("*."))',
+            'tuple(host[2:] for host in hosts if host.startswith("*."))',
+            "tests/web/test_hosts.py::test_any_other_host_is_refused",
+        ),
+    ],
+}
