@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import httptools
@@ -9,6 +10,7 @@ from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from service.problems import BadRequest, BodyTooLarge, HeadersTooLarge
+from service.web.call import Headers
 
 MAX_HEAD = 72 * 1024  # bytes: what the front door takes of a target and of headers, and their marks
 MAX_FIELDS = 128  # header lines that are kept until the head ends; the front door takes fewer
@@ -49,6 +51,8 @@ class Messages(HttpToolsProtocol):
         if self.parser.get_http_version() not in {"1.0", "1.1"}:
             raise ValueError
         self._in_head = False
+        if not self.url.startswith(b"/"):
+            self.headers[:] = _with_host_of(self.url, self.headers)
         super().on_headers_complete()
         if is_tunnel:
             self.cycle.keep_alive = False
@@ -105,3 +109,14 @@ class Flow(FlowControl):
     def resume_reading(self) -> None:
         if not self.is_held:
             super().resume_reading()
+
+
+def _with_host_of(target: bytes, headers: Headers) -> Headers:
+    """The headers, with the host that a target in absolute form names for their own (RFC 9112,
+    section 3.2.2); a request without a Host, or with two, stays what it is."""
+    scheme, separator, rest = target.partition(b"://")
+    hosts = [value for name, value in headers if name == b"host"]
+    if not separator or len(hosts) != 1 or scheme.lower() not in {b"http", b"https"}:
+        return headers
+    authority = re.split(rb"[/?#]", rest, maxsplit=1)[0]
+    return [(name, authority if name == b"host" else value) for name, value in headers]
