@@ -144,7 +144,7 @@ class PreconditionFailed(Problem):
 
 
 class BodyTooLarge(Problem):
-    status, code, title = 413, "body-too-large", "The body is larger than 1 MiB"
+    status, code, title = 413, "body-too-large", "The body is too large"
 
 
 class UnsupportedMediaType(Problem):

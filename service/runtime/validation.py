@@ -22,11 +22,13 @@ from service.problems import InvalidRequest, UnsupportedMediaType
 from service.runtime import schemas
 from service.web import body
 from service.web.call import Call
+from service.web.front_door import MAX_BODY
 
 Errors = list[dict[str, str]]
 Part = tuple[str, list[dict[str, Any]]]  # the type of some lines of a stream, and the lines
 
 MAX_ERRORS = 20
+WHITE_SPACE = 4096  # bytes of a body between its values, such as indentation
 _INTEGER = re.compile(r"-?(?:0|[1-9][0-9]{0,18})", re.ASCII)
 _STYLES = {"path": "simple", "query": "form", "header": "simple"}
 _CHARSET = re.compile(r';\s*charset\s*=\s*"?utf-?8"?\s*', re.ASCII | re.IGNORECASE)
@@ -104,6 +106,7 @@ class RequestValidator:
             if not operation.request_body.get("required"):
                 raise ValueError(f"{operation.operation_id}: a body has to be required")
             self._body = schemas.compiled(schema)
+            self._largest_body = min(MAX_BODY, schemas.largest_json(schema) + WHITE_SPACE)
             properties = schema.get("properties", {})
             self._body_defaults = {k: v["default"] for k, v in properties.items() if "default" in v}
 
@@ -134,13 +137,15 @@ class RequestValidator:
         """The parsed and valid body; raises `UnsupportedMediaType`, `MalformedBody`,
         `BodyTooLarge` or `InvalidRequest`."""
         media_type, _, rest = (call.header(b"content-type") or "").partition(";")
-        raw = await body.read(receive)
         is_json = media_type.strip().lower() == "application/json" and (
             not rest.strip() or _CHARSET.fullmatch(f";{rest}")
         )
         # Nothing is decompressed here (RFC 9110, section 15.5.16).
         if not is_json or call.header(b"content-encoding") not in {None, "identity"}:
             raise UnsupportedMediaType
+        if int(call.header(b"content-length") or 0) > self._largest_body:
+            raise body.too_large(self._largest_body)
+        raw = await body.read(receive, self._largest_body)
         value = body.parse(raw)
         if not self._body.is_valid(value):
             raise InvalidRequest(errors=list(islice(schemas.errors(self._body, value), MAX_ERRORS)))

@@ -19,16 +19,20 @@ MAX_INTEGER = 2**63
 _SUSPECT = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")
 
 
-async def read(receive: Any) -> bytes:
-    """The whole body, chunked or not.
+async def read(receive: Any, largest: float = MAX_BODY) -> bytes:
+    """The whole body, chunked or not, of at most `largest` bytes.
 
     Raises `BodyTooLarge` as soon as it is, `BadRequest` when its end does not come.
     """
     try:
         async with asyncio.timeout(TIMEOUT):
-            return await _read(receive)
+            return await _read(receive, largest)
     except TimeoutError:
         raise BadRequest("The body took too long.") from None
+
+
+def too_large(largest: float) -> BodyTooLarge:
+    return BodyTooLarge(f"The body may be at most {largest:.0f} bytes here.")
 
 
 def parse(raw: bytes) -> Any:
@@ -51,7 +55,7 @@ def parse(raw: bytes) -> Any:
     return value
 
 
-async def _read(receive: Any) -> bytes:
+async def _read(receive: Any, largest: float) -> bytes:
     chunks: list[bytes] = []
     size = 0
     while True:
@@ -60,8 +64,8 @@ async def _read(receive: Any) -> bytes:
             raise BadRequest("The body ended too early.")
         chunk = message.get("body", b"")
         size += len(chunk)
-        if size > MAX_BODY:
-            raise BodyTooLarge
+        if size > largest:
+            raise too_large(largest)
         chunks.append(chunk)
         if not message.get("more_body", False):
             return chunks[0] if len(chunks) == 1 else b"".join(chunks)
