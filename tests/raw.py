@@ -132,7 +132,7 @@ def answers(incoming: BufferedReader) -> Iterator[Answer]:
     They are read from one file, because each read may take the start of the next answer as well.
     """
     while incoming.peek(1):
-        response = HTTPResponse(_Socket(incoming))  # type: ignore[arg-type]
+        response = HTTPResponse(Shared(incoming))  # type: ignore[arg-type]
         response.begin()
         headers = {name.lower(): value for name, value in response.getheaders()}
         yield Answer(response.status, headers, response.read(), closed=False)
@@ -143,8 +143,8 @@ def connected(url: str) -> socket.socket:
     return socket.create_connection((address.hostname, address.port or 80), timeout=10)
 
 
-class _Socket:
-    """As much of a socket as HTTPResponse looks at."""
+class Shared:
+    """As much of a socket as HTTPResponse looks at, around a file that others go on reading."""
 
     def __init__(self, file: BufferedReader) -> None:
         self._file = file

@@ -279,6 +279,13 @@ _PUBLIC""",
             "tests/web/test_upgrades.py::test_each_of_two_clients_has_its_own_tokens",
         ),
         Mutant(
+            "a body behind the offer of an upgrade is another parser's body only",
+            "service/web/messages.py",
+            """for header in self.headers if header[0] != b"upgrade"]""",
+            """for header in self.headers if header[0][:1] not in b"utc"]""",
+            "tests/web/test_http_streams.py::test_both_find_the_same_requests",
+        ),
+        Mutant(
             "a connection goes on behind a CONNECT",
             "service/web/messages.py",
             "            self.cycle.keep_alive = False",
