@@ -95,7 +95,7 @@ class History:
         """Undo `add` for an attempt that was not made after all."""
         if attempt in self.failures:
             self.failures.remove(attempt)
-            self.in_a_row -= attempt.is_stranger
+            self.in_a_row = max(0, self.in_a_row - attempt.is_stranger)
 
     def succeed(self, network: str) -> None:
         """Forget the failures of a network that has come with the right password."""

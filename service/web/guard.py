@@ -22,7 +22,7 @@ from service import specification
 from service.database import db
 from service.domain.guard import Failure, History, Limit, Rules
 from service.ids import rfc3339
-from service.models import KnownNetwork, SignInGuard, mails
+from service.models import KnownNetwork, SignInGuard, UserAddress, mails
 from service.problems import Problem, RateLimited
 from service.web import outbox
 from service.web.audit import record
@@ -177,19 +177,18 @@ class Attempt:
         if not self._guard.enabled:
             return
         if error is None:
-            self._change(lambda history: history.succeed(self._failure.network))
+            self._change(lambda history: history.succeed(self._failure.network), known=-1)
         elif not isinstance(error, Problem) or error.status >= 500:
             with suppress(Exception):  # the error itself is what matters
                 self._change(lambda history: history.take_back(self._failure), known=-1)
 
-    def _change(self, change: Callable[[History], None], *, known: int = 0) -> None:
+    def _change(self, change: Callable[[History], None], *, known: int) -> None:
         """Change the history in a transaction of its own."""
         with db.transaction() as transaction:
             history = self._locked()
             change(history)
             self._keep(history)
-            if known:
-                self._count_known(known)
+            self._count_known(known)
             transaction.commit()
 
     def _locked(self) -> History:
@@ -208,13 +207,14 @@ class Attempt:
             KnownNetwork.count(self._subject.user_id or _NOBODY, self._failure.network, more)
 
     def _tell(self) -> None:
-        """Write the first refusal of a day down, and mail it to the owner; alike where there is
-        none, so that nobody can tell by the time."""
-        record("sign-in-blocked", self._subject.user_id)
-        if self._subject.user_id:
-            outbox.notify(mails.SIGN_IN_BLOCKED, self._subject.user_id)
-        else:
-            outbox.put(mails.SIGN_IN_BLOCKED, self._subject.address, None)
+        """Write the first refusal of a day down, and mail it to the owner's verified address; alike
+        where there is none, so that nobody can tell by the time."""
+        user_id = self._subject.user_id
+        record("sign-in-blocked", user_id)
+        if recipient := UserAddress.verified(user_id or _NOBODY):
+            outbox.put(mails.SIGN_IN_BLOCKED, recipient, user_id)
+        elif self._subject.address:
+            outbox.put(mails.SIGN_IN_BLOCKED, self._subject.address, None)  # is never sent
 
 
 def guard() -> Guard:
