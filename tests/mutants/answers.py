@@ -117,10 +117,34 @@ KINDS = {
         ),
         Mutant(
             "an address in capitals is another one",
-            "service/domain/accounts.py",
-            'unicodedata.normalize("NFKC", address).casefold())',
-            'unicodedata.normalize("NFKC", address))',
-            "tests/handlers/test_auth.py::test_an_address_is_the_same_however_it_is_spelled",
+            "service/domain/addresses.py",
+            'unicodedata.normalize("NFKC", local).lower()',
+            'unicodedata.normalize("NFKC", local)',
+            "tests/handlers/test_addresses.py::test_two_spellings_are_one_account",
+        ),
+        Mutant(
+            "a reset goes to the spelling that was asked for",
+            "service/handlers/auth.py",
+            "    return User.addressee(addresses.key(addresses.checked(email))) or (None, email)\n",
+            "    user = User.addressee(addresses.key(addresses.checked(email)))\n"
+            "    return (user.id if user else None, email)\n",
+            "tests/handlers/test_addresses.py"
+            "::test_a_reset_asked_for_in_another_spelling_goes_to_the_address_of_the_account",
+        ),
+        Mutant(
+            "an unproved address may be an administrator's",
+            "service/models/users.py",
+            'account["role"] == "admin" and not account["email_verified"]',
+            'account["role"] == "admin" and False',
+            "tests/handlers/test_proved_admins.py",
+        ),
+        Mutant(
+            "an invitation's role goes along to another address",
+            "service/models/users.py",
+            'sa.case((User.email_key == bindparam("key"), User.invited_role))',
+            "User.invited_role",
+            "tests/handlers/test_invitations.py"
+            "::test_an_invited_admin_who_moves_to_another_address_is_none_by_it",
         ),
         Mutant(
             "a word of a search is an operator of the engine",
