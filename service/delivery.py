@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import smtplib
 import ssl
 from collections.abc import Callable
@@ -35,7 +36,15 @@ PAUSE = 0.05
 TIMEOUT = 30.0
 GIVES_UP = timedelta(days=3)
 
+# No such mailbox, no mailbox can have this name, it has moved, the domain takes no mail (RFC 7505).
+GONE = {b"5.1.1", b"5.1.3", b"5.1.6", b"5.1.10"}
+_ENHANCED_CODE = re.compile(rb"(?<![\w.])[245]\.\d{1,3}\.\d{1,3}(?!\.?\w)")
+
 Send = Callable[[EmailMessage, str], None]
+
+
+class NoTls(smtplib.SMTPException):
+    """The server offers no STARTTLS where it has to be used."""
 
 
 class Delivery(Background):
@@ -96,8 +105,7 @@ class Delivery(Background):
         except Exception as error:  # whatever it is, the other mails are not to wait for this one
             too_old = created_at(UUID(mail.id)) < rfc3339(datetime.now(UTC) - GIVES_UP)
             outcome = "dropped" if too_old or _is_final(error) else "deferred"
-            # The error's own words may name the address.
-            logger.warning("mail %s is %s: %s", mail.id, outcome, type(error).__name__)
+            logger.warning("mail %s is %s: %s", mail.id, outcome, _why(error))
             return outcome
 
 
@@ -119,8 +127,8 @@ def _write(folder: Path, message: EmailMessage, name: str) -> None:
 def _submit(url: SplitResult, tls: ssl.SSLContext, message: EmailMessage, _name: str) -> None:
     connect = partial(smtplib.SMTP_SSL, context=tls) if url.scheme == "smtps" else smtplib.SMTP
     with closing(connect(url.hostname or "", url.port or 0, timeout=TIMEOUT)) as server:
-        if parse_qsl(url.query) == [("starttls", "true")]:
-            server.starttls(context=tls)
+        if _wants_starttls(url):
+            _start_tls(server, tls)
         if url.username:
             server.login(unquote(url.username), unquote(url.password or ""))
         server.send_message(message)
@@ -128,10 +136,43 @@ def _submit(url: SplitResult, tls: ssl.SSLContext, message: EmailMessage, _name:
             server.quit()  # the mail is theirs by now, whatever they say to this
 
 
+def _wants_starttls(url: SplitResult) -> bool:
+    """Whether the connection has to be encrypted: where it is asked for, and wherever a password is
+    sent, unless `starttls=false` is written."""
+    starttls = dict(parse_qsl(url.query)).get("starttls")
+    return starttls == "true" or (url.scheme == "smtp" and bool(url.username) and starttls is None)
+
+
+def _start_tls(server: smtplib.SMTP, tls: ssl.SSLContext) -> None:
+    server.ehlo_or_helo_if_needed()
+    # An attacker in between can take the offer away (RFC 3207, section 6): no mail then.
+    if not server.has_extn("starttls"):
+        raise NoTls
+    server.starttls(context=tls)
+
+
 def _is_final(error: Exception) -> bool:
-    """Whether the server will never take this mail (RFC 5321, section 4.2.1)."""
+    """Whether this mailbox does not exist, so that another try is in vain (RFC 3463, section 3.2).
+
+    All else may be about us or about the moment, and can be mended: a relay that wants a login, a
+    blocked sender or network, a full mailbox, greylisting with a code of 5xx. So may a refusal
+    without an enhanced code, such as Barracuda's `550 Blocked`.
+    """
     if not isinstance(error, smtplib.SMTPRecipientsRefused):
         return False
-    # 5.7: it is us whom the server does not trust (RFC 3463, section 3.8), and that can be mended.
-    refusals = error.recipients.values()
-    return all(code >= 500 and not reply.startswith(b"5.7.") for code, reply in refusals)
+    return all(code >= 500 and _code(reply) in GONE for code, reply in error.recipients.values())
+
+
+def _code(reply: bytes) -> bytes:
+    """The first enhanced status code in a reply, wherever it stands, or nothing."""
+    found = _ENHANCED_CODE.search(reply)
+    return found[0] if found else b""
+
+
+def _why(error: Exception) -> str:
+    """What failed, without the words of a server: they may name the address."""
+    if isinstance(error, NoTls):
+        return "the mail server offers no STARTTLS, which SMTP_URL asks for or its password needs"
+    refusals = error.recipients.values() if isinstance(error, smtplib.SMTPRecipientsRefused) else ()
+    codes = (f"{code} {_code(reply).decode()}".strip() for code, reply in refusals)
+    return " ".join([type(error).__name__, *codes])

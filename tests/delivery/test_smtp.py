@@ -21,7 +21,7 @@ from tests.smtp import MailServer, mail_server, until
 
 USER, SECRET = "anna@example.com", "p@ss:w/rd%?#&="
 LOGIN = f"{quote(USER)}:{quote(SECRET, safe='')}@"
-STARTTLS = "?starttls=true"
+STARTTLS, IN_CLEAR = "?starttls=true", "?starttls=false"
 
 Certify = Callable[..., ssl.SSLContext]
 
@@ -58,7 +58,8 @@ def heard_in_the_clear(server: MailServer) -> set[bytes]:
     [
         ("smtp", "", "", False),
         ("smtp", "", "?starttls=false", False),
-        ("smtp", LOGIN, "", False),
+        ("smtp", LOGIN, "", True),
+        ("smtp", LOGIN, "?starttls=false", False),
         ("smtp", "", STARTTLS, True),
         ("smtp", LOGIN, STARTTLS, True),
         ("smtp", LOGIN, "?starttls=true&", True),
@@ -99,7 +100,9 @@ def nobody(_: Certify) -> dict[str, Any]:
     [
         ("smtp", STARTTLS, a_stranger, ssl.SSLCertVerificationError),
         ("smtp", STARTTLS, somebody_else, ssl.SSLCertVerificationError),
-        ("smtp", STARTTLS, nobody, smtplib.SMTPNotSupportedError),
+        ("smtp", STARTTLS, nobody, delivery.NoTls),
+        ("smtp", "", nobody, delivery.NoTls),
+        ("smtp", "", a_stranger, ssl.SSLCertVerificationError),
         ("smtps", "", a_stranger, ssl.SSLCertVerificationError),
         ("smtps", "", somebody_else, ssl.SSLCertVerificationError),
         ("smtps", "", nobody, ssl.SSLError),
@@ -152,10 +155,32 @@ def test_a_mail_waits_for_a_mail_server_that_proves_itself(
         assert mail.login == (USER, SECRET)
 
 
+def test_a_mail_waits_while_the_offer_of_tls_is_taken_away(
+    tmp_path: Path, certify: Certify, caplog: pytest.LogCaptureFixture
+) -> None:
+    address, url = fresh(), f"smtp://{LOGIN}127.0.0.1:{{}}"
+    with mail_server() as stripped, opened(tmp_path, smtp_url=url.format(stripped.port)) as office:
+        office.register(address)
+        until(lambda: office.count("deferred") == 1)
+        assert heard_in_the_clear(stripped) == set()
+    [line] = [line for *_, line in caplog.record_tuples if "is deferred" in line]
+    assert "the mail server offers no STARTTLS" in line
+    assert SECRET not in line
+    with (
+        mail_server(tls=certify()) as right,
+        opened(tmp_path, smtp_url=url.format(right.port)) as office,
+    ):
+        office.make_due(address)
+        [mail] = right.wait(address)
+    assert mail.login == (USER, SECRET)
+
+
 def test_a_wrong_password_keeps_the_mail(tmp_path: Path) -> None:
     with mail_server() as server:
         server.answers["AUTH"] = "535 5.7.8 Authentication credentials invalid"
-        with opened(tmp_path, smtp_url=f"smtp://{LOGIN}127.0.0.1:{server.port}") as office:
+        with opened(
+            tmp_path, smtp_url=f"smtp://{LOGIN}127.0.0.1:{server.port}{IN_CLEAR}"
+        ) as office:
             address = fresh()
             office.register(address)
             until(lambda: office.count("deferred") == 1)

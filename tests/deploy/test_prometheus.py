@@ -62,7 +62,8 @@ def used(name: str, number: float, of: str, most: float) -> Series:
 
 
 IN_USE, CONNECTIONS = "byline_database_connections_in_use", "byline_database_connections"
-REUSES, READS = "byline_token_reuses_total", "byline_replica_reads_total"
+MAILS, REUSES = "byline_mails_total", "byline_token_reuses_total"
+READS = "byline_replica_reads_total"
 
 # For each alert, what it fires for and what it does not.
 CASES: list[tuple[str, Series, list[Series]]] = [
@@ -103,6 +104,14 @@ CASES: list[tuple[str, Series, list[Series]]] = [
         "BylineDeletionsWait",
         [gauge("byline_deletions_oldest_seconds", 7200)],
         [[gauge("byline_deletions_oldest_seconds", 600)], []],
+    ),
+    (
+        "BylineMailsDropped",
+        [counter(MAILS, 'outcome="sent"', 1), counter(MAILS, 'outcome="dropped"', 1)],
+        [
+            [counter(MAILS, 'outcome="sent"', 60), counter(MAILS, 'outcome="dropped"', 1)],
+            [counter(MAILS, 'outcome="sent"', 1), counter(MAILS, 'outcome="dropped"', 0)],
+        ],
     ),
     ("BylineLoginFailures", logins(100, 50, 10), [logins(50, 5, 0), logins(100, 50, 100)]),
     (
