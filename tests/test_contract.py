@@ -26,6 +26,7 @@ COMPONENTS = SPEC["components"]
 METHODS = ("get", "post", "put", "patch", "delete")
 WIRING = {
     "x-any-host",
+    "x-cache",
     "x-ends-session",
     "x-ignore-query",
     "x-guard",
@@ -175,6 +176,12 @@ def test_security_is_said_and_a_change_by_a_user_is_limited(operation: dict[str,
     for entry in limits(operation):
         assert (entry["limit"], entry["per"]) in LIMITS[entry["policy"]]
         assert entry.get("counts") == COUNTED.get(entry["policy"])
+
+
+@each_operation
+def test_what_only_some_may_read_is_kept_by_nobody(operation: dict[str, Any]) -> None:
+    if operation["method"] == "get" and {"accessToken": []} in operation["security"]:
+        assert operation["x-cache"] == "no-store"
 
 
 @each_operation

@@ -175,7 +175,7 @@ def export_account(caller: Caller):
 
 
 async def get_jwks():
-    return authority().jwks(), 200, {"Cache-Control": "public, max-age=600"}
+    return authority().jwks()
 
 
 def _new_session(user_id: str, client: Client):

@@ -232,12 +232,13 @@ def _token_types(operation: AbstractOperation) -> tuple[str, ...]:
 
 
 def _cache_control(operation: AbstractOperation) -> str:
+    """How long an answer may be kept: what `x-cache` says, or what is usual."""
+    usual = "no-store" if operation.method != "get" else "no-cache"
+    if operation.security and usual == "no-cache":
+        usual = "private, no-cache"
     # A proxy that compresses would change the entity tag (RFC 9110, section 7.7).
     tagged = any("ETag" in answer.get("headers", {}) for answer in operation.responses.values())
-    transform = ", no-transform" if tagged else ""
-    if operation.method != "get" or operation.path.startswith("/auth/"):
-        return f"no-store{transform}"
-    return f"private, no-cache{transform}" if operation.security else f"no-cache{transform}"
+    return operation._operation.get("x-cache", usual) + (", no-transform" if tagged else "")
 
 
 def _unpacked(result: Any, success: int) -> tuple[Any, int, dict[str, str]]:

@@ -73,8 +73,8 @@ def public_json(root: str = "/") -> bytes:
 
 @cache
 def document_headers(document: bytes) -> dict[str, str]:
-    """The headers that a public document is answered with: kept, but asked for again each time."""
-    return {"ETag": _etag(document), "Cache-Control": "public, no-cache, no-transform"}
+    """The headers that a public document is answered with."""
+    return {"ETag": _etag(document)}
 
 
 @cache
