@@ -71,4 +71,5 @@ def list_accounts(
     disabled: bool | None = None,
 ):
     key = email and addresses.key(addresses.checked(email, at="email"))
+    record("accounts-listed", None)
     return page(User.accounts, limit, after, email=key, role=role, disabled=disabled)
