@@ -156,3 +156,17 @@ def test_no_session_starts_after_what_would_have_ended_it(
     assert (login.status_code, login.json()["code"]) == (401, "invalid-credentials")
     failed = (AuditEvent.user_id == anna.id, AuditEvent.action == "login-failed")
     assert rows(anna.server, *failed) == 1
+
+
+def test_twenty_sign_ins_at_once_leave_a_hundred_sessions(
+    server: Server, crowd: httpx.Client, anna: Person
+) -> None:
+    for _ in range(99):
+        server.sign_in(anna.email)
+    assert rows(server, Session.user_id == anna.id) == 100
+    answers = at_once(*[signing_in(crowd, anna.email, PASSWORD)] * 20)
+    assert statuses(answers) == {200: 20}
+    assert rows(server, Session.user_id == anna.id) == 100
+    for answer in answers:
+        me = crowd.get("/auth/me", headers=bearer(answer.json()["access_token"]))
+        assert me.status_code == 200

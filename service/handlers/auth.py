@@ -28,7 +28,7 @@ from service.web.guard import guard
 from service.web.limits import limits
 from service.web.metrics import count_on_commit
 from service.web.networks import PROVIDER_BLOCK, network
-from service.web.pagination import pages
+from service.web.pagination import page, pages
 from service.web.removal import remove_disputed
 from service.web.security import authority, confirm, new_hash, prove
 
@@ -73,8 +73,8 @@ def get_me(caller: Caller):
     return User.account(caller.id)
 
 
-def list_sessions(caller: Caller):
-    return Session.of_user(caller)
+def list_sessions(caller: Caller, limit: int, after: UUID | None = None):
+    return page(Session.of(caller), limit, after)
 
 
 def revoke_other_sessions(caller: Caller):
@@ -209,7 +209,8 @@ def _belongings(caller: Caller):
     account = User.account(caller.id)
     del account["etag"]
     yield "account", [account]
-    yield "session", Session.of_user(caller)
+    for sessions in pages(Session.of(caller)):
+        yield "session", sessions
     for events in pages(AuditEvent.of(caller.id)):
         yield "audit_event", events
     for posts in pages(Post.listing, author_id=caller.id):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -12,9 +14,11 @@ from sqlalchemy.orm import Mapped, mapped_column
 from service.database import Id, Row, Time, db
 from service.ids import created_at, new_id, now
 from service.models.caller import Caller
+from service.models.listing import Items, Listing
 from service.models.users import User
 from service.statements import Prepared, insertion
 
+MOST = 100  # living sessions of one user
 AGENT_LENGTH = 255  # characters of a User-Agent that are kept
 
 
@@ -38,9 +42,14 @@ class Session(db.Model):  # type: ignore[name-defined,misc] # made at run time
 
     @classmethod
     def start(cls, *, user_id: str, ip: str, user_agent: str, expires_at: str) -> str:
-        """The new session's id; it is at generation 0."""
+        """The new session's id; it is at generation 0.
+
+        Of `MOST` living sessions it replaces the one that was used least recently, so the caller
+        holds the user's row locked: who starts one at the same time waits.
+        """
         id_ = new_id()
         moment = created_at(id_)
+        _make_room.write(user_id=user_id, moment=moment, most=MOST - 1)
         _insert.write(
             id=id_,
             user_id=user_id,
@@ -92,10 +101,10 @@ class Session(db.Model):  # type: ignore[name-defined,misc] # made at run time
         _see.write(**_generation_of(caller))
 
     @classmethod
-    def of_user(cls, caller: Caller) -> list[dict[str, Any]]:
-        """The caller's living sessions, newest first, as the specification has them."""
-        rows = _of_user.all(user_id=caller.id, moment=now())
-        return [_shape(row, caller) for row in rows]
+    def of(cls, caller: Caller) -> Callable[..., Items]:
+        """The listing of the caller's living sessions: the current one, then the others, newest
+        first."""
+        return partial(_of, caller)
 
     @classmethod
     def end(cls, session_id: UUID | str, user_id: str) -> bool:
@@ -160,7 +169,7 @@ _see = Prepared(
     )
     .values(seen=bindparam("generation_"))
 )
-_of_user = Prepared(
+_listing = Listing(
     sa.select(
         Session.id,
         Session.created_at,
@@ -168,10 +177,25 @@ _of_user = Prepared(
         Session.used_before,
         Session.ip,
         Session.user_agent,
+    ),
+    key=Session.id,
+    shape=lambda row: row._asdict(),
+    user_id=Session.user_id == bindparam("user_id"),
+    living_at=Session.expires_at > bindparam("living_at"),
+    only=Session.id == bindparam("only"),
+    but=Session.id != bindparam("but"),
+)
+_kept = sa.orm.aliased(Session)
+_make_room = Prepared(
+    sa.delete(Session).where(
+        Session.user_id == bindparam("user_id"),
+        Session.id.not_in(
+            sa.select(_kept.id)
+            .where(_kept.user_id == bindparam("user_id"), _kept.expires_at > bindparam("moment"))
+            .order_by(_kept.last_used_at.desc(), _kept.id.desc())
+            .limit(bindparam("most"))
+        ),
     )
-    .where(Session.user_id == bindparam("user_id"), Session.expires_at > bindparam("moment"))
-    .order_by(Session.id.desc())
-    .limit(100)
 )
 _end = Prepared(sa.delete(Session).where(_mine))
 _end_all = Prepared(
@@ -190,12 +214,26 @@ def _generation_of(caller: Caller) -> dict[str, Any]:
     }
 
 
-def _shape(row: Row, caller: Caller) -> dict[str, Any]:
-    fields = row._asdict()
+def _of(caller: Caller, limit: int, after: UUID | None = None, order: str = "newest") -> Items:
+    """At most `limit` sessions of the caller behind the one with the id `after`.
+
+    The current one leads the first page and is on no other, so that `after` never repeats it.
+    """
+    of_caller: dict[str, Any] = {"user_id": caller.id, "living_at": now()}
+    found = [] if after else _listing(1, only=caller.session_id, **of_caller).rows
+    behind = None if str(after) == caller.session_id else after
+    if len(found) < limit:
+        rest = limit - len(found)
+        found += _listing(rest, behind, order, but=caller.session_id, **of_caller).rows
+    return Items([_shape(fields, caller) for fields in found])
+
+
+def _shape(fields: dict[str, Any], caller: Caller) -> dict[str, Any]:
     before = fields.pop("used_before") or fields["created_at"]
     # What happens within an hour shows at its end: a thief must not see the moment of a rotation.
     shown = fields["last_used_at"] if fields["last_used_at"] < _hour(now()) else before
-    return {**fields, "last_used_at": _hour(shown), "current": row.id == caller.session_id}
+    is_current = fields["id"] == caller.session_id
+    return {**fields, "last_used_at": _hour(shown), "current": is_current}
 
 
 def _hour(moment: str) -> str:

@@ -233,9 +233,9 @@ def _token_types(operation: AbstractOperation) -> tuple[str, ...]:
 
 def _cache_control(operation: AbstractOperation) -> str:
     """How long an answer may be kept: what `x-cache` says, or what is usual."""
-    usual = "no-store" if operation.method != "get" else "no-cache"
-    if operation.security and usual == "no-cache":
-        usual = "private, no-cache"
+    usual = "private, no-cache" if operation.security else "no-cache"
+    if operation.method != "get":
+        usual = "no-store"
     # A proxy that compresses would change the entity tag (RFC 9110, section 7.7).
     tagged = any("ETag" in answer.get("headers", {}) for answer in operation.responses.values())
     return operation._operation.get("x-cache", usual) + (", no-transform" if tagged else "")

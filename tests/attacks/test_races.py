@@ -76,7 +76,7 @@ def test_a_session_that_is_revoked_does_nothing_more(
 ) -> None:
     for _ in range(ROUNDS):
         thief = server.sign_in(anna.email)
-        [session, *_] = attack("GET", "/auth/sessions", 200, token=anna).json()
+        [_, session] = attack("GET", "/auth/sessions", 200, token=anna).json()
         path = f"/auth/sessions/{session['id']}" if how == "one" else "/auth/sessions"
         body = {"title": "x", "content": "x"}
         revoking, refreshed, *used = at_once(

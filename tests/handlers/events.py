@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import ipaddress
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 import httpx
+import pytest
 from sqlalchemy import select
 
+from service.database import Transaction
 from service.models import AuditEvent
 from service.web import docs
 from tests.conftest import Person, Server
@@ -39,6 +44,21 @@ class Scene:
 
 def forwarded(address: str) -> dict[str, str]:
     return {"X-Forwarded-For": address}
+
+
+@contextmanager
+def changes() -> Iterator[list[str]]:
+    """The statements that change events, run by the service while the block is."""
+    found, execute = [], Transaction.execute
+
+    def look(transaction: Transaction, sql: str, parameters: Any) -> Any:
+        if re.match(r"\s*(UPDATE|DELETE FROM|ALTER TABLE|DROP TABLE) audit_events\b", sql):
+            found.append(sql)
+        return execute(transaction, sql, parameters)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Transaction, "execute", look)
+        yield found
 
 
 def latest(server: Server) -> str:

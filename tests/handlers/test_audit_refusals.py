@@ -79,7 +79,7 @@ def after_logout(anna: Person) -> Doing:
 
 def revoked_twice(anna: Person) -> Doing:
     anna.server.sign_in(anna.email)
-    newest = anna.http.get("/auth/sessions").json()[0]["id"]
+    newest = anna.http.get("/auth/sessions").json()[1]["id"]
     revoke = partial(anna.http.delete, f"/auth/sessions/{newest}")
     assert revoke().is_success
     return revoke

@@ -9,6 +9,7 @@ from sqlalchemy import insert
 from service.ids import new_id
 from service.models import Session
 from tests.conftest import Person, Server
+from tests.exports import PATH, lines
 from tests.handlers.sessions import ago, call, me, move, refresh, session_id, told
 
 UNKNOWN = "0198c0de-0000-7000-8000-000000000001"
@@ -48,7 +49,7 @@ def test_a_user_sees_where_they_are_signed_in(server: Server, anna: Person, ben:
     credentials = {"email": anna.email, "password": anna.password}
     with server.client(**{"User-Agent": "Netscape/4.7 " + "x" * 500}) as browser:
         Person(server, *credentials.values(), browser.post("/auth/login", json=credentials).json())
-    newest, oldest = anna.http.get("/auth/sessions").json()
+    oldest, newest = anna.http.get("/auth/sessions").json()
     assert oldest == {
         "id": session_id(anna),
         "created_at": oldest["created_at"],
@@ -64,13 +65,65 @@ def test_a_user_sees_where_they_are_signed_in(server: Server, anna: Person, ben:
     assert ben.http.get("/auth/sessions").json()[0]["id"] not in (newest["id"], oldest["id"])
 
 
-def test_of_very_many_sessions_the_newest_hundred_are_listed(server: Server, anna: Person) -> None:
-    known = {"user_id": anna.id, "ip": "", "user_agent": "", "expires_at": ago(days=-1)}
-    times = dict.fromkeys(("created_at", "last_used_at"), ago())
-    ids = [str(new_id()) for _ in range(101)]
-    server.execute(insert(Session), [{"id": id_, **known, **times} for id_ in ids])
-    listed = anna.http.get("/auth/sessions").json()
-    assert [session["id"] for session in listed] == ids[:0:-1]
+def add_sessions(server: Server, person: Person, times: list[str]) -> list[str]:
+    """Ids of further sessions of a user, each last used at one of these times."""
+    known = {"user_id": person.id, "ip": "", "user_agent": "", "expires_at": ago(days=-1)}
+    rows = [
+        {"id": str(new_id()), **known, "created_at": time, "last_used_at": time} for time in times
+    ]
+    server.execute(insert(Session), rows)
+    return [row["id"] for row in rows]
+
+
+@pytest.mark.parametrize("limit", [1, 2, 7, 100])
+def test_the_list_has_the_current_session_first_and_each_once(
+    limit: int, server: Server, anna: Person
+) -> None:
+    older = add_sessions(server, anna, [ago(days=1)] * 9)
+    current = server.sign_in(anna.email)
+    newer = add_sessions(server, anna, [ago(minutes=1)] * 9)
+    found, pages = [], 0
+    answer = current.http.get("/auth/sessions", params={"limit": limit})
+    while True:
+        sessions = answer.json()
+        assert len(sessions) <= limit
+        found += sessions
+        pages += 1
+        if "next" not in answer.links:
+            break
+        answer = current.http.get(answer.links["next"]["url"])
+    others = [*newer[::-1], *older[::-1], session_id(anna)]
+    others.sort(reverse=True)
+    assert [session["id"] for session in found] == [session_id(current), *others]
+    assert [session["current"] for session in found] == [True] + [False] * 19
+    assert pages == -(-20 // limit)
+    kept = [line for line in lines(current.http.get(PATH).content) if line["type"] == "session"]
+    assert [line["id"] for line in kept] == [session["id"] for session in found]
+
+
+def test_a_sign_in_beyond_a_hundred_ends_the_session_used_least_recently(
+    anonymous: httpx.Client, server: Server, anna: Person
+) -> None:
+    move(server, anna, last_used_at=ago(minutes=5))
+    ids = add_sessions(server, anna, [ago(days=9), *[ago(hours=1)] * 98])
+    assert len(anna.http.get("/auth/sessions", params={"limit": 100}).json()) == 100
+    again = server.sign_in(anna.email)
+    listed = again.http.get("/auth/sessions", params={"limit": 100})
+    assert "next" not in listed.links
+    left = {session["id"] for session in listed.json()}
+    assert left == {session_id(again), session_id(anna), *ids[1:]}
+    assert me(anonymous, anna.tokens).status_code == 200
+
+
+def test_of_a_hundred_and_thirty_sign_ins_a_hundred_live_and_are_exported(
+    server: Server, anna: Person
+) -> None:
+    for _ in range(130):
+        last = server.sign_in(anna.email)
+    kept = [line for line in lines(last.http.get(PATH).content) if line["type"] == "session"]
+    assert len(kept) == 100
+    assert kept[0]["current"]
+    assert told(anna.http.get("/auth/me")) == (401, "session-revoked")
 
 
 def test_refreshing_shows_as_use_once_its_hour_is_over(

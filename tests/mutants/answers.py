@@ -68,10 +68,10 @@ KINDS = {
             "tests/runtime/test_answers.py::test_an_answer_has_no_field_that_is_not_documented",
         ),
         Mutant(
-            "caches may keep what /auth says",
+            "caches may keep what only some may read",
             "service/runtime/operation.py",
-            'if operation.method != "get" or operation.path.startswith("/auth/"):',
-            'if operation.method != "get":',
+            'operation._operation.get("x-cache", usual)',
+            "usual",
             "tests/web/test_telemetry.py"
             "::test_what_is_personal_is_kept_by_nobody_and_what_is_public_is_asked_for_again",
         ),
