@@ -22,6 +22,7 @@ from service.domain.words import document
 from service.domain.words import words as words_of
 from service.ids import created_at, first_id_from
 from service.models import Post, PostDocument, User
+from service.models.storage import add_all
 from service.problems import InvalidRequest
 
 PASSWORD = "demo-password"  # noqa: S105 # nosec B105 # no secret: the documentation tells it
@@ -61,7 +62,16 @@ def fill(users: int, posts: int) -> Iterator[int]:
     # Nobody writes before the first of them is there.
     first = datetime.fromisoformat(created_at(UUID(authors[0])))
     texts = (_post(id_, authors) for id_ in _ids(posts, max(first, moment - SPAN), moment))
-    yield from _insert(texts, lambda batch: [(Post, batch), (PostDocument, _documents(batch))])
+    sizes: list[tuple[str, int]] = []
+
+    def tables(batch: list[dict[str, Any]]) -> list[tuple[Any, list[dict[str, Any]]]]:
+        sizes.extend((post["author_id"], _bytes(post)) for post in batch)
+        return [(Post, batch), (PostDocument, _documents(batch))]
+
+    yield from _insert(texts, tables)
+    with db.transaction() as transaction:
+        add_all(sizes)
+        transaction.commit()
 
 
 def _present() -> tuple[int, list[str]]:
@@ -131,6 +141,10 @@ def _post(id_: UUID, authors: list[str]) -> dict[str, Any]:
         "created_at": moment,
         "updated_at": moment,
     }
+
+
+def _bytes(post: dict[str, Any]) -> int:
+    return len(post["title"].encode()) + len(post["content"].encode())
 
 
 def _content() -> str:

@@ -12,7 +12,7 @@ import flask
 import sqlalchemy as sa
 from sqlalchemy import bindparam
 
-from service import email_keys
+from service import email_keys, stored_bytes
 from service.database import connection, db
 from service.domain import keys, words
 from service.erasure import Erasure
@@ -27,6 +27,8 @@ from service.models import (
     SignInGuard,
     User,
 )
+from service.models.idempotency_keys import STORED
+from service.models.storage import add_all
 from service.settings import BadConfiguration
 
 BATCH = 1000  # rows to a transaction, so that nobody waits long for a lock
@@ -41,6 +43,7 @@ def purge() -> dict[str, int]:
     """
     with db.transaction() as transaction:
         email_keys.fill(transaction.connection(), transaction.commit)
+        stored_bytes.fill(transaction.connection(), transaction.commit)
     moment = now()
     # A mail that is still to be sent is none of them: each try renews its token.
     also: dict[Any, list[Any]] = {
@@ -114,17 +117,23 @@ def _purge(model: Any, moment: str, *conditions: sa.ColumnElement[bool]) -> int:
     total = 0
     while True:
         with db.transaction() as transaction:
-            gone: int = connection().execute(statement, {"moment": moment}).rowcount
+            found = connection().execute(statement, {"moment": moment})
+            gone: int = found.rowcount
+            if model is IdempotencyKey:
+                stored = found.all()
+                gone = len(stored)
+                add_all((user_id, -size) for user_id, size in stored)
             transaction.commit()
         total += gone
         if gone < BATCH:
             return total
 
 
-def _delete(model: Any, *conditions: sa.ColumnElement[bool]) -> sa.Delete:
+def _delete(model: Any, *conditions: sa.ColumnElement[bool]) -> Any:
     key = sa.inspect(model).primary_key
     expired = sa.select(*key).where(model.expires_at <= bindparam("moment"), *conditions)
-    return sa.delete(model).where(sa.tuple_(*key).in_(expired.limit(BATCH)))
+    statement = sa.delete(model).where(sa.tuple_(*key).in_(expired.limit(BATCH)))
+    return statement.returning(*STORED) if model is IdempotencyKey else statement
 
 
 def _made(path: Path) -> datetime:

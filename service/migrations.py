@@ -15,7 +15,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.util import CommandError
 
 from alembic import command
-from service import email_keys
+from service import email_keys, stored_bytes
 from service.database_errors import is_retryable
 from service.models import User
 from service.revisions import State, Unknown, file, require_utf8, state
@@ -26,7 +26,8 @@ _INI = Path(__file__).parents[1] / "alembic.ini"
 
 
 def upgrade(engine: sa.Engine, revision: str = "head") -> None:
-    """Bring the schema to `revision`, and at the head fill the keys of addresses that have none;
+    """Bring the schema to `revision`, and at the head fill the keys of addresses and the counts of
+    what is stored where they are missing;
     leaves a head alone that newer code has made."""
     if engine.dialect.name == "sqlite":
         file(engine).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -38,6 +39,7 @@ def upgrade(engine: sa.Engine, revision: str = "head") -> None:
     if state(engine) is State.CURRENT:
         with connect(engine) as connection:
             email_keys.fill(connection, connection.commit)
+            stored_bytes.fill(connection, connection.commit)
 
 
 def downgrade(engine: sa.Engine, revision: str) -> None:

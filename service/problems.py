@@ -139,6 +139,10 @@ class IdempotencyKeyInUse(Problem):
     status, code, title = 409, "idempotency-key-in-use", "A request with this key is in flight"
 
 
+class QuotaExceeded(Problem):
+    status, code, title = 409, "quota-exceeded", "You have no room left for this"
+
+
 class PreconditionFailed(Problem):
     status, code, title = 412, "precondition-failed", "It has changed since you read it"
 

@@ -138,6 +138,9 @@ class Settings(BaseSettings):
     )
     workers: int = _number(1, least=1, most=256, example=2)
     worker_threads: int = _number(16, least=1, most=256, example=16)
+    user_quota: int = _setting(
+        1_000_000_000, "a whole number of bytes from 1 to 10^15", "5000000000", ge=1, le=10**15
+    )
     hash_threads: int = _number(1, least=1, most=256, example=2)
     shutdown_delay: int = _setting(3, "a whole number of seconds from 0 to 300", "10", ge=0, le=300)
     metrics_dir: Path | None = _setting(

@@ -34,6 +34,7 @@ MAY_IMPORT = {
     "statements": {"database"},
     "revisions": {"settings", "postgresql"},
     "email_keys": {"database", "domain"},
+    "stored_bytes": {"database"},
     "migrations": {
         "database",
         "database_errors",
@@ -41,6 +42,7 @@ MAY_IMPORT = {
         "models",
         "revisions",
         "settings",
+        "stored_bytes",
     },
     "domain": {"problems"},
     "models": {"problems", "ids", "database", "database_errors", "statements"},

@@ -9,6 +9,7 @@ from service.domain.words import document, words
 from service.ids import first_id_after, first_id_from
 from service.models import Post, PostDocument
 from service.models.caller import Caller
+from service.web import quota
 from service.web.pagination import fitting, page
 from service.web.transactions import unlocked
 
@@ -32,6 +33,7 @@ def create_post(caller: Caller, body: dict):
     found = unlocked(words, body["content"])
     post = Post.create(caller, **body)
     PostDocument.add(post["id"], document(body["title"], found))
+    quota.take(caller.id, post)
     return post, 201, {"Location": f"/api/posts/{post['id']}"}
 
 
@@ -42,7 +44,9 @@ def get_post(post_id: UUID):
 def update_post(caller: Caller, post_id: UUID, body: dict, if_match: list[str] | None):
     content = body.get("content") or Post.get(post_id)["content"]
     found = unlocked(words, content)
+    before = Post.stored(post_id)
     post = Post.update(post_id, caller, if_match, body)
+    quota.replace(before, post)
     if post["content"] != content:  # somebody else was quicker
         found = words(post["content"])
     PostDocument.replace(post["id"], document(post["title"], found))
@@ -50,7 +54,10 @@ def update_post(caller: Caller, post_id: UUID, body: dict, if_match: list[str] |
 
 
 def delete_post(caller: Caller, post_id: UUID, if_match: list[str] | None):
+    stored = Post.stored(post_id)
     Post.delete(post_id, caller, if_match)
+    if stored:
+        stored.give_back()
 
 
 def search_posts(q: str, limit: int, offset: int):

@@ -11,6 +11,7 @@ from service.models.post_documents import PostDocument
 from service.models.posts import Post
 from service.models.sessions import Session
 from service.models.sign_in_guards import KnownNetwork, SignInGuard
+from service.models.storage import Storage
 from service.models.user_addresses import UserAddress
 from service.models.users import User
 
@@ -27,6 +28,7 @@ __all__ = [
     "PostDocument",
     "Session",
     "SignInGuard",
+    "Storage",
     "User",
     "UserAddress",
 ]

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from service.database import Id, Row, Time, current, db
 from service.ids import now, rfc3339
 from service.models.audit_events import AuditEvent
+from service.models.storage import Storage, add_all
 from service.statements import Prepared, insertion
 
 KEPT = timedelta(hours=24)
@@ -49,16 +50,20 @@ class IdempotencyKey(db.Model):  # type: ignore[name-defined,misc] # made at run
     def keep(cls, user_id: str, operation: str, key: str, **answer: Any) -> None:
         """Keep an answer; raises IntegrityError when another request was first."""
         named = {"user_id": user_id, "operation": operation, "key": key}
-        _forget.write(**named, moment=now())
+        add_all((row.user_id, -row.size) for row in _forget.all(**named, moment=now()))
         expires_at = rfc3339(datetime.now(UTC) + KEPT)
         _insert.write(**named, **answer, expires_at=expires_at)
+        Storage(user_id, len(answer["body"])).add()
 
     @classmethod
     def forget_account(cls, user_id: UUID) -> None:
         """Forget the answer that told an administrator of this account when they had made it."""
-        _forget_account.write(of=user_id, place=f"%/api/users/{user_id}%")
+        found = _forget_account.all(of=user_id, place=f"%/api/users/{user_id}%")
+        add_all((row.user_id, -row.size) for row in found)
 
 
+# Whose quota an answer counts against, with how much.
+STORED = (IdempotencyKey.user_id, sa.func.octet_length(IdempotencyKey.body).label("size"))
 _claim = Prepared(
     sa.select(sa.func.pg_try_advisory_xact_lock(sa.func.hashtextextended(bindparam("name"), 0)))
 )
@@ -76,7 +81,9 @@ _find = Prepared(
     ).where(_named, IdempotencyKey.expires_at > bindparam("moment"))
 )
 _forget = Prepared(
-    sa.delete(IdempotencyKey).where(_named, IdempotencyKey.expires_at <= bindparam("moment"))
+    sa.delete(IdempotencyKey)
+    .where(_named, IdempotencyKey.expires_at <= bindparam("moment"))
+    .returning(*STORED)
 )
 _insert = insertion(IdempotencyKey)
 # Who made it is looked up first, so that only their answers are looked through.
@@ -84,9 +91,11 @@ _maker = sa.select(AuditEvent.actor_id).where(
     AuditEvent.user_id == bindparam("of"), AuditEvent.action == "user-created"
 )
 _forget_account = Prepared(
-    sa.delete(IdempotencyKey).where(
+    sa.delete(IdempotencyKey)
+    .where(
         IdempotencyKey.user_id.in_(_maker),
         IdempotencyKey.operation == "create_user",
         IdempotencyKey.headers.like(bindparam("place")),
     )
+    .returning(*STORED)
 )

@@ -14,6 +14,7 @@ from service.ids import created_at, new_id
 from service.models.caller import Caller
 from service.models.listing import Listing
 from service.models.owned import Owned
+from service.models.storage import Storage
 from service.models.users import User
 from service.problems import Forbidden, NotFound, PreconditionFailed, Problem, SessionRevoked
 from service.statements import Prepared, insertion
@@ -57,6 +58,12 @@ class Post(db.Model):  # type: ignore[name-defined,misc] # made at run time
         if row is None:
             raise NotFound
         return {**shape(row), "etag": f"{row.version}.{row.author_version}"}
+
+    @classmethod
+    def stored(cls, post_id: UUID) -> Storage | None:
+        """Whose quota a post counts against, with how much; it is locked from here on."""
+        row = _stored.first(id=post_id)
+        return Storage(row.author_id, row.size) if row else None
 
     @classmethod
     def update(
@@ -119,6 +126,14 @@ _get = Prepared(
     sa.select(*columns, Post.version, User.version.label("author_version"))
     .join(User, User.id == Post.author_id)
     .where(Post.id == bindparam("id"), User.deleted.is_(False))
+)
+_stored = Prepared(
+    sa.select(
+        Post.author_id,
+        (sa.func.octet_length(Post.title) + sa.func.octet_length(Post.content)).label("size"),
+    )
+    .where(Post.id == bindparam("id"))
+    .with_for_update()
 )
 _author = sa.select(User.version).where(User.id == Post.author_id).correlate(Post)
 _owned = Owned(

@@ -47,6 +47,8 @@ class User(db.Model):  # type: ignore[name-defined,misc] # made at run time
     disabled: Mapped[bool] = mapped_column(default=False)
     # Hidden, and disabled too, until its rows are removed: see `models.deletions`.
     deleted: Mapped[bool] = mapped_column(default=False, server_default=sa.false())
+    # See `models.storage`. NULL in a row of the previous release until it is counted.
+    stored_bytes: Mapped[int | None] = mapped_column(sa.BigInteger, default=0)
     version: Mapped[int] = mapped_column(default=1)
     created_at: Mapped[str] = mapped_column(Time)
     updated_at: Mapped[str] = mapped_column(Time)
@@ -77,7 +79,8 @@ class User(db.Model):  # type: ignore[name-defined,misc] # made at run time
         }
         with unique(email=EmailTaken, username=UsernameTaken):
             hidden = {"email_key": email_key, "password_hash": password_hash, "deleted": False}
-            _insert.write(**row, **hidden, invited_role=invited_role, version=1)
+            others = {"invited_role": invited_role, "stored_bytes": 0, "version": 1}
+            _insert.write(**row, **hidden, **others)
         return {**row, "etag": "1"}
 
     @classmethod

@@ -1,0 +1,20 @@
+"""Add the counter of what each user stores; `service.stored_bytes` fills it in batches."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from alembic import op
+
+revision = "0011"
+down_revision = "0010"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.add_column("users", sa.Column("stored_bytes", sa.BigInteger, nullable=True))
+
+
+def downgrade() -> None:
+    op.drop_column("users", "stored_bytes")
