@@ -106,11 +106,11 @@ KINDS = {
             "a user name may have capitals",
             "openapi/openapi.yaml",
             """\
-      description: Unique among all users.
+      maxLength: 30
       pattern: '^[a-z0-9][a-z0-9_-]{2,29}$'
 """,
             """\
-      description: Unique among all users.
+      maxLength: 30
       pattern: '^[A-Za-z0-9][A-Za-z0-9_-]{2,29}$'
 """,
             "tests/handlers/test_auth.py::test_a_username_has_a_form",
@@ -152,6 +152,29 @@ KINDS = {
             """else f'"{text}"'""",
             "else text",
             "tests/handlers/test_search.py::test_a_query_finds_the_same_on_every_database",
+        ),
+    ],
+    "costs without an end": [
+        Mutant(
+            "a body may be as large as a post, whatever it is for",
+            "service/runtime/validation.py",
+            "min(MAX_BODY, schemas.largest_json(schema) + WHITE_SPACE)",
+            "MAX_BODY",
+            "tests/web/test_body_limits.py::test_a_larger_body_is_not_parsed",
+        ),
+        Mutant(
+            "a page is as large as its items",
+            "service/web/pagination.py",
+            "if size > LARGEST_PAGE and number:",
+            "if size > 100 * LARGEST_PAGE and number:",
+            "tests/web/test_large_pages.py::test_the_links_lead_through_all_of_it",
+        ),
+        Mutant(
+            "the index of a post has no end",
+            "service/domain/words.py",
+            "if size > LARGEST_INDEX:",
+            "if size > 100 * LARGEST_INDEX:",
+            "tests/domain/test_words.py::test_no_post_costs_more_than_a_document_may",
         ),
     ],
     "secrets told": [

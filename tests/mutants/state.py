@@ -33,15 +33,15 @@ KINDS = {
         Mutant(
             "a full last page has a link to an empty one",
             "service/web/pagination.py",
-            "if len(items) <= limit:",
-            "if len(items) < limit:",
+            "if len(kept) < len(items) else stopped_at",
+            "if len(kept) == limit or len(kept) < len(items) else stopped_at",
             "tests/web/test_pagination.py::test_there_is_no_link_where_nothing_follows",
         ),
         Mutant(
             "a link skips an item",
             "service/web/pagination.py",
-            'items[limit - 1]["id"]',
-            'items[limit]["id"]',
+            'kept[-1]["id"] if',
+            'items[-1]["id"] if',
             "tests/web/test_pagination.py::test_the_next_page_is_after_the_last_item",
         ),
         Mutant(
@@ -105,8 +105,8 @@ KINDS = {
         Mutant(
             "what a client has already is sent again",
             "service/web/conditional.py",
-            "quoted(tag) == etag for",
-            "tag == etag for",
+            "etag in {quoted(tag), quoted(_unencoded(tag))} for",
+            "etag in {tag, _unencoded(tag)} for",
             "tests/web/test_conditional.py::test_what_is_known_already_is_not_sent[sqlite-{tag}-post]",
         ),
     ],
