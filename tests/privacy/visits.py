@@ -12,6 +12,7 @@ from tests.privacy.tour import Tour, Visitor
 CONFIRM = "Confirm your e-mail address"
 CONFIRM_NEW = "Confirm your new e-mail address"
 RESET = "Choose a new password"
+CHANGED = "Your e-mail address was changed"
 ANY = {"If-Match": "*"}
 STALE = {"If-Match": '"stale"'}
 
@@ -20,7 +21,7 @@ def signing_in(tour: Tour, anna: Visitor) -> None:
     """Registration, sessions and passwords."""
     stranger, guess = tour.visitor("stranger"), tour.marks.word("mailed", "stranger")
     squatted = tour.visitor("welcome")
-    tour("register", stranger, json=squatted.credentials | {"password": stranger.password})
+    tour("register", squatted, json=squatted.credentials)
     for sent in (guess, tour.mailed(squatted, CONFIRM)):
         tour("dispute_email_verification", squatted, json={"token": sent})
     tour("register", anna, json=anna.credentials | {"username": "anna"})
@@ -88,6 +89,17 @@ def reading_mails(tour: Tour, anna: Visitor, ben: Visitor) -> None:
     anna.address = moved.address.replace("bücher", "xn--bcher-kva")  # as mail servers write it
     tour("complete_email_verification", anna, json={"token": tour.mailed(anna, CONFIRM_NEW)})
     anna.address = moved.address
+    _undoing(tour)
+
+
+def _undoing(tour: Tour) -> None:
+    """A change of address that its owner takes back."""
+    mover, moved = tour.sign_up("welcome"), tour.visitor("welcome")
+    tour("complete_email_verification", mover, json={"token": tour.mailed(mover, CONFIRM)})
+    body = {"email": moved.address, "current_password": mover.password}
+    tour("change_email", mover, json=body)
+    tour("complete_email_verification", moved, json={"token": tour.mailed(moved, CONFIRM_NEW)})
+    tour("undo_email_change", mover, json={"token": tour.mailed(mover, CHANGED)})
 
 
 def meeting(tour: Tour, anna: Visitor, ben: Visitor, ada: Visitor) -> None:
