@@ -33,7 +33,7 @@ class TrustedHosts:
         self._suffixes = tuple(host[1:] for host in hosts if host.startswith("*."))
         self._networks = list(_networks(hosts))
         self._seen: set[bytes] = set()
-        self._refused = Occasional("Refused the host %r, which TRUSTED_HOSTS does not name.")
+        self._refused = Occasional("Refused a host that TRUSTED_HOSTS does not name.")
 
     def allow(self, header: bytes | None) -> bool:
         """Whether the value of a Host header names one of the hosts, on whatever port."""
@@ -41,7 +41,7 @@ class TrustedHosts:
             return True
         host = (header or b"").decode("latin-1")
         if not self.matches(host):
-            self._refused.warn(host)
+            self._refused.warn()
             return False
         if header and len(header) <= LONGEST and len(self._seen) < REMEMBERED:
             self._seen.add(header)

@@ -12,14 +12,14 @@ logger = logging.getLogger("byline")
 
 
 class Occasional:
-    """One kind of warning; `text` has a place for what was sent."""
+    """One kind of warning; `text` has a place for what was sent, unless that may be a secret."""
 
     def __init__(self, text: str) -> None:
         self._text = text
         self._warned = -float(INTERVAL_SECONDS)
 
-    def warn(self, sent: str) -> None:
+    def warn(self, *sent: str) -> None:
         now = time.monotonic()
         if now - self._warned >= INTERVAL_SECONDS:
             self._warned = now
-            logger.warning(self._text, sent[:LONGEST])
+            logger.warning(self._text, *(text[:LONGEST] for text in sent))

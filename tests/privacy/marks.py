@@ -41,7 +41,7 @@ class Marks:
         return self.keep(kind, owner, f'{core} "quoted" <b>&amp; 100%</b> \\ Übung', core)
 
     def address(self, owner: str, domain: str) -> str:
-        """An e-mail address, not in the form in which it is kept."""
+        """An e-mail address that differs from the key it is compared by."""
         core = _core()
         return self.keep("address", owner, f"{core}+{owner}@{domain}", core)
 

@@ -48,6 +48,7 @@ def misplaced(tour: Tour, by: Visitor) -> None:
     for operation, (_, _, declared) in OPERATIONS.items():
         ids = dict.fromkeys(PARAMETERS[operation], by.id)
         tour(operation, by, params=by.credentials | tokens, **ids)
+        tour(operation, by, headers={"X_Token": by.tokens["access_token"]}, **ids)
         for secret in everything if ids else ():
             tour(operation, by, **dict.fromkeys(ids, secret))
         for headers in wrong if declared["security"] else ():

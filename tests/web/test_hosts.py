@@ -162,7 +162,4 @@ def test_the_log_names_the_setting_and_does_not_grow_with_the_refusals(
         monkeypatch.setattr(occasional, "INTERVAL_SECONDS", 0)
         exchange(server.url, get("/", host="again.example"))
     lines = [line for line in caplog.messages if "TRUSTED_HOSTS" in line]
-    assert lines == [
-        'Refused the host "0.example\'", which TRUSTED_HOSTS does not name.',
-        "Refused the host 'again.example', which TRUSTED_HOSTS does not name.",
-    ]
+    assert lines == ["Refused a host that TRUSTED_HOSTS does not name."] * 2
