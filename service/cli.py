@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -156,24 +157,27 @@ def generate() -> None:
 
 
 @keys.command()
-def rotate() -> None:
-    """Sign with a new key from now on, and remove those that no living token needs."""
+@click.option("--now", is_flag=True, help="After a theft: sign at once, and trust no other key.")
+def rotate(now: bool) -> None:
+    """Publish a new key, which signs once all verifiers have it, and remove outlived ones."""
     settings = load()
     directory = _keys_directory(settings)
-    click.echo(f"{signing.generate_key(directory)} signs from now on.")
-    for path in maintenance.superseded_keys(
-        directory, max(settings.access_token_ttl, settings.refresh_token_ttl)
-    ):
-        path.unlink()
-        click.echo(f"{path} is removed.")
+    path, moment = maintenance.rotate_keys(directory, now=now)
+    is_due = moment <= datetime.now(UTC)
+    click.echo(f"{path} signs from {'now' if is_due else f'{moment:%Y-%m-%dT%H:%M:%SZ}'} on.")
+    longest = max(settings.access_token_ttl, settings.refresh_token_ttl)
+    others = [other for other in directory.glob("*.pem") if other != path]
+    for old in sorted(others) if now else maintenance.superseded_keys(directory, longest):
+        old.unlink()
+        click.echo(f"{old} is removed.")
 
 
 @keys.command("list")
 def list_keys() -> None:
-    """The keys, newest first: id, algorithm, time of making, use."""
-    for older, (key, made) in enumerate(maintenance.signing_keys(_keys_directory(load()))):
-        use = "verifies" if older else "signs"
-        click.echo(f"{key.kid}  {key.algorithm:<5}  {made:%Y-%m-%dT%H:%M:%SZ}  {use}")
+    """The keys, newest first: id, algorithm, time from which it signs, and what it does now:
+    it is published, signs, or verifies what it has signed."""
+    for key, moment, does in maintenance.signing_keys(_keys_directory(load())):
+        click.echo(f"{key.kid}  {key.algorithm:<5}  {moment:%Y-%m-%dT%H:%M:%SZ}  {does}")
 
 
 @main.command("demo")

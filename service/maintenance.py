@@ -12,7 +12,7 @@ import flask
 import sqlalchemy as sa
 from sqlalchemy import bindparam
 
-from service import email_keys, stored_bytes
+from service import email_keys, specification, stored_bytes
 from service.database import connection, db
 from service.domain import keys, words
 from service.erasure import Erasure
@@ -77,14 +77,28 @@ def reindex() -> Iterator[tuple[int, int]]:
         at = found[-1][0]
 
 
-def signing_keys(directory: Path) -> Iterator[tuple[keys.Key, datetime]]:
-    """The keys in a folder and when they were made, newest first.
+def rotate_keys(directory: Path, *, now: bool) -> tuple[Path, datetime]:
+    """Make the next key, and say from when it signs.
+
+    It signs once nobody keeps a key set without it any more; or `now`, as the first key does.
+    """
+    wait = timedelta(0) if now else timedelta(seconds=specification.key_set_max_age()) + SETTLED
+    moment = datetime.now(UTC) + (wait if any(directory.glob("*.pem")) else timedelta(0))
+    return keys.generate_key(directory, moment), moment
+
+
+def signing_keys(directory: Path) -> Iterator[tuple[keys.Key, datetime, str]]:
+    """The keys in a folder, from when they sign, and what they do now, newest first.
 
     Raises `BadConfiguration`, with the name of the file, for one that is none.
     """
-    for path in sorted(directory.glob("*.pem"), reverse=True):
+    paths = sorted(directory.glob("*.pem"))
+    due = [path for path in paths if _from(path) <= datetime.now(UTC)]
+    signer = due[-1] if due else paths[0] if paths else directory
+    for path in reversed(paths):
+        does = "published" if path > signer else "signs" if path == signer else "verifies"
         try:
-            yield keys.KeyRing.from_pem(path.read_text()).newest(), _made(path)
+            yield keys.KeyRing.from_pem(path.read_text()).newest(), _from(path), does
         except ValueError as error:
             raise BadConfiguration(f"{path}: {error}") from None
 
@@ -93,7 +107,7 @@ def superseded_keys(directory: Path, longest_ttl: int) -> list[Path]:
     """The keys that have outlived every token they signed, oldest first; seconds."""
     before = datetime.now(UTC) - timedelta(seconds=longest_ttl) - SETTLED
     paths = sorted(directory.glob("*.pem"))
-    return [path for path, successor in pairwise(paths) if _made(successor) < before]
+    return [path for path, successor in pairwise(paths) if _from(successor) < before]
 
 
 def _renew(id_: int) -> bool:
@@ -136,9 +150,7 @@ def _delete(model: Any, *conditions: sa.ColumnElement[bool]) -> Any:
     return statement.returning(*STORED) if model is IdempotencyKey else statement
 
 
-def _made(path: Path) -> datetime:
-    """When a key was made: its name says so if `keys.generate_key` gave it, else its file."""
-    try:
-        return datetime.strptime(path.name.partition("-")[0], "%Y%m%dT%H%M%S.%f%z")
-    except ValueError:
-        return datetime.fromtimestamp(path.stat().st_mtime, UTC)
+def _from(path: Path) -> datetime:
+    """From when a key signs: its name says so if `keys.generate_key` gave it, else its file's time
+    is taken."""
+    return keys.signs_from(path) or datetime.fromtimestamp(path.stat().st_mtime, UTC)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -47,6 +48,13 @@ def limits(declared: dict[str, Any]) -> Iterator[dict[str, Any]]:
         yield entries
     elif isinstance(entries, list):
         yield from entries
+
+
+def key_set_max_age() -> int:
+    """Seconds for which others may keep the public keys, as the answer's Cache-Control says."""
+    [item] = [item for path, item in document()["paths"].items() if path.endswith("/jwks.json")]
+    [age] = re.findall(r"max-age=(\d+)", item["get"]["x-cache"])
+    return int(age)
 
 
 def _declarations() -> Iterator[dict[str, Any]]:

@@ -11,7 +11,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 
 _Private = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey
 _Public = ec.EllipticCurvePublicKey | rsa.RSAPublicKey | ed25519.Ed25519PublicKey
+NAME = "%Y%m%dT%H%M%S.%fZ"  # a key file's name begins with the time from which it signs
 _log = logging.getLogger("byline")
 
 
@@ -29,7 +30,8 @@ _log = logging.getLogger("byline")
 class Key:
     """A signing key, the one algorithm it is for, and its public half, also as a JWK (RFC 7517).
 
-    `secret` is derived from it, for what only this service may recompute.
+    `secret` is derived from it, for what only this service may recompute. It signs from
+    `signs_from` on, in seconds since 1970.
     """
 
     kid: str
@@ -38,10 +40,14 @@ class Key:
     public: _Public
     jwk: dict[str, str]
     secret: bytes
+    signs_from: float = 0.0
 
 
 class KeyRing:
-    """The keys: the newest signs, all verify; what changes in their folder is noticed.
+    """The keys: the newest that is due signs, all verify and are published; what changes in their
+    folder is noticed.
+
+    A key is published before it is due, because others keep the key set for a while.
 
     `keys` (by kid, oldest first) is only ever replaced as a whole, so reading it takes no lock.
     """
@@ -51,8 +57,10 @@ class KeyRing:
         keys: Mapping[str, Key],
         directory: Path | None = None,
         clock: Callable[[], float] = time.monotonic,
+        wall_clock: Callable[[], float] = time.time,
     ) -> None:
         self.keys, self._directory, self._clock = keys, directory, clock
+        self._wall_clock = wall_clock
         self._listing: list[tuple[Path, int]] = []
         self._looked, self._lock = clock(), threading.Lock()
 
@@ -63,12 +71,17 @@ class KeyRing:
         return cls({key.kid: key})
 
     @classmethod
-    def from_directory(cls, path: Path, clock: Callable[[], float] = time.monotonic) -> KeyRing:
+    def from_directory(
+        cls,
+        path: Path,
+        clock: Callable[[], float] = time.monotonic,
+        wall_clock: Callable[[], float] = time.time,
+    ) -> KeyRing:
         """The ring of the private keys `path`/*.pem, the last name the newest; there may be none.
 
         Raises ValueError, naming the file, unless each is EC P-256, RSA >= 2048 bits or Ed25519.
         """
-        ring = cls({}, path, clock)
+        ring = cls({}, path, clock, wall_clock)
         ring._listing = _listing(path)
         ring.keys = _load(ring._listing)
         return ring
@@ -90,8 +103,14 @@ class KeyRing:
         return self.keys
 
     def newest(self) -> Key:
-        """The key that signs; raises LookupError if there is none."""
-        return list(self.latest().values())[-1]
+        """The key that signs; raises LookupError if there is none.
+
+        While none is due, as with a clock that is behind, it is the first that will be.
+        """
+        keys = list(self.latest().values())
+        now = self._wall_clock()
+        due = [key for key in keys if key.signs_from <= now]
+        return due[-1] if due else keys[0]
 
     def find(self, kid: str) -> Key | None:
         """The key called `kid`, looked up in the folder too if it is unknown."""
@@ -120,8 +139,11 @@ class KeyRing:
             self._listing = listing  # last, so that who misses a key meanwhile waits for the lock
 
 
-def generate_key(directory: Path) -> Path:
-    """Write a new ES256 key, for its owner only, into `directory`; it sorts as the newest."""
+def generate_key(directory: Path, signs_from: datetime | None = None) -> Path:
+    """Write a new ES256 key, for its owner only, into `directory`.
+
+    Its name says when it begins to sign: at once, unless `signs_from` is later.
+    """
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     private = ec.generate_private_key(ec.SECP256R1())
     pem = private.private_bytes(
@@ -129,13 +151,22 @@ def generate_key(directory: Path) -> Path:
         serialization.PrivateFormat.PKCS8,
         serialization.NoEncryption(),
     )
-    path = directory / f"{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}-{secrets.token_hex(4)}.pem"
+    moment = (signs_from or datetime.now(UTC)).astimezone(UTC)
+    path = directory / f"{moment:{NAME}}-{secrets.token_hex(4)}.pem"
     unfinished = path.with_suffix(".new")  # no other process may read half a key
     with os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
         file.write(pem)
     # Times of files tick every few milliseconds: who has just looked is to see a later one.
     time.sleep(0.02)
     return unfinished.rename(path)
+
+
+def signs_from(path: Path) -> datetime | None:
+    """When the key in a file begins to sign, if `generate_key` has given the file its name."""
+    try:
+        return datetime.strptime(path.name.partition("-")[0], "%Y%m%dT%H%M%S.%f%z")
+    except ValueError:
+        return None
 
 
 def _changed(path: Path) -> int:
@@ -156,6 +187,8 @@ def _load(listing: list[tuple[Path, int]]) -> dict[str, Key]:
     for path, _ in listing[1:]:
         try:
             key = _key(path.read_bytes(), path.name)
+            due = signs_from(path)
+            key = replace(key, signs_from=due.timestamp() if due else 0.0)
         except FileNotFoundError:  # removed since
             continue
         except OSError:

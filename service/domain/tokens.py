@@ -90,8 +90,10 @@ class Tokens:
         return claims
 
     def fingerprints(self, data: bytes) -> list[str]:
-        """Keyed hashes of `data`, one by each key, the newest key's last: HMAC-SHA-256 in hex."""
-        keys = self._ring.latest().values()
+        """Keyed hashes of `data`, one by each key, that of the key that signs last: HMAC-SHA-256 in
+        hex."""
+        signs = self._ring.newest()
+        keys = [*(key for key in self._ring.keys.values() if key.kid != signs.kid), signs]
         return [hmac.digest(key.secret, data, "sha256").hex() for key in keys]
 
     def jwks(self) -> dict[str, list[dict[str, str]]]:

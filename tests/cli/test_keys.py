@@ -17,16 +17,35 @@ def test_the_first_key_is_generated_and_never_a_second(byline):
     assert "byline keys rotate" in ended.output
 
 
-def test_a_rotated_key_signs_and_the_one_before_verifies(byline):
+def test_a_rotated_key_is_published_before_it_signs(byline):
     byline("keys generate")
     [old] = _listed(byline)
+    before = datetime.now(UTC)
     assert byline("keys rotate").exit_code == 0
 
     new, former = _listed(byline)
 
-    assert old[-1] == new[-1] == "signs"
-    assert former == [*old[:-1], "verifies"]
-    assert new[1] == "ES256"
+    assert (former, new[-1], new[1]) == (old, "published", "ES256")
+    wait = datetime.fromisoformat(new[2]) - before
+    assert timedelta(seconds=655) < wait < timedelta(seconds=725)  # max-age, and a minute to notice
+
+
+def test_after_a_theft_the_new_key_signs_at_once_and_no_other_verifies(byline):
+    byline("keys generate")
+    byline("keys rotate")
+    former = {kid for kid, *_ in _listed(byline)}
+
+    assert byline("keys rotate --now").exit_code == 0
+
+    [[kid, *_, does]] = _listed(byline)
+    assert does == "signs"
+    assert kid not in former
+
+
+def test_the_first_key_signs_at_once_though_it_is_made_by_rotating(byline):
+    assert byline("keys rotate").exit_code == 0
+    [[*_, does]] = _listed(byline)
+    assert does == "signs"
 
 
 def test_rotation_removes_keys_that_no_living_token_needs(byline):

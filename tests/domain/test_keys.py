@@ -5,6 +5,7 @@ import hashlib
 import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
@@ -123,6 +124,30 @@ def test_a_key_removed_while_the_folder_is_read_is_no_mishap(
     )
     assert ring.find(new.kid) is not None
     assert len(ring) == 1
+
+
+def test_a_key_that_is_not_due_is_published_and_verifies_and_signs_when_it_is(
+    folder: Path,
+) -> None:
+    wall = Clock(datetime.now(UTC).timestamp())
+    ring = KeyRing.from_directory(folder, Clock(0), wall)
+    ours = Tokens(ring, issuer="i", audience="a")
+    [old] = ring.keys
+    due = datetime.now(UTC) + timedelta(seconds=660)
+    new = KeyRing.from_pem(generate_key(folder, due).read_text()).newest().kid
+    assert [key["kid"] for key in ours.jwks()["keys"]] == [old, new]
+    assert ring.newest().kid == old
+    ahead = KeyRing.from_directory(folder, Clock(0), Clock(due.timestamp()))
+    early = Tokens(ahead, issuer="i", audience="a").access(ANN, HERE, 0, 60)
+    assert jwt.get_unverified_header(early)["kid"] == new
+    assert isinstance(outcome(early, verifier=ours), Claims)  # whose clock is behind
+    wall.now = due.timestamp()
+    assert ring.newest().kid == new
+
+
+def test_a_ring_whose_only_key_is_not_due_signs_with_it(tmp_path: Path) -> None:
+    generate_key(tmp_path / "keys", datetime.now(UTC) + timedelta(hours=1))
+    assert len(KeyRing.from_directory(tmp_path / "keys").newest().kid) > 0
 
 
 def test_a_new_key_signs_and_is_published_at_once(folder: Path) -> None:

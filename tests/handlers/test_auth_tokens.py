@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import httpx
 import jwt
 import pytest
 
+from service import maintenance
 from service.domain.keys import KeyRing
 from service.domain.tokens import Tokens
 from tests.conftest import Person, Server
@@ -111,3 +113,33 @@ def test_anyone_can_verify_a_token_with_the_key_set(server: Server, anna: Person
     key = keys.get_signing_key_from_jwt(token)
     claims = jwt.decode(token, key, [key.algorithm_name], audience="byline", issuer="byline")
     assert claims["sub"] == anna.id
+
+
+def test_a_verifier_that_keeps_the_key_set_takes_every_token_while_keys_rotate(
+    server: Server, anna: Person
+) -> None:
+    verifier = jwt.PyJWKClient(f"{server.url}/.well-known/jwks.json", lifespan=600)
+    ring = server.flask.extensions["authority"]._tokens._ring
+
+    def kept(person: Person) -> str:
+        """The key that verifies a token, if the verifier has it without asking again."""
+        token = person.tokens["access_token"]
+        [key] = [
+            key
+            for key in verifier.get_signing_keys()
+            if key.key_id == jwt.get_unverified_header(token)["kid"]
+        ]
+        jwt.decode(token, key, [key.algorithm_name], audience="byline", issuer="byline")
+        return str(key.key_id)
+
+    old = kept(anna)
+    path, due = maintenance.rotate_keys(server.settings.jwt_keys_dir, now=False)
+    try:
+        assert kept(server.sign_in(anna.email)) == old
+        verifier = jwt.PyJWKClient(f"{server.url}/.well-known/jwks.json", lifespan=600)
+        verifier.get_signing_keys()
+        ring._wall_clock = due.timestamp  # the verifier has asked again by then
+        assert kept(server.sign_in(anna.email)) != old
+    finally:
+        ring._wall_clock = time.time
+        path.unlink()
