@@ -6,12 +6,15 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from service.domain.keys import KeyRing
+from service.domain.mails import NOTICES, SUBJECTS
 from service.domain.tokens import Tokens
+from service.models.mails import LIFETIMES
 from tests.conftest import Server
 from tests.sdk import clients
 from tests.smtp import until
@@ -116,3 +119,15 @@ def test_the_guide_works_in_typescript(
     assert "/title" in printed
     assert "1 posts\n" in printed
     assert "In the Café, again" in (tmp_path / "byline-export.ndjson").read_text()
+
+
+def test_the_table_of_mails_has_every_kind_and_the_life_of_its_link() -> None:
+    rows = re.findall(r"^\| `([a-z-]+)`: [^|]+ \| [^|]+ \| ([^|]+) \|$", GUIDE, re.MULTILINE)
+    kinds = [kind for kind, _ in rows]
+    assert sorted(kinds) == sorted(SUBJECTS)
+    assert set(kinds[-len(NOTICES) :]) == NOTICES
+    assert "The last six are notices" in GUIDE
+    assert len(NOTICES) == 6
+    links = {kind: re.match(r"(\d+) (minutes|hours|days): `", link) for kind, link in rows}
+    lives = {kind: timedelta(**{link[2]: int(link[1])}) for kind, link in links.items() if link}
+    assert lives == LIFETIMES

@@ -17,6 +17,7 @@ SUBJECTS = {
     "email-change": "Confirm your new e-mail address",
     "email-change-notice": "Your e-mail address is about to change",
     "email-changed": "Your e-mail address was changed",
+    "email-changed-by-admin": "An administrator changed your e-mail address",
     "email-verification": "Confirm your e-mail address",
     "invitation": "Your account is ready",
     "password-changed": "Your password was changed",
@@ -38,6 +39,7 @@ NOTICES = frozenset(
     {
         "email-change-notice",
         "email-changed",
+        "email-changed-by-admin",
         "password-changed",
         "sessions-reused",
         "sign-in-blocked",

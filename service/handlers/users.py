@@ -40,12 +40,9 @@ def update_user(caller: Caller, user_id: UUID, body: dict, if_match: list[str] |
     account, before = User.update(user_id, caller, if_match, accounts.changes(body))
     if account["disabled"]:
         Session.end_all(user_id)
-    is_moved = account["email"] != before["email"]
-    if account["disabled"] or is_moved:
         MailedToken.revoke(user_id)
-    if is_moved:
-        kind = mails.EMAIL_VERIFICATION if before["has_password"] else mails.INVITATION
-        outbox.put(kind, account["email"], user_id)
+    if account["email"] != before["email"]:
+        _tell_of_move(user_id, before, account["email"])
     for action in accounts.events(before, account):
         record(action, user_id)
     return account
@@ -73,3 +70,13 @@ def list_accounts(
     key = email and addresses.key(addresses.checked(email, at="email"))
     record("accounts-listed", None)
     return page(User.accounts, limit, after, email=key, role=role, disabled=disabled)
+
+
+def _tell_of_move(user_id: UUID, before: dict, email: str):
+    # The old mailbox may be lost or somebody else's: no link that was or is sent there is good.
+    MailedToken.revoke_all(user_id)
+    kind = mails.EMAIL_VERIFICATION if before["has_password"] else mails.INVITATION
+    outbox.put(kind, email, user_id)
+    if before["email_verified"]:
+        old = before["email"]
+        outbox.put(mails.EMAIL_CHANGED_BY_ADMIN, old, user_id, even_if_too_many=True)

@@ -61,6 +61,11 @@ class MailedToken:
         those that undo a change of address."""
         _revoke.write(user=user_id)
 
+    @classmethod
+    def revoke_all(cls, user_id: UUID | str) -> None:
+        """End the tokens of this user, those that undo a change of address included."""
+        _revoke_all.write(user=user_id)
+
 
 _good = sa.and_(
     Mail.token_hash == bindparam("hash"),
@@ -91,4 +96,7 @@ _revoke = Prepared(
     sa.delete(Mail).where(
         _mine, sa.or_(*(Mail.kind == kind for kind in LIFETIMES.keys() - LASTING))
     )
+)
+_revoke_all = Prepared(
+    sa.delete(Mail).where(_mine, sa.or_(*(Mail.kind == kind for kind in LIFETIMES)))
 )

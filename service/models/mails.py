@@ -26,6 +26,7 @@ INVITATION = "invitation"
 PASSWORD_RESET = "password-reset"  # noqa: S105 # nosec B105 # the name of a kind
 # Notices after the fact: see `outbox.notify`.
 EMAIL_CHANGED = "email-changed"
+EMAIL_CHANGED_BY_ADMIN = "email-changed-by-admin"
 PASSWORD_CHANGED = "password-changed"  # noqa: S105 # nosec B105 # the name of a kind
 SESSIONS_REUSED = "sessions-reused"
 SIGN_IN_BLOCKED = "sign-in-blocked"

@@ -142,9 +142,9 @@ class User(db.Model):  # type: ignore[name-defined,misc] # made at run time
 
     @classmethod
     def standing(cls, user_id: UUID) -> dict[str, Any]:
-        """`role`, `disabled`, `email` and `has_password`; the user's row is locked from here on.
+        """`role`, `disabled`, `email`, `email_verified` and `has_password`.
 
-        Raises `NotFound`.
+        The user's row is locked from here on. Raises `NotFound`.
         """
         row = _standing.first(id=user_id)
         if row is None:
@@ -230,7 +230,11 @@ _addressee = Prepared(
 )
 _standing = Prepared(
     sa.select(
-        User.role, User.disabled, User.email, (User.password_hash != "").label("has_password")
+        User.role,
+        User.disabled,
+        User.email,
+        User.email_verified,
+        (User.password_hash != "").label("has_password"),
     )
     .where(User.id == bindparam("id"), _is_there)
     .with_for_update()

@@ -159,29 +159,6 @@ _PUBLIC""",
             "",
             "tests/handlers/test_auth_refresh.py::test_an_older_token_is_a_reuse_at_once",
         ),
-        Mutant(
-            "the password that a thief knows outlives the undoing of a change of address",
-            "service/handlers/auth.py",
-            "    Credentials.reset_password(user_id, passwords.NONE)"
-            "  # it was known to who changed the address\n",
-            "",
-            "tests/handlers/test_auth_undone_changes.py::test_the_old_address_gets_it_all_back",
-        ),
-        Mutant(
-            "a new password ends the token that undoes a change of address",
-            "service/models/mailed_tokens.py",
-            "LIFETIMES.keys() - LASTING",
-            "LIFETIMES",
-            "tests/handlers/test_auth_undone_changes.py"
-            "::test_a_thief_who_changes_it_twice_and_the_password_too_is_undone",
-        ),
-        Mutant(
-            "a mailed token is good any number of times",
-            "service/models/mailed_tokens.py",
-            "or not _use.write(hash=digest)",
-            "",
-            "tests/handlers/test_auth_mailed_tokens.py::test_a_token_is_good_once",
-        ),
     ],
     "limit not counted": [
         Mutant(
