@@ -126,8 +126,8 @@ _PUBLIC""",
         Mutant(
             "a disabled user goes on",
             "service/handlers/users.py",
-            "        Session.end_all(user_id)\n    is_moved",
-            "        pass\n    is_moved",
+            "        Session.end_all(user_id)\n        MailedToken.revoke(user_id)\n",
+            "        pass\n",
             "tests/handlers/test_users_as_admin.py::test_disabling_ends_the_sessions_for_good",
         ),
         Mutant(
