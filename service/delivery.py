@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import re
@@ -119,9 +120,15 @@ def transport(settings: Settings) -> Send:
 def _write(folder: Path, message: EmailMessage, name: str) -> None:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     unfinished = folder / f"{name}.new"  # nobody is to read half a mail
-    with os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-        file.write(message.as_bytes(policy=SMTPUTF8))
-    unfinished.replace(folder / f"{name}.eml")
+    try:
+        made = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(made, "wb") as file:
+            file.write(message.as_bytes(policy=SMTPUTF8))
+        unfinished.replace(folder / f"{name}.eml")
+    except OSError:
+        with suppress(OSError):
+            unfinished.unlink()  # it would take the room that a full disk has not got
+        raise
 
 
 def _submit(url: SplitResult, tls: ssl.SSLContext, message: EmailMessage, _name: str) -> None:
@@ -173,6 +180,8 @@ def _why(error: Exception) -> str:
     """What failed, without the words of a server: they may name the address."""
     if isinstance(error, NoTls):
         return "the mail server offers no STARTTLS, which SMTP_URL asks for or its password needs"
+    if type(error) is OSError and error.errno:  # its name says nothing, ENOSPC says all
+        return f"OSError {errno.errorcode.get(error.errno, error.errno)}"
     refusals = error.recipients.values() if isinstance(error, smtplib.SMTPRecipientsRefused) else ()
     codes = (f"{code} {_code(reply).decode()}".strip() for code, reply in refusals)
     return " ".join([type(error).__name__, *codes])
