@@ -23,6 +23,7 @@ from service.models import (
     Mail,
     MailCount,
     PostDocument,
+    RestingUsername,
     Session,
     SignInGuard,
     User,
@@ -53,6 +54,7 @@ def purge() -> dict[str, int]:
         IdempotencyKey: [],
         SignInGuard: [],
         KnownNetwork: [],
+        RestingUsername: [],
     }
     expired = {model.__tablename__: _purge(model, moment, *ands) for model, ands in also.items()}
     return expired | {User.__tablename__: Erasure(flask.current_app).finish()}
@@ -147,6 +149,8 @@ def _delete(model: Any, *conditions: sa.ColumnElement[bool]) -> Any:
     key = sa.inspect(model).primary_key
     expired = sa.select(*key).where(model.expires_at <= bindparam("moment"), *conditions)
     statement = sa.delete(model).where(sa.tuple_(*key).in_(expired.limit(BATCH)))
+    # Again, for a row that another transaction renews while this one waits for its lock.
+    statement = statement.where(model.expires_at <= bindparam("moment"))
     return statement.returning(*STORED) if model is IdempotencyKey else statement
 
 

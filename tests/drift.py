@@ -20,6 +20,8 @@ ANYWHERE = {404, 405, 431}
 # true, and that these headers hold entity tags stands in RFC 9110 only.
 LOOSER = {("format", name) for name in ("/email", "email", "If-Match", "If-None-Match")}
 LOOSER |= {("type", "disabled")}
+# The specification says in words which user names are reserved.
+LOOSER |= {("reserved", "/username")}
 # Python reads its numbers, and so ` 5 `, `1_0` and Arabic digits; `yes` is true for it.
 JSON_LITERAL = re.compile(r"-?(0|[1-9][0-9]*)|true|false", re.ASCII)
 

@@ -22,7 +22,8 @@ def test_the_session_writes_in_the_transaction_of_the_request(server: Server) ->
     with server.flask.app_context():
         for kept in (False, True):
             with db.transaction() as transaction:
-                user = User.create(email=f"{name}@example.com", username=name, password_hash="x")
+                email = f"{name}@example.com"
+                user = User.create(email=email, email_key=email, username=name, password_hash="x")
                 db.session.get(User, user["id"]).bio = "by the ORM"
                 db.session.flush()
                 row = connection().execute(sa.select(User.bio).where(User.username == name)).one()

@@ -41,6 +41,7 @@ KEPT = {
     "post_documents": {"text"},
     "mails": {"address"},
     "idempotency_keys": {"address", "text"},
+    "resting_usernames": {"text"},
 }
 # FTS5's own: of the posts, and of a deleted one until it merges what it has.
 FULL_TEXT = {f"post_search{part}" for part in ("", "_config", "_data", "_docsize", "_idx")}
@@ -209,7 +210,11 @@ def test_nothing_is_left_of_a_deleted_user(evidence: Evidence) -> None:
         return {table: kind for table, kind in kinds.items() if kind and table not in FULL_TEXT}
 
     assert of_cora(evidence.before) == KEPT
-    assert of_cora(evidence.after) == {}
+    # Nobody else can take her user names for a while; they say nothing of whose they were.
+    assert of_cora(evidence.after) == {"resting_usernames": {"text"}}
+    for row in evidence.after["resting_usernames"]:
+        assert list(row) == ["username", "user_id", "expires_at"]
+        assert row["user_id"] == b"None"
 
 
 def test_keys_and_mails_are_for_their_owner_alone(evidence: Evidence) -> None:

@@ -9,12 +9,15 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from threading import Barrier
 from typing import Any
+from uuid import UUID
 
 import httpx
 import pytest
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select, text, update
 
+from service.database import db
 from service.models import Post, PostDocument, User
+from service.models.caller import Caller
 from tests.conftest import PASSWORD, Person, Server
 from tests.smtp import until
 
@@ -93,6 +96,48 @@ def test_one_of_twenty_gets_a_username(server: Server, crowd: httpx.Client) -> N
     assert statuses(answers) == {201: 1, 409: 19}
     assert codes(answers) == {"username-taken"}
     assert rows(server, User.email.startswith(name)) == 1
+
+
+@pytest.mark.parametrize("how", ["rename", "delete"])
+def test_nobody_gets_a_username_in_the_moment_it_is_given_up(
+    how: str, server: Server, crowd: httpx.Client, ben: Person
+) -> None:
+    for _ in range(ROUNDS):
+        anna = server.sign_up()
+        path, wanted = f"/api/users/{anna.id}", {"username": anna.username}
+        new = {"username": f"n-{secrets.token_hex(6)}"}
+        giving_up: Answering = {
+            "rename": partial(anna.http.patch, path, json=new, headers=ANY),
+            "delete": partial(anna.http.delete, path),
+        }[how]
+        bodies = [
+            {**wanted, "email": f"{secrets.token_hex(6)}@example.com", "password": PASSWORD}
+            for _ in range(4)
+        ]
+        renaming = partial(ben.http.patch, f"/api/users/{ben.id}", json=wanted, headers=ANY)
+        registering = [partial(crowd.post, "/auth/register", json=body) for body in bodies]
+        given_up, *wanting = at_once(giving_up, renaming, *registering)
+        assert given_up.is_success
+        assert statuses(wanting) == {409: 5}
+        assert codes(wanting) == {"username-taken"}
+        assert rows(server, User.username == anna.username) == 0
+
+
+def test_a_registration_that_waits_for_a_username_does_not_get_it_when_it_is_given_up(
+    server: Server, crowd: httpx.Client, anna: Person
+) -> None:
+    caller = Caller(anna.id, anna.email, anna.username, "user", 1, "", "")
+    body = {"email": f"x{anna.email}", "password": PASSWORD, "username": anna.username}
+    waiting = text("SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'transactionid'")
+    with ThreadPoolExecutor(1) as threads, server.flask.app_context():
+        with db.transaction() as transaction:
+            User.update(UUID(anna.id), caller, None, {"username": f"{anna.username}-2"})
+            registering = threads.submit(crowd.post, "/auth/register", json=body)
+            if server.settings.database_url.startswith("postgresql"):  # SQLite has one writer
+                until(lambda: server.execute(waiting)[0][0] > 0)
+            transaction.commit()
+        assert registering.result().json()["code"] == "username-taken"
+    assert rows(server, User.username == anna.username) == 0
 
 
 @pytest.mark.parametrize("what", ["user", "post"])

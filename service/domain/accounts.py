@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Mapping
 from typing import Any
 
-from service.domain import addresses, passwords
+from service.domain import addresses, passwords, usernames
 
 _BASE32 = "abcdefghijklmnopqrstuvwxyz234567"
 
@@ -18,14 +18,18 @@ def registration(
     role: str = "user",
     *,
     minimum: int,
+    product: str,
 ) -> dict[str, Any]:
     """The columns of a new account that are not the same for all; takes about 20 ms.
 
     Another role than `user` has to wait until the owner has proved the address.
 
-    Raises InvalidRequest for the address, WeakPassword for a password under `minimum` or guessable.
+    Raises InvalidRequest for the address or a reserved user name, WeakPassword for a password under
+    `minimum` or guessable.
     """
     addresses.checked(email)
+    if username is not None:
+        usernames.check_is_free(username, product)
     if password is not None:
         passwords.check_strength(password, minimum=minimum, email=email, username=username)
     return {

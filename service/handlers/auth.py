@@ -37,8 +37,9 @@ EXPORT = {"Content-Disposition": 'attachment; filename="byline-export.ndjson"'}
 
 
 def register(body: dict):
-    minimum = current_app.config["PASSWORD_MIN_LENGTH"]
-    account = User.create(**accounts.registration(**body, minimum=minimum))
+    config = current_app.config
+    minimum, product = config["PASSWORD_MIN_LENGTH"], config["PRODUCT_NAME"]
+    account = User.create(**accounts.registration(**body, minimum=minimum, product=product))
     outbox.put(mails.EMAIL_VERIFICATION, account["email"], account["id"])
     record("register", account["id"], actor_id=account["id"])
     return account, 201, {"Location": f"/api/users/{account['id']}"}
@@ -192,7 +193,7 @@ def _may_repeat(caller: Caller, place: Place):
 def _addressee(email: str):
     # To the address of the account: what was typed may be another mailbox with the same key. What
     # follows must be alike for all addresses, known or not, so that nobody can tell by the time.
-    return User.addressee(addresses.key(addresses.checked(email))) or (None, email)
+    return UserAddress.addressee(addresses.key(addresses.checked(email))) or (None, email)
 
 
 def _reuse(caller: Caller):

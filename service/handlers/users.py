@@ -4,7 +4,7 @@ from uuid import UUID
 
 from flask import current_app
 
-from service.domain import accounts, addresses
+from service.domain import accounts, addresses, usernames
 from service.models import MailedToken, Session, User, mails
 from service.models.caller import Caller
 from service.problems import AdminOnlyField
@@ -21,8 +21,9 @@ def list_users(limit: int, after: UUID | None = None, username: str | None = Non
 
 
 def create_user(body: dict):
-    minimum = current_app.config["PASSWORD_MIN_LENGTH"]
-    account = User.create(**accounts.registration(**body, minimum=minimum))
+    config = current_app.config
+    minimum, product = config["PASSWORD_MIN_LENGTH"], config["PRODUCT_NAME"]
+    account = User.create(**accounts.registration(**body, minimum=minimum, product=product))
     is_invited = "password" not in body or body.get("role") == "admin"
     kind = mails.INVITATION if is_invited else mails.EMAIL_VERIFICATION
     outbox.put(kind, account["email"], account["id"])
@@ -35,8 +36,8 @@ def get_user(user_id: UUID):
 
 
 def update_user(caller: Caller, user_id: UUID, body: dict, if_match: list[str] | None):
-    if not caller.is_admin and ADMIN_FIELDS & body.keys():
-        raise AdminOnlyField
+    if not caller.is_admin:
+        _check_is_for_owners(body, caller)
     account, before = User.update(user_id, caller, if_match, accounts.changes(body))
     if account["disabled"]:
         Session.end_all(user_id)
@@ -55,8 +56,7 @@ def delete_user(caller: Caller, user_id: UUID, if_match: list[str] | None):
 
 def recover_account(user_id: UUID):
     account = User.standing(user_id)
-    kind = mails.PASSWORD_RESET if account["has_password"] else mails.INVITATION
-    outbox.put(kind, account["email"], user_id)
+    outbox.put(_way_in(account), account["email"], user_id)
     record("recovery-requested", user_id)
 
 
@@ -72,11 +72,23 @@ def list_accounts(
     return page(User.accounts, limit, after, email=key, role=role, disabled=disabled)
 
 
+def _check_is_for_owners(body: dict, caller: Caller):
+    if ADMIN_FIELDS & body.keys():
+        raise AdminOnlyField
+    username = body.get("username", caller.username)
+    if username != caller.username:  # a reserved name from before stays
+        usernames.check_is_free(username, current_app.config["PRODUCT_NAME"])
+
+
 def _tell_of_move(user_id: UUID, before: dict, email: str):
     # The old mailbox may be lost or somebody else's: no link that was or is sent there is good.
     MailedToken.revoke_all(user_id)
-    kind = mails.EMAIL_VERIFICATION if before["has_password"] else mails.INVITATION
+    kind = mails.EMAIL_VERIFICATION if before["has_password"] else _way_in(before)
     outbox.put(kind, email, user_id)
     if before["email_verified"]:
         old = before["email"]
         outbox.put(mails.EMAIL_CHANGED_BY_ADMIN, old, user_id, even_if_too_many=True)
+
+
+def _way_in(standing: dict):
+    return mails.PASSWORD_RESET if standing["was_in_use"] else mails.INVITATION

@@ -36,13 +36,16 @@ class Deletion(db.Model):  # type: ignore[name-defined,misc] # made at run time
     due_at: Mapped[str] = mapped_column(Time)
 
     @classmethod
-    def begin(cls, user_id: UUID, caller: Caller, if_match: list[str] | None) -> None:
+    def begin(
+        cls, user_id: UUID, caller: Caller, if_match: list[str] | None, *, name_rests: bool
+    ) -> None:
         """Hide an account and what it owns from everybody, end its sessions, and have its rows
-        removed once this transaction is committed.
+        removed once this transaction is committed. With `name_rests` nobody can take its user name
+        for 90 days.
 
         Raises `NotFound`, `Forbidden`, `PreconditionFailed` or `LastAdmin`.
         """
-        User.delete(user_id, caller, if_match, _tombstone())
+        User.delete(user_id, caller, if_match, _tombstone(), name_rests=name_rests)
         moment = now()
         _insert.write(user_id=user_id, created_at=moment, due_at=moment)
 
@@ -97,12 +100,13 @@ class Owned:
 
 
 def owned() -> list[Owned]:
-    """The tables that hold what accounts own: all that refer to `users`, and the mails."""
+    """The tables that hold what accounts own: all whose rows go with a user, and the mails."""
     references = [
-        Owned(table, column)
+        Owned(table, key.parent)
         for table in User.metadata.sorted_tables
-        for column in table.columns
-        if column.references(User.__table__.c.id) and table is not Deletion.__table__
+        for key in table.foreign_keys
+        if key.references(User.__table__) and key.ondelete == "CASCADE"
+        if table is not Deletion.__table__
     ]
     return [Owned(Mail.__table__, Mail.__table__.c.user_id), *references]
 
@@ -133,9 +137,9 @@ _waiting = Prepared(
 
 
 def _tombstone() -> dict[str, Any]:
-    """What the columns of a deleted account become: its address and its user name are free, and
-    nothing that is looked up finds it. The values fit the specification, for the previous release
-    may show them while it is being replaced; nobody can take them first."""
+    """What the columns of a deleted account become: its address is free, its user name is free or
+    rests, and nothing that is looked up finds it. The values fit the specification, for the
+    previous release may show them while it is being replaced; nobody can take them first."""
     address = f"{secrets.token_hex(16)}@deleted.invalid"
     return {
         "deleted": True,

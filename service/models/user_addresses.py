@@ -19,6 +19,11 @@ class UserAddress:
     """The address of a user, in the table of users."""
 
     @classmethod
+    def addressee(cls, email_key: str) -> Row | None:
+        """(id, email) of the user who is not disabled and whose address has this key, if any."""
+        return _addressee.first(key=email_key)
+
+    @classmethod
     def verified(cls, user_id: UUID | str) -> str | None:
         """The user's address, if it is verified."""
         row = _verified.first(id=user_id)
@@ -44,6 +49,11 @@ class UserAddress:
         return None if row is None or _proved_before.first(id=row.id) else _owner(row)
 
 
+_addressee = Prepared(
+    sa.select(User.id, User.email).where(
+        User.email_key == bindparam("key"), User.disabled.is_(False)
+    )
+)
 _verified = Prepared(
     sa.select(User.email).where(User.id == bindparam("id"), User.email_verified.is_(True))
 )

@@ -12,9 +12,11 @@ from sqlalchemy.orm import Mapped, mapped_column
 from service.database import Id, Row, Time, db
 from service.database_errors import unique
 from service.ids import created_at, new_id, now
+from service.models.audit_events import AuditEvent
 from service.models.caller import Caller
 from service.models.listing import Listing
 from service.models.owned import Owned
+from service.models.resting_usernames import RestingUsername
 from service.problems import (
     AdminUnverified,
     EmailTaken,
@@ -63,7 +65,10 @@ class User(db.Model):  # type: ignore[name-defined,misc] # made at run time
         password_hash: str,
         invited_role: str | None = None,
     ) -> dict[str, Any]:
-        """The new Account; raises `EmailTaken` or `UsernameTaken`, as the unique index decides."""
+        """The new Account; raises `EmailTaken` or `UsernameTaken`, as the unique index decides.
+
+        A user name that rests is `UsernameTaken` too.
+        """
         id_ = new_id()
         moment = created_at(id_)
         row = {
@@ -81,6 +86,7 @@ class User(db.Model):  # type: ignore[name-defined,misc] # made at run time
             hidden = {"email_key": email_key, "password_hash": password_hash, "deleted": False}
             others = {"invited_role": invited_role, "stored_bytes": 0, "version": 1}
             _insert.write(**row, **hidden, **others)
+        RestingUsername.check(username, id_)
         return {**row, "etag": "1"}
 
     @classmethod
@@ -106,11 +112,6 @@ class User(db.Model):  # type: ignore[name-defined,misc] # made at run time
         return bool(changed)
 
     @classmethod
-    def addressee(cls, email_key: str) -> Row | None:
-        """(id, email) of the user who is not disabled and whose address has this key, if any."""
-        return _addressee.first(key=email_key)
-
-    @classmethod
     def update(
         cls,
         user_id: UUID,
@@ -133,6 +134,9 @@ class User(db.Model):  # type: ignore[name-defined,misc] # made at run time
                 raise _refused(user_id, caller)
         if last_admin:
             raise LastAdmin
+        if changes.get("username", before.username) != before.username:
+            RestingUsername.check(changes["username"], user_id)
+            RestingUsername.rest(before.username, user_id)
         if "email" in changes:
             _fill_key.write(id_=user_id, key=changes["email_key"])  # as in `confirm_email`
         account = cls.account(user_id)
@@ -142,7 +146,8 @@ class User(db.Model):  # type: ignore[name-defined,misc] # made at run time
 
     @classmethod
     def standing(cls, user_id: UUID) -> dict[str, Any]:
-        """`role`, `disabled`, `email`, `email_verified` and `has_password`.
+        """`role`, `disabled`, `email`, `email_verified`, `username`, `has_password`; `was_in_use`
+        is False until an invited user has set a password.
 
         The user's row is locked from here on. Raises `NotFound`.
         """
@@ -158,16 +163,21 @@ class User(db.Model):  # type: ignore[name-defined,misc] # made at run time
         caller: Caller,
         if_match: list[str] | None,
         tombstone: dict[str, Any],
+        *,
+        name_rests: bool,
     ) -> None:
         """Put a tombstone in the place of the user: see `Deletion.begin`.
 
         Raises `NotFound`, `Forbidden`, `PreconditionFailed` or `LastAdmin`.
         """
         last_admin = _is_last_admin(user_id)
-        if not _owned.update(user_id, caller, if_match, tombstone):
+        before = _standing.first(id=user_id)
+        if before is None or not _owned.update(user_id, caller, if_match, tombstone):
             raise _refused(user_id, caller)
         if last_admin:
             raise LastAdmin
+        if name_rests:
+            RestingUsername.rest(before.username, None)
 
 
 _PUBLIC = (User.id, User.username, User.bio, User.created_at)
@@ -223,10 +233,8 @@ _fill_key = Prepared(
     .where(User.id == bindparam("id_"), User.email_key.is_(None))
     .values(email_key=bindparam("key"))
 )
-_addressee = Prepared(
-    sa.select(User.id, User.email).where(
-        User.email_key == bindparam("key"), User.disabled.is_(False)
-    )
+_lost_password = sa.exists().where(
+    AuditEvent.user_id == User.id, AuditEvent.action == "email-change-undone"
 )
 _standing = Prepared(
     sa.select(
@@ -234,7 +242,9 @@ _standing = Prepared(
         User.disabled,
         User.email,
         User.email_verified,
+        User.username,
         (User.password_hash != "").label("has_password"),
+        sa.or_(User.password_hash != "", User.email_verified, _lost_password).label("was_in_use"),
     )
     .where(User.id == bindparam("id"), _is_there)
     .with_for_update()

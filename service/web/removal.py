@@ -13,21 +13,30 @@ from service.models.caller import Caller
 from service.web.metrics import Readings
 
 
-def remove_account(user_id: UUID, caller: Caller, if_match: list[str] | None = None) -> None:
+def remove_account(
+    user_id: UUID,
+    caller: Caller,
+    if_match: list[str] | None = None,
+    *,
+    name_rests: bool = True,
+) -> None:
     """Remove an account with everything that belongs to it, as `caller` may: it is hidden with this
     request, and its rows are removed aside.
 
     Raises `NotFound`, `Forbidden`, `PreconditionFailed` or `LastAdmin`.
     """
-    Deletion.begin(user_id, caller, if_match)
+    Deletion.begin(user_id, caller, if_match, name_rests=name_rests)
     IdempotencyKey.forget_account(user_id)
     after_commit(flask.current_app.extensions["erasure"].wake)
 
 
 def remove_disputed(owner: Caller | None) -> None:
-    """Remove the account of an owner who never had the address that it was registered with."""
+    """Remove the account of an owner who never had the address that it was registered with.
+
+    Its user name does not rest: the owner of the address may well be the one who wants it.
+    """
     if owner:
-        remove_account(UUID(owner.id), owner)
+        remove_account(UUID(owner.id), owner, name_rests=False)
 
 
 def readings(app: flask.Flask) -> Readings:

@@ -6,7 +6,9 @@ import string
 from typing import Any
 
 import pytest
+from sqlalchemy import delete
 
+from service.models import RestingUsername
 from tests.attacks.forger import ORDER, Forger, with_halves
 from tests.attacks.oracle import Attack, Expected, on, table
 from tests.conftest import PASSWORD, Person, Server
@@ -42,6 +44,8 @@ def test_who_takes_an_address_over_takes_nothing_else_over(
 ) -> None:
     first, again = anna.post(), server.sign_in(anna.email)
     attack("DELETE", f"/api/users/{anna.id}", 204, token=anna)
+    name_rests = RestingUsername.username == anna.username
+    server.execute(delete(RestingUsername).where(name_rests))  # as after 90 days
     namesake = server.sign_up(email=anna.email, username=anna.username)
     assert namesake.id != anna.id
     for person in (anna, again):

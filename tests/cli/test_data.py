@@ -21,6 +21,7 @@ from service.models import (
     MailCount,
     Post,
     PostDocument,
+    RestingUsername,
     Session,
     SignInGuard,
     User,
@@ -53,6 +54,16 @@ def test_create_admin_refuses_what_the_api_would(upgraded, options, password, wh
     assert ended.exit_code != 0
     assert why in ended.output
     assert rows(sa.select(User)) == []
+
+
+@pytest.mark.parametrize("name", ["admin", "root", "byline"])
+def test_create_admin_gives_a_reserved_name(anywhere, name):
+    command = f"create-admin --email ada@example.com --username {name}"
+    ended = anywhere(command, input=f"{PASSWORD}\n")
+
+    assert ended.exit_code == 0, ended.output
+    [ada] = rows(sa.select(User))
+    assert (ada.username, ada.role) == (name, "admin")
 
 
 def test_create_admin_names_the_upgrade_that_is_missing(byline):
@@ -112,7 +123,8 @@ def test_demo_posts_need_an_author(upgraded):
 
 def test_purge_removes_what_deleted_users_owned(anywhere):
     anywhere("demo --yes --users 2 --posts 40")
-    [deleted, kept] = [user.id for user in rows(sa.select(User.id).order_by(User.id))]
+    # The older one has posts: nobody else is there to write the first of them.
+    [kept, deleted] = [user.id for user in rows(sa.select(User.id).order_by(User.id))]
     execute(
         sa.update(User).where(User.id == deleted).values(deleted=True),
         sa.insert(Deletion).values(user_id=deleted, created_at=now(), due_at=now()),
@@ -149,6 +161,9 @@ def test_purge_deletes_what_has_expired_and_nothing_else(anywhere, monkeypatch):
                 for name, at in counted.items()
             ]
         ),
+        sa.insert(RestingUsername).values(
+            [{"username": name[:9], "expires_at": at} for name, at in counted.items()]
+        ),
         sa.insert(Mail).values(
             [
                 _mail(user.id, 3, past, due_at=past),
@@ -167,6 +182,7 @@ def test_purge_deletes_what_has_expired_and_nothing_else(anywhere, monkeypatch):
         ("idempotency_keys", "3"),
         ("sign_in_guards", "1"),
         ("known_networks", "1"),
+        ("resting_usernames", "1"),
         ("users", "0"),
     ]
     assert [row.expires_at for row in rows(sa.select(Session))] == [future]
@@ -174,6 +190,7 @@ def test_purge_deletes_what_has_expired_and_nothing_else(anywhere, monkeypatch):
     assert [row.recipient for row in rows(sa.select(MailCount))] == ["b" * 64]
     assert [row.account for row in rows(sa.select(SignInGuard))] == ["b" * 64]
     assert [row.network for row in rows(sa.select(KnownNetwork))] == ["b" * 9]
+    assert [row.username for row in rows(sa.select(RestingUsername))] == ["b" * 9]
     # Due once more, still good, or never sent: those are kept.
     left = {row.token_hash[-1] for row in rows(sa.select(Mail))}
     assert left == {"3", "4", "5"}

@@ -89,7 +89,7 @@ def test_its_owner_is_nobody_before_the_rows_are_gone(
     assert told(anna.http.post("/api/posts", json=body)) == (401, "session-revoked")
     credentials = {"email": anna.email, "password": PASSWORD}
     assert told(anonymous.post("/auth/login", json=credentials)) == (401, "invalid-credentials")
-    again = server.sign_up(email=anna.email, username=anna.username)
+    again = server.sign_up(email=anna.email)
     assert again.id != anna.id
     assert again.http.get("/api/posts", params={"author_id": again.id}).json() == []
 

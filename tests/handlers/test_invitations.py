@@ -14,17 +14,21 @@ from service.models import AuditEvent, Mail, User
 from tests.conftest import PASSWORD, Person, Server
 from tests.handlers.accounts import patch, told
 from tests.handlers.mails import (
+    CHANGE,
+    CHANGED,
     INVITED,
     NEW_PASSWORD,
     RESET,
     VERIFICATION,
     all_sent,
+    change,
     confirm,
     fresh,
     hashed,
     mailed,
     request_reset,
     reset,
+    undo,
 )
 from tests.mailbox import text
 
@@ -163,6 +167,26 @@ def test_a_disabled_account_gets_no_mail(server: Server, admin: Person, anna: Pe
     assert recover(admin, anna.id).status_code == 202
     all_sent(server)
     assert server.mailbox.to(anna.email, RESET) == []
+
+
+def test_an_account_that_was_in_use_is_never_invited(
+    anonymous: httpx.Client, server: Server, admin: Person, anna: Person
+) -> None:
+    server.verify(anna)
+    assert change(anna, moved := fresh()).status_code == 202
+    assert confirm(anonymous, server.mailbox.token(moved, CHANGE)).status_code == 204
+    assert undo(anonymous, server.mailbox.token(anna.email, CHANGED)).status_code == 204
+    server.mailbox.wait(anna.email, RESET)  # and is lost
+    assert recover(admin, anna.id).status_code == 202
+    server.mailbox.wait(anna.email, RESET, 2)
+    other = fresh()
+    assert patch(admin.http, anna, email=other).status_code == 200
+    assert recover(admin, anna.id).status_code == 202
+    assert reset(anonymous, server.mailbox.token(other, RESET, 2)).status_code == 204
+    account = sign_in(anonymous, other, NEW_PASSWORD).json()["user"]
+    assert (account["id"], account["email_verified"]) == (anna.id, True)
+    all_sent(server)
+    assert server.mailbox.to(anna.email, INVITED) == server.mailbox.to(other, INVITED) == []
 
 
 # update_user with an address

@@ -68,6 +68,7 @@ def test_an_account_for_someone_follows_the_rules_of_registering(
     for field, value, refusal in (
         ("email", anna.email.upper(), (409, "email-taken")),
         ("username", anna.username, (409, "username-taken")),
+        ("username", "admin", (400, "invalid-request")),
         ("password", "password1", (400, "weak-password")),
         ("role", "owner", (400, "invalid-request")),
         ("email", f" {new['email']}", (400, "invalid-request")),

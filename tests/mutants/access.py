@@ -3,6 +3,30 @@
 from tests.mutants.mutant import SCHEMATHESIS, Mutant
 
 KINDS = {
+    "names that people trust": [
+        Mutant(
+            "a user name is free as soon as it is given up",
+            "service/models/users.py",
+            "        RestingUsername.check(username, id_)\n",
+            "",
+            "tests/handlers/test_usernames.py"
+            "::test_the_names_of_a_deleted_account_rest_and_say_nothing_of_it",
+        ),
+        Mutant(
+            "a user name rests only for the user who gave it up",
+            "service/models/resting_usernames.py",
+            "RestingUsername.user_id != bindparam",
+            "RestingUsername.user_id == bindparam",
+            "tests/handlers/test_usernames.py::test_a_name_given_up_for_another_rests_for_others",
+        ),
+        Mutant(
+            "an owner may take a reserved user name by a change",
+            "service/handlers/users.py",
+            "    if username != caller.username:",
+            "    if username == caller.username:",
+            "tests/handlers/test_usernames.py::test_a_reserved_name_is_refused[sqlite-admin]",
+        ),
+    ],
     "auth ignored": [
         Mutant(
             "a token is only looked at where one is sent",
@@ -103,14 +127,10 @@ _live""",
             raise _refused(user_id, caller)
         if last_admin:
             raise LastAdmin
-
-
-_PUBLIC""",
+        if name_rests:""",
             """\
             raise _refused(user_id, caller)
-
-
-_PUBLIC""",
+        if name_rests:""",
             "tests/handlers/test_users_as_admin.py::test_the_last_active_admin_stays",
         ),
         Mutant(

@@ -125,9 +125,10 @@ KINDS = {
         Mutant(
             "a reset goes to the spelling that was asked for",
             "service/handlers/auth.py",
-            "    return User.addressee(addresses.key(addresses.checked(email))) or (None, email)\n",
-            "    user = User.addressee(addresses.key(addresses.checked(email)))\n"
-            "    return (user.id if user else None, email)\n",
+            "UserAddress.addressee(addresses.key(addresses.checked(email))) or (None, email)\n",
+            "(user := UserAddress.addressee(addresses.key(addresses.checked(email)))) and (\n"
+            "        user.id, email\n"
+            "    ) or (None, email)\n",
             "tests/handlers/test_addresses.py"
             "::test_a_reset_asked_for_in_another_spelling_goes_to_the_address_of_the_account",
         ),

@@ -169,6 +169,9 @@ def coming(tour: Tour, ben: Visitor, ada: Visitor, cora: Visitor) -> None:
     tour("complete_email_verification", cora, json={"token": tour.mailed(cora, CONFIRM)})
     bio = {"bio": tour.marks.words("text", "cora")}
     tour("update_user", cora, user_id=cora.id, json=bio, headers=ANY)
+    for _ in range(2):
+        name = {"username": tour.marks.word("text", "cora").lower()}
+        tour("update_user", cora, user_id=cora.id, json=name, headers=ANY)
     tour("create_post", cora, json=a_post(tour, cora), headers={"Idempotency-Key": "cora"})
     tour("request_password_reset", cora, json={"email": cora.address})
     tour.mailed(cora, RESET)
