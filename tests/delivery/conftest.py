@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import ssl
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 
 from tests import postgres
 from tests.delivery.office import Office, opened
 
 DATABASES = ["sqlite", "postgresql"]
+
+Certify = Callable[..., ssl.SSLContext]
 
 
 @pytest.fixture(params=DATABASES)
@@ -31,3 +36,18 @@ def office(_shared: Office) -> Iterator[Office]:
     """An office that the tests of a file share, each with addresses of its own."""
     yield _shared
     _shared.tidy_up()
+
+
+@pytest.fixture
+def certify(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Certify:
+    """What a mail server shows: a certificate for 127.0.0.1 by the only authority we trust."""
+    trusted = trustme.CA()
+    trusted.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+
+    def shows(name: str = "127.0.0.1", authority: trustme.CA = trusted) -> ssl.SSLContext:
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        authority.issue_cert(name).configure_cert(context)
+        return context
+
+    return shows

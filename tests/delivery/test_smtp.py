@@ -15,6 +15,7 @@ import trustme
 from service import delivery
 from service.domain.mails import Letterhead, compose
 from service.settings import Settings
+from tests.delivery.conftest import Certify
 from tests.delivery.office import fresh, opened
 from tests.mailbox import token
 from tests.smtp import MailServer, mail_server, until
@@ -22,23 +23,6 @@ from tests.smtp import MailServer, mail_server, until
 USER, SECRET = "anna@example.com", "p@ss:w/rd%?#&="
 LOGIN = f"{quote(USER)}:{quote(SECRET, safe='')}@"
 STARTTLS, IN_CLEAR = "?starttls=true", "?starttls=false"
-
-Certify = Callable[..., ssl.SSLContext]
-
-
-@pytest.fixture
-def certify(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Certify:
-    """What a mail server shows: a certificate for 127.0.0.1 by the only authority we trust."""
-    trusted = trustme.CA()
-    trusted.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
-    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
-
-    def shows(name: str = "127.0.0.1", authority: trustme.CA = trusted) -> ssl.SSLContext:
-        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        authority.issue_cert(name).configure_cert(context)
-        return context
-
-    return shows
 
 
 def send(url: str, recipient: str = "ben@example.com") -> None:

@@ -7,6 +7,7 @@ with Middlebox(server.port) as box:
     box.refuses = True          # new connections are reset
     box.cut()                   # so are those that there are
     box.cuts_at = b"COMMIT"     # passes it on, and resets the connection before the answer
+    box.fault = Fault(b"quit", "silence", 0.5)  # once: see there
 """
 
 from __future__ import annotations
@@ -17,8 +18,32 @@ import struct
 import threading
 import time
 from contextlib import suppress
+from typing import Literal, NamedTuple
 
 _RESET = struct.pack("ii", 1, 0)  # SO_LINGER: close with a RST
+
+
+class Fault(NamedTuple):
+    """What happens to one connection, when its client first says `at`; b"" is its connecting.
+
+    `passed_on` is how much of what the client says arrives: from 0 to 1, and behind 1 the server
+    answers. Then the connection is reset, or nothing comes through any more, or the client gets
+    `REFUSAL` in the server's place.
+    """
+
+    at: bytes
+    how: Literal["reset", "silence", "refusal"]
+    passed_on: float = 0
+
+    def __str__(self) -> str:
+        return f"{self.how}-{self.passed_on}"
+
+    @property
+    def waits_for_answer(self) -> bool:
+        return self.how == "reset" and self.passed_on == 1
+
+
+REFUSAL = b"421 4.3.2 Come back later\r\n"
 
 
 class Middlebox:
@@ -29,12 +54,14 @@ class Middlebox:
         self.delay = 0.0
         self.refuses = False
         self.cuts_at: bytes | None = None
+        self.fault: Fault | None = None
         self.forgotten = 0  # connections
         self.were_cut = 0
         self._upstream = upstream
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=200)
         self.port: int = self._listener.getsockname()[1]
         self._pairs: set[_Pair] = set()
+        self._lock = threading.Lock()
         threading.Thread(target=self._accept, daemon=True).start()
 
     def __enter__(self) -> Middlebox:
@@ -52,6 +79,15 @@ class Middlebox:
         """Reset every connection."""
         for pair in list(self._pairs):
             self.end(pair)
+
+    def take_fault(self, data: bytes) -> Fault | None:
+        """The fault that this is the time for, which happens once."""
+        with self._lock:
+            fault = self.fault
+            if fault is None or fault.at not in data or bool(fault.at) != bool(data):
+                return None
+            self.fault = None
+            return fault
 
     def end(self, pair: _Pair) -> None:
         self._pairs.discard(pair)
@@ -85,8 +121,12 @@ class _Pair:
         self._server = server
         self._seen_at = time.monotonic()
         self._is_forgotten = False
+        self._ends_with_answer = False
 
     def start(self) -> None:
+        if (fault := self._box.take_fault(b"")) and self._strikes(fault, b""):
+            self._box.end(self)
+            return
         for source, sink in ((self._client, self._server), (self._server, self._client)):
             threading.Thread(target=self._pass_on, args=(source, sink), daemon=True).start()
 
@@ -97,15 +137,31 @@ class _Pair:
     def _pass_on(self, source: socket.socket, sink: socket.socket) -> None:
         with suppress(OSError):
             while data := source.recv(65536):
+                if source is self._server and self._ends_with_answer:
+                    break
                 if self._forgets():
                     continue
                 time.sleep(self._box.delay)
+                if source is self._client and (fault := self._box.take_fault(data)):
+                    if self._strikes(fault, data):
+                        break
+                    continue
                 sink.sendall(data)
                 pattern = self._box.cuts_at
                 if pattern and source is self._client and pattern in data:
                     self._box.were_cut += 1
                     break
         self._box.end(self)
+
+    def _strikes(self, fault: Fault, data: bytes) -> bool:
+        """Let a fault happen; whether the connection is to be reset at once."""
+        self._is_forgotten = True  # first, so that no answer gets through
+        self._ends_with_answer = fault.waits_for_answer
+        self._server.sendall(data[: int(len(data) * fault.passed_on)])
+        if fault.how == "refusal":
+            self._client.sendall(REFUSAL)
+            self._client.shutdown(socket.SHUT_WR)
+        return fault.how == "reset" and not fault.waits_for_answer
 
     def _forgets(self) -> bool:
         now = time.monotonic()
