@@ -25,7 +25,9 @@ class Messages(HttpToolsProtocol):
     the body of a request that offers an upgrade for the next request.
     """
 
-    cycle: Any  # the last request whose head has come, None before the first
+    scope: Any
+    headers: Any
+    cycle: Any  # the last request whose head has come, None if it is answered and has come whole
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
@@ -35,18 +37,24 @@ class Messages(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self._unset_keepalive_if_required()
         self._in_head = True
         self._received = 0
 
     def on_header(self, name: bytes, value: bytes) -> None:
+        # All of uvicorn's own is here, for a call of it would cost more than it does.
         if self._in_head:  # later it is a trailer, and no header (RFC 9110, section 6.5.1)
-            super().on_header(name, value.rstrip(b" \t"))  # section 5.5
+            name = name.lower()
+            value = value.rstrip(b" \t")  # section 5.5
+            if name == b"expect" and value.lower() == b"100-continue":
+                self.expect_100_continue = True
+            self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
-        is_tunnel = self.parser.get_method() == b"CONNECT"
-        if self.parser.should_upgrade() and not is_tunnel:
-            return  # `parse` reads it again without the offer
+        is_tunnel = False
+        if self.parser.should_upgrade():
+            is_tunnel = self.parser.get_method() == b"CONNECT"
+            if not is_tunnel:
+                return  # `parse` reads it again without the offer
         # The parser lets 0.9 and 2.0 pass, which are no such messages (RFC 9110, section 2.5).
         if self.parser.get_http_version() not in {"1.0", "1.1"}:
             raise ValueError
@@ -59,8 +67,8 @@ class Messages(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         if not self._in_head:  # the end of a head with an upgrade is not that of its message
-            super().on_message_complete()
             self.cycle.more_body = False
+            self.cycle.message_event.set()
 
     def parse(self, data: bytes) -> None:
         """Call back what is in these bytes.
@@ -84,8 +92,13 @@ class Messages(HttpToolsProtocol):
         if self._in_head:
             if self._received > MAX_HEAD or len(self.headers) > MAX_FIELDS:
                 raise HeadersTooLarge
-        elif self._received > (MAX_DROPPED if self.cycle.response_complete else MAX_MESSAGE):
+        elif self._received > MAX_MESSAGE and not self._may_go_on():
             raise BodyTooLarge
+
+    def _may_go_on(self) -> bool:
+        """Whether more than the longest message may come: the rest of one that is answered."""
+        is_answered = self.cycle is not None and self.cycle.response_complete
+        return is_answered and self._received <= MAX_DROPPED
 
     def _head_without_upgrade(self) -> bytes:
         """The head that has just ended, to be parsed again as if no upgrade had been offered.
@@ -107,7 +120,7 @@ class Flow(FlowControl):
     is_held = False
 
     def resume_reading(self) -> None:
-        if not self.is_held:
+        if self.read_paused and not self.is_held:
             super().resume_reading()
 
 

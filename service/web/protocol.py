@@ -26,7 +26,8 @@ import asyncio
 from typing import Any
 
 from service.problems import Problem
-from service.web.messages import MAX_DROPPED, Flow, Messages
+from service.web.idling import Idling
+from service.web.messages import MAX_DROPPED, Flow
 from service.web.sending import Joining, refusal
 from service.web.unsent import STATE, Unsent
 
@@ -37,7 +38,7 @@ LAST_CALL = 1.0  # seconds for the first request of a connection, when the serve
 LEAVING = "leaving"  # is in the lifespan's state as soon as every answer is a connection's last
 
 
-class Protocol(Messages):
+class Protocol(Idling):
     """For `uvicorn.Config(http=...)`.
 
     uvicorn itself waits for ever for the rest of a head, and for a client to read its answer; of
@@ -89,7 +90,7 @@ class Protocol(Messages):
 
     def on_headers_complete(self) -> None:
         super().on_headers_complete()
-        if not self._in_head:
+        if self._deadline is not None and not self._in_head:
             self._stop_waiting()
 
     def on_message_complete(self) -> None:
@@ -98,18 +99,25 @@ class Protocol(Messages):
             return
         if self.cycle.response_complete:
             self._stop_waiting()
-        elif self._may_continue and not self.cycle.response_started:
-            self.cycle.keep_alive = LEAVING not in self.app_state
-        self._may_continue = False
+            self._forget()
+        elif self._may_continue:
+            if not self.cycle.response_started:
+                self.cycle.keep_alive = LEAVING not in self.app_state
+            self._may_continue = False
 
     def on_response_complete(self) -> None:
         self._answering.transport.flush()
-        if self._is_lingering:
-            self.server_state.total_requests += 1
+        self.server_state.total_requests += 1
+        if self.transport.get_write_buffer_size():
+            self._unsent.watch(self)
+        if self._is_lingering or self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
         else:
-            super().on_response_complete()
-        self._unsent.watch(self)
-        if self._unread and not self.pipeline and not self.transport.is_closing():
+            self._begin_idling()
+        if (self._unread or self._in_head) and not self.pipeline:
             data, self._unread = self._unread, b""
             self.flow.is_held = False
             self._read(data)
@@ -117,7 +125,7 @@ class Protocol(Messages):
 
     @property
     def client_address(self) -> str | None:
-        """Of the client whose request is answered; None on a Unix socket. A proxy has many."""
+        """Of the client whose request is answered, None on a Unix socket; a proxy has many."""
         client = self._answering.scope["client"] if self._answering else self.client
         return client[0] if client else None
 
@@ -130,7 +138,8 @@ class Protocol(Messages):
         """Close as soon as what has begun is answered."""
         if self._in_head:
             return
-        if self.cycle is None or self._is_lingering or self._has_rest():
+        is_new = self.cycle is None and self._idle_since is None
+        if is_new or self._is_lingering or self._has_rest():
             self._stop_waiting()
             self._expect(LAST_CALL)
         else:
@@ -160,10 +169,11 @@ class Protocol(Messages):
                 self._refuse(problem)
             if self._is_deaf or self.transport.is_closing():
                 return
-        if self._has_rest():
-            self._expect(DROP_TIMEOUT)
+        if self.pipeline:
+            self._stop_waiting()  # reading is paused, even within a head
         elif self._in_head or self.cycle is None or self.cycle.response_complete:
-            self._expect(HEAD_TIMEOUT)  # empty lines before a head have no end of their own
+            # Empty lines before a head have no end of their own.
+            self._expect(DROP_TIMEOUT if self._has_rest() else HEAD_TIMEOUT)
 
     def _keep(self, data: bytes) -> None:
         """Read it when it is its turn, and take no more until then."""

@@ -26,13 +26,15 @@ class Joining:
         self._is_begun = False
 
     def write(self, data: bytes) -> None:
-        if self._head and len(data) <= JOINED:
-            data, self._head = self._head + data, b""
+        if self._head:
+            if len(data) <= JOINED:
+                data, self._head = self._head + data, b""
+            else:
+                self.flush()
         elif not self._is_begun and not data.startswith(_CONTINUE):
             self._is_begun = True
             self._head = data
             return
-        self.flush()
         self._transport.write(data)
 
     def flush(self) -> None:

@@ -24,6 +24,7 @@ Readings = dict[tuple[str, ...], float]
 class _Waiting:
     """What is known of a connection: bytes that wait, since when, and when some were last taken."""
 
+    client: str | None  # the address of the last whom they are for; a proxy has many
     size: int
     begun: float
     moved: float
@@ -52,7 +53,8 @@ class Unsent:
         waiting = self._connections.get(connection)
         if waiting is None:
             now = connection.loop.time()
-            waiting = self._connections[connection] = _Waiting(0, now, now)
+            waiting = self._connections[connection] = _Waiting(None, 0, now, now)
+        waiting.client = connection.client_address
         self._size += size - waiting.size
         waiting.size = size
         # Not at once: what has just been written the kernel has had no time to take.
@@ -98,9 +100,8 @@ class Unsent:
 
     def _make_room(self, now: float) -> None:
         clients: dict[str, list[Any]] = defaultdict(list)
-        for connection in self._connections:
-            client = connection.client_address
-            clients[network(client) if client else UNKNOWN].append(connection)
+        for connection, waiting in self._connections.items():
+            clients[network(waiting.client) if waiting.client else UNKNOWN].append(connection)
         for connections in clients.values():
             self._shorten(connections, MOST_OF_CLIENT, now)
         self._shorten(self._connections, MOST, now)

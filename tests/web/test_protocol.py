@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import select
 import socket
+import time
+from collections.abc import Callable
 from contextlib import suppress
 from urllib.parse import urlsplit
 
 import pytest
 
+from service.server import UVICORN
 from service.web import body, protocol
 from tests.conftest import Server
 
@@ -136,3 +139,27 @@ def test_a_client_that_waits_to_be_asked_for_its_body_is_asked(server: Server) -
         assert connection.recv(65536) == b"HTTP/1.1 100 Continue\r\n\r\n"
         connection.sendall(b"{}")
         assert connection.recv(65536).startswith(b"HTTP/1.1 400 ")
+
+
+def test_a_client_may_send_empty_lines_before_its_first_request(server: Server) -> None:
+    with connected(server) as connection:
+        for _ in range(2):
+            connection.sendall(b"\r\n")
+            assert select.select([connection], [], [], 0.2)[0] == []
+        connection.sendall(HEAD + b"Connection: close\r\n\r\n")
+        assert answered(connection).startswith(b"HTTP/1.1 200 ")
+
+
+@pytest.mark.parametrize("pause", [0.2, 0.7])
+def test_an_idle_connection_is_closed_as_long_after_each_answer(
+    pause: float, serve: Callable[..., Server], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(UVICORN, "timeout_keep_alive", 1)
+    with connected(serve()) as connection:
+        for _ in range(3):
+            assert select.select([connection], [], [], pause)[0] == []
+            connection.sendall(HEAD + b"\r\n")
+            assert connection.recv(65536).startswith(b"HTTP/1.1 200 ")
+            begun = time.monotonic()
+        assert answered(connection) == b""
+        assert time.monotonic() - begun > 0.9

@@ -1,0 +1,57 @@
+"""What a connection keeps between two requests: next to nothing, for there may be many."""
+
+from __future__ import annotations
+
+from contextvars import Context
+from typing import Any
+
+from service.web.messages import Messages
+
+
+class Idling(Messages):
+    """Closes connections that have been idle for `timeout_keep_alive` seconds.
+
+    uvicorn itself keeps all of the last request until the next one comes, and sets a timer for each
+    answer, which keeps the request's context as well.
+    """
+
+    _answering: Any  # the request that is answered, None while idle
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        self._idle_since: float | None = None  # seconds of the loop's clock; None before an answer
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._unset_keepalive_if_required()
+        super().connection_lost(exc)
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Close the connection if it has been idle for long enough, or look again when it may be.
+
+        One timer serves all answers of a connection: to set one for each costs more than this.
+        """
+        self.timeout_keep_alive_task = None
+        if self._in_head or self.cycle is not None or self._idle_since is None:
+            return  # the next answer sets it again
+        left = self._idle_since + self.timeout_keep_alive - self.loop.time()
+        if left > 0:
+            self._look_in(left)
+        else:
+            self.transport.close()
+
+    def _begin_idling(self) -> None:
+        self._idle_since = self.loop.time()
+        if self.timeout_keep_alive_task is None:
+            self._look_in(self.timeout_keep_alive)
+        if not (self._in_head or self._answering.more_body):
+            self._forget()
+
+    def _look_in(self, seconds: float) -> None:
+        self.timeout_keep_alive_task = self.loop.call_later(
+            seconds, self.timeout_keep_alive_handler, context=Context()
+        )
+
+    def _forget(self) -> None:
+        """Keep nothing of a request that has come whole and is answered."""
+        self.scope = self.headers = self.cycle = self._answering = None
+        self.url = b""
