@@ -1,28 +1,36 @@
 """The whole tour in the generated Python client, which mypy reads as well (test_tours.py).
 
 Arguments: the address of a server, and of one with the same database whose access tokens expire
-after a second.
+after a second; the folder of their mails; and an access token of an administrator.
 """
 
 from __future__ import annotations
 
 import json
+import re
 import sys
 import time
 from http import HTTPStatus
+from pathlib import Path
 from typing import TypeVar
 from uuid import UUID, uuid4
 
 from byline_client import AuthenticatedClient, Client
 from byline_client.api.auth import (
+    change_email,
     change_password,
+    complete_email_verification,
+    complete_password_reset,
+    dispute_email_verification,
     export_account,
     get_me,
     list_sessions,
     login,
     refresh,
     register,
+    request_email_verification,
     revoke_session,
+    undo_email_change,
 )
 from byline_client.api.posts import (
     create_post,
@@ -32,12 +40,16 @@ from byline_client.api.posts import (
     search_posts,
     update_post,
 )
-from byline_client.api.users import delete_user, get_user
+from byline_client.api.users import delete_user, get_user, recover_account
 from byline_client.models import (
     Account,
     Credentials,
+    EmailChange,
+    EmailVerification,
+    EmailVerificationRequest,
     NewPost,
     PasswordChange,
+    PasswordReset,
     Post,
     PostChanges,
     Problem,
@@ -52,8 +64,9 @@ from byline_client.types import UNSET, File, Response, Unset
 
 T = TypeVar("T")
 
-API, BRIEFLY = sys.argv[1:]
+API, BRIEFLY, MAILS, ADMIN = sys.argv[1:]
 EMAIL, PASSWORD = "tour-in-python@example.com", "correct horse battery staple"
+NEW_PASSWORD = "seven purple herons at dawn"
 POSTS = 250
 PATIENCE = 60  # seconds
 
@@ -66,8 +79,13 @@ def is_(kind: type[T], answer: object) -> T:
     return answer
 
 
-def signed_in(at: str = API) -> SignIn:
-    credentials = Credentials(email=EMAIL, password=PASSWORD)
+def registered(email: str) -> Account:
+    body = Registration(email=email, password=PASSWORD)
+    return is_(Account, register.sync(client=anonymous, body=body))
+
+
+def signed_in(at: str = API, *, email: str = EMAIL, password: str = PASSWORD) -> SignIn:
+    credentials = Credentials(email=email, password=password)
     return is_(SignIn, login.sync(client=Client(base_url=at), body=credentials))
 
 
@@ -151,7 +169,7 @@ def signed_out_elsewhere(client: AuthenticatedClient) -> None:
 def secured() -> AuthenticatedClient:
     """A new password ends every session, the caller's too, and starts the one that goes on."""
     before = bearing(signed_in().access_token)
-    body = PasswordChange(current_password=PASSWORD, new_password="seven purple herons at dawn")
+    body = PasswordChange(current_password=PASSWORD, new_password=NEW_PASSWORD)
     pair = is_(TokenPair, change_password.sync(client=before, body=body))
     assert is_(Problem, get_me.sync(client=before)).code == ProblemCode.SESSION_REVOKED
     after = bearing(pair.access_token)
@@ -169,6 +187,65 @@ def exported(client: AuthenticatedClient, posts: int) -> None:
     assert len([Post.from_dict(line) for line in lines if line["type"] == "post"]) == posts
 
 
+def mailed(address: str, subject: str, number: int = 1) -> str:
+    """The token in the mail of this number and subject to an address, once it has come."""
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        mails = [path.read_text() for path in sorted(Path(MAILS).glob("*.eml"))]
+        to, about = f"\nTo: {address}\n", f"] {subject}\n"
+        found = [mail for mail in mails if to in mail and about in mail]
+        if len(found) >= number:
+            return str(re.findall(r"\?token=([\w-]+)", found[number - 1])[0])
+        assert time.monotonic() < deadline, subject
+        time.sleep(0.05)
+
+
+def confirmed(address: str, subject: str, number: int = 1) -> None:
+    body = EmailVerification(token=mailed(address, subject, number))
+    answer = complete_email_verification.sync_detailed(client=anonymous, body=body)
+    assert answer.status_code == HTTPStatus.NO_CONTENT
+
+
+def disputed() -> None:
+    """Somebody else has registered an address; its owner ends that account."""
+    address = f"disputed-{EMAIL}"
+    registered(address)
+    body = EmailVerification(token=mailed(address, "Confirm your e-mail address"))
+    answer = dispute_email_verification.sync_detailed(client=anonymous, body=body)
+    assert answer.status_code == HTTPStatus.NO_CONTENT
+    refused = login.sync(client=anonymous, body=Credentials(email=address, password=PASSWORD))
+    assert is_(Problem, refused).code == ProblemCode.INVALID_CREDENTIALS
+
+
+def taken_back() -> None:
+    """An address is confirmed by a second mail, stolen, taken back, and its account recovered."""
+    address, thief = f"owner-{EMAIL}", f"thief-{EMAIL}"
+    account = registered(address)
+    mailed(address, "Confirm your e-mail address")
+    ask = EmailVerificationRequest(email=address)
+    asked = request_email_verification.sync_detailed(client=anonymous, body=ask)
+    assert asked.status_code == HTTPStatus.ACCEPTED
+    confirmed(address, "Confirm your e-mail address", 2)
+
+    client = bearing(signed_in(email=address).access_token)
+    change = EmailChange(email=thief, current_password=PASSWORD)
+    assert change_email.sync_detailed(client=client, body=change).status_code == 202
+    confirmed(thief, "Confirm your new e-mail address")
+    body = EmailVerification(token=mailed(address, "Your e-mail address was changed"))
+    undone = undo_email_change.sync_detailed(client=anonymous, body=body)
+    assert undone.status_code == HTTPStatus.NO_CONTENT
+    assert is_(Problem, get_me.sync(client=client)).code == ProblemCode.SESSION_REVOKED
+
+    mailed(address, "Choose a new password")
+    recovery = recover_account.sync_detailed(account.id, client=bearing(ADMIN))
+    assert recovery.status_code == HTTPStatus.ACCEPTED
+    token = mailed(address, "Choose a new password", 2)
+    reset = PasswordReset(token=token, new_password=NEW_PASSWORD)
+    done = complete_password_reset.sync_detailed(client=anonymous, body=reset)
+    assert done.status_code == HTTPStatus.NO_CONTENT
+    assert signed_in(email=address, password=NEW_PASSWORD).user.email == address
+
+
 def deleted(client: AuthenticatedClient, post: Post) -> None:
     assert delete_post.sync_detailed(post.id, client=client).status_code == 204
     assert is_(Problem, get_post.sync(post.id, client=anonymous)).code == ProblemCode.NOT_FOUND
@@ -179,8 +256,9 @@ def deleted(client: AuthenticatedClient, post: Post) -> None:
 
 
 def main() -> None:
-    body = Registration(email=EMAIL, password=PASSWORD)
-    account = is_(Account, register.sync(client=anonymous, body=body))
+    disputed()
+    taken_back()
+    account = registered(EMAIL)
     client = bearing(refreshed(signed_in(at=BRIEFLY)).access_token)
     post = retried(client)
     changed(client, post)

@@ -1,16 +1,21 @@
 // The whole tour in the generated TypeScript client, compiled strictly (test_tours.py).
 //
 // Arguments: the address of a server, and of one with the same database whose access tokens expire
-// after a second.
+// after a second; the folder of their mails; and an access token of an administrator.
 import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
 import { setTimeout } from 'node:timers/promises';
 import {
   type Client,
+  changeEmail,
   changePassword,
+  completeEmailVerification,
+  completePasswordReset,
   createClient,
   createPost,
   deletePost,
   deleteUser,
+  disputeEmailVerification,
   exportAccount,
   getMe,
   getPost,
@@ -20,16 +25,20 @@ import {
   login,
   type Post,
   type Problem,
+  recoverAccount,
   refresh,
   register,
+  requestEmailVerification,
   revokeSession,
   searchPosts,
   type TokenPair,
+  undoEmailChange,
   updatePost,
 } from 'byline-client';
 
-const [baseUrl = '', briefly = ''] = process.argv.slice(2);
+const [baseUrl = '', briefly = '', mails = '', admin = ''] = process.argv.slice(2);
 const me = { email: 'tour-in-typescript@example.com', password: 'correct horse battery staple' };
+const new_password = 'seven purple herons at dawn';
 const posts = 250;
 const patience = 60_000; // milliseconds
 
@@ -130,7 +139,7 @@ async function signedOutElsewhere(client: Client): Promise<void> {
 
 /** A new password ends every session, the caller's too, and starts the one that goes on. */
 async function secured(client: Client): Promise<Client> {
-  const body = { current_password: me.password, new_password: 'seven purple herons at dawn' };
+  const body = { current_password: me.password, new_password };
   const pair = good(await changePassword({ client, body }));
   assert.equal(refused(await getMe({ client })), 'session-revoked');
   const after = bearing(pair.access_token);
@@ -151,6 +160,67 @@ async function exported(client: Client): Promise<void> {
   assert.equal(lines.filter(({ type }) => type === 'post').length, posts);
 }
 
+/** The token in the mail of this number and subject to an address, once it has come. */
+async function mailed(address: string, subject: string, number = 1): Promise<string> {
+  const deadline = Date.now() + patience;
+  for (;;) {
+    const found = readdirSync(mails)
+      .filter((name) => name.endsWith('.eml'))
+      .sort()
+      .map((name) => readFileSync(`${mails}/${name}`, 'utf8'))
+      .filter((mail) => mail.includes(`\r\nTo: ${address}\r\n`))
+      .filter((mail) => mail.includes(`] ${subject}\r\n`));
+    const token = found[number - 1]?.match(/\?token=([\w-]+)/)?.[1];
+    if (token) return token;
+    assert(Date.now() < deadline, subject);
+    await setTimeout(50);
+  }
+}
+
+async function confirmed(address: string, subject: string, number = 1): Promise<void> {
+  const body = { token: await mailed(address, subject, number) };
+  const answer = await completeEmailVerification({ client: anonymous, body });
+  assert.equal(answer.response?.status, 204);
+}
+
+/** Somebody else has registered an address; its owner ends that account. */
+async function disputed(): Promise<void> {
+  const stranger = { ...me, email: `disputed-${me.email}` };
+  good(await register({ client: anonymous, body: stranger }));
+  const body = { token: await mailed(stranger.email, 'Confirm your e-mail address') };
+  const answer = await disputeEmailVerification({ client: anonymous, body });
+  assert.equal(answer.response?.status, 204);
+  assert.equal(refused(await login({ client: anonymous, body: stranger })), 'invalid-credentials');
+}
+
+/** An address is confirmed by a second mail, stolen, taken back, and its account recovered. */
+async function takenBack(): Promise<void> {
+  const owner = { ...me, email: `owner-${me.email}` };
+  const thief = `thief-${me.email}`;
+  const { id } = good(await register({ client: anonymous, body: owner }));
+  await mailed(owner.email, 'Confirm your e-mail address');
+  const ask = { client: anonymous, body: { email: owner.email } };
+  assert.equal((await requestEmailVerification(ask)).response?.status, 202);
+  await confirmed(owner.email, 'Confirm your e-mail address', 2);
+
+  const client = bearing(good(await login({ client: anonymous, body: owner })).access_token);
+  const change = { email: thief, current_password: owner.password };
+  assert.equal((await changeEmail({ client, body: change })).response?.status, 202);
+  await confirmed(thief, 'Confirm your new e-mail address');
+  const body = { token: await mailed(owner.email, 'Your e-mail address was changed') };
+  assert.equal((await undoEmailChange({ client: anonymous, body })).response?.status, 204);
+  assert.equal(refused(await getMe({ client })), 'session-revoked');
+
+  await mailed(owner.email, 'Choose a new password');
+  const recovery = await recoverAccount({ client: bearing(admin), path: { user_id: id } });
+  assert.equal(recovery.response?.status, 202);
+  const reset = { token: await mailed(owner.email, 'Choose a new password', 2), new_password };
+  const done = await completePasswordReset({ client: anonymous, body: reset });
+  assert.equal(done.response?.status, 204);
+  const again = { email: owner.email, password: new_password };
+  assert.equal(good(await login({ client: anonymous, body: again })).user.email, owner.email);
+}
+
 async function deleted(client: Client, { id, author }: Post): Promise<void> {
   const path = { post_id: id };
   assert.equal((await deletePost({ client, path })).response?.status, 204);
@@ -161,6 +231,8 @@ async function deleted(client: Client, { id, author }: Post): Promise<void> {
   assert.equal(refused(await getUser(owner)), 'not-found');
 }
 
+await disputed();
+await takenBack();
 const account = good(await register({ client: anonymous, body: me }));
 const brief = good(await login({ client: createClient({ baseUrl: briefly }), body: me }));
 let client = bearing((await refreshed(brief)).access_token);
