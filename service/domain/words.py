@@ -26,6 +26,7 @@ _PIECE = 4096
 _UNIT = f"(?=[^\\W_]|[\U00020000-\U0003ffff])[{SPACELESS}][{MARKS}]*"
 _RUN = re.compile(f"((?:{_UNIT})+)|(?:(?![{SPACELESS}])[^\\W_][{MARKS}]*)+")
 _UNITS = re.compile(_UNIT)
+_ASCII_WORD = re.compile(r"[a-z0-9]+")
 
 
 class Word(NamedTuple):
@@ -60,7 +61,10 @@ def located(text: str) -> Iterator[Word]:
 
 def words(text: str) -> list[str]:
     """The words of a text that is not folded yet, as far as it is indexed."""
-    return [word.text for word in located(folded(text))]
+    text = folded(text)
+    if text.isascii():  # as Latin letters are once folded; the same words in a tenth of the time
+        return [word[:LONGEST_WORD] for word in _ASCII_WORD.findall(text)]
+    return [word.text for word in located(text)]
 
 
 def document(title: str, content: list[str]) -> str:
