@@ -73,9 +73,6 @@ class FrontDoor:
             if b"%2f" in scope.get("raw_path", b"").lower():
                 raise NotFound
             _check_length(call.headers.get(b"content-length"))
-            # Whatever else is named there, nobody undoes (RFC 9112, section 6.1).
-            if call.headers.get(b"transfer-encoding", b"chunked").lower() != b"chunked":
-                raise BadRequest("Transfer-Encoding may only be chunked.")
         await self.app(scope, receive, send)
 
 

@@ -47,6 +47,10 @@ class Messages(HttpToolsProtocol):
             value = value.rstrip(b" \t")  # section 5.5
             if name == b"expect" and value.lower() == b"100-continue":
                 self.expect_100_continue = True
+            elif name == b"transfer-encoding" and value.lower() != b"chunked":
+                # Nobody undoes what else is named there, and where the body ends is in doubt for
+                # whoever reads it otherwise (RFC 9112, section 6.1).
+                raise ValueError
             self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:

@@ -210,10 +210,11 @@ class Protocol(Idling):
 
         While a client is writing, an immediate close resets the connection, and undoes the answer.
         """
-        if self._is_deaf or self._answering.more_body:
-            self._linger()
+        is_writing = self._answering.more_body or self._in_head or self.pipeline or self._unread
+        if LEAVING in self.app_state and not (self._is_deaf or is_writing):
+            self.transport.close()  # the server does not wait for clients that may never look
         else:
-            self.transport.close()
+            self._linger()
 
     def _linger(self) -> None:
         if self.transport.is_closing():

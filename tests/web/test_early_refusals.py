@@ -18,7 +18,7 @@ import httpx
 import pytest
 
 from service.web import messages, protocol
-from tests import raw
+from tests import exports, raw
 from tests.conftest import Server
 from tests.deploy.proxy import nginx
 from tests.programs import program
@@ -253,3 +253,14 @@ def test_a_client_of_nginx_reads_why(passing: str, server: Server, tmp_path: Pat
             for body in (whole, iter([whole])):
                 answer = httpx.post(f"{proxy.url}{target}", content=body, headers=own, timeout=60)
                 assert (answer.status_code, answer.json()["status"]) == (status, status)
+
+
+def test_what_is_sent_behind_the_last_request_does_not_undo_its_answer(server: Server) -> None:
+    last = raw.get("/openapi.yaml", "Connection: close")
+    more = raw.get("/health/live")
+    with exports.connected(server.url, last + more[:20], room=4096) as connection:
+        received = connection.recv(1)
+        connection.sendall(more[20:] * 100)
+        received += exports.rest(connection)
+    head, _, content = received.partition(b"\r\n\r\n")
+    assert f"content-length: {len(content)}".encode() in head
