@@ -153,4 +153,22 @@ KINDS = {
             "::test_it_is_what_the_other_operations_say_and_nothing_else",
         ),
     ],
+    "mails lost or halved": [
+        Mutant(
+            "a mail that the server did not take is forgotten",
+            "service/delivery.py",
+            'outcome = "dropped" if too_old or _is_final(error) else "deferred"',
+            'outcome = "dropped"',
+            "tests/delivery/test_smtp_faults.py"
+            "::test_a_fault_at_a_step_keeps_the_mail_and_stops_no_other[connect-reset-0]",
+        ),
+        Mutant(
+            "a mail that is begun when the disk is full stays",
+            "service/delivery.py",
+            "            unfinished.unlink()",
+            "            pass",
+            "tests/delivery/test_full_disks.py"
+            "::test_what_did_not_fit_is_not_there_and_takes_no_room[4096]",
+        ),
+    ],
 }
