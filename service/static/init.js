@@ -52,6 +52,7 @@ SwaggerUIBundle({
   docExpansion: 'list',
   filter: true,
   persistAuthorization: false,
+  queryConfigEnabled: false, // the address of the page configures nothing
   syntaxHighlight: { theme: 'tomorrow-night' },
   tryItOutEnabled: true,
   validatorUrl: null,

@@ -88,6 +88,7 @@ class Messages(HttpToolsProtocol):
             except httptools.HttpParserUpgrade as upgrade:
                 rest = rest[upgrade.args[0] :]
             except httptools.HttpParserError as error:
+                self.logger.warning("Invalid HTTP request received.")
                 raise BadRequest from error
             if not self._in_head:  # CONNECT: what follows is not HTTP, and there is no tunnel
                 self._is_deaf = True

@@ -13,6 +13,7 @@ from tests.conftest import PASSWORD, Person, Server
 
 WRONG, INVALID = (401, "invalid-credentials"), (400, "invalid-request")
 BAD_JSON, BAD_TYPE = (400, "malformed-body"), (415, "unsupported-media-type")
+TOO_LARGE = (413, "body-too-large")
 OTHER = "seven purple herons at dawn"
 LOGIN = "/auth/login"
 
@@ -35,7 +36,7 @@ def victim(server: Server) -> Person:
         "an empty list": lambda _: [],
         "it in a list": lambda value: [value],
         "it and another": lambda value: [value, "mallory@example.com"],
-        "a thousand guesses": lambda _: [f"guess {number}" for number in range(1000)],
+        "hundreds of guesses": lambda _: [f"guess {number}" for number in range(500)],
         "an empty object": lambda _: {},
         "not equal": lambda _: {"$ne": None},
         "greater": lambda _: {"$gt": ""},
@@ -168,16 +169,16 @@ def test_another_address_is_another_account(attack: Attack, server: Server, spel
         "a second address, behind a space": ("{} mallory@example.com", INVALID),
         "a second address, behind a line feed": ("{}\nBcc: mallory@example.com", INVALID),
         "a second address, behind NUL": ("{}\0@evil.example", BAD_JSON),
-        "a name": ("Anna <{}>", INVALID),
+        "a name": ("Anna <{}>", WRONG),
         "a comment": ("{}(x)", INVALID),
         "a scheme": ("mailto:{}", INVALID),
         "a route": ("@evil.example:{}", INVALID),
         "a port": ("{}:25", INVALID),
         "quotes": ('"{}"', INVALID),
         "percent signs": ("%61{}", WRONG),
-        "a soft hyphen": ("\u00ad{}", INVALID),
+        "a soft hyphen": ("\u00ad{}", WRONG),
         "a joiner": ("{}\u200d", INVALID),
-        "another direction": ("\u202e{}", INVALID),
+        "another direction": ("\u202e{}", WRONG),
         "a lone surrogate": ("{}\ud800", BAD_JSON),
     },
 )
@@ -206,7 +207,8 @@ LONG = "p\u00e4ss" * 64  # 256 code points in 320 bytes
         "NUL inside": (LONG[:100] + "\0" + LONG[101:], BAD_JSON),
         "NUL at the end": (LONG[:255] + "\0", BAD_JSON),
         "nothing": ("", INVALID),
-        "a million characters": ("x" * 1_000_000, INVALID),
+        "thousands of characters": ("x" * 9_000, INVALID),
+        "a million characters": ("x" * 1_000_000, TOO_LARGE),
         "what is 18 times as long in its normal form": ("\ufdfa" * 256, WRONG),
         "a lone surrogate": (LONG[:-1] + "\ud800", BAD_JSON),
     },

@@ -286,5 +286,7 @@ def test_the_guard_lets_ten_failures_be_written_down_and_no_more(guarded: Server
     before = latest(guarded)
     answers = [fail_to_sign_in(guarded, anna.email).status_code for _ in range(13)]
     assert answers == [401] * 10 + [429] * 3
-    failed = ("login-failed", None, anna.id, "127.0.0.1")
-    assert written(guarded, before) == [failed] * 10
+    failed, blocked = (
+        (action, None, anna.id, "127.0.0.1") for action in ("login-failed", "sign-in-blocked")
+    )
+    assert written(guarded, before) == [*[failed] * 10, blocked]
