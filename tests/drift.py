@@ -19,6 +19,7 @@ ANYWHERE = {404, 405, 431}
 # What the service refuses and openapi-core does not: for it an @ makes an e-mail address and 1 is
 # true, and that these headers hold entity tags stands in RFC 9110 only.
 LOOSER = {("format", name) for name in ("/email", "email", "If-Match", "If-None-Match")}
+LOOSER |= {("format", name) for name in ("/title", "/content")}  # `visible`, a format of ours
 LOOSER |= {("type", "disabled")}
 # The specification says in words which user names are reserved.
 LOOSER |= {("reserved", "/username")}

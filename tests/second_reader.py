@@ -32,11 +32,24 @@ LINES = "application/x-ndjson"
 READERS = {PROBLEM: orjson.loads, "application/yaml": yaml.safe_load, LINES: bytes.decode}
 
 
+def _closed(node: Any) -> Any:
+    """The specification with every object closed: its answers are open for the sake of clients, and
+    yet the service sends nothing that is not documented."""
+    if isinstance(node, list):
+        return [_closed(item) for item in node]
+    if not isinstance(node, dict):
+        return node
+    return {
+        key: False if key == "additionalProperties" and value is True else _closed(value)
+        for key, value in node.items()
+    }
+
+
 class SecondReader:
     """Reads exchanges by a specification; `found` is what `find` has given for one."""
 
     def __init__(self, specification: dict[str, Any]) -> None:
-        self._spec = SchemaPath.from_dict(specification)
+        self._spec = SchemaPath.from_dict(_closed(specification))
         self._openapi = OpenAPI(self._spec, Config(extra_media_type_deserializers=READERS))
         self._finder = APICallPathFinder(self._spec)
 

@@ -13,7 +13,7 @@ import pytest
 import schemathesis
 import sqlalchemy
 
-from service.models import User
+from service.models import RestingUsername, User
 from service.web import docs
 from tests import postgres
 from tests.conftest import Server, serving
@@ -98,7 +98,8 @@ def test_links_lead_through_the_lives_of_users_and_posts(serve: Any) -> None:
 
     class Life(schema.as_state_machine()):  # type: ignore[misc]
         def setup(self) -> None:
-            server.execute(sqlalchemy.delete(User))
+            for table in (User, RestingUsername):
+                server.execute(sqlalchemy.delete(table))
             admin = server.make_admin(server.sign_up())
             self.headers = {"Authorization": f"Bearer {admin.tokens['access_token']}"}
 

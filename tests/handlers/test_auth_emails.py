@@ -215,7 +215,7 @@ def test_a_wrong_current_password_sends_nothing(server: Server, anna: Person) ->
     assert confirm(anna.http, older).status_code == 204
 
 
-def test_a_wrong_current_password_counts_as_a_failure_to_sign_in(
+def test_wrong_current_passwords_are_counted_apart_from_failures_to_sign_in(
     serve: Callable[..., Server], server: Server, anna: Person
 ) -> None:
     ample = dict.fromkeys(("client", "login"), "10000 per day")
@@ -223,13 +223,13 @@ def test_a_wrong_current_password_counts_as_a_failure_to_sign_in(
         database_url=server.settings.database_url,
         mail_dir=server.settings.mail_dir,
         rate_limit_enabled=True,
-        rate_limits=ample | {"account": "3 per day", "mail": "9 per day;9 per day"},
+        rate_limits=ample | {"confirm": "3 per day", "mail": "9 per day;9 per day"},
     )
     anna = guarded.sign_in(anna.email)
     tries = [told(change(anna, fresh(), "wrong")) for _ in range(4)]
     assert tries == [(403, "current-password-wrong")] * 3 + [(429, "rate-limited")]
     assert told(change(anna, fresh())) == (429, "rate-limited")
-    assert told(login(anna.http, anna.email)) == (429, "rate-limited")
+    assert login(anna.http, anna.email).status_code == 200
 
 
 @pytest.mark.parametrize("email", ["", "anna", "anna@", " {}", "{}\u200b", "x" * 250 + "@x.de"])

@@ -85,9 +85,10 @@ def gather(folder: Path, database: str) -> Evidence:
         with serving(folder, **settings, **SECOND) as address, tour.at(address):
             mishaps.undeliverable(tour, server, password)
             _second_tour(tour, evidence, engine, settings["METRICS_TOKEN"])
-    settings |= {"HOST": "0.0.0.0", "METRICS_TOKEN": ""}
-    with serving(folder, **settings, **SECOND) as address, tour.at(address):
+    settings |= {"HOST": "0.0.0.0", "METRICS_TOKEN": "", "USER_QUOTA": "1"}
+    with serving(folder, **settings, **FIRST) as address, tour.at(address):
         tour("get_metrics", tour.visitor("stranger"))
+        visits.filling_the_quota(tour, tour.sign_in(evidence.people["anna"]))
     evidence.logs["text"] = (folder / "serve.log").read_bytes()
     evidence.mails += [path.read_bytes() for path in (folder / "mail").glob("*.eml")]
     evidence.mails += [mail.content for mail in server.taken]

@@ -243,3 +243,11 @@ def a_day(tour: Tour, anna: Visitor, ada: Visitor) -> None:
 
 def a_post(tour: Tour, by: Visitor) -> dict[str, str]:
     return {name: tour.marks.words("text", by.name) for name in ("title", "content")}
+
+
+def filling_the_quota(tour: Tour, anna: Visitor) -> None:
+    """Posts for which there is no room any more."""
+    [post, *_] = tour("list_posts", anna, params={"author_id": anna.id}).json()
+    longer = {"content": post["content"] + tour.marks.words("text", "anna")}
+    tour("update_post", anna, post_id=post["id"], json=longer, headers=ANY)
+    tour("create_post", anna, json={"title": "One more", **longer})
