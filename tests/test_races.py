@@ -16,7 +16,7 @@ import pytest
 from sqlalchemy import func, select, text, update
 
 from service.database import db
-from service.models import Post, PostDocument, User
+from service.models import Deletion, Post, PostDocument, User
 from service.models.caller import Caller
 from tests.conftest import PASSWORD, Person, Server
 from tests.smtp import until
@@ -52,6 +52,11 @@ def codes(answers: list[httpx.Response]) -> set[str]:
 def rows(server: Server, *conditions: Any) -> int:
     [[count]] = server.execute(select(func.count()).where(*conditions))
     return int(count)
+
+
+def erased(person: Person) -> None:
+    """Wait until nothing of a deleted account is still to be removed."""
+    until(lambda: not rows(person.server, Deletion.user_id == person.id))
 
 
 def bearer(token: str) -> dict[str, str]:

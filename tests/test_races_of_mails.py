@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from functools import partial
@@ -12,7 +11,7 @@ import httpx
 import pytest
 
 from service.domain import passwords
-from service.models import Credentials, Deletion, Mail, MailedToken, Session, User
+from service.models import Credentials, Mail, MailedToken, Session, User
 from service.models.mails import EMAIL_CHANGE, EMAIL_VERIFICATION, PASSWORD_RESET
 from service.web import outbox
 from tests.conftest import PASSWORD, Person, Server
@@ -33,7 +32,7 @@ from tests.handlers.mails import (
 )
 from tests.mailbox import PATIENCE, token
 from tests.smtp import until
-from tests.test_races import ROUNDS, Answering, at_once, codes, rows, signing_in, statuses
+from tests.test_races import ROUNDS, Answering, at_once, codes, erased, rows, signing_in, statuses
 
 pytestmark = pytest.mark.usefixtures("hashing_in_full")
 
@@ -66,17 +65,9 @@ def of(person: Person, *kinds: str) -> int:
     return rows(person.server, Mail.user_id == person.id, Mail.kind.in_(kinds or KINDS))
 
 
-def erased(person: Person) -> None:
-    """Wait until nothing of a deleted account is still to be removed."""
-    until(lambda: not rows(person.server, Deletion.user_id == person.id))
-
-
 def kept(person: Person, *kinds: str) -> int:
     """How many of them there still are once none is to be sent any more."""
-    deadline = time.monotonic() + PATIENCE
-    while rows(person.server, Mail.user_id == person.id, Mail.due_at.is_not(None)):
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    until(lambda: not rows(person.server, Mail.user_id == person.id, Mail.due_at.is_not(None)))
     return of(person, *kinds)
 
 

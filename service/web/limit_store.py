@@ -178,9 +178,10 @@ def _options(url: str) -> dict[str, Any]:
     options: dict[str, Any] = {
         "socket_timeout": TIMEOUT,
         "socket_connect_timeout": TIMEOUT,
-        "socket_keepalive": True,
         "health_check_interval": QUIET,
     }
+    if not url.startswith("redis+unix:"):  # whose client knows no such option
+        options["socket_keepalive"] = True
     once, again = ({"retry": Retry(NoBackoff(), retries)} for retries in (0, 1))
     if url.startswith("redis+cluster:"):
         # By the URL it is found again even if all its addresses have changed.

@@ -181,7 +181,7 @@ def test_no_spelling_floods_a_mailbox(limited: Attack) -> None:
     assert len(limited.server.mailbox.to(anna.email, RESET)) <= 3
 
 
-def test_the_third_door_is_guarded_with_the_others(limited: Attack) -> None:
+def test_the_third_door_is_guarded_by_itself(limited: Attack) -> None:
     # A stolen session guesses at the password where the address is changed.
     anna = limited.server.sign_up()
     guess = {"email": "mallory@example.com", "current_password": "wrong"}
@@ -189,6 +189,6 @@ def test_the_third_door_is_guarded_with_the_others(limited: Attack) -> None:
         limited("PUT", CHANGES, (403, "current-password-wrong"), token=anna, json=guess)
     right = {**guess, "current_password": PASSWORD}
     limited("PUT", CHANGES, (429, "rate-limited"), token=anna, json=right)
-    enter(limited, anna.email, PASSWORD, (429, "rate-limited"))
+    enter(limited, anna.email, PASSWORD, 200)  # guessing there keeps nobody out here
     all_sent(limited.server)
     assert limited.server.mailbox.to("mallory@example.com") == []

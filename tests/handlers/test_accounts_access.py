@@ -42,13 +42,14 @@ class Operation:
 
     @property
     def tokens(self) -> list[str]:
-        """The tokens it takes, by their names in a TokenPair."""
+        """The tokens of users that it takes, by their names in a TokenPair."""
         schemes = SPEC["components"]["securitySchemes"]
-        return [TOKENS[schemes[name]["x-token-type"]] for [name] in self.declared["security"]]
+        types = [schemes[name]["x-token-type"] for [name] in self.declared["security"]]
+        return [TOKENS[kind] for kind in types if kind in TOKENS]
 
     @property
     def is_public(self) -> bool:
-        return not self.declared["security"]
+        return not self.tokens
 
     @property
     def is_for_admins(self) -> bool:

@@ -195,6 +195,7 @@ CALLS: dict[str, Callable[[], object]] = {
         client=hers, body=PasswordChange(current_password="wrong", new_password=PASSWORD)
     ),
     "not-found": lambda: get_post.sync(uuid4(), client=anonymous),
+    "quota-exceeded": lambda: posting(text="x" * 60_000),
     "email-taken": lambda: registering(email=anna.user.email),
     "username-taken": lambda: registering(username=anna.user.username),
     "last-admin": lambda: update_user.sync(

@@ -167,6 +167,7 @@ const calls: Partial<Record<ProblemCode, () => Answer | Promise<Answer>>> = {
   'current-password-wrong': () =>
     changePassword({ client: hers, body: { current_password: 'wrong', new_password: password } }),
   'not-found': () => getPost({ client: anonymous, path: { post_id: anna.user.id } }),
+  'quota-exceeded': () => posting({ content: 'x'.repeat(60_000) }),
   'email-taken': () => registering({ email: anna.user.email }),
   'username-taken': () => registering({ username: anna.user.username }),
   'last-admin': () =>

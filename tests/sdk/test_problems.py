@@ -41,7 +41,8 @@ def documented() -> Iterator[tuple[dict[str, Any], int, dict[str, Any]]]:
 def addresses(serve: Callable[..., Server]) -> Iterator[list[str]]:
     """What problems.py and problems.ts want to be told."""
     limits = {"register": "1000 per hour", "login": "1000 per hour", "search": "1 per hour"}
-    server = serve(trusted_hosts="127.0.0.1", rate_limit_enabled=True, rate_limits=limits)
+    settings = {"trusted_hosts": "127.0.0.1", "user_quota": 50_000}
+    server = serve(rate_limit_enabled=True, rate_limits=limits, **settings)
     strict = serve(access_token_ttl=1, require_verified_email=True)
     stuck = serve(database_url=(database := postgres.start()))
     admin = server.make_admin(server.sign_up())

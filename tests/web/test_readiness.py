@@ -177,11 +177,13 @@ def test_the_database_is_asked_once_a_second_however_many_ask(
     looks: list[float] = []
     require = revisions.require
 
+    server = serve()
+
     def look(engine: sa.Engine) -> Any:
-        looks.append(time.monotonic())
+        if str(engine.url.database) in server.settings.database_url:  # others have servers too
+            looks.append(time.monotonic())
         return require(engine)
 
-    server = serve()
     monkeypatch.setattr(revisions, "require", look)
     with asking(server, "/health/ready") as statuses:
         until(lambda: len(looks) > 2)
