@@ -43,6 +43,8 @@ class Prepared:
         rows: list[Any] = []
         while length > 0 and (some := cursor.fetchmany(READ_AHEAD)):
             rows += some
+            if len(some) < READ_AHEAD:
+                break
             length -= sum([len(row[place]) for row in some])
         cursor.close()
         return list(map(form.row, rows))

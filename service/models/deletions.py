@@ -19,6 +19,7 @@ from service.models.users import User
 from service.statements import Prepared, insertion
 
 LEASE = timedelta(seconds=15)  # for which a process has an account to itself; each batch renews it
+NO_HASH = ""  # which no password has
 KEYS_READ = 10_000  # keys that are read ahead, without a lock
 
 Keys = list[tuple[Any, ...]]
@@ -150,7 +151,7 @@ def _tombstone() -> dict[str, Any]:
         "email_verified": False,
         "username": f"deleted-{secrets.token_hex(11)}",
         "bio": "",
-        "password_hash": "",
+        "password_hash": NO_HASH,
     }
 
 

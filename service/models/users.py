@@ -243,8 +243,10 @@ _standing = Prepared(
         User.email,
         User.email_verified,
         User.username,
-        (User.password_hash != "").label("has_password"),
-        sa.or_(User.password_hash != "", User.email_verified, _lost_password).label("was_in_use"),
+        (sa.func.length(User.password_hash) > 0).label("has_password"),
+        sa.or_(sa.func.length(User.password_hash) > 0, User.email_verified, _lost_password).label(
+            "was_in_use"
+        ),
     )
     .where(User.id == bindparam("id"), _is_there)
     .with_for_update()
