@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from service.database import Row, current, db
 
-READ_AHEAD = 8  # rows that are read together although the first may be enough
+READ_AHEAD = 24  # rows that are read together, although the first may be enough: a usual page
 
 
 class Prepared:
