@@ -219,6 +219,16 @@ def test_a_schema_says_what_is_in_it_and_shows_one() -> None:
         assert set(schema.get("required", [])) <= schema["properties"].keys(), name
 
 
+def test_a_body_is_closed_and_an_answer_is_open() -> None:
+    for name, operation in OPERATIONS.items():
+        for media in operation.get("requestBody", {}).get("content", {}).values():
+            assert media["schema"]["additionalProperties"] is False, name
+        answers = [answer.get("content", {}) for answer in operation["responses"].values()]
+        for _, node in (pair for answer in answers for pair in nodes(answer)):
+            if "properties" in node:
+                assert node["additionalProperties"] is True, name
+
+
 EXAMPLES = [
     pytest.param(node.get("schema", node), node["example"], id=" ".join(path))
     for path, node in nodes(SPEC)

@@ -106,7 +106,7 @@ KINDS = {
             "service/models/owned.py",
             "sa.delete(self._model).where(self._mine)",
             'sa.delete(self._model).where(self._model.id == bindparam("of"))',
-            "tests/handlers/test_users.py::test_others_change_and_delete_nothing",
+            "tests/handlers/test_posts.py::test_only_the_author_and_admins_change_a_post",
         ),
         Mutant(
             "who knows the id of a session ends it",
@@ -264,7 +264,8 @@ _live""",
 """,
             "",
             "tests/test_races.py::test_of_sixty_guesses_at_a_password_ten_are_looked_at"
-            "_however_many_processes[postgresql]",
+            "_however_many_processes",
+            only="postgresql",
         ),
     ],
     "another's request": [

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import orjson
 import pytest
 
+from service.problems import InvalidRequest, NotFound
 from service.runtime.validation import ResponseDrift, ResponseValidator
 from service.web import docs
+from service.web.problems import answer
 from tests.references import resolved
 
 USER = resolved(docs.specification()["components"]["schemas"]["User"])
@@ -25,3 +28,10 @@ def test_an_answer_lacks_no_field_that_is_documented() -> None:
     del user["bio"]
     with pytest.raises(ResponseDrift, match="/bio required"):
         ResponseValidator(DECLARED).body(user, {})
+
+
+def test_a_problem_has_no_field_that_is_not_documented() -> None:
+    documented = docs.specification()["components"]["schemas"]["Problem"]["properties"].keys()
+    refusal = InvalidRequest(errors=[{"pointer": "/title", "code": "required", "detail": "."}])
+    for problem in (NotFound(), refusal):
+        assert orjson.loads(answer(problem, "id").body).keys() <= documented
