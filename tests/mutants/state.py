@@ -86,7 +86,7 @@ KINDS = {
             "service/models/owned.py",
             "statement = statement.where(self._unchanged)\n        return",
             "pass\n        return",
-            "tests/web/test_conditional.py::test_a_delete_may_name_the_version",
+            "tests/web/test_conditional.py::test_a_stale_write_is_refused",
         ),
         Mutant(
             "the tag of a post stays when its author is renamed",
