@@ -115,6 +115,7 @@ def _first_tour(tour: Tour, evidence: Evidence, engine: sa.Engine, metrics_token
     for fault in mishaps.faults():
         with mishaps.broken(engine, fault):
             visits.a_day(tour, anna, ada)
+    visits.while_not_ready(tour, anna, mishaps.without_schema(engine))
     with mishaps.left_alone(engine):
         visits.a_day(tour, anna, ada)
     for visitor in (anna, ada, cora):

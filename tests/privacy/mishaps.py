@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from base64 import b64encode
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import sqlalchemy as sa
@@ -83,7 +83,7 @@ def faults() -> Iterator[dict[str, str]]:
     """What an operator may do to a database in use, by statement, and what undoes it: tables are
     away or take no more rows, or an index finds that values are no numbers or there already."""
     for tables in AWAY:
-        yield {f"ALTER TABLE {t} RENAME TO {t}_": f"ALTER TABLE {t}_ RENAME TO {t}" for t in tables}
+        yield _away(*tables)
     yield {
         f"ALTER TABLE {table} ADD COLUMN fault integer"
         f" CHECK (coalesce(fault, 0) > 0 OR NOT {_is_new(table)})": (
@@ -120,6 +120,11 @@ def broken(engine: sa.Engine, fault: dict[str, str]) -> Iterator[None]:
     _execute(engine, fault.values())
 
 
+def without_schema(engine: sa.Engine) -> AbstractContextManager[None]:
+    """A time in which the database does not say of which version it is."""
+    return broken(engine, _away("alembic_version"))
+
+
 @contextmanager
 def left_alone(engine: sa.Engine) -> Iterator[None]:
     """A time in which nobody reaches the database."""
@@ -131,6 +136,10 @@ def left_alone(engine: sa.Engine) -> Iterator[None]:
     _execute(elsewhere, [statement.format(name, "false") for statement in statements])
     yield
     _execute(elsewhere, [statement.format(name, "true") for statement in statements])
+
+
+def _away(*tables: str) -> dict[str, str]:
+    return {f"ALTER TABLE {t} RENAME TO {t}_": f"ALTER TABLE {t}_ RENAME TO {t}" for t in tables}
 
 
 def _execute(engine: sa.Engine, statements: Iterable[str]) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from uuid import uuid4
 
 import httpx
 
 from tests.privacy.tour import Tour, Visitor
+from tests.smtp import until
 
 CONFIRM = "Confirm your e-mail address"
 CONFIRM_NEW = "Confirm your new e-mail address"
@@ -239,6 +240,13 @@ def a_day(tour: Tour, anna: Visitor, ada: Visitor) -> None:
     ):
         with suppress(httpx.RemoteProtocolError):  # an export that ends too early
             tour(operation, by, **request)
+
+
+def while_not_ready(tour: Tour, by: Visitor, fault: AbstractContextManager[None]) -> None:
+    """A probe notices the fault at its next look, and that it is over."""
+    with fault:
+        until(lambda: tour("get_readiness", by).status_code == 503)
+    until(lambda: tour("get_readiness", by).status_code == 200)
 
 
 def a_post(tour: Tour, by: Visitor) -> dict[str, str]:
