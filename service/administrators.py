@@ -71,7 +71,7 @@ def _promote(user_id: str, hashed: str) -> None:
     _check_is_proved(before)
     _make_admin.write(of=user_id, hash=hashed, moment=now())
     Session.end_all(user_id)
-    MailedToken.revoke(user_id)
+    MailedToken.revoke_all(user_id)
     actions = [] if before and before.role == "admin" else ["role-changed"]
     for action in (*actions, "password-changed"):
         AuditEvent.record(action, actor_id=None, user_id=user_id, ip="")

@@ -65,3 +65,12 @@ def events(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
     if after["email"] != before["email"]:
         actions.append("email-changed")
     return actions
+
+
+def becomes_admin(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
+    """Whether a change of `role` or `disabled` has given an account an administrator's rights."""
+    return _is_active_admin(after) and not _is_active_admin(before)
+
+
+def _is_active_admin(account: Mapping[str, Any]) -> bool:
+    return account["role"] == "admin" and not account["disabled"]

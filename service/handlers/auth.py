@@ -120,8 +120,7 @@ def complete_password_reset(body: dict):
     record("password-reset", user_id, actor_id=user_id)
     if User.confirm_email(user_id, email, key):
         record("email-verified", user_id, actor_id=user_id)
-    if Credentials.accept_role(user_id):
-        record("role-changed", user_id, actor_id=user_id)
+    _accept_role(user_id)
     outbox.notify(mails.PASSWORD_CHANGED, user_id)
 
 
@@ -188,6 +187,12 @@ def _new_session(user_id: str, client: Client):
 def _may_repeat(caller: Caller, place: Place):
     row = Session.rotation(caller)
     return row and may_repeat(Rotation(*row), caller.generation, place, datetime.now(UTC))
+
+
+def _accept_role(user_id: str):
+    if Credentials.accept_role(user_id):
+        MailedToken.revoke_elsewhere(user_id)
+        record("role-changed", user_id, actor_id=user_id)
 
 
 def _addressee(email: str):

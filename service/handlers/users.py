@@ -44,6 +44,8 @@ def update_user(caller: Caller, user_id: UUID, body: dict, if_match: list[str] |
         MailedToken.revoke(user_id)
     if account["email"] != before["email"]:
         _tell_of_move(user_id, before, account["email"])
+    if accounts.becomes_admin(before, account):
+        MailedToken.revoke_elsewhere(user_id)
     for action in accounts.events(before, account):
         record(action, user_id)
     return account

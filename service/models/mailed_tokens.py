@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -9,7 +10,14 @@ from sqlalchemy import bindparam
 
 from service.database import Row
 from service.ids import now
-from service.models.mails import EMAIL_CHANGED, LASTING, LIFETIMES, Mail, hashed
+from service.models.mails import (
+    EMAIL_CHANGED,
+    LASTING,
+    LIFETIMES,
+    TO_OWN_ADDRESS,
+    Mail,
+    hashed,
+)
 from service.models.users import User
 from service.problems import OneTimeTokenInvalid
 from service.statements import Prepared
@@ -62,6 +70,12 @@ class MailedToken:
         _revoke.write(user=user_id)
 
     @classmethod
+    def revoke_elsewhere(cls, user_id: UUID | str) -> None:
+        """End the tokens that were or are mailed to another address than the user's own: those that
+        confirm, dispute or undo a change of address."""
+        _revoke_elsewhere.write(user=user_id)
+
+    @classmethod
     def revoke_all(cls, user_id: UUID | str) -> None:
         """End the tokens of this user, those that undo a change of address included."""
         _revoke_all.write(user=user_id)
@@ -92,11 +106,13 @@ _undo = Prepared(
         >= sa.select(_earlier.id).where(_earlier.token_hash == bindparam("hash")).scalar_subquery(),
     )
 )
-_revoke = Prepared(
-    sa.delete(Mail).where(
-        _mine, sa.or_(*(Mail.kind == kind for kind in LIFETIMES.keys() - LASTING))
-    )
-)
-_revoke_all = Prepared(
-    sa.delete(Mail).where(_mine, sa.or_(*(Mail.kind == kind for kind in LIFETIMES)))
-)
+
+
+def _delete_kinds(kinds: Iterable[str]) -> Prepared:
+    its_kind = sa.or_(*(Mail.kind == kind for kind in sorted(kinds)))
+    return Prepared(sa.delete(Mail).where(_mine, its_kind))
+
+
+_revoke = _delete_kinds(LIFETIMES.keys() - LASTING)
+_revoke_elsewhere = _delete_kinds(LIFETIMES.keys() - TO_OWN_ADDRESS)
+_revoke_all = _delete_kinds(LIFETIMES)

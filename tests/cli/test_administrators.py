@@ -15,16 +15,17 @@ PROMOTE = "create-admin --email User1@Example.com"
 
 @pytest.fixture
 def user(anywhere):
-    """A verified account, signed in, with a reset mail that was sent."""
+    """A verified account, signed in, with mails that were sent: to reset, and to undo."""
     anywhere("demo --yes --users 1 --posts 0")
     [found] = rows(sa.select(User))
     moment, later = now(), "2999-01-01T00:00:00.000Z"
     session = {"id": str(new_id()), "user_id": found.id, "generation": 0, "ip": "192.0.2.7"}
     times = {"created_at": moment, "last_used_at": moment, "expires_at": later}
     execute(sa.insert(Session).values(**session, **times, user_agent="x"))
-    mail = {"id": str(new_id()), "user_id": found.id, "kind": "password-reset", "attempts": 1}
-    token = {"recipient": found.email, "token_hash": "0" * 64, "expires_at": later}
-    execute(sa.insert(Mail).values(**mail, **token, due_at=None))
+    for number, kind in enumerate(("password-reset", "email-changed")):
+        mail = {"id": str(new_id()), "user_id": found.id, "kind": kind, "attempts": 1}
+        token = {"recipient": found.email, "token_hash": f"{number}" * 64, "expires_at": later}
+        execute(sa.insert(Mail).values(**mail, **token, due_at=None))
     return found
 
 
@@ -61,7 +62,7 @@ def test_an_account_that_may_be_a_strangers_is_refused_with_the_way_out(
     assert ended.output.startswith("Error: ")
     assert len(ended.output.splitlines()) == 1
     assert rows(sa.select(User.__table__)) == before
-    assert len(rows(sa.select(Session))) == len(rows(sa.select(Mail))) == 1
+    assert (len(rows(sa.select(Session))), len(rows(sa.select(Mail)))) == (1, 2)
 
 
 def test_a_password_that_is_too_weak_changes_nothing(anywhere, user):

@@ -70,6 +70,14 @@ def change(person: Person, email: str, password: str = PASSWORD) -> httpx.Respon
     return person.http.put("/auth/email", json={"email": email, "current_password": password})
 
 
+def moved(person: Person, password: str = PASSWORD) -> str:
+    """The new address of a user, after the change is confirmed."""
+    new = fresh()
+    assert change(person, new, password).status_code == 202
+    assert confirm(person.http, person.server.mailbox.token(new, CHANGE)).status_code == 204
+    return new
+
+
 def ask(kind: str, person: Person) -> str:
     """Ask for a mail of a kind; the address that it goes to, which is one at every asking."""
     to = f"new-{person.email}" if kind == EMAIL_CHANGE else person.email

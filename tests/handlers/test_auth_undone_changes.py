@@ -25,6 +25,7 @@ from tests.handlers.mails import (
     confirm,
     dispute,
     fresh,
+    moved,
     request_reset,
     reset,
     undo,
@@ -45,15 +46,6 @@ def victim(anna: Person) -> Person:
 
 def login(http: httpx.Client, email: str, password: str = PASSWORD) -> httpx.Response:
     return http.post("/auth/login", json={"email": email, "password": password})
-
-
-def moved(person: Person, password: str = PASSWORD) -> str:
-    """The new address of a user, after the change is confirmed."""
-    new = fresh()
-    assert change(person, new, password).status_code == 202
-    token = person.server.mailbox.token(new, CHANGE)
-    assert confirm(person.http, token).status_code == 204
-    return new
 
 
 def notice(person: Person, address: str, number: int = 1) -> str:

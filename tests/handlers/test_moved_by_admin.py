@@ -18,6 +18,7 @@ from tests.handlers.mails import (
     confirm,
     fresh,
     held,
+    moved,
     undo,
     verify,
 )
@@ -68,14 +69,6 @@ def test_a_notice_comes_however_many_mails_the_old_address_has_had(
         assert patch(admin.http, anna, email=fresh()).status_code == 200
         server.mailbox.wait(anna.email, MOVED, number)
         assert patch(admin.http, anna, email=anna.email).status_code == 200
-
-
-def moved(person: Person) -> str:
-    """The new address of a user, who has changed it."""
-    new = fresh()
-    assert change(person, new).status_code == 202
-    assert confirm(person.http, person.server.mailbox.token(new, CHANGE)).status_code == 204
-    return new
 
 
 def test_whoever_reads_an_old_mailbox_cannot_undo_what_an_admin_did(

@@ -29,6 +29,14 @@ KINDS = {
             "::test_whoever_reads_an_old_mailbox_cannot_undo_what_an_admin_did",
         ),
         Mutant(
+            "whoever reads an old mailbox takes over an administrator's account",
+            "service/handlers/users.py",
+            "accounts.becomes_admin(before, account)",
+            "False",
+            "tests/handlers/test_links_of_new_admins.py"
+            "::test_an_address_from_before_the_promotion_gets_no_administrator",
+        ),
+        Mutant(
             "a mailed token is good any number of times",
             "service/models/mailed_tokens.py",
             "or not _use.write(hash=digest)",
