@@ -5,7 +5,7 @@ from uuid import UUID
 from flask import current_app
 
 from service.domain import accounts, addresses, usernames
-from service.models import MailedToken, Session, User, mails
+from service.models import MailedToken, Profile, Session, User, mails
 from service.models.caller import Caller
 from service.problems import AdminOnlyField
 from service.web import outbox
@@ -17,7 +17,7 @@ ADMIN_FIELDS = {"role", "disabled", "email"}
 
 
 def list_users(limit: int, after: UUID | None = None, username: str | None = None):
-    return page(User.profiles, limit, after, username=username)
+    return page(Profile.listing, limit, after, username=username)
 
 
 def create_user(body: dict):
@@ -32,7 +32,7 @@ def create_user(body: dict):
 
 
 def get_user(user_id: UUID):
-    return User.profile(user_id)
+    return Profile.of(user_id)
 
 
 def update_user(caller: Caller, user_id: UUID, body: dict, if_match: list[str] | None):

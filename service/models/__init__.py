@@ -9,6 +9,7 @@ from service.models.mailed_tokens import MailedToken
 from service.models.mails import Mail
 from service.models.post_documents import PostDocument
 from service.models.posts import Post
+from service.models.profiles import Profile
 from service.models.resting_usernames import RestingUsername
 from service.models.sessions import Session
 from service.models.sign_in_guards import KnownNetwork, SignInGuard
@@ -27,6 +28,7 @@ __all__ = [
     "MailedToken",
     "Post",
     "PostDocument",
+    "Profile",
     "RestingUsername",
     "Session",
     "SignInGuard",

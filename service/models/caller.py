@@ -16,7 +16,6 @@ class Caller:
     email: str
     username: str
     role: str
-    version: int
     session_id: str
     session_end: str
     generation: int = 0

@@ -48,7 +48,7 @@ class Post(db.Model):  # type: ignore[name-defined,misc] # made at run time
             **text,
             "author": {"id": author.id, "username": author.username},
             **times,
-            "etag": f"1.{author.version}",
+            "etag": f"{author.username}.1",
         }
 
     @classmethod
@@ -57,7 +57,7 @@ class Post(db.Model):  # type: ignore[name-defined,misc] # made at run time
         row = _get.first(id=post_id)
         if row is None:
             raise NotFound
-        return {**shape(row), "etag": f"{row.version}.{row.author_version}"}
+        return {**shape(row), "etag": f"{row.username}.{row.version}"}
 
     @classmethod
     def stored(cls, post_id: UUID) -> Storage | None:
@@ -123,7 +123,7 @@ Post.listing = Listing(
 
 _insert = insertion(Post)
 _get = Prepared(
-    sa.select(*columns, Post.version, User.version.label("author_version"))
+    sa.select(*columns, Post.version)
     .join(User, User.id == Post.author_id)
     .where(Post.id == bindparam("id"), User.deleted.is_(False))
 )
@@ -135,12 +135,13 @@ _stored = Prepared(
     .where(Post.id == bindparam("id"))
     .with_for_update()
 )
-_author = sa.select(User.version).where(User.id == Post.author_id).correlate(Post)
+_author = sa.select(User.username).where(User.id == Post.author_id).correlate(Post)
 _owned = Owned(
     Post,
     owner=Post.author_id,
-    # The author's name is part of the post, and so of its version.
-    etag=sa.cast(Post.version, sa.String) + "." + sa.cast(_author.scalar_subquery(), sa.String),
+    # The author's name is part of the post, and so of its tag. The author's version must not be: it
+    # tells everybody what happens to the account.
+    etag=_author.scalar_subquery() + "." + sa.cast(Post.version, sa.String),
     there=_author.where(User.deleted.is_(False)).exists(),
 )
 

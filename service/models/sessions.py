@@ -68,8 +68,7 @@ class Session(db.Model):  # type: ignore[name-defined,misc] # made at run time
 
     @classmethod
     def live(cls, session_id: str, user_id: str) -> Row | None:
-        """(email, username, role, version, expires_at, generation, seen), if session and user are
-        good."""
+        """(email, username, role, expires_at, generation, seen), if session and user are good."""
         return _live.first(session_id=session_id, user_id=user_id, moment=now())
 
     @classmethod
@@ -127,7 +126,6 @@ _live = Prepared(
         User.email,
         User.username,
         User.role,
-        User.version,
         Session.expires_at,
         Session.generation,
         Session.seen,

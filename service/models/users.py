@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 from uuid import UUID
 
@@ -90,14 +91,13 @@ class User(db.Model):  # type: ignore[name-defined,misc] # made at run time
         return {**row, "etag": "1"}
 
     @classmethod
-    def profile(cls, user_id: UUID) -> dict[str, Any]:
-        """The public User; raises `NotFound`."""
-        return _one(_profile, user_id)
-
-    @classmethod
     def account(cls, user_id: UUID | str) -> dict[str, Any]:
         """The Account; raises `NotFound`."""
-        return _one(_account, user_id)
+        row = _account.first(id=user_id)
+        if row is None:
+            raise NotFound
+        fields = row._asdict()
+        return {"etag": str(fields.pop("version")), **fields}
 
     @classmethod
     def confirm_email(cls, user_id: str, email: str, email_key: str) -> bool:
@@ -130,7 +130,9 @@ class User(db.Model):  # type: ignore[name-defined,misc] # made at run time
         if before is not None and changes.get("email") == before.email:
             changes = {name: changes[name] for name in changes if not name.startswith("email")}
         with unique(username=UsernameTaken, email=EmailTaken):
-            if before is None or not _owned.update(user_id, caller, if_match, changes):
+            if before is None or not _owned.update(
+                user_id, caller, _versions(if_match, before), changes
+            ):
                 raise _refused(user_id, caller)
         if last_admin:
             raise LastAdmin
@@ -146,8 +148,8 @@ class User(db.Model):  # type: ignore[name-defined,misc] # made at run time
 
     @classmethod
     def standing(cls, user_id: UUID) -> dict[str, Any]:
-        """`role`, `disabled`, `email`, `email_verified`, `username`, `has_password`; `was_in_use`
-        is False until an invited user has set a password.
+        """`role`, `disabled`, `email`, `email_verified`, `username`, `bio`, `version`,
+        `has_password`; `was_in_use` is False until an invited user has set a password.
 
         The user's row is locked from here on. Raises `NotFound`.
         """
@@ -172,7 +174,9 @@ class User(db.Model):  # type: ignore[name-defined,misc] # made at run time
         """
         last_admin = _is_last_admin(user_id)
         before = _standing.first(id=user_id)
-        if before is None or not _owned.update(user_id, caller, if_match, tombstone):
+        if before is None or not _owned.update(
+            user_id, caller, _versions(if_match, before), tombstone
+        ):
             raise _refused(user_id, caller)
         if last_admin:
             raise LastAdmin
@@ -180,7 +184,13 @@ class User(db.Model):  # type: ignore[name-defined,misc] # made at run time
             RestingUsername.rest(before.username, None)
 
 
-_PUBLIC = (User.id, User.username, User.bio, User.created_at)
+def profile_tag(row: Row) -> str:
+    """The version of the public profile with this `username` and `bio`: 16 hexadecimal digits. The
+    version of the account would tell everybody when it is verified, disabled or made an admin."""
+    shown = f"{row.username} {row.bio}"
+    return hashlib.blake2b(shown.encode(), digest_size=8).hexdigest()
+
+
 PRIVATE = (
     User.id,
     User.email,
@@ -194,12 +204,6 @@ PRIVATE = (
 )
 
 _is_there = User.deleted.is_(False)
-User.profiles = Listing(
-    sa.select(*_PUBLIC).where(_is_there),
-    key=User.id,
-    shape=lambda row: row._asdict(),
-    username=User.username == bindparam("username"),
-)
 User.accounts = Listing(
     sa.select(*PRIVATE).where(_is_there),
     key=User.id,
@@ -210,7 +214,6 @@ User.accounts = Listing(
 )
 
 _insert = insertion(User)
-_profile = Prepared(sa.select(*_PUBLIC, User.version).where(User.id == bindparam("id"), _is_there))
 _account = Prepared(sa.select(*PRIVATE, User.version).where(User.id == bindparam("id"), _is_there))
 _confirm_email = Prepared(
     sa.update(User)
@@ -243,6 +246,8 @@ _standing = Prepared(
         User.email,
         User.email_verified,
         User.username,
+        User.bio,
+        User.version,
         (sa.func.length(User.password_hash) > 0).label("has_password"),
         sa.or_(sa.func.length(User.password_hash) > 0, User.email_verified, _lost_password).label(
             "was_in_use"
@@ -262,17 +267,11 @@ _active_admins = Prepared(
 )
 
 
-def _one(statement: Prepared, user_id: UUID | str) -> dict[str, Any]:
-    row = statement.first(id=user_id)
-    if row is None:
-        raise NotFound
-    return _versioned(row)
-
-
-def _versioned(row: Row) -> dict[str, Any]:
-    fields = row._asdict()
-    fields["etag"] = str(fields.pop("version"))
-    return fields
+def _versions(if_match: list[str] | None, locked: Row) -> list[str] | None:
+    """The versions of the account that `If-Match` allows, if it may name the profile instead."""
+    if if_match and profile_tag(locked) in if_match:
+        return [*if_match, str(locked.version)]
+    return if_match
 
 
 def _is_last_admin(user_id: UUID) -> bool:
@@ -291,7 +290,7 @@ def _is_unproved_admin(account: dict[str, Any], changes: dict[str, Any]) -> bool
 
 
 def _refused(user_id: UUID, caller: Caller) -> Problem:
-    if _profile.first(id=user_id) is None:
+    if _account.first(id=user_id) is None:
         return NotFound()
     if not caller.is_admin and str(user_id) != caller.id:
         return Forbidden()

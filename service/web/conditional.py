@@ -12,7 +12,7 @@ _TAGS = re.compile(r'[\s,]*(W/)?"([\x21\x23-\x7e\x80-\xff]*)"\s*(?:,[\s,]*|$)')
 # What servers add when they compress: Apache and Caddy -gzip, -br or -zstd, Jetty --gzip, others
 # ;gzip. nginx, Varnish and Cloudflare make the tag weak.
 _ENCODING = re.compile(r"(?:--?|;)(?:gzip|br|zstd|deflate)$", re.IGNORECASE)
-_VERSION = re.compile(r"[0-9]+(?:\.[0-9]+)*")  # as the models make them
+_VERSION = re.compile(r"[a-z0-9_-]+(?:\.[0-9]+)?")  # as the models make them
 
 
 def quoted(etag: str) -> str:

@@ -206,7 +206,6 @@ def _caller(claims: Claims, user: Row) -> Caller:
         email=user.email,
         username=user.username,
         role=user.role,
-        version=user.version,
         session_id=claims.session_id,
         session_end=user.expires_at,
         generation=claims.generation or 0,

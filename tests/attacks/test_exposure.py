@@ -116,7 +116,6 @@ def test_the_tag_of_an_account_confirms_nothing_to_others(
     attack: Attack, victim: Person, tag: str
 ) -> None:
     own = attack("GET", "/auth/me", 200, token=victim).headers["etag"]
-    assert own == attack("GET", f"/api/users/{victim.id}", 200).headers["etag"]
     attack("GET", "/auth/me", 401, headers={"If-None-Match": tag.format(own.strip('"'))})
 
 

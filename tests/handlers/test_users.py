@@ -59,7 +59,6 @@ def test_a_profile_is_read_once_while_it_stays_the_same(
 ) -> None:
     path = f"/api/users/{anna.id}"
     tag = anonymous.get(path).headers["etag"]
-    assert tag == etag(anna)  # the profile and the account have one tag
     same = anonymous.get(path, headers={"If-None-Match": tag})
     assert (same.status_code, same.content, same.headers["etag"]) == (304, b"", tag)
     patch(anna.http, anna, bio="Writes about tea.")

@@ -23,9 +23,9 @@ KINDS = {
     "extra field": [
         Mutant(
             "a public profile shows the address",
-            "service/models/users.py",
-            "_PUBLIC = (User.id, User.username,",
-            "_PUBLIC = (User.id, User.email, User.username,",
+            "service/models/profiles.py",
+            "_public = sa.select(User.id, User.username,",
+            "_public = sa.select(User.id, User.email, User.username,",
             "tests/handlers/test_users.py::test_a_profile_shows_what_is_public_and_nothing_else",
         ),
         Mutant(

@@ -91,8 +91,8 @@ KINDS = {
         Mutant(
             "the tag of a post stays when its author is renamed",
             "service/models/posts.py",
-            'f"{row.version}.{row.author_version}"',
-            'f"{row.version}.1"',
+            'f"{row.username}.{row.version}"',
+            'f"1.{row.version}"',
             "tests/web/test_conditional.py::test_a_post_changes_with_the_name_of_its_author",
         ),
         Mutant(

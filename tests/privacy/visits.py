@@ -109,7 +109,7 @@ def meeting(tour: Tour, anna: Visitor, ben: Visitor, ada: Visitor) -> None:
     tour("list_users", anna, params={"username": "anna"})
     tag = {"If-None-Match": tour("get_user", ben, user_id=anna.id).headers["ETag"]}
     tour("get_user", ben, user_id=anna.id, headers=tag)
-    tour("get_me", anna)
+    tag = {"If-None-Match": tour("get_me", anna).headers["ETag"]}
     tour("get_me", anna, headers=tag)
     tour("get_user", ben, user_id=nobody)
     for by, of, change, headers in (

@@ -1,0 +1,40 @@
+"""Public profiles: what everybody sees of a user, with a version of its own."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy import bindparam
+
+from service.models.listing import Listing
+from service.models.users import User, profile_tag
+from service.problems import NotFound
+from service.statements import Prepared
+
+
+class Profile:
+    """The public part of the row of a user."""
+
+    @classmethod
+    def of(cls, user_id: UUID) -> dict[str, Any]:
+        """The public User; raises `NotFound`."""
+        row = _profile.first(id=user_id)
+        if row is None:
+            raise NotFound
+        return {"etag": profile_tag(row), **row._asdict()}
+
+    listing: Listing
+
+
+_public = sa.select(User.id, User.username, User.bio, User.created_at).where(
+    User.deleted.is_(False)
+)
+_profile = Prepared(_public.where(User.id == bindparam("id")))
+Profile.listing = Listing(
+    _public,
+    key=User.id,
+    shape=lambda row: row._asdict(),
+    username=User.username == bindparam("username"),
+)
