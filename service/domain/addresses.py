@@ -17,6 +17,8 @@ _LONGEST_LOCAL_OCTETS, _LONGEST_OCTETS = 64, 254
 _ENCODED_WORD = re.compile(r"=\?.+\?=")
 # The last part of an IPv4 address, in any spelling (WHATWG URL Standard, section 3.5).
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
+# One provider, which ignores dots: https://support.google.com/mail/answer/7436150
+_GMAIL = {"gmail.com", "googlemail.com"}
 
 
 def checked(email: str, at: str = "/email") -> str:
@@ -44,6 +46,18 @@ def key(email: str) -> str:
     """
     local, _, domain = deliverable(email).rpartition("@")
     return f"{_folded(local)}@{domain.lower()}"
+
+
+def mailbox(email: str) -> str:
+    """What the mails to one person are counted by: the key without the detail behind a `+`
+    (RFC 5233, section 1) and, at Gmail, without dots. Never tell accounts apart by it: elsewhere
+    these may be different people's.
+    """
+    local, _, domain = key(email).rpartition("@")
+    user = local.partition("+")[0] or local
+    if domain in _GMAIL:
+        user, domain = user.replace(".", ""), "gmail.com"
+    return f"{user}@{domain}"
 
 
 def deliverable(email: str) -> str:

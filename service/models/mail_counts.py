@@ -30,26 +30,28 @@ class MailCount(db.Model):  # type: ignore[name-defined,misc] # made at run time
     expires_at: Mapped[str] = mapped_column(Time, index=True)
 
     @staticmethod
-    def hashed(key: str) -> str:
-        """How the address with this key is recorded."""
-        return hashlib.sha256(key.encode()).hexdigest()
+    def hashed(mailbox: str) -> str:
+        """How a mailbox, as `domain.addresses` names it, is recorded."""
+        return hashlib.sha256(mailbox.encode()).hexdigest()
 
     @classmethod
-    def locked(cls, key: str) -> list[tuple[str, float]]:
-        """The kinds and times of what was sent to the address with this key.
+    def locked(cls, mailbox: str) -> list[tuple[str, float]]:
+        """The kinds and times of what was sent to this mailbox.
 
-        Until the transaction ends, others that ask for the same address wait.
+        Until the transaction ends, others that ask for the same mailbox wait.
         """
-        [row] = _locked.all(hash=cls.hashed(key), moment=now())
+        [row] = _locked.all(hash=cls.hashed(mailbox), moment=now())
         return [(kind, at) for kind, at in json.loads(row.sent)]
 
     @classmethod
-    def add(cls, key: str, kind: str, sent: Sequence[tuple[str, float]], *, window: int) -> None:
+    def add(
+        cls, mailbox: str, kind: str, sent: Sequence[tuple[str, float]], *, window: int
+    ) -> None:
         """Count one more mail; what is older than `window` seconds is forgotten."""
         moment = time.time()
         recent = [*((k, at) for k, at in sent if at > moment - window), (kind, round(moment, 3))]
         expiry = rfc3339(datetime.now(UTC) + timedelta(seconds=window))
-        _keep.write(hash=cls.hashed(key), log=json.dumps(recent), expiry=expiry)
+        _keep.write(hash=cls.hashed(mailbox), log=json.dumps(recent), expiry=expiry)
 
 
 # As text, for SQLAlchemy has an ON CONFLICT for each database and these two share one syntax.

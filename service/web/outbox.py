@@ -65,14 +65,14 @@ def _counted(kind: str, recipient: str, *, even_if_too_many: bool) -> bool:
         return True
     of_one_kind = [Limit(*limit) for limit in limits_.per_address("mail")]
     in_all = [Limit(*limit) for limit in limits_.per_address("mail-total")]
-    key = addresses.key(recipient)
-    sent = MailCount.locked(key)
+    mailbox = addresses.mailbox(recipient)
+    sent = MailCount.locked(mailbox)
     log = [Sent(*mail) for mail in sent]
     moment = time.time()
     allowed = allows(kind, log, moment, of_one_kind=of_one_kind, in_all=in_all) or even_if_too_many
     if allowed:
         window = max(limit.seconds for limit in (*of_one_kind, *in_all))
-        MailCount.add(key, kind, sent, window=window)
+        MailCount.add(mailbox, kind, sent, window=window)
     limits_.decided("mail", allowed)
     return allowed
 

@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from service.domain.accounts import random_username
-from service.domain.addresses import checked, deliverable, key
+from service.domain.addresses import checked, deliverable, key, mailbox
 from service.problems import InvalidRequest
 
 
@@ -49,6 +49,25 @@ def test_an_address_stays_as_it_was_typed_and_has_one_key(
     assert checked(address) == address
     assert key(address) == key(its_key) == its_key
     assert deliverable(address) == delivered
+
+
+@pytest.mark.parametrize(
+    ("address", "its_mailbox"),
+    [
+        ("ann@example.com", "ann@example.com"),
+        ("Ann+News@EXAMPLE.com", "ann@example.com"),
+        ("ann+a+b@example.com", "ann@example.com"),
+        ("ann\uff0bnews@example.com", "ann@example.com"),  # a wide plus
+        ("ann+@example.com", "ann@example.com"),
+        ("+ann@example.com", "+ann@example.com"),
+        ("a.nn@example.com", "a.nn@example.com"),
+        ("a.n.n+x@gmail.com", "ann@gmail.com"),
+        ("ann@GoogleMail.com", "ann@gmail.com"),
+        ("ann@mail.gmail.com", "ann@mail.gmail.com"),
+    ],
+)
+def test_mails_are_counted_by_mailbox(address: str, its_mailbox: str) -> None:
+    assert mailbox(checked(address)) == mailbox(its_mailbox) == its_mailbox
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
@@ -72,6 +73,39 @@ def test_an_unverified_account_cannot_be_used_to_flood_somebody(
         assert change(stranger, victim).status_code == 202
     assert len(received(server, victim)) == 3
     assert NOTICE not in received(server, stranger.email)
+
+
+@pytest.mark.parametrize(
+    "spelled",
+    [
+        lambda name, n: f"{name}+{n}@example.com",
+        lambda name, n: f"{name}{'+' * n}@example.com",
+        lambda name, n: f"{name[: n + 1]}.{name[n + 1 :]}@gmail.com",
+        lambda name, n: f"{name}+{n}@{'google' * (n % 2) or 'g'}mail.com",
+    ],
+    ids=["detail", "pluses", "dots", "domains"],
+)
+def test_no_number_of_addresses_floods_one_mailbox(
+    limited: Callable[[], Server], spelled: Callable[[str, int], str]
+) -> None:
+    server, name = limited(), secrets.token_hex(8)
+    spellings = [spelled(name, n) for n in range(TURNS)]
+    people = [register(server, email) for email in spellings]
+    for person in people:
+        assert request_reset(person.http, person.email).status_code == 202
+    subjects = [subject for email in spellings for subject in received(server, email)]
+    assert [subjects.count(subject) for subject in (VERIFICATION, RESET)] == [3, 3]
+
+
+def test_a_neighbour_with_a_similar_address_gets_mails_of_their_own(
+    limited: Callable[[], Server],
+) -> None:
+    server, name = limited(), secrets.token_hex(8)
+    for n in range(4):
+        register(server, f"{name}+{n}@example.com")
+    for email in (f"x{name}@example.com", f"{name[:3]}.{name[3:]}@example.com"):
+        register(server, email)
+        assert received(server, email) == [VERIFICATION]
 
 
 def test_an_administrator_cannot_flood_somebody_either(limited: Callable[[], Server]) -> None:
