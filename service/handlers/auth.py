@@ -154,12 +154,12 @@ def request_email_verification(body: dict):
 def complete_email_verification(body: dict):
     user_id, kind, email = MailedToken.use(body["token"], *CONFIRMED)
     old = UserAddress.verified(user_id)
-    User.confirm_email(user_id, email, addresses.key(email))
+    if User.confirm_email(user_id, email, addresses.key(email)):
+        record(CONFIRMED[kind], user_id, actor_id=user_id)
     if kind == mails.EMAIL_CHANGE:
         MailedToken.revoke(user_id)  # what was sent to the old address ends with it
     if old and old != email:
         outbox.put(mails.EMAIL_CHANGED, old, user_id, even_if_too_many=True)
-    record(CONFIRMED[kind], user_id, actor_id=user_id)
 
 
 def dispute_email_verification(body: dict):

@@ -54,9 +54,11 @@ class AuditEvent(db.Model):  # type: ignore[name-defined,misc] # made at run tim
 
 _insert = insertion(AuditEvent)
 _who = (AuditEvent.id, AuditEvent.action, AuditEvent.actor_id, AuditEvent.user_id)
-# Users do not learn where an administrator is, or the owner of an address that they gave as theirs.
+# Users do not learn where an administrator is, or the owner of an address that they gave as theirs,
+# whose answer to a mail these events are.
+_ANSWERS = ("email-changed", "email-verified", "registration-disputed")
 _by_another = sa.or_(
-    AuditEvent.actor_id != AuditEvent.user_id, AuditEvent.action == "registration-disputed"
+    AuditEvent.actor_id != AuditEvent.user_id, *(AuditEvent.action == name for name in _ANSWERS)
 )
 _own_ip = sa.case((_by_another, ""), else_=AuditEvent.ip).label("ip")
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Any
 from urllib.parse import parse_qsl
@@ -66,12 +66,7 @@ class Parameter:
                 {**error, "pointer": self.name} for error in schemas.errors(self._validator, value)
             ]
             return None
-        try:
-            return self._convert(value) if self._convert else value
-        except ValueError:  # well-formed, but not a day or a second that Python knows
-            detail = "is out of range"
-            errors.append({"pointer": self.name, "code": "format", "detail": detail})
-            return None
+        return self._convert(value) if self._convert else value
 
 
 class RequestValidator:
@@ -255,6 +250,20 @@ def _boolean(text: str) -> bool:
     return text == "true"
 
 
+def _moment(text: str) -> datetime:
+    """A moment in RFC 3339. A leap second (section 5.7) is what UTC without them counts on: the
+    first of the next day. What Python's calendar has no room for is its first or last moment."""
+    text = text.upper()
+    if text.startswith("0000"):
+        return datetime.min.replace(tzinfo=UTC)
+    if text[17:19] != "60":
+        return datetime.fromisoformat(text)
+    try:
+        return datetime.fromisoformat(f"{text[:17]}59{text[19:]}") + timedelta(seconds=1)
+    except OverflowError:
+        return datetime.max.replace(tzinfo=UTC)
+
+
 _FROM_TEXT: dict[str, Callable[[str], Any]] = {
     "string": _string,
     "integer": _integer,
@@ -262,5 +271,5 @@ _FROM_TEXT: dict[str, Callable[[str], Any]] = {
 }
 _CONVERSIONS: dict[str, Callable[[str], Any]] = {
     "uuid": UUID,
-    "date-time": lambda text: datetime.fromisoformat(text.upper()),
+    "date-time": _moment,
 }

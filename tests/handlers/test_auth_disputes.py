@@ -111,6 +111,24 @@ def test_who_disputes_a_change_is_not_shown_to_the_account_that_asked_for_it(
     assert {event["ip"] for event in events(admin)} == {"127.0.0.1"}
 
 
+@pytest.mark.parametrize(
+    ("kind", "action"), [(EMAIL_CHANGE, "email-changed"), (EMAIL_VERIFICATION, "email-verified")]
+)
+def test_who_confirms_an_address_is_not_shown_to_the_account_that_named_it(
+    kind: str, action: str, server: Server, anonymous: httpx.Client, anna: Person
+) -> None:
+    assert confirm(anonymous, mailed(kind, anna)).status_code == 204
+    admin = server.make_admin(server.sign_up())
+    shown = [
+        [
+            event["ip"]
+            for event in person.http.get("/api/audit-events", params={"action": action}).json()
+        ]
+        for person in (anna, admin)
+    ]
+    assert (shown[0], shown[1][0]) == ([""], "127.0.0.1")
+
+
 def test_a_verified_account_cannot_be_disputed(
     server: Server, anonymous: httpx.Client, anna: Person
 ) -> None:

@@ -248,6 +248,8 @@ def test_changing_to_ones_own_address_verifies_it(server: Server, anna: Person) 
         after = me(anna)
         assert after == before | {"email_verified": True, "updated_at": after["updated_at"]}
     assert after["updated_at"] == before["updated_at"]
+    events = anna.http.get("/api/audit-events", params={"action": "email-changed"}).json()
+    assert len(events) == 1  # the second time nothing has changed
 
 
 def test_an_admin_who_disables_somebody_stops_their_change_of_address(

@@ -226,6 +226,8 @@ def test_bounds_in_time_go_together_and_know_time_zones(anna: Person) -> None:
     "wrong",
     [
         {"author_id": "anna"},
+        {"created_after": "2016-12-31T23:58:60Z"},
+        {"created_after": "2016-12-31T23:59:61Z"},
         {"order": "best"},
         {"created_after": "2026-11-01"},
         {"created_after": "2026-11-01T00:00:00"},
