@@ -96,7 +96,7 @@ def engine_options(address: str) -> tuple[sa.URL, dict[str, Any]]:
     if pooled:
         arguments["prepare_threshold"] = None
     else:
-        all_settings = {"default_transaction_isolation": ISOLATION, **SETTINGS, **TIMEOUTS}
+        all_settings = {"default_transaction_isolation": ISOLATION, **TIMEOUTS}
         pairs = (f"{name}={value}" for name, value in all_settings.items())
         own = " ".join("-c " + pair.replace(" ", r"\ ") for pair in pairs)
         arguments["options"] = f"{own} {url.query.get('options', '')}".rstrip()
@@ -158,7 +158,9 @@ def _connect(
 ) -> Connection:
     connection = Connection.connect(*arguments, **options)
     if keep:
-        connection.execute(SEARCH_PATH.format(False))
+        # Not among the options, which PGDATESTYLE and PGTZ of the environment would override.
+        settings = "; ".join(f"SET {name} = '{value}'" for name, value in SETTINGS.items())
+        connection.execute(f"{settings}; {SEARCH_PATH.format(False)}")
     connection.used_at = time.monotonic()
     return connection
 

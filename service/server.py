@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import logging
 import os
+import signal
 import socket
 import sys
 import time
@@ -32,6 +33,8 @@ from service.web.telemetry import set_up_logging
 logger = logging.getLogger("byline")
 
 VERSION = "0.1.0"
+MOST_FILES = 65_536  # connections, mostly
+FEW_FILES = 1024
 PATIENCE = 10  # seconds that a start waits for its database
 UVICORN: dict[str, Any] = {
     "http": Protocol,
@@ -55,6 +58,7 @@ def run(settings: Settings) -> None:
     set_up_logging(settings.log_level, settings.log_format)
     for line in warnings(settings):
         logger.warning(line)
+    _open_many_files()
     with ExitStack() as stack:
         listeners = [stack.enter_context(s) for s in bound(settings.host, settings.port)]
         _serve(settings, listeners)
@@ -91,6 +95,7 @@ def _serve(settings: Settings, listeners: list[socket.socket]) -> None:
         _supervise(config, listeners, settings)
         return
     server = Server(config, delay=settings.shutdown_delay)
+    _end_at_hangup(server)
     with suppress(KeyboardInterrupt):
         server.run(listeners)
     if not server.started:
@@ -102,6 +107,34 @@ def _supervise(config: uvicorn.Config, listeners: list[socket.socket], settings:
         if settings.metrics_dir is None:
             os.environ.update({"METRICS_DIR": folder})  # for the workers
         Supervisor(config, listeners, settings.shutdown_delay).run()
+
+
+def _end_at_hangup(server: Server) -> None:
+    """Have SIGHUP end a single process as SIGTERM does, unless nohup has it ignored.
+
+    A terminal that closes or `systemctl reload` would end it in the midst of its answers.
+    """
+    hangup = getattr(signal, "SIGHUP", None)
+    if hangup and signal.getsignal(hangup) is signal.SIG_DFL:
+        signal.signal(hangup, server.handle_exit)
+
+
+def _open_many_files() -> None:
+    """Raise the limit of open files as far as it goes without privileges: the usual 1024, which is
+    meant for programs with `select`, would be used up by a thousand idle connections."""
+    if sys.platform == "win32":
+        return
+    import resource
+
+    limit, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MOST_FILES if most == resource.RLIM_INFINITY else min(MOST_FILES, most)
+    if limit != resource.RLIM_INFINITY and limit < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
+    if wanted < FEW_FILES:
+        logger.warning(
+            "Only %d files can be open at once, connections included: raise the limit (ulimit -n).",
+            wanted,
+        )
 
 
 def _wait(engine: sa.Engine) -> None:

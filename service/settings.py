@@ -12,6 +12,7 @@ from pydantic import (
     Field,
     SecretStr,
     ValidationError,
+    field_validator,
 )
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -61,6 +62,12 @@ class Settings(BaseSettings):
         hide_input_in_errors=True,
         str_strip_whitespace=True,
     )
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _without_white_space(cls, value: Any) -> Any:
+        # A shell that sources a file with CRLF leaves the CR at the end of each value.
+        return value.strip() if isinstance(value, str) else value
 
     database_url: Annotated[str, AfterValidator(values.database)] = _setting(
         "sqlite:///instance/byline.db",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import multiprocessing
 import os
 import signal
@@ -22,6 +23,7 @@ from service.draining import CLOSE, CLOSED, DRAIN, FORCE, MUTED, RETIRE, Server,
 TICK = 0.1  # seconds between two looks at the workers
 SILENCE = 15.0  # seconds after which a worker of which nothing is heard is frozen
 START = 60.0  # the same, of one that is starting
+STOPPED = 2.0  # seconds between two looks after which it was we who did not run
 LAST_WORD = 1.0  # seconds that workers have for the connections which nobody has taken yet
 PAUSE = 1.0  # seconds until another try, after a worker that did not come up
 
@@ -49,6 +51,7 @@ class Supervisor:
         self._is_listening = True
         self._delay = delay
         self._workers: list[_Worker] = []
+        self._looked = math.inf  # when, at the workers
         self._was_ready = False  # any worker
         self._starts = 0.0  # when another may be started
         self._closes: float | None = None  # when the socket does, once told to end
@@ -128,7 +131,12 @@ class Supervisor:
 
     def _look(self, now: float) -> None:
         """Listen to the workers, and see to those that have ended."""
+        # A container that was paused, or a job that was stopped, had nobody to be heard by.
+        was_stopped = now - self._looked > STOPPED
+        self._looked = now
         for worker in self._workers.copy():
+            if was_stopped:
+                worker.heard = now
             worker.listen(now)
             self._was_ready |= worker.is_ready
             if now > worker.heard + (SILENCE if worker.is_ready else START):

@@ -115,6 +115,20 @@ def test_a_database_that_is_read_only_is_read_and_its_writes_are_503(
         assert refused.headers["retry-after"] == "1"
 
 
+def test_what_libpq_reads_from_the_environment_changes_no_answer(
+    postgresql: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = postgresql.create("from_elsewhere")
+    monkeypatch.setenv("PGDATESTYLE", "German, DMY")
+    monkeypatch.setenv("PGTZ", "Asia/Kolkata")
+    monkeypatch.setenv("PGCLIENTENCODING", "LATIN1")
+    monkeypatch.setenv("PGOPTIONS", "-c default_transaction_read_only=on -c statement_timeout=1")
+    with serving(tmp_path, database_url=url) as server:
+        anna = server.sign_up()
+        assert anna.post(TEXT, TEXT)["title"] == TEXT
+        assert anna.http.get("/auth/sessions").status_code == 200
+
+
 @pytest.mark.parametrize(
     ("encoding", "locale"), [("SQL_ASCII", "C"), ("LATIN1", "C"), ("EUC_JP", "C")]
 )

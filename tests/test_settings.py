@@ -133,3 +133,22 @@ def test_settings_cannot_be_changed_and_show_no_secret(monkeypatch):
     assert "hunter2" not in repr(settings) + str(settings)
     with pytest.raises(ValueError, match="frozen"):
         settings.port = 1
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "read"),
+    [
+        ("RATE_LIMIT_ENABLED", "false", False),
+        ("REQUIRE_VERIFIED_EMAIL", "true", True),
+        ("LOG_LEVEL", "warning", "WARNING"),
+        ("LOG_FORMAT", "text", "text"),
+        ("WORKERS", "2", 2),
+        ("HOST", "::1", "::1"),
+        ("TRUSTED_PROXIES", "10.0.0.0/8", ("10.0.0.0/8",)),
+    ],
+)
+def test_a_file_with_windows_line_ends_may_be_sourced(monkeypatch, name, value, read):
+    monkeypatch.setenv(name, f"{value}\r")
+    assert getattr(load(), name.lower()) == read
+    monkeypatch.setenv("METRICS_TOKEN", "secret\r")
+    assert load().metrics_token.get_secret_value() == "secret"

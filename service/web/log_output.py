@@ -45,8 +45,9 @@ class LogOutput:
     def write(self, lines: bytes) -> None:
         """Write lines, each with its line feed, in any thread; raises nothing."""
         if self._fd is None:
-            self._stream.buffer.write(lines)
-            self._stream.buffer.flush()
+            if self._stream is not None:  # Python's None for a closed one
+                self._stream.buffer.write(lines)
+                self._stream.buffer.flush()
             return
         with self._lock:
             rest: bytes | None = lines

@@ -51,6 +51,8 @@ class Windows(MemoryStorage):
         window = self._windows.get(expiry)
         if window is None:
             window = self._windows[expiry] = _Window(number)
+        elif window.number > number:  # the clock was set back: keep what is counted, and go on
+            window.number = number
         elif window.number < number:
             window.previous = window.current if window.number == number - 1 else {}
             window.current = {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from types import SimpleNamespace
 
 import pytest
@@ -11,6 +12,7 @@ from limits.storage import MemoryStorage, memory
 from limits.strategies import SlidingWindowCounterRateLimiter
 
 from service.web import windows
+from tests.conftest import Server
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -54,3 +56,22 @@ def test_what_is_over_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     storage.acquire_sliding_window_entry("one", 5, 60)
     [window] = storage._windows.values()
     assert (window.previous, window.current) == ({}, {"one": 1})
+
+
+def test_a_clock_that_is_set_back_shuts_nobody_out(
+    serve: Callable[..., Server], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = SimpleNamespace(now=1_000_000.0)
+    clock.time = lambda: clock.now
+    monkeypatch.setattr(windows, "time", clock)
+    server = serve(rate_limit_enabled=True, rate_limit_client="5 per minute")
+    with server.client() as client:
+
+        def statuses(number: int) -> list[int]:
+            return [client.get("/api/posts").status_code for _ in range(number)]
+
+        assert statuses(3) == [200] * 3
+        clock.now -= 3600
+        assert statuses(3) == [200, 200, 429]  # what was counted still counts
+        clock.now += 121
+        assert statuses(3) == [200] * 3

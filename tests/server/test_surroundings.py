@@ -1,0 +1,114 @@
+"""What surrounds a process: streams that are closed, few open files, signals, a pause."""
+
+from __future__ import annotations
+
+import resource
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.cli import commands
+from tests.faults.processes import Byline, Place
+from tests.ports import free_port
+from tests.server.clients import GET, answer, connect
+from tests.server.conftest import Start
+from tests.smtp import until
+
+Patched = Callable[[str], None]
+
+CLOSED = {"stdin": (0,), "stdout": (1,), "stderr": (2,), "all": (0, 1, 2)}
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+@pytest.mark.parametrize("closed", CLOSED.values(), ids=CLOSED)
+def test_it_serves_with_its_standard_streams_closed(
+    place: Place, closed: tuple[int, ...], workers: str
+) -> None:
+    settings = commands.environment(place.folder, **place.settings, WORKERS=workers)
+    settings["LOG_LEVEL"] = "INFO"
+    port = free_port()
+    shell = 'exec "$@" ' + " ".join(f"{number}>&-" for number in closed)
+    process = subprocess.Popen(
+        ["/bin/sh", "-c", shell, "sh", *commands.COMMAND, "serve", "--port", str(port)],
+        cwd=place.folder,
+        env=settings,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    byline = Byline(process, port, place.folder / "none")
+    byline.log.touch()
+    try:
+        byline.wait()
+        assert byline.status("/api/posts") == 200
+        for one in byline.family:
+            for number in closed:  # no database and no connection is where lines are written
+                assert Path(f"/proc/{one.pid}/fd/{number}").readlink() == Path("/dev/null")
+    finally:
+        byline.end()
+
+
+def test_a_thousand_idle_connections_do_not_use_up_the_usual_limit(
+    start: Start, patched: Patched
+) -> None:
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    patched(f"import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (100, {most}))")
+    byline = start()
+    with ExitStack() as idle:
+        for _ in range(150):
+            idle.enter_context(connect(byline.port))
+        assert byline.status("/health/ready") == 200
+        assert byline.status("/api/posts") == 200
+
+
+def test_a_limit_that_is_low_for_good_is_warned_of(start: Start, patched: Patched) -> None:
+    patched("import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (100, 100))")
+    byline = start()
+    assert "Only 100 files can be open at once" in byline.log.read_text()
+
+
+def test_a_hang_up_ends_a_single_process_in_order(start: Start) -> None:
+    byline = start(SHUTDOWN_DELAY="300")
+    with connect(byline.port) as kept:
+        kept.sendall(GET)
+        assert answer(kept).status == 200
+        byline.process.send_signal(signal.SIGHUP)
+        until(lambda: byline.status("/health/ready") == 503)
+        kept.sendall(GET)
+        last = answer(kept)
+        assert (last.status, last.headers["Connection"]) == (200, "close")
+    byline.process.send_signal(signal.SIGHUP)  # which ends the delay
+    assert byline.process.wait(30) == 0
+
+
+def test_a_hang_up_is_ignored_under_nohup(start: Start, patched: Patched) -> None:
+    patched("import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN)")
+    byline = start()
+    byline.process.send_signal(signal.SIGHUP)
+    assert [byline.status("/health/ready") for _ in range(10)] == [200] * 10
+
+
+def test_workers_outlive_a_pause_of_the_whole_service(start: Start, patched: Patched) -> None:
+    # As `docker pause` does, or a stopped job: nobody was frozen, everybody was.
+    patched("from service import supervisor; supervisor.SILENCE = 3")
+    byline = start(WORKERS="2")
+    byline.wait()
+    supervisor, workers = psutil.Process(byline.process.pid), byline.workers
+    for one in (supervisor, *workers):
+        one.suspend()
+    suspended = time.monotonic()
+    until(lambda: time.monotonic() > suspended + 4)
+    looks = supervisor.num_ctx_switches().voluntary
+    supervisor.resume()
+    until(lambda: supervisor.num_ctx_switches().voluntary > looks + 3)
+    for one in workers:
+        if one.is_running():
+            one.resume()
+    until(lambda: byline.status("/health/ready") == 200)
+    assert byline.workers == workers
+    assert "frozen" not in byline.log.read_text()
