@@ -32,7 +32,7 @@ MAX_ERRORS = 20
 WHITE_SPACE = 4096  # bytes of a body between its values, such as indentation
 _INTEGER = re.compile(r"-?(?:0|[1-9][0-9]{0,18})", re.ASCII)
 _STYLES = {"path": "simple", "query": "form", "header": "simple"}
-_CHARSET = re.compile(r';\s*charset\s*=\s*"?utf-?8"?\s*', re.ASCII | re.IGNORECASE)
+_CHARSET = re.compile(r'charset\s*=\s*(?:utf-?8|"utf-?8")', re.ASCII | re.IGNORECASE)
 
 
 class Parameter:
@@ -132,12 +132,7 @@ class RequestValidator:
     async def body(self, call: Call, receive: Any) -> Any:
         """The parsed and valid body; raises `UnsupportedMediaType`, `MalformedBody`,
         `BodyTooLarge` or `InvalidRequest`."""
-        media_type, _, rest = (call.header(b"content-type") or "").partition(";")
-        is_json = media_type.strip().lower() == "application/json" and (
-            not rest.strip() or _CHARSET.fullmatch(f";{rest}")
-        )
-        # Nothing is decompressed here (RFC 9110, section 15.5.16).
-        if not is_json or call.header(b"content-encoding") not in {None, "identity"}:
+        if not _is_json(call.header(b"content-type") or "") or _is_encoded(call):
             raise UnsupportedMediaType
         if int(call.header(b"content-length") or 0) > self._largest_body:
             raise body.too_large(self._largest_body)
@@ -170,6 +165,23 @@ class RequestValidator:
                 errors.append(
                     {"pointer": parameter.name, "code": "required", "detail": "is required"}
                 )
+
+
+def _is_json(content_type: str) -> bool:
+    """Whether it is JSON in UTF-8; parameters may be empty (RFC 9110, section 5.6.6)."""
+    media_type, _, rest = content_type.partition(";")
+    given = [one for one in map(str.strip, rest.split(";")) if one] if rest else []
+    return media_type.strip().lower() == "application/json" and (
+        not given or (len(given) == 1 and _CHARSET.fullmatch(given[0]) is not None)
+    )
+
+
+def _is_encoded(call: Call) -> bool:
+    """Whether the body is compressed: nothing is decompressed here (RFC 9110, section 15.5.16)."""
+    codings = call.header(b"content-encoding")
+    return codings is not None and any(
+        coding.strip().lower() not in {"", "identity"} for coding in codings.split(",")
+    )
 
 
 class ResponseDrift(Exception):

@@ -80,7 +80,11 @@ class Call:
 
     @property
     def client(self) -> Client:
-        agent = self.header(b"user-agent") or ""
+        given = self.headers.get(b"user-agent", b"")
+        try:
+            agent = given.decode()  # apps are named in their users' languages
+        except UnicodeDecodeError:
+            agent = given.decode("latin-1")
         ip = "" if self.ip == UNKNOWN else self.ip
         return Client(ip, "".join(filter(str.isprintable, agent)))
 

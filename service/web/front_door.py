@@ -27,8 +27,6 @@ _SINGLE = {
     b"content-type",
     b"host",
     b"idempotency-key",
-    b"if-match",
-    b"if-none-match",
     b"transfer-encoding",
 }
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")

@@ -60,8 +60,11 @@ class Messages(HttpToolsProtocol):
             if not is_tunnel:
                 return  # `parse` reads it again without the offer
         # The parser lets 0.9 and 2.0 pass, which are no such messages (RFC 9110, section 2.5).
-        if self.parser.get_http_version() not in {"1.0", "1.1"}:
+        version = self.parser.get_http_version()
+        if version not in {"1.0", "1.1"}:
             raise ValueError
+        if version == "1.0":  # whose clients take an interim answer for the last (section 10.1.1)
+            self.expect_100_continue = False
         self._in_head = False
         if not self.url.startswith(b"/"):
             self.headers[:] = _with_host_of(self.url, self.headers)

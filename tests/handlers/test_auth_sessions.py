@@ -65,6 +65,24 @@ def test_a_user_sees_where_they_are_signed_in(server: Server, anna: Person, ben:
     assert ben.http.get("/auth/sessions").json()[0]["id"] not in (newest["id"], oldest["id"])
 
 
+@pytest.mark.parametrize(
+    ("sent", "shown"),
+    [
+        ("Дневник/1.0 (手机)".encode(), "Дневник/1.0 (手机)"),
+        ("Caf\u00e9/1.0".encode("latin-1"), "Caf\u00e9/1.0"),
+        ("a\u202eb\u0085/1.0".encode(), "ab/1.0"),
+    ],
+)
+def test_a_session_names_its_program_in_whatever_language(
+    server: Server, anna: Person, sent: bytes, shown: str
+) -> None:
+    body = {"email": anna.email, "password": anna.password}
+    with server.client() as app:
+        signed_in = app.post("/auth/login", json=body, headers={b"User-Agent": sent})
+    with server.client(signed_in.json()["access_token"]) as app:
+        assert app.get("/auth/sessions").json()[0]["user_agent"] == shown
+
+
 def add_sessions(server: Server, person: Person, times: list[str]) -> list[str]:
     """Ids of further sessions of a user, each last used at one of these times."""
     known = {"user_id": person.id, "ip": "", "user_agent": "", "expires_at": ago(days=-1)}

@@ -80,6 +80,20 @@ def test_what_is_not_known_is_sent(anna: Person, path: str, known: str) -> None:
     assert answer.content == anna.http.get(path).content
 
 
+@pytest.mark.parametrize("path", RESOURCES, indirect=True)
+def test_a_list_of_tags_may_come_in_several_lines(anna: Person, path: str) -> None:
+    # RFC 9110, section 5.3; caches that have several versions send it so.
+    lines = [("If-None-Match", '"other"'), ("If-None-Match", tag_of(anna.http, path))]
+    assert anna.http.get(path, headers=lines).status_code == 304
+    if path.startswith("/api"):
+        ours = {"content": "New."} if "posts" in path else {"bio": "New."}
+        others, both = ([("If-Match", tag) for _, tag in kept] for kept in (lines[:1], lines))
+        assert anna.http.patch(path, json=ours, headers=others).status_code == 412
+        assert anna.http.patch(path, json=ours, headers=both).status_code == 200
+        mixed = [("If-Match", "*"), *both]  # is no list
+        assert anna.http.patch(path, json=ours, headers=mixed).status_code == 400
+
+
 @pytest.mark.parametrize("malformed", ["x", '"x', 'x"', 'w/"x"', '"x" "y"', '*, "x"', '"x"y'])
 def test_a_malformed_list_of_tags_is_refused(anna: Person, malformed: str) -> None:
     path = f"/api/posts/{anna.post()['id']}"

@@ -141,6 +141,13 @@ def test_a_client_that_waits_to_be_asked_for_its_body_is_asked(server: Server) -
         assert connection.recv(65536).startswith(b"HTTP/1.1 400 ")
 
 
+def test_a_client_of_http_1_0_is_sent_no_interim_answer(server: Server) -> None:
+    head = b"POST /auth/login HTTP/1.0\r\nHost: localhost\r\nExpect: 100-continue\r\n"
+    with connected(server) as connection:
+        connection.sendall(head + b"Content-Type: application/json\r\nContent-Length: 2\r\n\r\n{}")
+        assert answered(connection).startswith(b"HTTP/1.1 400 ")
+
+
 def test_a_client_may_send_empty_lines_before_its_first_request(server: Server) -> None:
     with connected(server) as connection:
         for _ in range(2):
