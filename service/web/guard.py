@@ -203,7 +203,9 @@ class Attempt:
             SignInGuard.keep(self._subject.account, history.dumps(), end)
 
     def _count_known(self, more: int) -> None:
-        if not self._failure.is_stranger and not self._subject.is_session:
+        """Count in the row of a known network; for strangers and the unknown too, who have none, so
+        that they take the same statements."""
+        if not self._subject.is_session:
             KnownNetwork.count(self._subject.user_id or _NOBODY, self._failure.network, more)
 
     def _tell(self) -> None:

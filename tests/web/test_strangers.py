@@ -6,11 +6,14 @@ import json
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import count
+from typing import Any
 
+import flask
 import httpx
 import pytest
 import sqlalchemy as sa
 
+from service.database import Transaction
 from service.ids import now, rfc3339
 from service.models import AuditEvent, KnownNetwork, SignInGuard, User
 from tests.conftest import PASSWORD, Server
@@ -131,6 +134,32 @@ def test_an_unknown_address_is_refused_alike(guarded: Server) -> None:
             [(a.status_code, a.json()["code"], a.json()["detail"], set(a.headers)) for a in answers]
         )
     assert told[0] == told[1]
+
+
+def test_a_guess_takes_the_same_statements_for_every_address(
+    guarded: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From the network of the owner too: neighbours must not learn who has an account."""
+    anna, strange, nobody = guarded.sign_up(), guarded.sign_up(), f"no-{guarded.sign_up().email}"
+    assert sign_in(guarded, anna.email, HOME, PASSWORD).status_code == 200
+    statements: list[str] = []
+    execute = Transaction.execute
+
+    def look(transaction: Transaction, sql: str, parameters: Any) -> Any:
+        if flask.has_request_context():  # and not of the thread that sends mails
+            statements.append(sql)
+        return execute(transaction, sql, parameters)
+
+    monkeypatch.setattr(Transaction, "execute", look)
+    taken = []
+    for email in (anna.email, strange.email, nobody):
+        taken.append([])
+        for _ in range(11):  # the last one is refused
+            statements.clear()
+            sign_in(guarded, email, HOME)
+            taken[-1].append(statements.copy())
+    assert taken[0] == taken[1] == taken[2]
+    assert len(taken[0][0]) > 5
 
 
 def test_a_reset_password_lets_the_owner_in(guarded: Server) -> None:
