@@ -111,7 +111,7 @@ def request_password_reset(body: dict):
 def complete_password_reset(body: dict):
     owner = MailedToken.owner(body["token"], *mails.OF_PASSWORDS)
     fresh = new_hash(body["new_password"], owner)
-    user_id, _, email = MailedToken.use(body["token"], *mails.OF_PASSWORDS)
+    user_id, kind, email = MailedToken.use(body["token"], *mails.OF_PASSWORDS)
     Credentials.reset_password(user_id, fresh)
     Session.end_all(user_id)
     MailedToken.revoke(user_id)
@@ -120,7 +120,8 @@ def complete_password_reset(body: dict):
     record("password-reset", user_id, actor_id=user_id)
     if User.confirm_email(user_id, email, key):
         record("email-verified", user_id, actor_id=user_id)
-    _accept_role(user_id)
+    if kind == mails.INVITATION:
+        _accept_role(user_id)
     outbox.notify(mails.PASSWORD_CHANGED, user_id)
 
 

@@ -9,6 +9,7 @@ from sqlalchemy import bindparam
 
 from service.database import Row, Time
 from service.ids import now
+from service.models.audit_events import AuditEvent
 from service.models.users import PRIVATE, User
 from service.statements import Prepared
 
@@ -46,7 +47,8 @@ class Credentials:
 
     @classmethod
     def accept_role(cls, user_id: str) -> bool:
-        """Give the user the role that an invitation promised; False if none did."""
+        """Give the user the role that an invitation promised; False if none did, or if no active
+        administrator stands by the promise: one who made the account or invited again."""
         return bool(_accept_role.write(id_=user_id, moment=now()))
 
 
@@ -72,10 +74,21 @@ _change_password = Prepared(
     .where(User.id == bindparam("id_"), User.password_hash == bindparam("old"))
     .values(password_hash=bindparam("new"))
 )
+_inviter = sa.orm.aliased(User)
+_is_vouched_for = sa.exists().where(
+    AuditEvent.user_id == User.id,
+    sa.or_(AuditEvent.action == "user-created", AuditEvent.action == "recovery-requested"),
+    AuditEvent.actor_id == _inviter.id,
+    _inviter.role == "admin",
+    _inviter.disabled.is_(False),
+)
 _accept_role = Prepared(
     sa.update(User)
     .where(
-        User.id == bindparam("id_"), User.invited_role.is_not(None), User.email_verified.is_(True)
+        User.id == bindparam("id_"),
+        User.invited_role.is_not(None),
+        User.email_verified.is_(True),
+        _is_vouched_for,
     )
     .values(
         role=User.invited_role,
