@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
@@ -201,20 +202,21 @@ def _metrics(settings: Settings) -> Metrics:
 def _tracing(app: Flask, settings: Settings) -> Any:
     if not settings.otel_exporter_otlp_endpoint:
         return None
-    from service.web.tracing import Tracing  # with its library: 9 MB and 0.2 s
-
     document = specification.document()
-    return Tracing(
-        app,
-        settings.otel_exporter_otlp_endpoint,
-        version=document["info"]["version"],
-        routes={
-            operation["operationId"]: path
-            for path, item in document["paths"].items()
-            for operation in item.values()
-            if isinstance(operation, dict)
-        },
-    )
+    routes = {
+        operation["operationId"]: path
+        for path, item in document["paths"].items()
+        for operation in item.values()
+        if isinstance(operation, dict)
+    }
+    try:
+        from service.web.tracing import Tracing  # with its library: 9 MB and 0.2 s
+
+        endpoint, version = settings.otel_exporter_otlp_endpoint, document["info"]["version"]
+        return Tracing(app, endpoint, version=version, routes=routes)
+    except ValueError as error:  # of the library, which reads its own variables and quotes values
+        name = re.search(r"OTEL_\w+", str(error))
+    raise BadConfiguration(f"{name[0] if name else 'A variable OTEL_*'} cannot be used")
 
 
 def _readings(app: Flask, pools: dict[str, Pool]) -> Readings:

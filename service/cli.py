@@ -150,7 +150,7 @@ def keys() -> None:
 def generate() -> None:
     """Make the first key."""
     directory = _keys_directory(load())
-    if any(directory.glob("*.pem")):
+    if signing.key_files(directory):
         raise click.ClickException(
             "There is a key already; `byline keys rotate` adds the next one."
         )
@@ -167,8 +167,8 @@ def rotate(now: bool) -> None:
     is_due = moment <= datetime.now(UTC)
     click.echo(f"{path} signs from {'now' if is_due else f'{moment:%Y-%m-%dT%H:%M:%SZ}'} on.")
     longest = max(settings.access_token_ttl, settings.refresh_token_ttl)
-    others = [other for other in directory.glob("*.pem") if other != path]
-    for old in sorted(others) if now else maintenance.superseded_keys(directory, longest):
+    others = [other for other in signing.key_files(directory) if other != path]
+    for old in others if now else maintenance.superseded_keys(directory, longest):
         old.unlink()
         click.echo(f"{old} is removed.")
 

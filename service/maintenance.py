@@ -85,7 +85,7 @@ def rotate_keys(directory: Path, *, now: bool) -> tuple[Path, datetime]:
     It signs once nobody keeps a key set without it any more; or `now`, as the first key does.
     """
     wait = timedelta(0) if now else timedelta(seconds=specification.key_set_max_age()) + SETTLED
-    moment = datetime.now(UTC) + (wait if any(directory.glob("*.pem")) else timedelta(0))
+    moment = datetime.now(UTC) + (wait if keys.key_files(directory) else timedelta(0))
     return keys.generate_key(directory, moment), moment
 
 
@@ -94,7 +94,7 @@ def signing_keys(directory: Path) -> Iterator[tuple[keys.Key, datetime, str]]:
 
     Raises `BadConfiguration`, with the name of the file, for one that is none.
     """
-    paths = sorted(directory.glob("*.pem"))
+    paths = keys.key_files(directory)
     due = [path for path in paths if _from(path) <= datetime.now(UTC)]
     signer = due[-1] if due else paths[0] if paths else directory
     for path in reversed(paths):
@@ -108,7 +108,7 @@ def signing_keys(directory: Path) -> Iterator[tuple[keys.Key, datetime, str]]:
 def superseded_keys(directory: Path, longest_ttl: int) -> list[Path]:
     """The keys that have outlived every token they signed, oldest first; seconds."""
     before = datetime.now(UTC) - timedelta(seconds=longest_ttl) - SETTLED
-    paths = sorted(directory.glob("*.pem"))
+    paths = keys.key_files(directory)
     return [path for path, successor in pairwise(paths) if _from(successor) < before]
 
 

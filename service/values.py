@@ -33,7 +33,8 @@ def _require(holds: object) -> None:
 def database(text: str) -> str:
     text = re.sub(r"^postgres(ql)?://", "postgresql+psycopg://", text)
     # SQLAlchemy takes what is behind the first @ for the host, and errors name that.
-    if text.count("@") > 1 or re.search(r"%(?![0-9a-fA-F]{2})", text.partition("@")[0]):
+    before, at, _ = text.partition("@")
+    if text.count("@") > 1 or (at and re.search(r"%(?![0-9a-fA-F]{2})", before)):
         raise Because("has an @ or a % in user or password (write %40 and %25 for them)")
     try:
         url = make_url(text)
@@ -107,9 +108,11 @@ def policies(value: Any) -> Any:
 
 def pem(value: Any) -> Any:
     # An env file holds a PEM in one line, its line ends escaped.
-    pem = value.replace("\\n", "\n") if isinstance(value, str) else value
+    pem = value.replace("\\n", "\n").replace("\r\n", "\n") if isinstance(value, str) else value
     mark = "-----{} (EC |RSA )?PRIVATE KEY-----"
-    shape = rf"\s*{mark.format('BEGIN')}\n.+\n{mark.format('END')}\s*"
+    # `openssl ecparam -genkey` writes the name of the curve in front.
+    curve = "(-----BEGIN EC PARAMETERS-----[^-]+-----END EC PARAMETERS-----\n)?"
+    shape = rf"\s*{curve}{mark.format('BEGIN')}\n.+\n{mark.format('END')}\s*"
     _require(not isinstance(pem, str) or re.fullmatch(shape, pem, re.DOTALL))
     return pem
 

@@ -3,7 +3,11 @@
 import sys
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from sqlalchemy import make_url
 
+from service.domain.keys import KeyRing
 from service.settings import BadConfiguration, Settings, load
 from tests.values import DEFAULTS, PEM, REFUSED, UNDERSTOOD
 
@@ -107,6 +111,21 @@ def test_a_mail_server_needs_the_address_that_links_lead_to(monkeypatch, public_
 def test_a_key_may_have_its_line_ends_escaped(monkeypatch):
     monkeypatch.setenv("JWT_PRIVATE_KEY", PEM.replace("\n", "\\n"))
     assert load().jwt_private_key.get_secret_value() == PEM.strip()
+
+
+@pytest.mark.parametrize("line_end", ["\n", "\r\n", "\\n"])
+def test_a_key_may_be_as_openssl_writes_it(monkeypatch, line_end):
+    block = ec.generate_private_key(ec.SECP256R1()).private_bytes(
+        Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption()
+    )
+    curve = "-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n-----END EC PARAMETERS-----\n"
+    monkeypatch.setenv("JWT_PRIVATE_KEY", (curve + block.decode()).replace("\n", line_end))
+    assert len(KeyRing.from_pem(load().jwt_private_key.get_secret_value())) == 1
+
+
+def test_a_file_of_sqlite_may_have_a_percent_sign_in_its_name(monkeypatch):
+    monkeypatch.setenv("DATABASE_URL", "sqlite:////srv/100%/byline.db")
+    assert make_url(load().database_url).database == "/srv/100%/byline.db"
 
 
 def test_only_sqlite_is_embedded(monkeypatch):

@@ -161,6 +161,11 @@ def generate_key(directory: Path, signs_from: datetime | None = None) -> Path:
     return unfinished.rename(path)
 
 
+def key_files(directory: Path) -> list[Path]:
+    """The files of keys in a folder, the newest last; hidden ones are editors' and macOS's own."""
+    return sorted(path for path in directory.glob("*.pem") if not path.name.startswith("."))
+
+
 def signs_from(path: Path) -> datetime | None:
     """When the key in a file begins to sign, if `generate_key` has given the file its name."""
     try:
@@ -179,7 +184,7 @@ def _changed(path: Path) -> int:
 def _listing(directory: Path) -> list[tuple[Path, int]]:
     """The folder and then its key files, each with its time of change."""
     folder = (directory, _changed(directory))  # first, so that a file missed now is seen later
-    return [folder, *((path, _changed(path)) for path in sorted(directory.glob("*.pem")))]
+    return [folder, *((path, _changed(path)) for path in key_files(directory))]
 
 
 def _load(listing: list[tuple[Path, int]]) -> dict[str, Key]:

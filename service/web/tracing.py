@@ -41,6 +41,7 @@ class Tracing:
     ) -> None:
         for name in ("opentelemetry.exporter", "opentelemetry.sdk._shared_internal"):
             logging.getLogger(name).setLevel(logging.CRITICAL)  # `_Exporter` says it once
+        logging.getLogger("opentelemetry.util.re").addFilter(_without_headers)
         self._routes = routes
         self._provider = TracerProvider(resource=_resource(version), shutdown_on_exit=False)
         exporter = _Exporter(f"{endpoint.rstrip('/')}/v1/traces")
@@ -175,6 +176,12 @@ def _after(_: Any, _cursor: Any, _sql: str, _values: Any, context: Any, _many: A
 def _failed(context: sa.engine.ExceptionContext) -> None:
     execution: Any = context.execution_context
     _end(getattr(execution, "span", None), context.original_exception)
+
+
+def _without_headers(record: logging.LogRecord) -> bool:
+    """Take out what OTEL_EXPORTER_OTLP_HEADERS has: it may be the key of the receiver."""
+    record.args = ("(not shown)",)
+    return True
 
 
 def _method(method: str) -> str:

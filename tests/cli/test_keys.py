@@ -30,6 +30,19 @@ def test_a_rotated_key_is_published_before_it_signs(byline):
     assert timedelta(seconds=655) < wait < timedelta(seconds=725)  # max-age, and a minute to notice
 
 
+def test_hidden_files_beside_the_keys_are_nobodys_keys(byline):
+    byline("keys generate")
+    [key] = Path("instance/keys").iterdir()
+    hidden = [key.with_name(f"._{key.name}"), key.with_name(".swap.pem")]  # of macOS, of an editor
+    for path in hidden:
+        path.write_text("no key")
+    assert byline("keys generate").exit_code == 1
+    assert len(_listed(byline)) == 1
+    assert byline("keys rotate --now").exit_code == 0
+    assert len(_listed(byline)) == 1
+    assert all(path.exists() for path in hidden)
+
+
 def test_after_a_theft_the_new_key_signs_at_once_and_no_other_verifies(byline):
     byline("keys generate")
     byline("keys rotate")

@@ -159,6 +159,32 @@ def test_the_environment_of_opentelemetry_holds(
     assert {headers["Content-Encoding"] for headers in collector.headers} == {"gzip"}
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("OTEL_BSP_SCHEDULE_DELAY", "-7070"), ("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "hunter2")],
+)
+def test_a_bad_variable_of_opentelemetry_is_one_line(tmp_path: Any, name: str, value: str) -> None:
+    commands.run(tmp_path, "db", "upgrade")
+    settings = {name: value, "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1"}
+    ended = commands.run(tmp_path, "serve", "--port", "0", **settings)
+    assert ended.returncode == 2
+    assert ended.stderr.count("\n") == 1
+    assert "OTEL_" in ended.stderr
+    assert value not in ended.stderr
+
+
+def test_headers_that_cannot_be_read_are_not_logged(
+    serve: Serve,
+    collector: Receiver,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", "Authorization: Bearer hunter2")
+    serve(otel_exporter_otlp_endpoint=collector.url)
+    assert "Header format invalid" in caplog.text
+    assert "hunter2" not in caplog.text
+
+
 def test_a_sampler_of_none_sends_nothing(
     serve: Serve, collector: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
