@@ -16,11 +16,16 @@ import flask
 from service.background import Background
 from service.database import db
 from service.models import Deletion, deletions
+from service.models.long_documents import LongDocuments
 
 BATCH_SECONDS = 0.025  # that a batch should hold its locks, well below the 0.05 that it may
 FIRST_BATCH = 4  # rows: as few as may be too many, if each is large
 MOST_ROWS = 2000
+MOST_SQLITE_ROWS = 50  # small rows do not tell how large the next ones are, and all writers wait
 REST = 3  # times as long as it worked, a batch leaves the database to others
+
+Table = deletions.Owned | LongDocuments
+Batch = tuple[Table, deletions.Keys]
 
 
 class Erasure(Background):
@@ -30,7 +35,7 @@ class Erasure(Background):
         super().__init__("deleted accounts", self._remove_and_rest, pause=0)
         self._app = app
         self._user = ""
-        self._batches: Iterator[tuple[deletions.Owned, deletions.Keys]] | None = None
+        self._batches: Iterator[Batch] | None = None
         self._size = FIRST_BATCH
         app.extensions["erasure"] = self
 
@@ -68,18 +73,27 @@ class Erasure(Background):
         if batch and is_ours:
             self._batches = batches
             fitting = int(len(batch[1]) * BATCH_SECONDS / max(taken, 0.0001))
-            self._size = max(1, min(fitting, 2 * self._size, MOST_ROWS))
+            self._size = max(1, min(fitting, 2 * self._size, self._most_rows()))
         return taken
 
-    def _all_batches(self, user_id: str) -> Iterator[tuple[deletions.Owned, deletions.Keys]]:
+    @staticmethod
+    def _most_rows() -> int:
+        return min(MOST_ROWS, MOST_SQLITE_ROWS) if _is_sqlite() else MOST_ROWS
+
+    def _all_batches(self, user_id: str) -> Iterator[Batch]:
         """All rows of an account, until there are none in any table."""
         found = True
         while found:
             found = False
-            for owned in deletions.owned():
-                last = None
+            tables: list[Table] = [LongDocuments()] if _is_sqlite() else []
+            for owned in (*tables, *deletions.owned()):
+                self._size, last = FIRST_BATCH, None  # rows of another table, another time for each
                 while keys := owned.keys(user_id, last):
                     found, last = True, keys[-1]
                     while keys:
                         yield owned, keys[: self._size]
                         keys = keys[self._size :]
+
+
+def _is_sqlite() -> bool:
+    return db.engine.dialect.name == "sqlite"
