@@ -36,9 +36,14 @@ class Prepared:
         form, cursor = self._execute(parameters)
         return list(map(form.row, cursor.fetchall()))
 
-    def within(self, length: int, place: int, **parameters: Any) -> list[Row]:
-        """The rows up to where the texts of the column at `place` come to a length in characters,
-        and less than `READ_AHEAD` more; SQLite reads no further."""
+    def tuples(self, **parameters: Any) -> list[tuple[Any, ...]]:
+        """All rows as plain tuples: for many rows, whose names cost as much as reading them."""
+        form, cursor = self._execute(parameters)
+        return form.converted(cursor.fetchall())
+
+    def within(self, length: int, place: int, **parameters: Any) -> list[tuple[Any, ...]]:
+        """The rows, as plain tuples, up to where the texts of the column at `place` come to a
+        length in characters, and less than `READ_AHEAD` more; SQLite reads no further."""
         form, cursor = self._execute(parameters)
         rows: list[Any] = []
         while length > 0 and (some := cursor.fetchmany(READ_AHEAD)):
@@ -47,7 +52,7 @@ class Prepared:
                 break
             length -= sum([len(row[place]) for row in some])
         cursor.close()
-        return list(map(form.row, rows))
+        return form.converted(rows)
 
     def write(self, **parameters: Any) -> int:
         """How many rows it has inserted, changed or deleted."""
@@ -82,6 +87,7 @@ class _Form(NamedTuple):
     sql: str
     bound: Callable[[dict[str, Any]], Any]
     row: Callable[[Any], Row]
+    converted: Callable[[list[Any]], list[tuple[Any, ...]]]
 
 
 def _form(statement: Any, dialect: sa.Dialect) -> _Form:
@@ -95,7 +101,8 @@ def _form(statement: Any, dialect: sa.Dialect) -> _Form:
     }
     fixed = {name: compiled.params[name] for name, bind in binds.items() if not bind.required}
     order = compiled.positiontup if compiled.positional else None
-    return _Form(str(compiled), _binder(processors, fixed, order), _maker(statement, dialect))
+    binder = _binder(processors, fixed, order)
+    return _Form(str(compiled), binder, *_makers(statement, dialect))
 
 
 def _binder(
@@ -119,20 +126,22 @@ def _binder(
     return by_name if order is None else by_position
 
 
-def _maker(statement: Any, dialect: sa.Dialect) -> Callable[[Any], Row]:
-    """From the driver's rows to tuples with names."""
+def _makers(statement: Any, dialect: sa.Dialect) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    """From a row of the driver to a tuple with names, and from all of them to plain tuples."""
     columns = list(getattr(statement, "exported_columns", ()))
     row_type = namedtuple("Row", [column.name for column in columns])  # type: ignore[misc]
     named: Any = row_type._make
     types = [column.type.dialect_impl(dialect) for column in columns]
     processors = [type_.result_processor(dialect, None) for type_ in types]
     if not any(processors):
-        return named  # type: ignore[no-any-return]
+        return named, list
 
-    def processed(row: Any) -> Any:
-        return named(
-            process(value) if process else value
-            for process, value in zip(processors, row, strict=True)
+    def processed(row: Any) -> tuple[Any, ...]:
+        return tuple(
+            [
+                process(value) if process else value
+                for process, value in zip(processors, row, strict=True)
+            ]
         )
 
-    return processed
+    return lambda row: named(processed(row)), lambda rows: list(map(processed, rows))

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy import bindparam
 from sqlalchemy.orm import Mapped, mapped_column
 
-from service.database import Id, Row, db
+from service.database import Id, db
 from service.ids import created_at, new_id
 from service.models.caller import Caller
 from service.models.listing import Items, Listing
@@ -63,8 +63,16 @@ _by_another = sa.or_(
 _own_ip = sa.case((_by_another, ""), else_=AuditEvent.ip).label("ip")
 
 
-def _shape(row: Row) -> dict[str, Any]:
-    return {**row._asdict(), "created_at": created_at(UUID(row.id))}
+def _shape(row: tuple[Any, ...]) -> dict[str, Any]:
+    id_, action, actor_id, user_id, ip = row
+    return {
+        "id": id_,
+        "action": action,
+        "actor_id": actor_id,
+        "user_id": user_id,
+        "ip": ip,
+        "created_at": created_at(UUID(id_)),
+    }
 
 
 _filters: dict[str, Any] = {

@@ -12,7 +12,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy import bindparam
 
-from service.database import Id, Row, Select, current
+from service.database import Id, Select, current
 from service.statements import Prepared
 
 LARGEST_READ = 1024 * 1024  # bytes, or characters on SQLite, of the bulk of one page
@@ -20,6 +20,7 @@ HIDDEN_STRETCH = 1000  # rows that one statement passes over
 HIDDEN_STRETCHES = 10  # after so many a page ends, although more may follow
 _is_hidden = itemgetter(-1)
 _Kind = tuple[frozenset[str], bool, bool]
+_Row = tuple[Any, ...]
 
 
 class Items(NamedTuple):
@@ -36,7 +37,8 @@ END = Items([])
 class Listing:
     """A select that is read page by page, newest first, along its UUIDv7 key.
 
-    `filters` are conditions on bind parameters of their own names; `shape` makes a row JSON data.
+    `filters` are conditions on bind parameters of their own names; `shape` makes a row, a plain
+    tuple, JSON data, and an object with the names of the columns unless it is given.
     `bulk` is the text column of which a page's rows may be too large together: a page ends with the
     row in which they come to `LARGEST_READ`, and what follows is not read.
 
@@ -50,18 +52,20 @@ class Listing:
         select: Select,
         *,
         key: Any,
-        shape: Callable[[Row], dict[str, Any]],
+        shape: Callable[[_Row], dict[str, Any]] | None = None,
         bulk: Any = None,
         hidden: Any = None,
         hidden_as_one: str = "",
         **filters: sa.ColumnElement[bool],
     ) -> None:
+        names = select.selected_columns.keys()
         self._key = key
-        self._shape = shape
+        self._key_place = names.index(key.key)
+        self._shape = shape or (lambda row: dict(zip(names, row, strict=True)))
         self._filters = filters
         self._bulk = bulk
         self.bulk: str | None = bulk.key if bulk is not None else None
-        self._place = select.selected_columns.keys().index(self.bulk) if self.bulk else 0
+        self._place = names.index(self.bulk) if self.bulk else 0
         self._hides = hidden is not None
         self._hidden_as_one = hidden_as_one
         self._statement = cache(partial(self._build, select))
@@ -83,18 +87,18 @@ class Listing:
         return self._around_hidden((kind[0], True, kind[2]), rows, limit, given)
 
     def _around_hidden(
-        self, kind: _Kind, rows: list[Row], limit: int, given: dict[str, Any]
+        self, kind: _Kind, rows: list[_Row], limit: int, given: dict[str, Any]
     ) -> Items:
         """The page that begins with `rows`, of which some are hidden."""
         found: list[dict[str, Any]] = []
         for _ in range(HIDDEN_STRETCHES):
-            given["after"] = rows[-1].id if rows else given["after"]
+            given["after"] = rows[-1][self._key_place] if rows else given["after"]
             found += [self._shape(row) for row in rows if not row[-1]]
             if len(found) == limit or self._size(found) >= LARGEST_READ:
                 break
-            keys = self._keys(*kind).all(**given, limit=HIDDEN_STRETCH)
+            keys = self._keys(*kind).tuples(**given, limit=HIDDEN_STRETCH)
             passed = list(takewhile(_is_hidden, keys))
-            given["after"] = passed[-1].id if passed else given["after"]
+            given["after"] = passed[-1][0] if passed else given["after"]
             rows = []
             if len(passed) < len(keys):
                 rows = self._rows(kind, limit - len(found), given)
@@ -105,17 +109,17 @@ class Listing:
     def _size(self, items: list[dict[str, Any]]) -> int:
         return sum([len(item[self.bulk]) for item in items]) if self.bulk else 0
 
-    def _rows(self, kind: _Kind, limit: int, given: dict[str, Any]) -> list[Row]:
+    def _rows(self, kind: _Kind, limit: int, given: dict[str, Any]) -> list[_Row]:
         if self.bulk is None:
-            return self._statement(*kind).all(**given, limit=limit)
+            return self._statement(*kind).tuples(**given, limit=limit)
         if current().dialect.name == "sqlite":
             statement = self._statement(*kind)
             return statement.within(LARGEST_READ, self._place, **given, limit=limit)
         small = LARGEST_READ // limit
-        rows = self._statement(*kind, "small").all(**given, limit=limit, small=small)
+        rows = self._statement(*kind, "small").tuples(**given, limit=limit, small=small)
         if None not in [row[self._place] for row in rows]:
             return rows
-        return self._statement(*kind, "bounded").all(**given, limit=limit)
+        return self._statement(*kind, "bounded").tuples(**given, limit=limit)
 
     def _build(
         self,

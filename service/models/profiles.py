@@ -35,6 +35,5 @@ _profile = Prepared(_public.where(User.id == bindparam("id")))
 Profile.listing = Listing(
     _public,
     key=User.id,
-    shape=lambda row: row._asdict(),
     username=User.username == bindparam("username"),
 )

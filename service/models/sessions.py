@@ -177,7 +177,6 @@ _listing = Listing(
         Session.user_agent,
     ),
     key=Session.id,
-    shape=lambda row: row._asdict(),
     user_id=Session.user_id == bindparam("user_id"),
     living_at=Session.expires_at > bindparam("living_at"),
     only=Session.id == bindparam("only"),

@@ -207,7 +207,6 @@ _is_there = User.deleted.is_(False)
 User.accounts = Listing(
     sa.select(*PRIVATE).where(_is_there),
     key=User.id,
-    shape=lambda row: row._asdict(),
     email=User.email_key == bindparam("email"),
     role=User.role == bindparam("role"),
     disabled=User.disabled == bindparam("disabled"),
