@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -56,7 +56,7 @@ def operations(connection: psycopg.Connection[Any]) -> list[Operation]:
         return Post.listing(PAGE, later=day[0], earlier=day[1])
 
     def create(n: int) -> None:
-        post = Post.create(_caller(posts[n][1]), **_TEXT)
+        post = Post.create(_caller(posts[n][1]), 10**12, **_TEXT)
         PostDocument.add(post["id"], document(_TEXT["title"], words(_TEXT["content"])))
 
     def update(n: int) -> None:
@@ -69,7 +69,7 @@ def operations(connection: psycopg.Connection[Any]) -> list[Operation]:
 
     def rotate(n: int) -> None:
         session_id, user_id = map(str, sessions[n])
-        caller = replace(_caller(user_id), session_id=session_id)
+        caller = _caller(user_id)._replace(session_id=session_id)
         Session.rotate(caller, network="192.0.2.0/24", user_agent="")
 
     return [

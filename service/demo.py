@@ -22,7 +22,7 @@ from service.domain.words import document
 from service.domain.words import words as words_of
 from service.ids import created_at, first_id_from
 from service.models import Post, PostDocument, User
-from service.models.storage import add_all
+from service.models.storage import add_all, text_bytes
 from service.problems import InvalidRequest
 
 PASSWORD = "demo-password"  # noqa: S105 # nosec B105 # no secret: the documentation tells it
@@ -65,7 +65,7 @@ def fill(users: int, posts: int) -> Iterator[int]:
     sizes: list[tuple[str, int]] = []
 
     def tables(batch: list[dict[str, Any]]) -> list[tuple[Any, list[dict[str, Any]]]]:
-        sizes.extend((post["author_id"], _bytes(post)) for post in batch)
+        sizes.extend((p["author_id"], text_bytes(p["title"], p["content"])) for p in batch)
         return [(Post, batch), (PostDocument, _documents(batch))]
 
     yield from _insert(texts, tables)
@@ -141,10 +141,6 @@ def _post(id_: UUID, authors: list[str]) -> dict[str, Any]:
         "created_at": moment,
         "updated_at": moment,
     }
-
-
-def _bytes(post: dict[str, Any]) -> int:
-    return len(post["title"].encode()) + len(post["content"].encode())
 
 
 def _content() -> str:

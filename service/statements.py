@@ -75,10 +75,14 @@ class Prepared:
         return form, transaction.execute(form.sql, form.bound(parameters))
 
 
-def insertion(model: Any) -> Prepared:
-    """The insertion of a row of which every column is given."""
-    columns = model.__table__.columns.keys()
-    return Prepared(sa.insert(model).values({name: sa.bindparam(name) for name in columns}))
+def insertion(model: Any, *, where: sa.CTE | None = None) -> Prepared:
+    """The insertion of a row of which every column is given, if there is a row in `where`."""
+    columns = model.__table__.columns
+    given = {column.name: sa.bindparam(column.name, type_=column.type) for column in columns}
+    if where is None:
+        return Prepared(sa.insert(model).values(given))
+    row = sa.select(*given.values()).select_from(where)
+    return Prepared(sa.insert(model).from_select(list(given), row))
 
 
 class _Form(NamedTuple):

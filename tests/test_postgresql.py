@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import psycopg
 import pytest
@@ -80,6 +82,27 @@ def test_a_database_that_does_not_answer_is_a_503_and_not_a_request_that_hangs(
     finally:
         own.thaw()
     assert anna.post("It answers again")["title"] == "It answers again"
+
+
+def test_a_new_post_takes_five_round_trips(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[str] = []
+
+    def listen(method: str, statement: Callable[..., str]) -> None:
+        inner = getattr(postgresql.Connection, method)
+
+        def recorded(self: postgresql.Connection, *arguments: Any) -> Any:
+            if threading.current_thread().name.startswith("request-"):
+                sent.append(statement(*arguments).split()[0])
+            return inner(self, *arguments)
+
+        monkeypatch.setattr(postgresql.Connection, method, recorded)
+
+    anna = server.sign_up()
+    anna.post()  # notes the first use of the token
+    listen("execute", lambda sql, *_: sql)
+    listen("commit", lambda: "COMMIT")
+    anna.post()
+    assert sent == ["BEGIN", "SELECT", "WITH", "INSERT", "COMMIT"]
 
 
 def test_a_command_without_an_end_is_not_waited_for(own: Cluster) -> None:

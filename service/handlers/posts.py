@@ -31,9 +31,8 @@ def list_posts(
 
 def create_post(caller: Caller, body: dict):
     found = unlocked(words, body["content"])
-    post = Post.create(caller, **body)
+    post = Post.create(caller, quota.bytes_allowed(), **body)
     PostDocument.add(post["id"], document(body["title"], found))
-    quota.take(caller.id, post)
     return post, 201, {"Location": f"/api/posts/{post['id']}"}
 
 

@@ -13,7 +13,6 @@ from service.models.profiles import Profile
 from service.models.resting_usernames import RestingUsername
 from service.models.sessions import Session
 from service.models.sign_in_guards import KnownNetwork, SignInGuard
-from service.models.storage import Storage
 from service.models.user_addresses import UserAddress
 from service.models.users import User
 
@@ -32,7 +31,6 @@ __all__ = [
     "RestingUsername",
     "Session",
     "SignInGuard",
-    "Storage",
     "User",
     "UserAddress",
 ]

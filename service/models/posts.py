@@ -9,14 +9,14 @@ import sqlalchemy as sa
 from sqlalchemy import bindparam
 from sqlalchemy.orm import Mapped, mapped_column
 
-from service.database import Id, Row, Time, db
+from service.database import Id, Time, current, db
 from service.ids import created_at, new_id
 from service.models.caller import Caller
 from service.models.listing import Listing
 from service.models.owned import Owned
-from service.models.storage import Storage
+from service.models.storage import TAKE, Storage, text_bytes
 from service.models.users import User
-from service.problems import Forbidden, NotFound, PreconditionFailed, Problem, SessionRevoked
+from service.problems import Forbidden, NotFound, PreconditionFailed, Problem
 from service.statements import Prepared, insertion
 
 
@@ -33,16 +33,23 @@ class Post(db.Model):  # type: ignore[name-defined,misc] # made at run time
     updated_at: Mapped[str] = mapped_column(Time)
 
     @classmethod
-    def create(cls, author: Caller, *, title: str, content: str) -> dict[str, Any]:
-        """The new Post; raises `SessionRevoked` when its author has just been deleted."""
+    def create(cls, author: Caller, quota: int, *, title: str, content: str) -> dict[str, Any]:
+        """The new Post, counted in what its author stores.
+
+        Raises `QuotaExceeded`, or `SessionRevoked` when its author has just been deleted.
+        """
         id_ = new_id()
         moment = created_at(id_)
         text = {"title": title, "content": content}
         times = {"created_at": moment, "updated_at": moment}
-        try:
-            _insert.write(id=id_, author_id=author.id, version=1, **text, **times)
-        except sa.exc.IntegrityError:
-            raise SessionRevoked from None
+        row = {"id": id_, "author_id": author.id, "version": 1, **text, **times}
+        storage = Storage(author.id, text_bytes(title, content))
+        if current().dialect.name == "postgresql":  # which does both in one round trip
+            if not _insert_counted.write(**row, **storage.taking(quota)):
+                raise storage.refusal()
+        else:
+            storage.take(quota)
+            _insert.write(**row)
         return {
             "id": str(id_),
             **text,
@@ -85,9 +92,9 @@ class Post(db.Model):  # type: ignore[name-defined,misc] # made at run time
             raise _refused(post_id, caller)
 
 
-def shape(row: Row) -> dict[str, Any]:
+def shape(row: tuple[Any, ...]) -> dict[str, Any]:
     """A row that starts with `columns` as the Post of the specification."""
-    id_, title, content, author_id, username, created, updated, *_ = row
+    id_, title, content, author_id, username, created, updated = row[:7]
     return {
         "id": id_,
         "title": title,
@@ -122,6 +129,7 @@ Post.listing = Listing(
 )
 
 _insert = insertion(Post)
+_insert_counted = insertion(Post, where=TAKE.returning(User.id).cte("counted"))
 _get = Prepared(
     sa.select(*columns, Post.version)
     .join(User, User.id == Post.author_id)

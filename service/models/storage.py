@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy import bindparam
 
 from service.models.users import User
-from service.problems import QuotaExceeded, SessionRevoked
+from service.problems import Problem, QuotaExceeded, SessionRevoked
 from service.statements import Prepared
 
 
@@ -24,8 +24,16 @@ class Storage(NamedTuple):
 
         Raises `QuotaExceeded`, or `SessionRevoked` when the user has just been deleted.
         """
-        if not _take.write(user=self.user_id, size=self.size, most=quota - self.size):
-            raise QuotaExceeded if _is_there.first(user=self.user_id) else SessionRevoked
+        if not _take.write(**self.taking(quota)):
+            raise self.refusal()
+
+    def taking(self, quota: int) -> dict[str, Any]:
+        """The parameters of `TAKE`."""
+        return {"user": self.user_id, "size": self.size, "most": quota - self.size}
+
+    def refusal(self) -> Problem:
+        """Why `TAKE` has found no row."""
+        return QuotaExceeded() if _is_there.first(user=self.user_id) else SessionRevoked()
 
     def add(self) -> None:
         """Count them whatever the quota: what is stored with an answer to be repeated."""
@@ -34,6 +42,11 @@ class Storage(NamedTuple):
     def give_back(self) -> None:
         """Count them no more."""
         _add.write(user=self.user_id, size=-self.size)
+
+
+def text_bytes(title: str, content: str) -> int:
+    """What a post counts as."""
+    return len(title.encode()) + len(content.encode())
 
 
 def add_all(found: Iterable[tuple[str, int]]) -> None:
@@ -49,7 +62,7 @@ def add_all(found: Iterable[tuple[str, int]]) -> None:
 _user = User.id == bindparam("user")
 _size = bindparam("size", type_=sa.BigInteger)
 _more = User.stored_bytes + _size
-_take = Prepared(
+TAKE = (
     sa.update(User)
     .where(
         _user,
@@ -61,6 +74,7 @@ _take = Prepared(
     )
     .values(stored_bytes=_more)
 )
+_take = Prepared(TAKE)
 _add = Prepared(
     sa.update(User)
     .where(_user)

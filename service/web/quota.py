@@ -6,28 +6,21 @@ from typing import Any
 
 import flask
 
-from service.models import Storage
+from service.models.storage import Storage, text_bytes
 
 
-def take(user_id: str, post: dict[str, Any]) -> None:
-    """Count a new post; raises `QuotaExceeded` or `SessionRevoked`."""
-    _take(Storage(user_id, _size(post)))
+def bytes_allowed() -> int:
+    """How much a user may store."""
+    quota: int = flask.current_app.config["USER_QUOTA"]
+    return quota
 
 
 def replace(before: Storage | None, post: dict[str, Any]) -> None:
     """Count a post that was changed; raises `QuotaExceeded` when it has become too large."""
     if before is None:
         return
-    growth = Storage(before.user_id, _size(post) - before.size)
+    growth = Storage(before.user_id, text_bytes(post["title"], post["content"]) - before.size)
     if growth.size > 0:
-        _take(growth)
+        growth.take(bytes_allowed())
     elif growth.size < 0:
         growth.add()
-
-
-def _take(storage: Storage) -> None:
-    storage.take(flask.current_app.config["USER_QUOTA"])
-
-
-def _size(post: dict[str, Any]) -> int:
-    return len(post["title"].encode()) + len(post["content"].encode())
