@@ -33,8 +33,8 @@ class Id(sa.types.TypeDecorator[str]):
     impl = sa.CHAR(36).with_variant(postgresql.UUID(as_uuid=False), "postgresql")
     cache_ok = True
 
-    def process_bind_param(self, value: Any, dialect: sa.Dialect) -> str | None:
-        return None if value is None else str(value)
+    def bind_processor(self, dialect: sa.Dialect) -> Callable[[Any], Any]:
+        return _text_or_none
 
 
 class Time(sa.types.TypeDecorator[str]):
@@ -113,7 +113,10 @@ class Transaction:
     def execute(self, sql: str, parameters: Any) -> Any:
         """The driver's cursor after a statement; raises SQLAlchemy's errors, or `Unavailable` when
         SQLite's one writer is not free in time."""
-        return self._asked(self._execute, sql, parameters)
+        try:
+            return self._execute(sql, parameters)
+        except self._engine.dialect.loaded_dbapi.Error as error:
+            raise self._wrapped(error) from None
 
     def connection(self) -> sa.Connection:
         """The connection as SQLAlchemy's, for the ORM and for statements made on the way; raises as
@@ -194,19 +197,18 @@ class Transaction:
 
     def _asked(self, question: Callable[..., Any], *arguments: Any) -> Any:
         """What the driver answers; its errors as SQLAlchemy's."""
-        base = self._engine.dialect.loaded_dbapi.Error
         try:
             return question(*arguments)
-        except base as error:
-            raise self._wrapped(error, base) from None
+        except self._engine.dialect.loaded_dbapi.Error as error:
+            raise self._wrapped(error) from None
 
-    def _wrapped(self, error: Any, base: type[Exception]) -> BaseException:
+    def _wrapped(self, error: Any) -> BaseException:
         dialect, pooled = self._engine.dialect, self._pooled
         gone = pooled is not None and dialect.is_disconnect(error, pooled, None)
         if gone:  # and so are, most likely, the others that it was opened with
             self._engine.pool._invalidate(pooled, error)
         wrapped: BaseException = sa.exc.DBAPIError.instance(
-            None, None, error, base, True, gone, dialect
+            None, None, error, dialect.loaded_dbapi.Error, True, gone, dialect
         )
         without_data(wrapped, error)
         return wrapped
@@ -288,6 +290,10 @@ def after_commit(call: Callable[[], None]) -> None:
 def _keep_data_back(context: sa.engine.ExceptionContext) -> None:
     if context.sqlalchemy_exception:
         without_data(context.sqlalchemy_exception, context.original_exception)
+
+
+def _text_or_none(value: Any) -> str | None:
+    return None if value is None else str(value)
 
 
 def _rfc3339_or_none(moment: datetime | None) -> str | None:

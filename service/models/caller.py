@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Caller:
+class Caller(NamedTuple):
     """Who calls: a living session and its user, as the database has them at this moment.
 
     `session_end` is when the session ends at the latest, `generation` the one in the token.

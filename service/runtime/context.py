@@ -41,7 +41,7 @@ class RequestContext(flask.ctx.RequestContext):
         self.url_adapter = None
         self.flashes = None
         self._call = call
-        self._session = NullSession()
+        self._session = _NO_SESSION
         self._after_request_functions = []
         self._cv_tokens = []
 
@@ -82,6 +82,7 @@ def _environ(call: Call) -> dict[str, Any]:
     return environ
 
 
+_NO_SESSION = NullSession()  # which nothing can be written to
 _is_async = cache(iscoroutinefunction)
 
 
