@@ -41,6 +41,8 @@ def _open(connection: sqlite3.Connection, _record: object) -> None:
         "synchronous = NORMAL",
         "foreign_keys = ON",
         f"busy_timeout = {int(WRITE_TIMEOUT * 1000)}",
+        # 16 MB: writes change the same pages again and again, and each is copied back once.
+        "wal_autocheckpoint = 4000",
         "temp_store = MEMORY",
         "cache_size = -4000",  # KiB for each connection: more was no faster
     ):

@@ -19,7 +19,7 @@ from tests.faults.processes import Place, sign_up
 from tests.postgres_cluster import Cluster
 from tests.smtp import until
 
-SIZE = 12 * 1024 * 1024  # bytes: a database of SQLite, its log of 4 MiB and some
+SIZE = 24 * 1024 * 1024  # bytes: a database of SQLite, its log of 16 MiB and some
 SIZE_OF_TABLES = 24 * 1024 * 1024
 
 
