@@ -43,7 +43,8 @@ class _Commands(click.Group):
         except OSError as error:
             if error.errno == errno.EPIPE:
                 raise
-            raise click.ClickException(f"{error.filename}: {error.strerror}") from None
+            place = f"{error.filename}: " if error.filename else ""  # there is none for a full disk
+            raise click.ClickException(f"{place}{error.strerror}") from None
         except sa.exc.DBAPIError as error:
             line = next(iter(str(error.orig).splitlines()), type(error.orig).__name__)
             raise click.ClickException(f"The database does not work: {line}") from None

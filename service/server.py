@@ -24,7 +24,7 @@ from service.advice import warnings
 from service.database import db
 from service.draining import Server
 from service.listeners import bound
-from service.settings import Settings
+from service.settings import BadConfiguration, Settings
 from service.supervisor import Supervisor
 from service.web.log_output import output_of
 from service.web.protocol import Protocol
@@ -103,10 +103,22 @@ def _serve(settings: Settings, listeners: list[socket.socket]) -> None:
 
 
 def _supervise(config: uvicorn.Config, listeners: list[socket.socket], settings: Settings) -> None:
-    with TemporaryDirectory(prefix="byline-") as folder:
+    with ExitStack() as stack:
         if settings.metrics_dir is None:
+            folder = stack.enter_context(_metrics_folder())
             os.environ.update({"METRICS_DIR": folder})  # for the workers
         Supervisor(config, listeners, settings.shutdown_delay).run()
+
+
+def _metrics_folder() -> TemporaryDirectory[str]:
+    """A folder until the end; raises BadConfiguration where no temporary file can be written."""
+    try:
+        return TemporaryDirectory(prefix="byline-")
+    except OSError:
+        raise BadConfiguration(
+            "METRICS_DIR must be set, to a folder in which several WORKERS count together: "
+            "no temporary folder can be written"
+        ) from None
 
 
 def _end_at_hangup(server: Server) -> None:

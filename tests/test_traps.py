@@ -234,6 +234,11 @@ def test_a_method_is_served_or_the_ones_that_are_get_listed(
         assert answer.body == b""
 
 
+def test_a_query_of_too_many_parameters_is_refused_for_that(expect: Any) -> None:
+    for query, why in [("a=1&" * 51, "at most 50 parameters"), ("a=%FF", "UTF-8")]:
+        assert why in expect(get(f"/api/posts?{query}"), INVALID).json()["detail"]
+
+
 def test_head_has_the_headers_of_get(server: Any) -> None:
     head, got = (
         raw.exchange(server.url, request(method, "/openapi.json")) for method in ("HEAD", "GET")

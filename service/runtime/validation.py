@@ -29,6 +29,7 @@ Part = tuple[str, list[dict[str, Any]]]  # the type of some lines of a stream, a
 
 LINE_ENDS = [(end.encode(), b"\\u%04x" % ord(end)) for end in "\x85\u2028\u2029"]
 MAX_ERRORS = 20
+MAX_PARAMETERS = 50  # in a query string
 WHITE_SPACE = 4096  # bytes of a body between its values, such as indentation
 _INTEGER = re.compile(r"-?(?:0|[1-9][0-9]{0,18})", re.ASCII)
 _STYLES = {"path": "simple", "query": "form", "header": "simple"}
@@ -145,10 +146,16 @@ class RequestValidator:
     def _read_query(self, query: bytes, arguments: dict[str, Any], errors: Errors) -> None:
         try:
             pairs = parse_qsl(
-                query.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=50
+                query.decode("ascii"),
+                keep_blank_values=True,
+                errors="strict",
+                max_num_fields=MAX_PARAMETERS,
             )
-        except ValueError:
+        except UnicodeDecodeError:
             raise InvalidRequest("The query string is not form-encoded UTF-8.") from None
+        except ValueError:
+            detail = f"The query string may have at most {MAX_PARAMETERS} parameters."
+            raise InvalidRequest(detail) from None
         seen = set()
         for name, text in pairs:
             parameter = self._query.get(name)

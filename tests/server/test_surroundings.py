@@ -112,3 +112,38 @@ def test_workers_outlive_a_pause_of_the_whole_service(start: Start, patched: Pat
     until(lambda: byline.status("/health/ready") == 200)
     assert byline.workers == workers
     assert "frozen" not in byline.log.read_text()
+
+
+NO_TEMPORARY_FILES = "import tempfile; tempfile._candidate_tempdir_list = lambda: ['/nowhere']"
+
+
+def test_several_workers_without_a_temporary_folder_ask_for_one(
+    place: Place, patched: Patched
+) -> None:
+    patched(NO_TEMPORARY_FILES)
+    ended = place.run("serve", "--port", "0", WORKERS="2")
+    assert ended.returncode == 2
+    assert ended.stderr.startswith("Error: METRICS_DIR must be set")
+    assert ended.stderr.count("\n") == 1
+
+
+def test_several_workers_with_a_folder_of_their_own_need_no_temporary_one(
+    start: Start, patched: Patched, place: Place
+) -> None:
+    patched(NO_TEMPORARY_FILES)
+    byline = start(WORKERS="2", METRICS_DIR=str(place.folder / "metrics"))
+    assert byline.status("/metrics") == 200
+
+
+def test_a_command_whose_output_has_no_room_says_so(place: Place) -> None:
+    with Path("/dev/full").open("w", encoding="utf-8") as full:
+        ended = subprocess.run(
+            [*commands.COMMAND, "openapi"],
+            cwd=place.folder,
+            env=commands.environment(place.folder),
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert ended.stderr.startswith("Error: No space left on device\n")
