@@ -111,7 +111,8 @@ class Operation(FlaskOperation):
         with RequestContext(self._services.flask, call):
             if replica and self._may_be_stale:
                 return replica.read(call, work)
-            answer = transact(work, writes=self._writes)
+            # HEAD hands nothing out, so there is nothing to write down.
+            answer = transact(work, writes=self._writes, commits=call.method != "HEAD")
             if replica and self._writes:
                 replica.wrote(call)
             return answer

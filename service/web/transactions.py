@@ -24,9 +24,14 @@ QUICKLY = 1.0  # seconds: a connection that was lost later has cost the client e
 
 
 def transact(
-    work: Callable[[Transaction], Any], *, writes: bool, replica: bool = False, tries: int = TRIES
+    work: Callable[[Transaction], Any],
+    *,
+    writes: bool,
+    replica: bool = False,
+    tries: int = TRIES,
+    commits: bool = True,
 ) -> Any:
-    """What `work` returns after its transaction is committed.
+    """What `work` returns after its transaction is committed, or rolled back unless it `commits`.
 
     An exception rolls back. Deadlocks, serialisation failures, a busy SQLite file, a connection
     lost before the commit and a lost race for an Idempotency-Key start over, at most `tries` times
@@ -37,7 +42,8 @@ def transact(
         with db.transaction(writes=writes, replica=replica) as transaction:
             try:
                 result = work(transaction)
-                transaction.commit()
+                if commits:
+                    transaction.commit()
                 return result
             except IdempotencyKeyInUse:
                 if not left:

@@ -113,6 +113,20 @@ def test_its_head_is_the_same_without_a_line(anna: Person) -> None:
         assert head.headers[name] == get.headers[name]
 
 
+@pytest.mark.parametrize(
+    ("path", "action"), [(PATH, "account-exported"), ("/api/accounts", "accounts-listed")]
+)
+def test_nothing_is_written_down_of_a_head_alone(path: str, action: str, admin: Person) -> None:
+    def events() -> int:
+        mine = {"action": action, "actor_id": admin.id}
+        return len(admin.http.get("/api/audit-events", params=mine).json())
+
+    assert admin.http.head(path).status_code == 200
+    assert events() == 0
+    assert admin.http.get(path).status_code == 200
+    assert events() == 1
+
+
 def test_it_is_written_down_before_it_is_sent(server: Server, anna: Person) -> None:
     before = latest(server)
     with anna.http.stream("GET", PATH) as answer:
