@@ -31,6 +31,7 @@ from service.web.health import Readiness
 from service.web.limits import Limits
 from service.web.metrics import Metrics, Readings
 from service.web.problems import Problems
+from service.web.protocol import MALFORMED
 from service.web.proxies import Proxies
 from service.web.replica import Replica
 from service.web.security import Authority
@@ -148,7 +149,7 @@ def create_app(settings: Settings) -> App:
             one.start()
         try:
             async with metrics.shared(settings.metrics_dir):
-                yield {STATE: unsent}
+                yield {STATE: unsent, MALFORMED: limits.count_malformed}
         finally:
             gc.set_threshold(*thresholds)
             gc.unfreeze()

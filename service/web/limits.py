@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Awaitable, Iterator, Mapping
 from functools import partial
@@ -107,6 +106,13 @@ class Limits:
     async def count_client(self, call: Call) -> None:
         """Count a request against its client address; raises `RateLimited`."""
         await self.count(call, self._clients)
+
+    async def count_malformed(self, ip: str) -> None:
+        """Count what came from an address and is no HTTP: only the connection knows of it."""
+        if self.enabled:
+            keys = [_networks(ip)] * len(self._clients)
+            left = await self._store.ask(partial(_hit_all, self._clients, keys))
+            self._decided(self._clients, left)
 
     async def count(self, call: Call, policies: list[Policy]) -> None:
         """Count a request against policies and note what is left; raises `RateLimited`."""
@@ -273,11 +279,11 @@ def _remembers(name: str, seconds: int, strategy: RateLimiter) -> bool:
 
 def _keys(policy: Policy, call: Call) -> Keys:
     if policy.per == "ip" or call.claims is None:
-        if ":" not in call.ip:
-            return (call.ip,)
-        return network(call.ip), network(call.ip, SITE), network(call.ip, PROVIDER_BLOCK)
+        return _networks(call.ip)
     return (call.claims.subject if policy.per == "user" else call.claims.session_id,)
 
 
-def _hash(address: str) -> str:
-    return hashlib.sha256(address.encode()).hexdigest()
+def _networks(ip: str) -> Keys:
+    if ":" not in ip:
+        return (ip,)
+    return network(ip), network(ip, SITE), network(ip, PROVIDER_BLOCK)

@@ -28,6 +28,7 @@ from typing import Any
 from service.problems import Problem
 from service.web.idling import Idling
 from service.web.messages import MAX_DROPPED, Flow
+from service.web.networks import UNKNOWN, address
 from service.web.sending import Joining, refusal
 from service.web.unsent import STATE, Unsent
 
@@ -35,6 +36,7 @@ HEAD_TIMEOUT = 10.0  # seconds to send a head
 DROP_TIMEOUT = 60.0  # seconds in which a body that nobody waits for is taken
 PIECE = 4 * 1024  # bytes that are parsed before a request that they hold has to be answered
 LAST_CALL = 1.0  # seconds for the first request of a connection, when the server ends
+MALFORMED = "malformed"  # is in the lifespan's state: counts what is no HTTP for an address
 LEAVING = "leaving"  # is in the lifespan's state as soon as every answer is a connection's last
 
 
@@ -195,6 +197,10 @@ class Protocol(Idling):
             self._disconnect(before)
         self.transport.write(refusal(problem, self.server_state.default_headers))
         self._linger()
+        count = self.app_state[MALFORMED](address(self.client[0]) if self.client else UNKNOWN)
+        task = self.loop.create_task(count)
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
 
     def _end_after_answers(self) -> None:
         """Answer the whole requests that have come; a refusal would be taken for such an answer."""

@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests import raw
 from tests.conftest import PASSWORD, Person, Server, serving
 
 Serve = Callable[..., Server]
@@ -143,6 +144,20 @@ def test_whatever_the_answer_it_counts_for_the_client(
         check_refused(client.get("/api/posts"), "client", 86_400)
         for exempt in EXEMPT:
             assert client.get(exempt).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [b"GET / HTTP/9.9\r\n\r\n", b"\x16\x03\x01\x02\x00\x01\r\n\r\n", b"A" * 80_000],
+    ids=["another version", "TLS", "no end"],
+)
+def test_what_is_no_http_counts_for_the_client_too(limited: Serve, sent: bytes) -> None:
+    server = limited(client="3 per day")
+    for _ in range(3):
+        assert raw.exchange(server.url, sent).status in {400, 431}
+    with server.client() as client:
+        check_refused(client.get("/api/posts"), "client", 86_400)
+        assert client.get("/health/live").status_code == 200
 
 
 def test_a_refused_request_does_not_count(limited: Serve) -> None:
