@@ -37,7 +37,7 @@ def registration(
         "email_key": addresses.key(email),
         "username": username or random_username(),
         "invited_role": None if role == "user" else role,
-        "password_hash": passwords.NONE if password is None else passwords.hashed(password),
+        "password_hash": None if password is None else passwords.hashed(password),
     }
 
 

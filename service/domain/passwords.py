@@ -11,7 +11,6 @@ from argon2.exceptions import VerificationError
 
 from service.problems import WeakPassword
 
-NONE = ""  # what is stored for an account without a password; no password has this hash
 _LONGEST = 256
 # OWASP's second choice: 19 MiB, two passes, one lane. Moving these makes stored hashes `outdated`.
 _hasher = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1, hash_len=32, salt_len=16)
@@ -32,7 +31,8 @@ def hashed(password: str) -> str:
 def matches(stored: str | None, password: str) -> bool:
     """Whether `password` is the one behind `stored`; False for a stored hash that is malformed.
 
-    `None` (an unknown address) and `NONE` cost the time of a wrong password, so all look alike.
+    `None` (an unknown address) and an empty text (an account without a password) cost the time of
+    a wrong password, so all look alike.
     """
     try:
         _hasher.verify(stored or _DUMMY, normal(password))

@@ -6,7 +6,7 @@ from uuid import UUID
 from flask import current_app
 
 from service.database import commit
-from service.domain import accounts, addresses, passwords
+from service.domain import accounts, addresses
 from service.domain.rotation import Place, Rotation, may_repeat
 from service.models import (
     AuditEvent,
@@ -140,7 +140,7 @@ def undo_email_change(body: dict):
     key = addresses.key(email)
     remove_disputed(UserAddress.squatter(key, user_id))  # a thief could make one
     User.confirm_email(user_id, email, key)
-    Credentials.reset_password(user_id, passwords.NONE)  # it was known to who changed the address
+    Credentials.remove_password(user_id)  # it was known to who changed the address
     Session.end_all(user_id)
     MailedToken.revoke(user_id)
     outbox.put(mails.PASSWORD_RESET, email, user_id, even_if_too_many=True)

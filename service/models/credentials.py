@@ -10,7 +10,7 @@ from sqlalchemy import bindparam
 from service.database import Row, Time
 from service.ids import now
 from service.models.audit_events import AuditEvent
-from service.models.users import PRIVATE, User
+from service.models.users import NO_HASH, PRIVATE, User
 from service.statements import Prepared
 
 
@@ -44,6 +44,11 @@ class Credentials:
     def reset_password(cls, user_id: str, new_hash: str) -> None:
         """Give the user another hash, whatever it was."""
         _reset_password.write(id_=user_id, new=new_hash)
+
+    @classmethod
+    def remove_password(cls, user_id: str) -> None:
+        """Let nobody in by a password, until a mailed link has set another."""
+        _reset_password.write(id_=user_id, new=NO_HASH)
 
     @classmethod
     def accept_role(cls, user_id: str) -> bool:

@@ -15,11 +15,10 @@ from service.database import Id, Time, connection, db
 from service.ids import now, rfc3339
 from service.models.caller import Caller
 from service.models.mails import Mail
-from service.models.users import User
+from service.models.users import NO_HASH, User
 from service.statements import Prepared, insertion
 
 LEASE = timedelta(seconds=15)  # for which a process has an account to itself; each batch renews it
-NO_HASH = ""  # which no password has
 KEYS_READ = 10_000  # keys that are read ahead, without a lock
 
 Keys = list[tuple[Any, ...]]

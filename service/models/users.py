@@ -31,6 +31,8 @@ from service.problems import (
 )
 from service.statements import Prepared, insertion
 
+NO_HASH = ""  # kept where there is no password: none has this hash
+
 
 class User(db.Model):  # type: ignore[name-defined,misc] # made at run time
     __tablename__ = "users"
@@ -43,7 +45,7 @@ class User(db.Model):  # type: ignore[name-defined,misc] # made at run time
     email_verified: Mapped[bool] = mapped_column(default=False)
     username: Mapped[str] = mapped_column(sa.String(30), unique=True)
     bio: Mapped[str] = mapped_column(sa.String(500), default="")
-    password_hash: Mapped[str] = mapped_column(sa.String(255))  # empty: there is no password yet
+    password_hash: Mapped[str] = mapped_column(sa.String(255))  # or `NO_HASH`
     role: Mapped[str] = mapped_column(sa.String(10), default="user")
     # The role that the user gets by accepting an invitation, which proves the address.
     invited_role: Mapped[str | None] = mapped_column(sa.String(10))
@@ -63,7 +65,7 @@ class User(db.Model):  # type: ignore[name-defined,misc] # made at run time
         email: str,
         email_key: str,
         username: str,
-        password_hash: str,
+        password_hash: str | None,
         invited_role: str | None = None,
     ) -> dict[str, Any]:
         """The new Account; raises `EmailTaken` or `UsernameTaken`, as the unique index decides.
@@ -84,9 +86,9 @@ class User(db.Model):  # type: ignore[name-defined,misc] # made at run time
             "updated_at": moment,
         }
         with unique(email=EmailTaken, username=UsernameTaken):
-            hidden = {"email_key": email_key, "password_hash": password_hash, "deleted": False}
+            secret = {"email_key": email_key, "password_hash": password_hash or NO_HASH}
             others = {"invited_role": invited_role, "stored_bytes": 0, "version": 1}
-            _insert.write(**row, **hidden, **others)
+            _insert.write(**row, **secret, **others, deleted=False)
         RestingUsername.check(username, id_)
         return {**row, "etag": "1"}
 

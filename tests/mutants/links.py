@@ -7,8 +7,7 @@ KINDS = {
         Mutant(
             "the password that a thief knows outlives the undoing of a change of address",
             "service/handlers/auth.py",
-            "    Credentials.reset_password(user_id, passwords.NONE)"
-            "  # it was known to who changed the address\n",
+            "    Credentials.remove_password(user_id)  # it was known to who changed the address\n",
             "",
             "tests/handlers/test_auth_undone_changes.py::test_the_old_address_gets_it_all_back",
         ),
