@@ -22,6 +22,10 @@ HERE = Path(__file__).parent
 NPM = HERE.parent / "node_modules" / ".bin"
 GUIDE = HERE.parents[1] / "docs" / "guide.md"
 BIN = Path(sys.executable).parent
+# The generator's option for answers that are not documented: here every status is, by `default`.
+DEAD_OPTION = re.compile(
+    r" +raise_on_unexpected_status: (?:Whether .*?constructor\.|bool = [^\n]*)\n", re.DOTALL
+)
 TOOLS = {**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ.get('PATH', '')}"}
 
 
@@ -65,6 +69,7 @@ def python(folder: Path, version: str) -> None:
     source += ["--custom-template-path", str(HERE / "python" / "templates")]
     target = ["--meta", "none", "--output-path", "byline_client", "--fail-on-warning"]
     _run(folder, BIN / "openapi-python-client", "generate", *source, *target)
+    _remove_dead_option(folder / "byline_client" / "client.py")
     (folder / "byline_client" / "py.typed").touch()  # which says that it has types (PEP 561)
     _fill_in(HERE / "python" / "pyproject.toml.template", folder, version)
     (folder / "README.md").write_text(readme("python"))
@@ -85,6 +90,14 @@ def readme(language: str) -> str:
     """The guide without the blocks of the other languages."""
     others = "|".join({"sh", "python", "ts"} - {language})
     return re.sub(rf"```(?:{others})\n.*?```\n\n?", "", GUIDE.read_text(), flags=re.DOTALL)
+
+
+def _remove_dead_option(module: Path) -> None:
+    text, found = DEAD_OPTION.subn("", module.read_text())
+    text = text.replace('\n\n    Attributes:\n    """', '    """')
+    if not found or "raise_on_unexpected_status" in text:
+        sys.exit(f"{module} has changed: see DEAD_OPTION")
+    module.write_text(text)
 
 
 def _fill_in(template: Path, folder: Path, version: str) -> None:

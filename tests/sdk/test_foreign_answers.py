@@ -6,6 +6,7 @@ import asyncio
 import importlib
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from inspect import signature
 from pathlib import Path
 from threading import Thread
 from types import SimpleNamespace
@@ -113,3 +114,8 @@ def test_every_operation_gives_a_value_or_that_exception(tag: str, name: str, pa
         # A document whose content is not described may be anything.
         assert status == 200, (name, status)
         assert not type(parsed).__module__.startswith("byline_client.models.problem")
+
+
+@pytest.mark.parametrize("client", ["Client", "AuthenticatedClient"])
+def test_a_client_has_no_option_that_changes_nothing(client: str, package: Any) -> None:
+    assert "raise_on_unexpected_status" not in signature(getattr(package(), client)).parameters
