@@ -268,8 +268,8 @@ def _name_unreachable(engine: sa.Engine) -> None:
     with engine.connect() as connection:
         if ids := email_keys.unreachable(connection):
             click.echo(
-                "These accounts cannot sign in, for an older one has the same address in another "
-                "spelling; an administrator can give them another address:",
+                "These accounts cannot sign in because an older one has the same address in "
+                "another spelling; an administrator can give them another address:",
                 err=True,
             )
             click.echo("\n".join(ids), err=True)

@@ -149,7 +149,7 @@ def _delete(model: Any, *conditions: sa.ColumnElement[bool]) -> Any:
     key = sa.inspect(model).primary_key
     expired = sa.select(*key).where(model.expires_at <= bindparam("moment"), *conditions)
     statement = sa.delete(model).where(sa.tuple_(*key).in_(expired.limit(BATCH)))
-    # Again, for a row that another transaction renews while this one waits for its lock.
+    # Checked again: another transaction may renew a row while this one waits for its lock.
     statement = statement.where(model.expires_at <= bindparam("moment"))
     return statement.returning(*STORED) if model is IdempotencyKey else statement
 

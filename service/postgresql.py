@@ -21,7 +21,7 @@ TIMEOUTS = {  # milliseconds
 }
 POOLED = "pgbouncer"
 # What the service relies on, whatever the database or the role has as its default. Read-only
-# transactions stay, for they are how an operator stops writing: the answer is 503.
+# transactions stay: operators use them to stop writes, which are then a 503.
 SETTINGS = {
     "datestyle": "ISO",  # psycopg reads no other
     "timezone": "UTC",

@@ -51,7 +51,7 @@ class WeakPassword(BadRequest):
 
 
 class OneTimeTokenInvalid(BadRequest):
-    code, title = "token-invalid", "The token is not valid, or not any more"
+    code, title = "token-invalid", "The token is invalid or no longer valid"
 
 
 class Unauthorized(Problem):
@@ -126,7 +126,7 @@ class UsernameTaken(Problem):
 
 
 class LastAdmin(Problem):
-    status, code, title = 409, "last-admin", "The last active administrator has to stay"
+    status, code, title = 409, "last-admin", "The last active administrator must remain"
 
 
 class AdminUnverified(EmailUnverified):
@@ -140,11 +140,11 @@ class IdempotencyKeyInUse(Problem):
 
 
 class QuotaExceeded(Problem):
-    status, code, title = 409, "quota-exceeded", "You have no room left for this"
+    status, code, title = 409, "quota-exceeded", "This would exceed your storage quota"
 
 
 class PreconditionFailed(Problem):
-    status, code, title = 412, "precondition-failed", "It has changed since you read it"
+    status, code, title = 412, "precondition-failed", "The resource has changed since you read it"
 
 
 class BodyTooLarge(Problem):

@@ -192,7 +192,7 @@ def load() -> Settings:
         raise BadConfiguration(".env must be a readable file in UTF-8")
     if settings.smtp_url and "public_url" not in settings.model_fields_set:
         raise BadConfiguration(
-            "PUBLIC_URL must be set beside SMTP_URL, for links in mails lead there, "
+            "PUBLIC_URL must be set beside SMTP_URL because links in mails lead there, "
             "for example PUBLIC_URL=https://byline.example.com"
         )
     return settings

@@ -43,8 +43,8 @@ NOBODY = "00000000-0000-0000-0000-000000000000"
 
 
 def fill(connection: sa.Connection, commit: Callable[[], None]) -> None:
-    """Count what every user stores who has not been counted, in batches that are committed one by
-    one, while others write: the rows are locked first, so that what they write is counted once."""
+    """Count what each uncounted user stores, in batches that are committed one by one, while others
+    write: the rows are locked first, so that what they write is counted once."""
     after = NOBODY
     while ids := list(connection.scalars(_missing, {"after": after})):
         connection.execute(_fill, {"ids": ids})

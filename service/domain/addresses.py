@@ -42,7 +42,7 @@ def key(email: str) -> str:
     """What addresses are compared and counted by: the local part in NFKC and lower case, the domain
     in A-labels. Never send mail to it: the local part of another mailbox may have the same key.
 
-    Takes any text, for a row may have an address that `checked` would refuse by now.
+    Takes any text: a row may have an address that `checked` would refuse by now.
     """
     local, _, domain = deliverable(email).rpartition("@")
     return f"{_folded(local)}@{domain.lower()}"

@@ -156,7 +156,7 @@ def generate_key(directory: Path, signs_from: datetime | None = None) -> Path:
     unfinished = path.with_suffix(".new")  # no other process may read half a key
     with os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
         file.write(pem)
-    # Times of files tick every few milliseconds: who has just looked is to see a later one.
+    # File times tick every few milliseconds: a process that has just looked must see a later one.
     time.sleep(0.02)
     return unfinished.rename(path)
 

@@ -37,8 +37,8 @@ class Rotation(NamedTuple):
 def may_repeat(rotation: Rotation, generation: int, place: Place, now: datetime) -> bool:
     """Whether a refresh token of `generation` gets the current pair again.
 
-    The immediate predecessor does while nothing of its successor was presented, for the answer was
-    lost; and for `GRACE` after the rotation from the network or the user agent that rotated.
+    The immediate predecessor does as long as its successor has not been presented, because then the
+    answer was lost; and for `GRACE` after the rotation, from the same network or user agent.
     """
     if generation != rotation.generation - 1:
         return False

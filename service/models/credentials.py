@@ -20,7 +20,7 @@ class Credentials:
     @classmethod
     def of(cls, email_key: str) -> Row | None:
         """(id, password_hash, disabled, email_verified) behind the key of an address, if known;
-        read outside the request's transaction, for a slow comparison follows."""
+        read outside the request's transaction because a slow comparison follows."""
         return _credentials.peek(key=email_key)
 
     @classmethod

@@ -138,8 +138,8 @@ _waiting = Prepared(
 
 def _tombstone() -> dict[str, Any]:
     """What the columns of a deleted account become: its address is free, its user name is free or
-    rests, and nothing that is looked up finds it. The values fit the specification, for the
-    previous release may show them while it is being replaced; nobody can take them first."""
+    rests, and nothing that is looked up finds it. The values fit the specification because
+    the previous release may show them while it is being replaced; nobody can take them first."""
     address = f"{secrets.token_hex(16)}@deleted.invalid"
     return {
         "deleted": True,

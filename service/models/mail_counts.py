@@ -54,7 +54,7 @@ class MailCount(db.Model):  # type: ignore[name-defined,misc] # made at run time
         _keep.write(hash=cls.hashed(mailbox), log=json.dumps(recent), expiry=expiry)
 
 
-# As text, for SQLAlchemy has an ON CONFLICT for each database and these two share one syntax.
+# As text, because SQLAlchemy has an ON CONFLICT for each database and these two share one syntax.
 _locked = Prepared(
     sa.text(
         "INSERT INTO mail_counts (recipient, sent, expires_at) VALUES (:hash, '[]', :moment)"

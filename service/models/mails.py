@@ -39,7 +39,7 @@ LIFETIMES = {
     INVITATION: timedelta(days=7),
     PASSWORD_RESET: timedelta(minutes=30),
 }
-# Tokens that outlive a new password and a newer mail of their kind, for a thief could send either.
+# Tokens that outlive a new password and a newer mail of their kind: a thief could cause either.
 LASTING = {EMAIL_CHANGED}
 # The kinds whose token sets a password.
 OF_PASSWORDS = (INVITATION, PASSWORD_RESET)

@@ -92,7 +92,7 @@ class PostDocument(db.Model):  # type: ignore[name-defined,misc] # made at run t
         """(Post, score) of the best matches, best first; the higher score is the better.
 
         FTS5 takes the whole query as `fts5`; PostgreSQL takes the words as `tsquery` and then
-        holds `phrases` and `nots` against the text, for a tsvector forgets positions in long ones.
+        checks `phrases` and `nots` against the text: a tsvector forgets positions in long ones.
         Ends, as a page of posts does, with the post in which their contents come to `LARGEST_READ`.
         A search is ended after `LONGEST_SEARCH`, which is `Unavailable` to the client.
         """

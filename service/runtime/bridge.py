@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 from service.problems import Unavailable
 
 LONGEST_WAIT = 5.0  # seconds that a request may wait for a thread
-SWEEP = 0.5  # seconds between looks at who has waited that long, while no thread is free
+SWEEP = 0.5  # seconds between checks for requests that have waited too long for a thread
 
 
 class Job(NamedTuple):
@@ -60,10 +60,10 @@ class Pool:
         self._sweeper: asyncio.TimerHandle | None = None
         self._pending = 0
         self._refusals = 0
-        self._alive = 0  # threads: none before the first call, for they do not survive a fork
+        self._alive = 0  # threads: none before the first call, because a fork would lose them
 
     async def run(self, function: Callable[..., Any], *arguments: Any, origin: str = "") -> Any:
-        """What the function returns or raises, run in one of the threads, for a client there."""
+        """What the function returns or raises, run in a thread for a client of `origin`."""
         self._admit(origin)
         loop = asyncio.get_running_loop()
         future = loop.create_future()

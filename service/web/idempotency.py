@@ -56,6 +56,6 @@ class Retry:
             raise IdempotencyKeyInUse from None
 
     def _fingerprints(self) -> list[str]:
-        # Keyed, for a body may hold a password, and a plain hash of it is quickly tried out; by
-        # the keys of this moment, for another process may have kept its answer by a new one.
+        # Keyed, because a body may hold a password and a plain hash of it is quickly guessed; with
+        # all current keys, because another process may have used a newer one.
         return authority().fingerprints(self._canonical)

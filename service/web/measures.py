@@ -44,7 +44,7 @@ MEASURES = {
     "byline_database_connections_in_use": _gauge("Connections that are in use"),
     "byline_replica_lag_seconds": _gauge("How far the replica is behind", highest=True),
     "byline_replica_reads_total": _counter(
-        "Reads that the replica might answer, by who did",
+        "Reads that the replica may answer, by the database that did",
         outcome=("replica", "primary", "failed"),
     ),
     "byline_limiter_decisions_total": _counter(
@@ -55,7 +55,9 @@ MEASURES = {
     "byline_limiter_store_failures_total": _counter(
         "Times that the rate limits' store did not answer"
     ),
-    "byline_limiter_fallback": _gauge("Processes that count for themselves, for want of the store"),
+    "byline_limiter_fallback": _gauge(
+        "Processes that count for themselves because the store is away"
+    ),
     "byline_logins_total": _counter(
         "Logins; those with too many wrong passwords before them are refused",
         outcome=("succeeded", "failed", "refused"),

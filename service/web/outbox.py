@@ -25,8 +25,8 @@ def put(
     """Queue a mail of a kind of `models.mails` to a user, or to an address that is nobody's.
 
     The mail may say when and from where it was asked for. False if the recipient has had too many;
-    no answer may tell, for it would tell everybody. `even_if_too_many` is for mails without which
-    an account is lost, and that strangers cannot cause.
+    the answer must be the same, or it would tell everybody. `even_if_too_many` is for mails without
+    which an account is lost and which strangers cannot cause.
     """
     if not _counted(kind, recipient, even_if_too_many=even_if_too_many):
         return False

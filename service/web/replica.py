@@ -33,8 +33,8 @@ class Replica:
     """The database of DATABASE_REPLICA_URL.
 
     A thread notes the position of the database's log and the time, and sees when the replica has
-    come there: nothing older than that time is missing. MOST_LAG is well below RECENT, so who is
-    sent to the replica finds there what he has written, however far behind it falls.
+    come there: nothing older than that time is missing. MOST_LAG is well below RECENT, so a caller
+    who is sent to the replica finds his own writes there, however far behind it falls.
     """
 
     def __init__(

@@ -216,8 +216,8 @@ def _note_first_use(caller: Caller) -> None:
     """Remember that the pair of the caller's generation has arrived, so that the refresh token
     before it is good no more.
 
-    In a transaction of its own, for it holds even if the request is refused. A failure waits for
-    the next request: reads go on while nothing can be written.
+    It has a transaction of its own because it holds even if the request is refused. If it fails,
+    the next request tries again: reads go on while nothing can be written.
     """
     try:
         with db.transaction() as transaction:

@@ -7,7 +7,7 @@ KINDS = {
         Mutant(
             "the password that a thief knows outlives the undoing of a change of address",
             "service/handlers/auth.py",
-            "    Credentials.remove_password(user_id)  # it was known to who changed the address\n",
+            "    Credentials.remove_password(user_id)  # whoever changed the address knew it\n",
             "",
             "tests/handlers/test_auth_undone_changes.py::test_the_old_address_gets_it_all_back",
         ),
