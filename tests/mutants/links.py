@@ -36,6 +36,30 @@ KINDS = {
             "::test_an_address_from_before_the_promotion_gets_no_administrator",
         ),
         Mutant(
+            "any password reset redeems the promise of an invitation",
+            "service/handlers/auth.py",
+            "    if kind == mails.INVITATION:\n        _accept_role(user_id)\n",
+            "    _accept_role(user_id)\n",
+            "tests/handlers/test_invited_admins.py"
+            "::test_a_reset_does_not_make_an_invited_user_an_admin",
+        ),
+        Mutant(
+            "a dismissed administrator makes administrators",
+            "service/models/credentials.py",
+            '    _inviter.role == "admin",\n    _inviter.disabled.is_(False),\n',
+            "",
+            "tests/handlers/test_invited_admins.py"
+            "::test_nobody_becomes_an_admin_by_the_word_of_a_former_one",
+        ),
+        Mutant(
+            "mails are counted by address, so that one mailbox gets any number",
+            "service/web/outbox.py",
+            "addresses.mailbox(recipient)",
+            "addresses.key(recipient)",
+            "tests/web/test_mails_to_one_recipient.py"
+            "::test_no_number_of_addresses_floods_one_mailbox",
+        ),
+        Mutant(
             "a mailed token is good any number of times",
             "service/models/mailed_tokens.py",
             "or not _use.write(hash=digest)",
