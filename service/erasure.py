@@ -24,7 +24,7 @@ MOST_ROWS = 2000
 MOST_SQLITE_ROWS = 50  # small rows do not tell how large the next ones are, and all writers wait
 REST = 3  # times as long as it worked, a batch leaves the database to others
 
-Table = deletions.Owned | LongDocuments
+Table = deletions.OwnedRows | LongDocuments
 Batch = tuple[Table, deletions.Keys]
 
 

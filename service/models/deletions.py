@@ -77,7 +77,7 @@ class Deletion(db.Model):  # type: ignore[name-defined,misc] # made at run time
         return (row.number, row.oldest) if row else (0, None)
 
 
-class Owned:
+class OwnedRows:
     """The rows of one table that belong to an account."""
 
     def __init__(self, table: sa.Table, owner: sa.Column[Any]) -> None:
@@ -99,16 +99,16 @@ class Owned:
         connection().execute(self._delete, {"keys": keys})
 
 
-def owned() -> list[Owned]:
+def owned() -> list[OwnedRows]:
     """The tables that hold what accounts own: all whose rows go with a user, and the mails."""
     references = [
-        Owned(table, key.parent)
+        OwnedRows(table, key.parent)
         for table in User.metadata.sorted_tables
         for key in table.foreign_keys
         if key.references(User.__table__) and key.ondelete == "CASCADE"
         if table is not Deletion.__table__
     ]
-    return [Owned(Mail.__table__, Mail.__table__.c.user_id), *references]
+    return [OwnedRows(Mail.__table__, Mail.__table__.c.user_id), *references]
 
 
 _insert = insertion(Deletion)

@@ -51,7 +51,9 @@ class FairPool(Pool):
         if evicted is None:
             raise self._refusal("Too many requests are being answered.")
         if not evicted.future.done():
-            evicted.future.set_exception(self._refusal("Others were before this request."))
+            evicted.future.set_exception(
+                self._refusal("Other networks come first while the queue is full.")
+            )
 
     def _end(self, threads: int) -> None:
         self._jobs.end(threads)

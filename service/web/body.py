@@ -51,7 +51,7 @@ def parse(raw: bytes) -> Any:
     if raw.count(b"[") + raw.count(b"{") > MAX_DEPTH and _depth(value) > MAX_DEPTH:
         raise MalformedBody("The body is nested too deeply.")
     if _SUSPECT.search(raw) and not _is_clean(value):
-        raise MalformedBody("The body has characters in it that no text may have.")
+        raise MalformedBody("The body has characters that are not allowed in text.")
     return value
 
 

@@ -66,7 +66,7 @@ class FrontDoor:
             if call.path not in self._hostless and not self._hosts.allow(call.headers.get(b"host")):
                 raise HostNotAllowed
             if _CONTROL.search(call.path):
-                raise BadRequest("The path has control characters in it.")
+                raise BadRequest("The path has control characters.")
             # An encoded slash is data, not a separator (RFC 3986, section 2.2): no path has one.
             if b"%2f" in scope.get("raw_path", b"").lower():
                 raise NotFound
@@ -103,10 +103,10 @@ def _headers(pairs: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
         if size > MAX_HEADERS:
             raise HeadersTooLarge
         if name in headers and name in _SINGLE:
-            raise BadRequest("A header that may come once came twice.")
+            raise BadRequest("A header that may occur only once occurs twice.")
         # CGI, and so WSGI, cannot tell `x_y` from `x-y`: CVE-2015-0219 is one who believed it.
         if b"_" in name:
-            raise BadRequest("A header name has an underscore in it.")
+            raise BadRequest("A header name has an underscore.")
         headers[name] = headers[name] + b", " + value if name in headers else value
     return headers
 

@@ -152,14 +152,14 @@ def test_everything_it_owned_is_removed_in_small_batches(
         assert anna.http.post("/api/posts", json=body, headers=key).status_code == 201
         server.sign_in(anna.email)
     sizes: list[int] = []
-    remove = erasure.deletions.Owned.remove
+    remove = erasure.deletions.OwnedRows.remove
 
     def counted(owned: Any, keys: Any) -> None:
         sizes.append(len(keys))
         remove(owned, keys)
 
     monkeypatch.setattr(erasure, "MOST_ROWS", 5)
-    monkeypatch.setattr(erasure.deletions.Owned, "remove", counted)
+    monkeypatch.setattr(erasure.deletions.OwnedRows, "remove", counted)
     delete_account(anna)
     until(lambda: rows(server, anna) == [0] * 5)
     assert max(sizes) <= 5
@@ -175,7 +175,7 @@ def test_a_failure_in_the_middle_is_made_good(
     monkeypatch.setattr(erasure.deletions, "LEASE", erasure.deletions.LEASE * 0)
     monkeypatch.setattr("service.background.IDLE_SECONDS", 0.01)
     write(anna, 20)
-    remove = erasure.deletions.Owned.remove
+    remove = erasure.deletions.OwnedRows.remove
     calls: list[int] = []
 
     def fails(owned: Any, keys: Any) -> None:
@@ -184,7 +184,7 @@ def test_a_failure_in_the_middle_is_made_good(
             raise RuntimeError
         remove(owned, keys)
 
-    monkeypatch.setattr(erasure.deletions.Owned, "remove", fails)
+    monkeypatch.setattr(erasure.deletions.OwnedRows, "remove", fails)
     delete_account(anna)
     until(lambda: rows(server, anna) == [0] * 5)
     assert len(calls) > 10
