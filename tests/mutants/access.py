@@ -198,8 +198,8 @@ _live""",
         Mutant(
             "an IPv6 customer has a budget for each of its networks",
             "service/web/limits.py",
-            "return network(call.ip), network(call.ip, SITE), network(call.ip, PROVIDER_BLOCK)",
-            "return (network(call.ip),)",
+            "return network(ip), network(ip, SITE), network(ip, PROVIDER_BLOCK)",
+            "return (network(ip),)",
             "tests/web/test_limits_of_networks.py"
             "::test_a_larger_network_may_do_a_few_times_as_much_as_a_client",
         ),
