@@ -23,7 +23,7 @@ class Profile:
         row = _profile.first(id=user_id)
         if row is None:
             raise NotFound
-        return {"etag": profile_tag(row), **row._asdict()}
+        return {"etag": profile_tag(row.username, row.bio), **row._asdict()}
 
     listing: Listing
 

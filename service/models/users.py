@@ -90,7 +90,7 @@ class User(db.Model):  # type: ignore[name-defined,misc] # made at run time
             others = {"invited_role": invited_role, "stored_bytes": 0, "version": 1}
             _insert.write(**row, **secret, **others, deleted=False)
         RestingUsername.check(username, id_)
-        return {**row, "etag": "1"}
+        return {**row, "etag": profile_tag(username, "")}  # of what Location names
 
     @classmethod
     def account(cls, user_id: UUID | str) -> dict[str, Any]:
@@ -186,10 +186,10 @@ class User(db.Model):  # type: ignore[name-defined,misc] # made at run time
             RestingUsername.rest(before.username, None)
 
 
-def profile_tag(row: Row) -> str:
+def profile_tag(username: str, bio: str) -> str:
     """The version of the public profile with this `username` and `bio`: 16 hexadecimal digits. The
     version of the account would tell everybody when it is verified, disabled or made an admin."""
-    shown = f"{row.username} {row.bio}"
+    shown = f"{username} {bio}"
     return hashlib.blake2b(shown.encode(), digest_size=8).hexdigest()
 
 
@@ -270,7 +270,7 @@ _active_admins = Prepared(
 
 def _versions(if_match: list[str] | None, locked: Row) -> list[str] | None:
     """The versions of the account that `If-Match` allows, if it may name the profile instead."""
-    if if_match and profile_tag(locked) in if_match:
+    if if_match and profile_tag(locked.username, locked.bio) in if_match:
         return [*if_match, str(locked.version)]
     return if_match
 
