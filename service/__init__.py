@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
-from service import specification
+from service import heap, specification
 from service.background import Background
 from service.database import READINESS, REPLICA, db
 from service.delivery import Delivery
@@ -25,6 +25,7 @@ from service.runtime.routing import Routing
 from service.runtime.turns import FairPool
 from service.settings import BadConfiguration, Settings
 from service.web import docs, front_door, outbox, removal
+from service.web.call import size
 from service.web.cors import Cors
 from service.web.guard import Guard
 from service.web.health import Readiness
@@ -98,9 +99,10 @@ def create_app(settings: Settings) -> App:
                 MOST_IN_FLIGHT,
                 # SQLite computes here, PostgreSQL elsewhere.
                 patience=PATIENCE if settings.embedded else 0,
+                size=size,
             ),
             "hashing": FairPool("hashing", settings.hash_threads, MOST_HASHING, nice=15),
-            "search": Pool("search", SEARCH_THREADS, MOST_SEARCHING, nice=10),
+            "search": Pool("search", SEARCH_THREADS, MOST_SEARCHING, nice=10, size=size),
             "metrics": Pool("metrics", 2, MOST_SCRAPES),
         },
         replica=replica,
@@ -143,6 +145,7 @@ def create_app(settings: Settings) -> App:
         # collector need not look at the one and seldom for the other.
         gc.collect()
         gc.freeze()
+        heap.release_large_blocks()
         thresholds = gc.get_threshold()
         gc.set_threshold(GARBAGE)
         for one in beside:

@@ -22,6 +22,7 @@ from service.web.protocol import LEAVING
 # What a supervisor says to its workers, and they to it.
 DRAIN, RETIRE, CLOSE, FORCE = b"d", b"r", b"c", b"f"
 ALIVE, CLOSED = b".", b"x"
+ACCEPTED = 16  # connections that are taken in one turn of the loop
 PULSE = 1.0  # seconds between two of the first
 MUTED = 0.1  # seconds for the last handshakes: more than a round trip
 _ATTACH_FILTER = 26  # SO_ATTACH_FILTER of asm-generic/socket.h
@@ -67,7 +68,7 @@ class Server(uvicorn.Server):
             self.force_exit = True
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
+        await super().startup(sockets and [same for one in sockets for same in _several(one)])
         self._loop = asyncio.get_running_loop()
         self._tasks.append(asyncio.create_task(self._beat()))
         if self._line:
@@ -151,6 +152,15 @@ class Server(uvicorn.Server):
         return make(
             config=self.config, server_state=self.server_state, app_state=self.lifespan.state
         )
+
+
+def _several(listener: socket.socket) -> list[socket.socket]:
+    """The socket, and others for the same queue of connections.
+
+    libuv takes one connection from a socket in each turn of the loop. Turns are long while large
+    answers are sent, so that a health check would wait for every connection that came before it.
+    """
+    return [listener, *(listener.dup() for _ in range(ACCEPTED - 1))]
 
 
 def mute(listeners: Iterable[Any]) -> None:

@@ -23,6 +23,7 @@ MAY_IMPORT = {
     "problems": set(),
     "background": set(),
     "erasure": {"background", "database", "models"},
+    "heap": set(),
     "ids": set(),
     "settings": {"values"},
     "specification": set(),

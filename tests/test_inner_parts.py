@@ -4,6 +4,7 @@ upgrade names what has gone, and who used it. Connexion has a file of its own.""
 from __future__ import annotations
 
 import inspect
+import re
 from typing import Any
 
 import flask
@@ -16,8 +17,10 @@ import uvicorn
 from psycopg.errors import _WaitTimeout
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.pool import PoolProxiedConnection
-from uvicorn.protocols.http.flow_control import FlowControl
+from uvicorn.protocols.http import httptools_impl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+from service.web.messages import Flow, Waiting
 
 
 def named(*used: tuple[Any, str]) -> Any:
@@ -30,10 +33,9 @@ def named(*used: tuple[Any, str]) -> Any:
 PROTOCOL = """loop transport parser pipeline server_state app_state connection_lost data_received
     on_header on_message_begin on_headers_complete on_message_complete on_response_complete
     pause_writing resume_writing shutdown url headers cycle flow _start_asgi_task
-    _unset_keepalive_if_required"""
+    _unset_keepalive_if_required connections server client scheme eof_received"""
 CYCLE = """transport disconnected message_event more_body response_started response_complete
     keep_alive on_response waiting_for_100_continue"""
-FLOW = "pause_reading resume_reading write_paused"
 SERVER = """config server_state lifespan servers started should_exit force_exit _captured_signals
     startup main_loop on_tick shutdown handle_exit"""
 CONTEXT = "app url_adapter flashes request _session _cv_tokens push pop"
@@ -42,7 +44,6 @@ CONTEXT = "app url_adapter flashes request _session _cv_tokens push pop"
 @named(
     (HttpToolsProtocol, PROTOCOL),
     (RequestResponseCycle, CYCLE),
-    (FlowControl, FLOW),
     (uvicorn.Server, SERVER),
     (flask.ctx.RequestContext, CONTEXT),
 )
@@ -61,6 +62,20 @@ def test_the_pool_asks_the_dialect_whether_a_connection_is_there() -> None:
     assert "_do_ping_w_event" in inspect.getsource(sa.pool.base._ConnectionFairy._checkout)
     assert "self.do_ping(" in inspect.getsource(sa.engine.default.DefaultDialect._do_ping_w_event)
     assert "_checkin" in inspect.signature(sa.pool.Pool._invalidate).parameters
+
+
+def test_uvicorn_finds_what_it_asks_for_in_our_flow_control_and_pipeline() -> None:
+    source = inspect.getsource(httptools_impl)
+    for name, ours in (("flow", Flow), ("pipeline", Waiting)):
+        asked = set(re.findall(rf"self\.{name}\.(\w+)", source))
+        assert asked
+        assert asked <= {*dir(ours)}
+
+
+def test_a_new_connection_has_no_attribute_that_ours_does_not_set() -> None:
+    source = inspect.getsource(HttpToolsProtocol.connection_made)
+    names = set(re.findall(r"self\.(\w+) = ", source))
+    assert names == {"transport", "flow", "server", "client", "scheme"}
 
 
 def test_an_answer_is_written_to_the_transport_of_its_cycle() -> None:

@@ -40,7 +40,7 @@ class Listing:
     `filters` are conditions on bind parameters of their own names; `shape` makes a row, a plain
     tuple, JSON data, and an object with the names of the columns unless it is given.
     `bulk` is the text column of which a page's rows may be too large together: a page ends with the
-    row in which they come to `LARGEST_READ`, and what follows is not read.
+    row in which they come to `largest`, and what follows is not read.
 
     Rows that are `hidden`, a condition that is also the last column of the select, are passed over
     outside of the database, so that a long stretch of them costs a page a bounded time;
@@ -72,36 +72,42 @@ class Listing:
         self._keys = cache(partial(self._build, select.with_only_columns(key, hidden)))
 
     def __call__(
-        self, limit: int, after: UUID | None = None, order: str = "newest", **filters: Any
+        self,
+        limit: int,
+        after: UUID | None = None,
+        order: str = "newest",
+        *,
+        largest: int = LARGEST_READ,
+        **filters: Any,
     ) -> Items:
         """At most `limit` rows after the one with the id `after`; a filter of None is no filter."""
         given = {name: value for name, value in filters.items() if value is not None}
         kind = frozenset(given), after is not None, order == "newest"
         if after is not None:
             given["after"] = after
-        rows = self._rows(kind, limit, given)
+        rows = self._rows(kind, limit, given, largest)
         if not (self._hides and any(map(_is_hidden, rows))):
             return Items([self._shape(row) for row in rows])
         if self._hidden_as_one in given:
             return Items([])
-        return self._around_hidden((kind[0], True, kind[2]), rows, limit, given)
+        return self._around_hidden((kind[0], True, kind[2]), rows, limit, given, largest)
 
     def _around_hidden(
-        self, kind: _Kind, rows: list[_Row], limit: int, given: dict[str, Any]
+        self, kind: _Kind, rows: list[_Row], limit: int, given: dict[str, Any], largest: int
     ) -> Items:
         """The page that begins with `rows`, of which some are hidden."""
         found: list[dict[str, Any]] = []
         for _ in range(HIDDEN_STRETCHES):
             given["after"] = rows[-1][self._key_place] if rows else given["after"]
             found += [self._shape(row) for row in rows if not row[-1]]
-            if len(found) == limit or self._size(found) >= LARGEST_READ:
+            if len(found) == limit or self._size(found) >= largest:
                 break
             keys = self._keys(*kind).tuples(**given, limit=HIDDEN_STRETCH)
             passed = list(takewhile(_is_hidden, keys))
             given["after"] = passed[-1][0] if passed else given["after"]
             rows = []
             if len(passed) < len(keys):
-                rows = self._rows(kind, limit - len(found), given)
+                rows = self._rows(kind, limit - len(found), given, largest)
             elif len(keys) < HIDDEN_STRETCH:
                 return Items(found)
         return Items(found, str(given["after"]))
@@ -109,17 +115,17 @@ class Listing:
     def _size(self, items: list[dict[str, Any]]) -> int:
         return sum([len(item[self.bulk]) for item in items]) if self.bulk else 0
 
-    def _rows(self, kind: _Kind, limit: int, given: dict[str, Any]) -> list[_Row]:
+    def _rows(self, kind: _Kind, limit: int, given: dict[str, Any], largest: int) -> list[_Row]:
         if self.bulk is None:
             return self._statement(*kind).tuples(**given, limit=limit)
         if current().dialect.name == "sqlite":
             statement = self._statement(*kind)
-            return statement.within(LARGEST_READ, self._place, **given, limit=limit)
-        small = LARGEST_READ // limit
+            return statement.within(largest, self._place, **given, limit=limit)
+        small = largest // limit
         rows = self._statement(*kind, "small").tuples(**given, limit=limit, small=small)
         if None not in [row[self._place] for row in rows]:
             return rows
-        return self._statement(*kind, "bounded").tuples(**given, limit=limit)
+        return self._statement(*kind, "bounded").tuples(**given, limit=limit, largest=largest)
 
     def _build(
         self,
@@ -138,18 +144,21 @@ class Listing:
         statement = statement.order_by(order).limit(bindparam("limit"))
         if form == "small":
             statement = _without_large(statement, self._bulk)
-        return Prepared(bounded(statement, self._bulk, order) if form == "bounded" else statement)
+        if form == "bounded":
+            largest = bindparam("largest", type_=sa.Integer)
+            statement = bounded(statement, self._bulk, order, largest=largest)
+        return Prepared(statement)
 
 
-def bounded(statement: Select, bulk: Any, *order: Any) -> Select:
-    """The rows of a statement up to that in which the bytes of `bulk` come to `LARGEST_READ`, for
+def bounded(statement: Select, bulk: Any, *order: Any, largest: Any = LARGEST_READ) -> Select:
+    """The rows of a statement up to that in which the bytes of `bulk` come to `largest`, for
     PostgreSQL: it knows the size of a text without reading it."""
     before = sa.func.sum(sa.func.octet_length(bulk)).over(order_by=order, rows=(None, -1))
     names = [str(column.key) for column in statement.selected_columns]
     some = statement.add_columns(
         before.label("bytes_before"), sa.func.row_number().over(order_by=order).label("place")
     ).subquery()
-    within = sa.func.coalesce(some.c.bytes_before, 0) < LARGEST_READ
+    within = sa.func.coalesce(some.c.bytes_before, 0) < largest
     return sa.select(*(some.c[name] for name in names)).where(within).order_by(some.c.place)
 
 

@@ -19,6 +19,9 @@ from typing import Any, NamedTuple
 from service.problems import Unavailable
 
 LONGEST_WAIT = 5.0  # seconds that a request may wait for a thread
+LARGE = 64 * 1024  # bytes of an outcome, from which on it counts against MOST_LARGE
+MOST_LARGE = 4  # outcomes of a pool that wait for the loop
+MAKING_LARGE = 2  # threads that go on at once with the next call after a large outcome
 SWEEP = 0.5  # seconds between checks for requests that have waited too long for a thread
 
 
@@ -41,20 +44,33 @@ class Pool:
     `patience` is for functions that mostly compute, where a second thread would only be in the
     first one's way: it is woken when for so many seconds none has become free. What short calls
     give may wait as long to be handed back.
+
+    `size` gives the bytes of an outcome. After a large one a thread rests if others are at work,
+    and none starts anything while the loop has MOST_LARGE of them to fetch. Otherwise the answers
+    to many clients would be in memory at the same time: threads are faster than the loop sends.
     """
 
     def __init__(
-        self, name: str, threads: int, capacity: int, *, nice: int = 0, patience: float = 0
+        self,
+        name: str,
+        threads: int,
+        capacity: int,
+        *,
+        nice: int = 0,
+        patience: float = 0,
+        size: Callable[[Any], int] = lambda _: 0,
     ) -> None:
         self._name = name
         self._threads = threads
         self._capacity = capacity
         self._nice = nice
         self._patience = patience
+        self._size = size
+        self._large: deque[None] = deque()  # one for each large outcome: counted without a lock
         self._jobs: deque[Any] = deque()  # a Job as a plain tuple, which is made faster, or None
         self._taken = 0  # jobs, so that it shows whether they are
         self._idle: list[threading.Lock] = []  # of threads that wait, the last to come first
-        self._outcomes: deque[tuple[Any, Callable[[Any], None], Any]] = deque()
+        self._outcomes: deque[tuple[Any, Callable[[Any], None], Any, bool]] = deque()
         self._is_called = False  # the loop, to fetch the outcomes
         self._watch: asyncio.TimerHandle | None = None
         self._sweeper: asyncio.TimerHandle | None = None
@@ -127,7 +143,7 @@ class Pool:
         self._watch = None
         self._fetch()
         if self._jobs:
-            if self._taken == taken:
+            if self._taken == taken and len(self._large) < MOST_LARGE:
                 self._wake()
             if self._sweeper is None and self._is_full():
                 self._sweep_later(loop)
@@ -161,8 +177,9 @@ class Pool:
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), self._nice)
         called = threading.Lock()
         called.acquire()
+        is_spare = False
         while True:
-            job = self._next(called)
+            job = self._next(called, is_spare)
             if job is None:
                 return
             loop, future, since, function, arguments, _ = job
@@ -174,12 +191,13 @@ class Pool:
                 outcome = (future, future.set_exception, RuntimeError("StopIteration"))
             except BaseException as error:
                 outcome = (future, future.set_exception, error)
-            self._hand_back(loop, outcome)
+            is_large = self._hand_back(loop, outcome)
+            is_spare = is_large and self._alive - len(self._idle) > MAKING_LARGE
             del job, future, function, arguments, outcome  # not kept alive while waiting
 
-    def _next(self, called: threading.Lock) -> Any:
+    def _next(self, called: threading.Lock, is_spare: bool) -> Any:
         while True:
-            if self._jobs:
+            if self._jobs and not is_spare and len(self._large) < MOST_LARGE:
                 try:
                     job = self._jobs.popleft()
                 except IndexError:  # another thread was quicker
@@ -187,27 +205,37 @@ class Pool:
                 self._taken += 1
                 return job
             self._idle.append(called)
-            if self._jobs:  # it came just before that, from one who thought this thread at work
+            if self._jobs and not is_spare and len(self._large) < MOST_LARGE:
+                # It came just before that, from one who thought this thread at work.
                 with suppress(ValueError):  # woken already
                     self._idle.remove(called)
                     continue
             called.acquire()
+            is_spare = False
 
-    def _hand_back(self, loop: asyncio.AbstractEventLoop, outcome: Any) -> None:
-        self._outcomes.append(outcome)
+    def _hand_back(self, loop: asyncio.AbstractEventLoop, outcome: Any) -> bool:
+        is_large = self._size(outcome[2]) >= LARGE
+        if is_large:
+            self._large.append(None)
+        self._outcomes.append((*outcome, is_large))
         # With more to do at once, the loop is left alone until it looks: the two would only take
         # the interpreter from each other.
-        if not (self._is_called or (self._patience and self._jobs)):
+        if not self._is_called and (is_large or not (self._patience and self._jobs)):
             self._is_called = True
             with suppress(RuntimeError):  # the loop is closed: the server has gone
                 loop.call_soon_threadsafe(self._fetch)
+        return is_large
 
     def _fetch(self) -> None:
         self._is_called = False  # first: what is handed back from here on calls again
         while self._outcomes:
-            future, tell, outcome = self._outcomes.popleft()
+            future, tell, outcome, is_large = self._outcomes.popleft()
             if not future.done():
                 tell(outcome)
+            if is_large:
+                self._large.pop()
+                if self._alive - len(self._idle) < MAKING_LARGE:
+                    self._wake()
 
     def _overdue(self) -> Unavailable:
         return self._refusal("The request waited too long for its turn.")

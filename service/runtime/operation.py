@@ -7,6 +7,7 @@ read from the specification once, here, so no two layers can disagree about a re
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -33,6 +34,7 @@ from service.web.transactions import transact
 INJECTED = {"caller", "client"}  # arguments that do not come from the request's parameters
 WIRED = {"if_none_match", "idempotency_key"}  # parameters that are dealt with here
 CHUNK = 64 * 1024  # bytes of a stream for which a hop and a transaction pay
+STREAMING = 2  # chunks of an operation's streams that are made at the same time
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,7 @@ class Operation(FlaskOperation):
         self._pool = services.pools[spec.get("x-worker-pool", "requests")]
         # While it hashes, an operation holds neither a connection nor SQLite's write lock.
         self._is_slow = spec.get("x-worker-pool") == "hashing"
+        self._turns = asyncio.Semaphore(STREAMING)
         self._ends_session = spec.get("x-ends-session", False)  # so its handler looks for it
         headers = {p["name"]: p for p in declared.parameters if p["in"] == "header"}
         self._has_if_match = "If-Match" in headers
@@ -176,12 +179,18 @@ class Operation(FlaskOperation):
             headers.setdefault("Content-Type", _with_charset(response.media_type))
         if response.has_lines and call.method == "GET":
             response.check(headers)
-            make = partial(self._pool.run, self._chunk, call, data, response)
+            make = partial(self._make_chunk, call, data, response)
             return Stream(status, encoded(headers), make)
         body = b"" if response.has_lines else response.body(data, headers)
         if status != 204 and not response.has_lines:
             headers["Content-Length"] = str(len(body))
         return Answer(status, encoded(headers), body)
+
+    async def _make_chunk(self, *arguments: Any) -> bytes:
+        """The next chunk, once it is its turn: many streams must not fill the queue for threads."""
+        async with self._turns:
+            chunk: bytes = await self._pool.run(self._chunk, *arguments)
+            return chunk
 
     def _chunk(self, call: Call, parts: Iterator[Part], response: ResponseValidator) -> bytes:
         """The lines of the next parts, in a transaction of its own."""

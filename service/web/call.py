@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from service.domain.tokens import Claims
 
 KEY = "byline"  # where the ASGI scope carries the Call
-PIECE = 64 * 1024  # bytes that the server is given at a time: it keeps them all, even twice
 Headers = list[tuple[bytes, bytes]]
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}", re.ASCII)
@@ -110,6 +109,13 @@ class Stream(NamedTuple):
     make: Callable[[], Awaitable[bytes]]
 
 
+def size(made: Any) -> int:
+    """The bytes of the body of an Answer, or of a chunk; 0 for what is neither."""
+    if isinstance(made, Answer):
+        return len(made.body)
+    return len(made) if isinstance(made, bytes) else 0
+
+
 def new_request_id() -> str:
     return os.urandom(12).hex()
 
@@ -131,14 +137,18 @@ async def send_stream(send: Any, receive: Any, stream: Stream) -> None:
         chunk = await stream.make()  # before the head: a failure is still a problem document
         await send(_start(stream))
         while chunk and not gone.done():
-            for start in range(0, len(chunk), PIECE):  # each waits for the one before to be taken
-                piece = chunk[start : start + PIECE]
-                await send({"type": "http.response.body", "body": piece, "more_body": True})
+            await send(_piece(chunk))
+            del chunk  # the server has it, and counts it
+            await send(_piece(b""))  # which waits until the client has taken most of it
             chunk = await stream.make()
         if not gone.done():
             await send({"type": "http.response.body", "body": b""})
     finally:
         gone.cancel()
+
+
+def _piece(chunk: bytes) -> dict[str, Any]:
+    return {"type": "http.response.body", "body": chunk, "more_body": True}
 
 
 def _start(answer: Answer | Stream) -> dict[str, Any]:

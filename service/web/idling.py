@@ -15,6 +15,8 @@ class Idling(Messages):
     answer, which keeps the request's context as well.
     """
 
+    __slots__ = ("_answering", "_idle_since")
+
     _answering: Any  # the request that is answered, None while idle
 
     def connection_made(self, transport: Any) -> None:

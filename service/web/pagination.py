@@ -14,7 +14,8 @@ from service.models.listing import END, Items
 
 LARGEST_PAGE = 1024 * 1024  # bytes
 LARGEST_REST = 2048  # bytes of an item's JSON without its bulk, of which a character takes up to 6
-PAGE = 10  # items that `pages` gives at a time: each may be as large as a body
+LARGEST_PART = 64 * 1024  # bytes that `pages` gives at a time, or one item
+PAGE = 10  # items that it gives at a time
 Listing = Callable[..., Items]  # a models.listing.Listing, or one with filters set
 
 
@@ -57,6 +58,8 @@ def fitting(items: list[dict[str, Any]], bulk: str = "") -> list[dict[str, Any]]
 def pages(listing: Listing, **filters: Any) -> Iterator[list[dict[str, Any]]]:
     """All of a listing, newest first, a page at a time, which the reader may empty."""
     after: UUID | None = None
+    if getattr(listing, "bulk", None):
+        filters["largest"] = LARGEST_PART
     while (found := listing(PAGE, after, **filters)) != END:
         after = UUID(found.stopped_at or found.rows[-1]["id"])
         yield found.rows

@@ -27,7 +27,7 @@ from typing import Any
 
 from service.problems import Problem
 from service.web.idling import Idling
-from service.web.messages import MAX_DROPPED, Flow
+from service.web.messages import MAX_DROPPED
 from service.web.networks import UNKNOWN, address
 from service.web.sending import Joining, refusal
 from service.web.unsent import STATE, Unsent
@@ -49,9 +49,17 @@ class Protocol(Idling):
     a client is writing yet, so that nobody reads why.
     """
 
+    __slots__ = (
+        "_deadline",
+        "_is_lingering",
+        "_may_continue",
+        "_unread",
+        "_unsent",
+        "_waiting_app",
+    )
+
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
-        self.flow: Flow = Flow(transport)
         self._unsent: Unsent = self.app_state[STATE]
         self._unread = b""
         self._deadline: asyncio.TimerHandle | None = None

@@ -11,6 +11,7 @@ from service.web import problems
 from service.web.call import Headers, encoded, new_request_id
 
 JOINED = 64 * 1024  # bytes of a body that are copied behind the head
+PIECE = 128 * 1024  # bytes that are written at once: until all are sent, all are kept
 _CONTINUE = b"HTTP/1.1 100 "
 
 
@@ -35,7 +36,11 @@ class Joining:
             self._is_begun = True
             self._head = data
             return
-        self._transport.write(data)
+        if len(data) <= PIECE:
+            self._transport.write(data)
+        else:
+            for start in range(0, len(data), PIECE):
+                self._transport.write(data[start : start + PIECE])
 
     def flush(self) -> None:
         if self._head:

@@ -25,7 +25,8 @@ class _Waiting:
     """What is known of a connection: bytes that wait, since when, and when some were last taken."""
 
     client: str | None  # the address of the last whom they are for; a proxy has many
-    size: int
+    size: int  # the most that waited at once: the transport frees them together, when all are taken
+    left: int
     begun: float
     moved: float
 
@@ -53,10 +54,11 @@ class Unsent:
         waiting = self._connections.get(connection)
         if waiting is None:
             now = connection.loop.time()
-            waiting = self._connections[connection] = _Waiting(None, 0, now, now)
+            waiting = self._connections[connection] = _Waiting(None, 0, 0, now, now)
         waiting.client = connection.client_address
-        self._size += size - waiting.size
-        waiting.size = size
+        waiting.left = size
+        self._size += max(size - waiting.size, 0)
+        waiting.size = max(size, waiting.size)
         # Not at once: what has just been written the kernel has had no time to take.
         if self._size > MOST_OF_CLIENT and not self._is_due:
             self._stop()
@@ -86,11 +88,11 @@ class Unsent:
         self._is_due = False
         now = loop.time()
         for connection, waiting in list(self._connections.items()):
-            size = connection.transport.get_write_buffer_size()
-            if size < waiting.size:
+            left = connection.transport.get_write_buffer_size()
+            if left < waiting.left:
                 waiting.moved = now
-            waiting.size = size
-            if not size:
+            waiting.left = left
+            if not left:
                 del self._connections[connection]
             elif now - waiting.moved >= READ_TIMEOUT:
                 self._close(connection)

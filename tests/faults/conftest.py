@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -14,6 +15,7 @@ from tests.faults.ledger import NOTHING, compare
 from tests.faults.load import Load
 from tests.postgres_cluster import Cluster, cluster
 
+DESCRIPTORS = 14_000
 _COLUMNS = (
     *("fault", "outcome", "requests", "acknowledged", "refused", "broken", "lost", "longest"),
     "more",
@@ -67,6 +69,15 @@ def database(postgresql: Cluster, tmp_path: Path) -> Iterator[str]:
     name = f"byline_{tmp_path.name.lower().replace('-', '_')}"[:60]
     yield postgresql.create(name)
     postgresql.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def descriptors() -> Iterator[None]:
+    """Enough of them for both ends of many connections; servers inherit the limit."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (DESCRIPTORS, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
 @pytest.fixture

@@ -133,3 +133,48 @@ def test_a_long_call_holds_nobody_up(patience: float) -> None:
         assert await asyncio.gather(*long) == [True, True]
 
     asyncio.run(asyncio.wait_for(calls(), 30))
+
+
+@pytest.mark.parametrize("patience", [0, 0.001])
+def test_large_outcomes_are_not_piled_up_while_the_loop_is_busy(patience: float) -> None:
+    made: list[int] = []
+
+    def make(number: int) -> bytes:
+        made.append(number)
+        return b"x" * bridge.LARGE
+
+    async def calls() -> None:
+        pool = Pool("large", 4, 200, patience=patience, size=len)
+        running = asyncio.gather(*(pool.run(make, number) for number in range(100)))
+        await asyncio.sleep(0)
+        deadline = time.monotonic() + 0.3
+        while time.monotonic() < deadline:  # the loop is busy
+            assert len(made) <= bridge.MOST_LARGE + 4
+        outcomes = await running
+        assert len(outcomes) == len(made) == 100
+
+    asyncio.run(asyncio.wait_for(calls(), 30))
+
+
+def _wait(held: threading.Event) -> bytes:
+    held.wait()
+    return b""
+
+
+def test_few_threads_make_large_outcomes_and_small_ones_are_made_by_all() -> None:
+    async def calls() -> None:
+        pool, held = Pool("few", 8, 200, size=len), threading.Event()
+        counts: list[int] = []
+
+        def make() -> bytes:
+            counts.append(pool.readings()["threads_busy"])
+            return b"x" * bridge.LARGE
+
+        await asyncio.gather(*(pool.run(make) for _ in range(100)))
+        assert sorted(counts[20:])[40] <= bridge.MAKING_LARGE + 1  # but for some that were woken
+        stuck = [asyncio.ensure_future(pool.run(_wait, held)) for _ in range(7)]
+        assert await pool.run(bytes) == b""
+        held.set()
+        await asyncio.gather(*stuck)
+
+    asyncio.run(asyncio.wait_for(calls(), 30))

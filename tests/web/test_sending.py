@@ -1,0 +1,30 @@
+"""How an answer is written to a connection."""
+
+from __future__ import annotations
+
+import pytest
+
+from service.web.sending import JOINED, PIECE, Joining
+
+HEAD = b"HTTP/1.1 200 OK\r\n\r\n"
+
+
+class Transport:
+    """Keeps what is written to it."""
+
+    def __init__(self) -> None:
+        self.written: list[bytes] = []
+
+    def write(self, data: bytes) -> None:
+        self.written.append(data)
+
+
+@pytest.mark.parametrize("size", [0, 1, JOINED, JOINED + 1, PIECE, PIECE + 1, 10 * PIECE + 7])
+def test_a_body_is_written_in_pieces_that_are_freed_one_by_one(size: int) -> None:
+    transport, body = Transport(), bytes(n % 251 for n in range(size))
+    joining = Joining(transport, lambda: None)
+    joining.write(HEAD)
+    joining.write(body)
+    joining.flush()
+    assert b"".join(transport.written) == HEAD + body
+    assert max(map(len, transport.written)) <= max(PIECE, len(HEAD) + JOINED)
