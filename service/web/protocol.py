@@ -51,6 +51,7 @@ class Protocol(Idling):
 
     __slots__ = (
         "_deadline",
+        "_is_half_closed",
         "_is_lingering",
         "_may_continue",
         "_unread",
@@ -67,6 +68,7 @@ class Protocol(Idling):
         self._waiting_app: Any = None  # of the request whose answer waits for room
         self._may_continue = False  # after an answer, if the client sends the body it announced
         self._is_lingering = False
+        self._is_half_closed = False  # by the client, which may read yet
         self._expect(HEAD_TIMEOUT)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -97,6 +99,19 @@ class Protocol(Idling):
             self._keep(self._unread + data)
         else:
             self._read(data)
+
+    def eof_received(self) -> bool:  # type: ignore[override] # asyncio wants a bool
+        """Whether the connection stays open: until the requests that have come whole are answered.
+
+        A client may close its side behind its last request and read on (RFC 9293, section 3.6), as
+        `nc -N` does. One that has gone looks the same until something is written to it.
+        """
+        last = self._answering
+        if self._is_lingering or last is None or last.response_complete or last.more_body:
+            return False
+        self._is_half_closed = True
+        self._end_after_answers()
+        return True
 
     def on_headers_complete(self) -> None:
         super().on_headers_complete()
@@ -224,6 +239,9 @@ class Protocol(Idling):
 
         While a client is writing, an immediate close resets the connection, and undoes the answer.
         """
+        if self._is_half_closed:
+            self.transport.close()
+            return
         is_writing = self._answering.more_body or self._in_head or self.pipeline or self._unread
         if LEAVING in self.app_state and not (self._is_deaf or is_writing):
             self.transport.close()  # the server does not wait for clients that may never look

@@ -1,0 +1,127 @@
+"""Clients that close their side of the connection behind a request, and read on."""
+
+from __future__ import annotations
+
+import socket
+import time
+from typing import Any
+
+import pytest
+
+from tests import raw
+from tests.conftest import Person, Server
+from tests.exports import PATH, give_posts, in_flight, request, rest, wait_until
+
+LIVE = raw.get("/health/live")
+USERS = raw.get("/api/users")
+BODY = b'{"email": "nobody@example.com", "password": "wrong password"}'
+LOGIN = raw.post(BODY, target="/auth/login")
+UNKNOWN = raw.get("/unknown")
+SOON = 5  # seconds, less than any time limit for a head or a body
+
+
+def half_closed(server: Server, *segments: bytes) -> list[raw.Answer]:
+    """The answers to what is sent before the client closes its side."""
+    with raw.connected(server.url) as connection:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)
+        for segment in segments:
+            connection.sendall(segment)
+        connection.shutdown(socket.SHUT_WR)
+        with connection.makefile("rb") as incoming:
+            return list(raw.answers(incoming))
+
+
+@pytest.mark.parametrize(
+    ("sent", "statuses"),
+    [
+        ([LIVE], [200]),
+        ([USERS], [200]),
+        ([LOGIN], [401]),
+        ([UNKNOWN], [404]),
+        ([USERS + LIVE], [200, 200]),
+        ([LOGIN + UNKNOWN + LIVE], [401, 404, 200]),
+        ([LOGIN, UNKNOWN, LIVE], [401, 404, 200]),
+        ([USERS * 200], [200] * 200),
+        ([LOGIN[:-5], LOGIN[-5:]], [401]),
+    ],
+    ids=lambda given: None if isinstance(given[0], int) else f"{len(b''.join(given))} bytes",
+)
+def test_whole_requests_are_answered_and_the_connection_closed(
+    sent: list[bytes], statuses: list[int], server: Server
+) -> None:
+    began = time.monotonic()
+    assert [answer.status for answer in half_closed(server, *sent)] == statuses
+    assert time.monotonic() - began < SOON + len(statuses)
+
+
+@pytest.mark.parametrize(
+    "rest_of_it",
+    [LIVE[:-2], b"GET", LOGIN[:-1], LOGIN[: -len(BODY)], b"no HTTP at all\r\n\r\n"],
+    ids=["head", "method", "body", "no body", "no HTTP"],
+)
+@pytest.mark.parametrize("before", [LOGIN, USERS + LOGIN], ids=["one", "two"])
+def test_what_comes_behind_by_half_is_not_waited_for(
+    before: bytes, rest_of_it: bytes, server: Server
+) -> None:
+    began = time.monotonic()
+    statuses = [answer.status for answer in half_closed(server, before + rest_of_it)]
+    assert statuses == [200, 401][-before.count(b"HTTP/1.1") :]
+    assert time.monotonic() - began < SOON
+
+
+@pytest.mark.parametrize("sent", [b"", LIVE[:-2], LOGIN[:-1], LOGIN[: -len(BODY)]])
+def test_without_a_whole_request_the_connection_is_closed_at_once(
+    sent: bytes, server: Server
+) -> None:
+    began = time.monotonic()
+    assert half_closed(server, sent) == []
+    assert time.monotonic() - began < SOON
+
+
+def test_an_idle_connection_is_closed_at_once(server: Server) -> None:
+    with raw.connected(server.url) as connection:
+        connection.sendall(LIVE)
+        received = connection.recv(65536)
+        assert received.startswith(b"HTTP/1.1 200 ")
+        began = time.monotonic()
+        connection.shutdown(socket.SHUT_WR)
+        assert rest(connection) == b""
+        assert time.monotonic() - began < SOON
+
+
+def test_the_last_answer_says_that_it_is_the_last(server: Server) -> None:
+    first, last = half_closed(server, LOGIN + LOGIN)
+    assert "connection" not in first.headers
+    assert last.headers["connection"] == "close"
+
+
+def test_a_stream_is_sent_to_its_end(server: Server, anna: Person) -> None:
+    give_posts(anna, ["x" * 100_000] * 30)
+    [answer] = half_closed(server, request(anna.http))
+    assert answer.body.count(b'{"type":"post"') == 30
+
+
+@pytest.mark.parametrize("target", [f"GET {PATH}", "GET /api/posts?limit=100"])
+def test_one_that_has_gone_is_noticed(target: str, server: Server, anna: Person) -> None:
+    """It looks like one that reads on, until something is sent."""
+    give_posts(anna, ["x" * 100_000] * 60)
+    for _ in range(5):
+        with raw.connected(server.url) as connection:
+            connection.sendall(request(anna.http, target=target) * 3)
+    wait_until(lambda: in_flight(server.url) == 0, "it is answered on and on")
+
+
+def test_a_reader_that_reads_nothing_is_bounded_like_all(
+    server: Server, anna: Person, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr("service.web.unsent.READ_TIMEOUT", 0.2)
+    monkeypatch.setattr("service.web.unsent.INTERVAL", 0.1)
+    give_posts(anna, ["x" * 100_000] * 100)
+    with socket.socket() as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.settimeout(60)
+        host, port = server.url.removeprefix("http://").split(":")
+        connection.connect((host, int(port)))
+        connection.sendall(request(anna.http))
+        connection.shutdown(socket.SHUT_WR)
+        wait_until(lambda: in_flight(server.url) == 0, "it is waited for")
