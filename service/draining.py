@@ -68,7 +68,9 @@ class Server(uvicorn.Server):
             self.force_exit = True
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets and [same for one in sockets for same in _several(one)])
+        if sockets and not self._line:
+            sockets = [same for one in sockets for same in _several(one)]
+        await super().startup(sockets)
         self._loop = asyncio.get_running_loop()
         self._tasks.append(asyncio.create_task(self._beat()))
         if self._line:
@@ -159,6 +161,7 @@ def _several(listener: socket.socket) -> list[socket.socket]:
 
     libuv takes one connection from a socket in each turn of the loop. Turns are long while large
     answers are sent, so that a health check would wait for every connection that came before it.
+    Not for workers: while one is replaced and others listen on, this has reset connections.
     """
     return [listener, *(listener.dup() for _ in range(ACCEPTED - 1))]
 
