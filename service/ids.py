@@ -27,8 +27,9 @@ def new_id() -> UUID:
     """A UUIDv7 (RFC 9562, 5.7 and 6.2), later than every other that this process has made."""
     global _last_number
     with _number_lock:
-        fresh = time.time_ns() // 1_000_000 << 74 | int.from_bytes(os.urandom(10)) >> 6
-        _last_number = max(fresh, _last_number + 1 + int.from_bytes(os.urandom(4)))
+        chance = os.urandom(14)
+        fresh = time.time_ns() // 1_000_000 << 74 | int.from_bytes(chance[:10]) >> 6
+        _last_number = max(fresh, _last_number + 1 + int.from_bytes(chance[10:]))
         return _uuid7(_last_number)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from itertools import islice
 from typing import Any
 from urllib.parse import parse_qsl
@@ -174,6 +175,7 @@ class RequestValidator:
                 )
 
 
+@lru_cache(32)
 def _is_json(content_type: str) -> bool:
     """Whether it is JSON in UTF-8; parameters may be empty (RFC 9110, section 5.6.6)."""
     media_type, _, rest = content_type.partition(";")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
@@ -42,11 +43,10 @@ def fitting(items: list[dict[str, Any]], bulk: str = "") -> list[dict[str, Any]]
 
     `bulk` names the text of which the size depends, if there is one.
     """
-    if (
-        bulk
-        and LARGEST_REST * len(items) + 6 * sum([len(item[bulk]) for item in items]) < LARGEST_PAGE
-    ):
-        return items
+    if bulk:
+        characters = sum(map(len, map(itemgetter(bulk), items)))
+        if LARGEST_REST * len(items) + 6 * characters < LARGEST_PAGE:
+            return items
     size = 0
     for number, item in enumerate(items):
         size += len(orjson.dumps(item)) + 1
