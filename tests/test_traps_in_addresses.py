@@ -117,8 +117,6 @@ def test_no_spelling_of_a_path_gets_past_the_token(method: str, path: str, serve
         "a thirteenth month": ("/api/posts?created_after=2026-13-01T00:00:00Z", INVALID),
         "29 February of no leap year": ("/api/posts?created_after=2026-02-29T00:00:00Z", INVALID),
         "24 o'clock": ("/api/posts?created_after=2026-11-01T24:00:00Z", INVALID),
-        "a leap second": ("/api/posts?created_after=2016-12-31T23:59:60Z", INVALID),
-        "the year 0": ("/api/posts?created_after=0000-01-01T00:00:00Z", INVALID),
         "before the year 1": ("/api/posts?created_after=0001-01-01T00:00:00%2B14:00", OK),
         "before the first id": ("/api/posts?created_before=1969-12-31T23:59:59Z", OK),
         "after the year 9999": ("/api/posts?created_after=9999-12-31T23:59:59-14:00", OK),
