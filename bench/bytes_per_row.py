@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from service import create_flask, migrations
 from service.database import connection, db
 from service.demo import fill
-from service.ids import new_id, rfc3339
+from service.engine.ids import new_id, rfc3339
 from service.models import AuditEvent, IdempotencyKey, Session, User
 from service.settings import Settings
 

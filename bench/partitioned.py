@@ -13,7 +13,7 @@ import psycopg
 from service import create_flask, migrations
 from service.database import db
 from service.demo import fill
-from service.ids import first_id_from
+from service.engine.ids import first_id_from
 from service.settings import Settings
 
 POOL = 50_000  # posts of `byline demo`; the texts are theirs, each with a number of its own

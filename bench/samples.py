@@ -12,9 +12,9 @@ import psycopg
 
 from service.domain import search
 from service.domain.words import document, words
-from service.ids import first_id_from
+from service.engine.caller import Caller
+from service.engine.ids import first_id_from
 from service.models import Credentials, Post, PostDocument, Session, User
-from service.models.caller import Caller
 
 PAGE = 20
 # The search with the key of the partitions in its hits, so that a hit's post is found by it.

@@ -16,6 +16,7 @@ from service.database import READINESS, REPLICA, db
 from service.delivery import Delivery
 from service.domain.keys import KeyRing, generate_key
 from service.domain.tokens import Tokens
+from service.engine.call import size
 from service.erasure import Erasure
 from service.runtime.app import App
 from service.runtime.bridge import Pool
@@ -25,7 +26,6 @@ from service.runtime.routing import Routing
 from service.runtime.turns import FairPool
 from service.settings import BadConfiguration, Settings
 from service.web import docs, front_door, outbox, removal
-from service.web.call import size
 from service.web.cors import Cors
 from service.web.guard import Guard
 from service.web.health import Readiness

@@ -11,7 +11,7 @@ from sqlalchemy import bindparam
 
 from service.database import Time, db
 from service.domain import accounts, addresses, passwords
-from service.ids import now
+from service.engine.ids import now
 from service.models import AuditEvent, Credentials, MailedToken, Session, User
 from service.problems import InvalidRequest
 from service.statements import Prepared

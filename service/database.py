@@ -18,7 +18,7 @@ from sqlalchemy.orm import DeclarativeBase
 
 from service import problems, sqlite
 from service.database_errors import without_data
-from service.ids import rfc3339
+from service.engine.ids import rfc3339
 
 REPLICA = "replica"  # the name of its engine
 READINESS = "readiness"  # the name of the engine with the one connection that probes are told of

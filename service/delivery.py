@@ -23,7 +23,7 @@ import flask
 from service.background import Background
 from service.database import db
 from service.domain import mails
-from service.ids import created_at, rfc3339
+from service.engine.ids import created_at, rfc3339
 from service.models import Mail
 from service.models.mails import Sending
 from service.settings import Settings

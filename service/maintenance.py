@@ -15,8 +15,8 @@ from sqlalchemy import bindparam
 from service import email_keys, specification, stored_bytes
 from service.database import connection, db
 from service.domain import keys, words
+from service.engine.ids import now
 from service.erasure import Erasure
-from service.ids import now
 from service.models import (
     IdempotencyKey,
     KnownNetwork,

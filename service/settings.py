@@ -17,7 +17,7 @@ from pydantic import (
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from service import values
+from service.engine import settings_types as values
 
 
 class BadConfiguration(Exception):

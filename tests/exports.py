@@ -15,7 +15,7 @@ import httpx
 from sqlalchemy import insert
 
 from service.database import db
-from service.ids import created_at, new_id
+from service.engine.ids import created_at, new_id
 from service.models import Post
 from tests.conftest import Person, Server
 

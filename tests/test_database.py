@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from service.database import connection, db
-from service.ids import now
+from service.engine.ids import now
 from service.models import Session, User
 from service.statements import Prepared
 from tests import postgres

@@ -16,8 +16,8 @@ import pytest
 from sqlalchemy import func, select, text, update
 
 from service.database import db
+from service.engine.caller import Caller
 from service.models import Deletion, Post, PostDocument, User
-from service.models.caller import Caller
 from tests.conftest import PASSWORD, Person, Server
 from tests.smtp import until
 

@@ -9,11 +9,11 @@ from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
+from service.engine.call import KEY, Call
 from service.runtime.app import App
 from service.runtime.context import Flask
 from service.runtime.operation import Services
 from service.runtime.routing import Routing
-from service.web.call import KEY, Call
 
 IN_PATH = {"name": "thing_id", "in": "path", "required": True, "schema": {"type": "string"}}
 BEARER = {"type": "http", "scheme": "bearer", "x-token-type": "at+jwt"}

@@ -11,10 +11,10 @@ from urllib.parse import parse_qsl
 
 import orjson
 
+from service.engine.call import KEY
 from service.problems import NotFound
 from service.runtime.routing import Routes
 from service.web import docs
-from service.web.call import KEY
 
 EACH = 4  # exchanges that are kept of a kind
 LARGEST = 128 * 1024  # bytes of a body that is kept

@@ -15,7 +15,7 @@ from sqlalchemy import bindparam
 
 from bench.peers import common, models
 from service.domain.words import document, words
-from service.ids import created_at, new_id, now
+from service.engine.ids import created_at, new_id, now
 
 Row = sa.Row[*tuple[Any, ...]]
 _turn = threading.Lock()  # one queue for writers costs less than SQLite's own busy loop

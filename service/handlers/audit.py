@@ -3,9 +3,9 @@
 from datetime import datetime
 from uuid import UUID
 
-from service.ids import first_id_after
+from service.engine.caller import Caller
+from service.engine.ids import first_id_after
 from service.models import AuditEvent
-from service.models.caller import Caller
 from service.web.pagination import page
 
 

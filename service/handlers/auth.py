@@ -8,6 +8,8 @@ from flask import current_app
 from service.database import commit
 from service.domain import accounts, addresses
 from service.domain.rotation import Place, Rotation, may_repeat
+from service.engine.call import Client
+from service.engine.caller import Caller
 from service.models import (
     AuditEvent,
     Credentials,
@@ -18,12 +20,10 @@ from service.models import (
     UserAddress,
     mails,
 )
-from service.models.caller import Caller
 from service.models.sessions import AGENT_LENGTH
 from service.problems import CurrentPasswordWrong, NotFound, SessionRevoked, TokenReused
 from service.web import outbox
 from service.web.audit import record
-from service.web.call import Client
 from service.web.guard import guard
 from service.web.limits import limits
 from service.web.metrics import count_on_commit

@@ -6,9 +6,9 @@ from uuid import UUID
 from service.domain import search
 from service.domain.snippets import snippets
 from service.domain.words import document, words
-from service.ids import first_id_after, first_id_from
+from service.engine.caller import Caller
+from service.engine.ids import first_id_after, first_id_from
 from service.models import Post, PostDocument
-from service.models.caller import Caller
 from service.web import quota
 from service.web.pagination import fitting, page
 from service.web.transactions import unlocked

@@ -5,8 +5,8 @@ from uuid import UUID
 from flask import current_app
 
 from service.domain import accounts, addresses, usernames
+from service.engine.caller import Caller
 from service.models import MailedToken, Profile, Session, User, mails
-from service.models.caller import Caller
 from service.problems import AdminOnlyField
 from service.web import outbox
 from service.web.audit import record

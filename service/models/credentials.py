@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy import bindparam
 
 from service.database import Row, Time
-from service.ids import now
+from service.engine.ids import now
 from service.models.audit_events import AuditEvent
 from service.models.users import NO_HASH, PRIVATE, User
 from service.statements import Prepared

@@ -12,8 +12,8 @@ from sqlalchemy import bindparam
 from sqlalchemy.orm import Mapped, mapped_column
 
 from service.database import Id, Time, connection, db
-from service.ids import now, rfc3339
-from service.models.caller import Caller
+from service.engine.caller import Caller
+from service.engine.ids import now, rfc3339
 from service.models.mails import Mail
 from service.models.users import NO_HASH, User
 from service.statements import Prepared, insertion

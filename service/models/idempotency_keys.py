@@ -11,7 +11,7 @@ from sqlalchemy import bindparam
 from sqlalchemy.orm import Mapped, mapped_column
 
 from service.database import Id, Row, Time, current, db
-from service.ids import now, rfc3339
+from service.engine.ids import now, rfc3339
 from service.models.audit_events import AuditEvent
 from service.models.storage import Storage, add_all
 from service.statements import Prepared, insertion

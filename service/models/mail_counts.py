@@ -16,7 +16,7 @@ from sqlalchemy import bindparam
 from sqlalchemy.orm import Mapped, mapped_column
 
 from service.database import Time, db
-from service.ids import now, rfc3339
+from service.engine.ids import now, rfc3339
 from service.statements import Prepared
 
 

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy import bindparam
 
 from service.database import Row
-from service.ids import now
+from service.engine.ids import now
 from service.models.mails import (
     EMAIL_CHANGED,
     LASTING,

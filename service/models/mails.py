@@ -15,7 +15,7 @@ from sqlalchemy import bindparam
 from sqlalchemy.orm import Mapped, mapped_column
 
 from service.database import Id, Row, Time, db
-from service.ids import created_at, new_id, now, rfc3339
+from service.engine.ids import created_at, new_id, now, rfc3339
 from service.models.users import User
 from service.statements import Prepared, insertion
 

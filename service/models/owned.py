@@ -10,8 +10,8 @@ import sqlalchemy as sa
 from sqlalchemy import bindparam
 
 from service.database import Id, Time, connection
-from service.ids import now
-from service.models.caller import Caller
+from service.engine.caller import Caller
+from service.engine.ids import now
 
 
 class Owned:

@@ -10,8 +10,8 @@ from sqlalchemy import bindparam
 from sqlalchemy.orm import Mapped, mapped_column
 
 from service.database import Id, Time, current, db
-from service.ids import created_at, new_id
-from service.models.caller import Caller
+from service.engine.caller import Caller
+from service.engine.ids import created_at, new_id
 from service.models.listing import Listing
 from service.models.owned import Owned
 from service.models.storage import TAKE, Storage, text_bytes

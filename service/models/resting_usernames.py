@@ -10,7 +10,7 @@ from sqlalchemy import bindparam
 from sqlalchemy.orm import Mapped, mapped_column
 
 from service.database import Id, Time, db
-from service.ids import now, rfc3339
+from service.engine.ids import now, rfc3339
 from service.problems import UsernameTaken
 from service.statements import Prepared
 

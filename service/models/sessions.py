@@ -12,8 +12,8 @@ from sqlalchemy import bindparam
 from sqlalchemy.orm import Mapped, mapped_column
 
 from service.database import Id, Row, Time, db
-from service.ids import created_at, new_id, now
-from service.models.caller import Caller
+from service.engine.caller import Caller
+from service.engine.ids import created_at, new_id, now
 from service.models.listing import Items, Listing
 from service.models.users import User
 from service.statements import Prepared, insertion

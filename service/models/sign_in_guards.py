@@ -7,7 +7,7 @@ from sqlalchemy import bindparam
 from sqlalchemy.orm import Mapped, mapped_column
 
 from service.database import Id, Time, current, db
-from service.ids import now
+from service.engine.ids import now
 from service.statements import Prepared, insertion
 
 _SWEPT = 10  # expired rows that an attempt removes: more than it adds

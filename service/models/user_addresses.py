@@ -8,8 +8,8 @@ import sqlalchemy as sa
 from sqlalchemy import bindparam
 
 from service.database import Row
+from service.engine.caller import Caller
 from service.models.audit_events import AuditEvent
-from service.models.caller import Caller
 from service.models.users import User
 from service.problems import OneTimeTokenInvalid
 from service.statements import Prepared

@@ -12,9 +12,9 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from service.database import Id, Row, Time, db
 from service.database_errors import unique
-from service.ids import created_at, new_id, now
+from service.engine.caller import Caller
+from service.engine.ids import created_at, new_id, now
 from service.models.audit_events import AuditEvent
-from service.models.caller import Caller
 from service.models.listing import Listing
 from service.models.owned import Owned
 from service.models.resting_usernames import RestingUsername

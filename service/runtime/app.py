@@ -14,9 +14,9 @@ from connexion.operations import AbstractOperation
 from connexion.resolver import Resolution, Resolver
 from connexion.spec import Specification
 
+from service.engine.call import KEY, Stream, send_answer, send_stream
 from service.problems import NotFound
 from service.runtime.operation import Operation, Services
-from service.web.call import KEY, Stream, send_answer, send_stream
 
 
 class App(FlaskApp):

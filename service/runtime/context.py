@@ -12,7 +12,7 @@ import flask.ctx
 from flask.globals import _cv_request
 from flask.sessions import NullSession
 
-from service.web.call import KEY, Call
+from service.engine.call import KEY, Call
 
 
 class Flask(flask.Flask):

@@ -18,12 +18,12 @@ from urllib.parse import parse_qsl
 from connexion.apps.flask import FlaskOperation
 from connexion.operations import AbstractOperation
 
+from service.engine.call import Answer, Call, Stream, encoded
 from service.problems import AdminRequired, InternalError, Problem
 from service.runtime.bridge import Pool
 from service.runtime.context import Flask, RequestContext
 from service.runtime.validation import Part, RequestValidator, ResponseDrift, ResponseValidator
 from service.web import conditional, problems, security
-from service.web.call import Answer, Call, Stream, encoded
 from service.web.idempotency import Retry
 from service.web.limits import Limits
 from service.web.pagination import Page, next_link

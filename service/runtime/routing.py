@@ -11,8 +11,8 @@ from typing import Any
 from connexion.middleware.abstract import ROUTING_CONTEXT, SpecMiddleware
 from connexion.spec import Specification
 
+from service.engine.call import KEY, Answer, Call, send_answer
 from service.problems import MethodNotAllowed, NotFound
-from service.web.call import KEY, Answer, Call, send_answer
 from service.web.occasional import Occasional
 
 METHODS = ("get", "head", "post", "put", "patch", "delete", "options")

@@ -19,10 +19,10 @@ import orjson
 from connexion.operations import AbstractOperation
 from jsonschema_rs import Draft201909Validator
 
+from service.engine.call import Call
 from service.problems import InvalidRequest, UnsupportedMediaType
 from service.runtime import schemas
 from service.web import body
-from service.web.call import Call
 from service.web.front_door import MAX_BODY
 
 Errors = list[dict[str, str]]

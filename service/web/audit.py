@@ -6,8 +6,8 @@ from uuid import UUID
 
 import flask
 
+from service.engine.call import KEY, Call
 from service.models import AuditEvent
-from service.web.call import KEY, Call
 
 
 def record(action: str, user_id: str | UUID | None, *, actor_id: str | None = None) -> None:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from service.engine.call import KEY, Call
 from service.problems import (
     BadRequest,
     BodyTooLarge,
@@ -13,7 +14,6 @@ from service.problems import (
     HostNotAllowed,
     NotFound,
 )
-from service.web.call import KEY, Call
 from service.web.hosts import TrustedHosts
 from service.web.limits import Limits
 

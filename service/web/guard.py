@@ -21,12 +21,12 @@ from limits import parse
 from service import specification
 from service.database import db
 from service.domain.guard import Failure, History, Limit, Rules
-from service.ids import rfc3339
+from service.engine.call import KEY, Call
+from service.engine.ids import rfc3339
 from service.models import KnownNetwork, SignInGuard, UserAddress, mails
 from service.problems import Problem, RateLimited
 from service.web import outbox
 from service.web.audit import record
-from service.web.call import KEY, Call
 from service.web.measures import OUTCOMES
 from service.web.metrics import Metrics
 from service.web.networks import PROVIDER_BLOCK, network

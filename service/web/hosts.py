@@ -13,7 +13,7 @@ from ipaddress import (
     ip_address,
 )
 
-from service.values import network_of
+from service.engine.settings_types import network_of
 from service.web.occasional import Occasional
 
 REMEMBERED = 1000  # spellings of allowed hosts that are not read again

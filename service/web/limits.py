@@ -13,8 +13,8 @@ from limits import RateLimitItem, parse_many
 from limits.strategies import RateLimiter
 
 from service import specification
+from service.engine.call import KEY, Call
 from service.problems import Problem, RateLimited
-from service.web.call import KEY, Call
 from service.web.limit_store import Store
 from service.web.measures import OUTCOMES
 from service.web.metrics import Metrics

@@ -9,8 +9,8 @@ from typing import Any
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from service.engine.call import Headers
 from service.problems import BadRequest, BodyTooLarge, HeadersTooLarge
-from service.web.call import Headers
 
 MAX_HEAD = 72 * 1024  # bytes: what the front door takes of a target and of headers, and their marks
 MAX_FIELDS = 128  # header lines that are kept until the head ends; the front door takes fewer

@@ -12,9 +12,9 @@ import flask
 from service.database import after_commit
 from service.domain import addresses
 from service.domain.mail_allowance import Limit, Sent, allows
-from service.ids import created_at, now
+from service.engine.call import KEY, Call
+from service.engine.ids import created_at, now
 from service.models import Mail, MailCount, UserAddress
-from service.web.call import KEY, Call
 from service.web.limits import limits
 from service.web.metrics import Readings
 

@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 
 from service import problems
-from service.web.call import KEY, Answer, Call, encoded, send_answer
+from service.engine.call import KEY, Answer, Call, encoded, send_answer
 
 logger = logging.getLogger("byline")
 

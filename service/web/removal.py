@@ -8,8 +8,8 @@ from uuid import UUID
 import flask
 
 from service.database import after_commit
+from service.engine.caller import Caller
 from service.models import Deletion, IdempotencyKey
-from service.models.caller import Caller
 from service.web.metrics import Readings
 
 

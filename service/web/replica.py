@@ -13,8 +13,8 @@ from typing import Any
 import flask
 
 from service.database import Transaction, db
+from service.engine.call import Call
 from service.problems import InvalidToken, NotFound, Unauthorized, Unavailable
-from service.web.call import Call
 from service.web.limits import Limits
 from service.web.metrics import Metrics, Readings
 from service.web.networks import network

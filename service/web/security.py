@@ -14,9 +14,10 @@ import sqlalchemy as sa
 from service.database import Row, Transaction, commit, db
 from service.domain import passwords
 from service.domain.tokens import ACCESS, Claims, Tokens
-from service.ids import rfc3339
+from service.engine.call import Call
+from service.engine.caller import Caller
+from service.engine.ids import rfc3339
 from service.models import Credentials, Session
-from service.models.caller import Caller
 from service.problems import (
     AccountDisabled,
     CurrentPasswordWrong,
@@ -33,7 +34,6 @@ from service.problems import (
 )
 from service.settings import Settings
 from service.web.audit import record
-from service.web.call import Call
 from service.web.guard import guard
 from service.web.metrics import count_on_commit, metrics
 from service.web.networks import address

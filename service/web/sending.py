@@ -6,9 +6,9 @@ from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
 
+from service.engine.call import Headers, encoded, new_request_id
 from service.problems import Problem
 from service.web import problems
-from service.web.call import Headers, encoded, new_request_id
 
 JOINED = 64 * 1024  # bytes of a body that are copied behind the head
 PIECE = 128 * 1024  # bytes that are written at once: until all are sent, all are kept

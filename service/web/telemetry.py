@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import flask
 import orjson
 
-from service.web.call import KEY, Call, Headers
+from service.engine.call import KEY, Call, Headers
 from service.web.log_output import LogHandler, output_of
 from service.web.metrics import Metrics
 

@@ -23,7 +23,7 @@ from opentelemetry.trace import Span, SpanKind, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from service.database import Transaction
-from service.web.call import KEY, Call
+from service.engine.call import KEY, Call
 
 logger = logging.getLogger("byline")
 

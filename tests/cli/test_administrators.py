@@ -6,7 +6,7 @@ import pytest
 import sqlalchemy as sa
 
 from service.domain import passwords
-from service.ids import new_id, now
+from service.engine.ids import new_id, now
 from service.models import Mail, Session, User
 from tests.cli.commands import PASSWORD, execute, rows
 

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from service import maintenance
 from service.domain import passwords
 from service.domain.words import document, words
-from service.ids import created_at, new_id, now, rfc3339
+from service.engine.ids import created_at, new_id, now, rfc3339
 from service.models import (
     Deletion,
     IdempotencyKey,

@@ -15,7 +15,7 @@ import httpx
 from sqlalchemy import delete, select, update
 
 from service.database import db
-from service.ids import rfc3339
+from service.engine.ids import rfc3339
 from service.models import Mail
 from service.web import outbox
 from tests.conftest import PASSWORD, Server, serving

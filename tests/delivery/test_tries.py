@@ -15,7 +15,7 @@ import pytest
 from sqlalchemy import update
 
 from service import delivery
-from service.ids import first_id_from, new_id
+from service.engine.ids import first_id_from, new_id
 from service.models import Mail
 from service.models.mails import EMAIL_CHANGE_NOTICE
 from tests.delivery.office import Office, fresh, from_now, opened

@@ -9,7 +9,7 @@ import httpx
 import jwt
 from sqlalchemy import update
 
-from service.ids import rfc3339
+from service.engine.ids import rfc3339
 from service.models import Session
 from tests.conftest import Person, Server
 

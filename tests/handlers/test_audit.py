@@ -18,7 +18,7 @@ import pytest
 from sqlalchemy import insert, select
 
 import service
-from service.ids import created_at, first_id_from, new_id, rfc3339
+from service.engine.ids import created_at, first_id_from, new_id, rfc3339
 from service.models import AuditEvent
 from tests.conftest import PASSWORD, Person, Server, serving
 from tests.handlers.accounts import ANY, patch, told

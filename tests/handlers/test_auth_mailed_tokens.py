@@ -15,7 +15,7 @@ from sqlalchemy import inspect, select, text, update
 
 from service.database import db
 from service.domain.mails import SUBJECTS
-from service.ids import now, rfc3339
+from service.engine.ids import now, rfc3339
 from service.models import Mail
 from service.models.mails import EMAIL_CHANGE, EMAIL_VERIFICATION, PASSWORD_RESET
 from tests.conftest import PASSWORD, Person, Server

@@ -6,7 +6,7 @@ import httpx
 import pytest
 from sqlalchemy import insert
 
-from service.ids import new_id
+from service.engine.ids import new_id
 from service.models import Session
 from tests.conftest import Person, Server
 from tests.exports import PATH, lines

@@ -9,7 +9,7 @@ import httpx
 import pytest
 from sqlalchemy import select, update
 
-from service.ids import first_id_from, rfc3339
+from service.engine.ids import first_id_from, rfc3339
 from service.models import Mail
 from service.models.mails import EMAIL_CHANGED
 from tests.conftest import PASSWORD, Person, Server

@@ -9,7 +9,7 @@ import httpx
 import pytest
 from sqlalchemy import select, update
 
-from service.ids import rfc3339
+from service.engine.ids import rfc3339
 from service.models import AuditEvent, Mail, User
 from tests.conftest import PASSWORD, Person, Server
 from tests.handlers.accounts import patch, told

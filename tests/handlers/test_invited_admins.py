@@ -8,7 +8,7 @@ import httpx
 import pytest
 from sqlalchemy import update
 
-from service.ids import now
+from service.engine.ids import now
 from service.models import Mail
 from tests.conftest import Person, Server
 from tests.handlers.accounts import patch

@@ -12,7 +12,7 @@ from sqlalchemy import select, update
 
 from service.domain.accounts import random_username
 from service.domain.usernames import RESERVED
-from service.ids import rfc3339
+from service.engine.ids import rfc3339
 from service.models import RestingUsername, User
 from service.models.mails import EMAIL_VERIFICATION
 from service.models.resting_usernames import MOST_OF_A_USER

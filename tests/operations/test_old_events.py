@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import sqlalchemy as sa
 
-from service.ids import first_id_from
+from service.engine.ids import first_id_from
 from service.models import AuditEvent
 from tests.conftest import Server
 from tests.operations.guide import snippet

@@ -10,7 +10,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from service.ids import new_id, now
+from service.engine.ids import new_id, now
 from service.web import docs
 from tests import raw
 from tests.privacy.tour import OPERATIONS, PARAMETERS, Tour, Visitor

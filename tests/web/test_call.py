@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from service.web.call import Call, Stream, send_stream
+from service.engine.call import Call, Stream, send_stream
 
 Message = tuple[str, bytes | None, bool]
 

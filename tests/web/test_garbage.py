@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from service.web.call import Call
+from service.engine.call import Call
 from tests.conftest import Person, Server, serving
 
 

@@ -29,7 +29,7 @@ except KeyError:
 IN_A_REQUEST = """
 import logging, sys
 from service.runtime.context import Flask, RequestContext
-from service.web.call import Call
+from service.engine.call import Call
 from service.web.telemetry import set_up_logging
 set_up_logging("WARNING", sys.argv[1])
 scope = {"method": "GET", "path": "/", "query_string": b"", "headers": [(b"x-request-id", b"one")]}

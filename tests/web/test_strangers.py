@@ -14,7 +14,7 @@ import pytest
 import sqlalchemy as sa
 
 from service.database import Transaction
-from service.ids import now, rfc3339
+from service.engine.ids import now, rfc3339
 from service.models import AuditEvent, KnownNetwork, SignInGuard, User
 from tests.conftest import PASSWORD, Server
 
