@@ -9,8 +9,9 @@ from typing import Any
 import sqlalchemy as sa
 
 from alembic import context
-from service import create_flask, migrations, settings
-from service.database import db
+from service import create_flask, settings
+from service.engine.database import migrations
+from service.engine.database.transaction import db
 
 LOCK = 0x62796C696E65  # "byline": any number that no other program on the server locks
 PATIENCE = 60_000  # milliseconds that the second process waits on SQLite

@@ -12,9 +12,10 @@ from typing import Any
 import psycopg
 import sqlalchemy as sa
 
-from service import create_flask, migrations
-from service.database import connection, db
+from service import create_flask
 from service.demo import fill
+from service.engine.database import migrations
+from service.engine.database.transaction import connection, db
 from service.engine.ids import new_id, rfc3339
 from service.models import AuditEvent, IdempotencyKey, Session, User
 from service.settings import Settings

@@ -13,7 +13,7 @@ import flask
 import psycopg
 import sqlalchemy as sa
 
-from service.database import db
+from service.engine.database.transaction import db
 
 Statement = tuple[str, Any]  # the SQL and its parameters
 

@@ -12,11 +12,11 @@ from urllib.parse import urlsplit
 
 from service import heap, specification
 from service.background import Background
-from service.database import READINESS, REPLICA, db
 from service.delivery import Delivery
 from service.domain.keys import KeyRing, generate_key
 from service.domain.tokens import Tokens
 from service.engine.call import size
+from service.engine.database.transaction import READINESS, REPLICA, db
 from service.erasure import Erasure
 from service.runtime.app import App
 from service.runtime.bridge import Pool
@@ -187,7 +187,7 @@ def _engine(settings: Settings, address: str) -> tuple[Any, dict[str, Any]]:
     }
     if settings.embedded:
         return address, options
-    from service import postgresql  # with its driver, which SQLite does without
+    from service.engine.database import postgresql  # with its driver, which SQLite does without
 
     url, own = postgresql.engine_options(address)
     return url, options | own

@@ -9,12 +9,13 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import bindparam
 
-from service.database import Time, db
 from service.domain import accounts, addresses, passwords
+from service.engine.database.statements import Prepared
+from service.engine.database.transaction import db
+from service.engine.database.types import Time
 from service.engine.ids import now
 from service.models import AuditEvent, Credentials, MailedToken, Session, User
 from service.problems import InvalidRequest
-from service.statements import Prepared
 
 USERNAME = re.compile(r"[a-z0-9][a-z0-9_-]{2,29}")  # as in the specification
 

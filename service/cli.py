@@ -15,9 +15,10 @@ from typing import Any
 import click
 import sqlalchemy as sa
 
-from service import administrators, create_flask, demo, email_keys, maintenance, revisions, server
-from service.database import db
+from service import administrators, create_flask, demo, email_keys, maintenance, server
 from service.domain import keys as signing
+from service.engine.database import revisions
+from service.engine.database.transaction import db
 from service.problems import Problem
 from service.settings import BadConfiguration, Settings, load
 from service.web import docs
@@ -224,7 +225,7 @@ def _open_standard_streams() -> None:
 
 
 def _migrations() -> Any:
-    from service import migrations  # with Alembic, which serving does without
+    from service.engine.database import migrations  # with Alembic, which serving does without
 
     return migrations
 

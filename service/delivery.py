@@ -21,8 +21,8 @@ from uuid import UUID
 import flask
 
 from service.background import Background
-from service.database import db
 from service.domain import mails
+from service.engine.database.transaction import db
 from service.engine.ids import created_at, rfc3339
 from service.models import Mail
 from service.models.mails import Sending

@@ -16,10 +16,10 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from service.database import connection, db
 from service.domain import passwords
 from service.domain.words import document
 from service.domain.words import words as words_of
+from service.engine.database.transaction import connection, db
 from service.engine.ids import created_at, first_id_from
 from service.models import Post, PostDocument, User
 from service.models.storage import add_all, text_bytes

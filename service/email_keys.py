@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import sqlalchemy as sa
 
-from service.database import Id
 from service.domain import addresses
+from service.engine.database.types import Id
 
 BATCH = 1000  # rows to a transaction, so that nobody waits long for a lock
 

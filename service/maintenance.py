@@ -13,8 +13,8 @@ import sqlalchemy as sa
 from sqlalchemy import bindparam
 
 from service import email_keys, specification, stored_bytes
-from service.database import connection, db
 from service.domain import keys, words
+from service.engine.database.transaction import connection, db
 from service.engine.ids import now
 from service.erasure import Erasure
 from service.models import (

@@ -19,10 +19,11 @@ import sqlalchemy as sa
 import uvicorn
 from uvicorn.config import STARTUP_FAILURE
 
-from service import create_flask, revisions
+from service import create_flask
 from service.advice import warnings
-from service.database import db
 from service.draining import Server
+from service.engine.database import revisions
+from service.engine.database.transaction import db
 from service.listeners import bound
 from service.settings import BadConfiguration, Settings
 from service.supervisor import Supervisor

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import sqlalchemy as sa
 
-from service.database import Id
+from service.engine.database.types import Id
 
 BATCH = 50  # users to a transaction, whose rows are locked meanwhile
 

@@ -24,10 +24,11 @@ from connexion.spec import OpenAPISpecification
 from httpx._transports import default
 from sqlalchemy import update
 
-from service import create_app, migrations
-from service.database import db
+from service import create_app
 from service.domain import passwords
 from service.domain.keys import generate_key
+from service.engine.database import migrations
+from service.engine.database.transaction import db
 from service.models import User
 from service.server import UVICORN
 from service.settings import Settings

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import httpx
 from sqlalchemy import insert
 
-from service.database import db
+from service.engine.database.transaction import db
 from service.engine.ids import created_at, new_id
 from service.models import Post
 from tests.conftest import Person, Server

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from service.database import connection, db
+from service.engine.database.statements import Prepared
+from service.engine.database.transaction import connection, db
 from service.engine.ids import now
 from service.models import Session, User
-from service.statements import Prepared
 from tests import postgres
 from tests.conftest import Server, serving
 

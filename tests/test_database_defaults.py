@@ -10,8 +10,9 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from service import create_flask, migrations
-from service.database import db
+from service import create_flask
+from service.engine.database import migrations
+from service.engine.database.transaction import db
 from service.settings import Settings
 from tests.cli import commands
 from tests.conftest import PASSWORD, Server, serving

@@ -8,8 +8,10 @@ from uuid import UUID
 import pytest
 import sqlalchemy as sa
 
-from service import create_flask, migrations
-from service.database import Id, Time, db
+from service import create_flask
+from service.engine.database import migrations
+from service.engine.database.transaction import db
+from service.engine.database.types import Id, Time
 from service.settings import Settings
 from tests import postgres
 from tests.conftest import PASSWORD, Server, serving

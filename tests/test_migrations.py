@@ -12,10 +12,11 @@ import pytest
 import sqlalchemy as sa
 from alembic.script import ScriptDirectory
 
-from service import create_flask, demo, migrations, revisions
-from service.database import db
+from service import create_flask, demo
+from service.engine.database import migrations, revisions
+from service.engine.database.revisions import State
+from service.engine.database.transaction import db
 from service.models import PostDocument
-from service.revisions import State
 from service.settings import Settings
 from tests import postgres
 
@@ -34,8 +35,9 @@ TABLES = {
 
 RACER = """
 import logging, sys
-from service import create_flask, migrations, revisions
-from service.database import db
+from service import create_flask
+from service.engine.database import migrations, revisions
+from service.engine.database.transaction import db
 from service.settings import load
 
 logging.basicConfig(level=logging.INFO)

@@ -9,8 +9,9 @@ import psycopg
 import pytest
 import sqlalchemy as sa
 
-from service import create_flask, migrations
-from service.database import connection, db
+from service import create_flask
+from service.engine.database import migrations
+from service.engine.database.transaction import connection, db
 from service.settings import BadConfiguration, Settings
 from tests.conftest import Server, serving
 from tests.faults import proxies

@@ -10,7 +10,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from service import postgresql
+from service.engine.database import postgresql
 from service.web import transactions
 from tests.conftest import Server, serving
 from tests.postgres_cluster import Cluster, cluster

@@ -15,8 +15,8 @@ import httpx
 import pytest
 from sqlalchemy import func, select, text, update
 
-from service.database import db
 from service.engine.caller import Caller
+from service.engine.database.transaction import db
 from service.models import Deletion, Post, PostDocument, User
 from tests.conftest import PASSWORD, Person, Server
 from tests.smtp import until

@@ -5,11 +5,11 @@ from uuid import UUID
 
 from flask import current_app
 
-from service.database import commit
 from service.domain import accounts, addresses
 from service.domain.rotation import Place, Rotation, may_repeat
 from service.engine.call import Client
 from service.engine.caller import Caller
+from service.engine.database.transaction import commit
 from service.models import (
     AuditEvent,
     Credentials,

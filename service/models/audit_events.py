@@ -11,11 +11,12 @@ import sqlalchemy as sa
 from sqlalchemy import bindparam
 from sqlalchemy.orm import Mapped, mapped_column
 
-from service.database import Id, db
 from service.engine.caller import Caller
+from service.engine.database.listing import Items, Listing
+from service.engine.database.statements import insertion
+from service.engine.database.transaction import db
+from service.engine.database.types import Id
 from service.engine.ids import created_at, new_id
-from service.models.listing import Items, Listing
-from service.statements import insertion
 
 
 class AuditEvent(db.Model):  # type: ignore[name-defined,misc] # made at run time

@@ -7,11 +7,12 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import bindparam
 
-from service.database import Row, Time
+from service.engine.database.statements import Prepared
+from service.engine.database.transaction import Row
+from service.engine.database.types import Time
 from service.engine.ids import now
 from service.models.audit_events import AuditEvent
 from service.models.users import NO_HASH, PRIVATE, User
-from service.statements import Prepared
 
 
 class Credentials:

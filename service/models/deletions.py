@@ -11,12 +11,13 @@ import sqlalchemy as sa
 from sqlalchemy import bindparam
 from sqlalchemy.orm import Mapped, mapped_column
 
-from service.database import Id, Time, connection, db
 from service.engine.caller import Caller
+from service.engine.database.statements import Prepared, insertion
+from service.engine.database.transaction import connection, db
+from service.engine.database.types import Id, Time
 from service.engine.ids import now, rfc3339
 from service.models.mails import Mail
 from service.models.users import NO_HASH, User
-from service.statements import Prepared, insertion
 
 LEASE = timedelta(seconds=15)  # for which a process has an account to itself; each batch renews it
 KEYS_READ = 10_000  # keys that are read ahead, without a lock

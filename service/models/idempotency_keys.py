@@ -10,11 +10,12 @@ import sqlalchemy as sa
 from sqlalchemy import bindparam
 from sqlalchemy.orm import Mapped, mapped_column
 
-from service.database import Id, Row, Time, current, db
+from service.engine.database.statements import Prepared, insertion
+from service.engine.database.transaction import Row, current, db
+from service.engine.database.types import Id, Time
 from service.engine.ids import now, rfc3339
 from service.models.audit_events import AuditEvent
 from service.models.storage import Storage, add_all
-from service.statements import Prepared, insertion
 
 KEPT = timedelta(hours=24)
 

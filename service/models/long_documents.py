@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import bindparam
 
-from service.database import connection, db
+from service.engine.database.transaction import connection, db
 from service.models.deletions import Keys
 from service.models.post_documents import PostDocument
 from service.models.posts import Post

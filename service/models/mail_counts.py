@@ -15,9 +15,10 @@ import sqlalchemy as sa
 from sqlalchemy import bindparam
 from sqlalchemy.orm import Mapped, mapped_column
 
-from service.database import Time, db
+from service.engine.database.statements import Prepared
+from service.engine.database.transaction import db
+from service.engine.database.types import Time
 from service.engine.ids import now, rfc3339
-from service.statements import Prepared
 
 
 class MailCount(db.Model):  # type: ignore[name-defined,misc] # made at run time

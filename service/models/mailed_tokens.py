@@ -8,7 +8,8 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy import bindparam
 
-from service.database import Row
+from service.engine.database.statements import Prepared
+from service.engine.database.transaction import Row
 from service.engine.ids import now
 from service.models.mails import (
     EMAIL_CHANGED,
@@ -20,7 +21,6 @@ from service.models.mails import (
 )
 from service.models.users import User
 from service.problems import OneTimeTokenInvalid
-from service.statements import Prepared
 
 
 class MailedToken:

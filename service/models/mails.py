@@ -14,10 +14,11 @@ import sqlalchemy as sa
 from sqlalchemy import bindparam
 from sqlalchemy.orm import Mapped, mapped_column
 
-from service.database import Id, Row, Time, db
+from service.engine.database.statements import Prepared, insertion
+from service.engine.database.transaction import Row, db
+from service.engine.database.types import Id, Time
 from service.engine.ids import created_at, new_id, now, rfc3339
 from service.models.users import User
-from service.statements import Prepared, insertion
 
 EMAIL_CHANGE = "email-change"
 EMAIL_CHANGE_NOTICE = "email-change-notice"

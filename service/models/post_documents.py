@@ -10,12 +10,13 @@ from sqlalchemy import bindparam
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.orm import Mapped, mapped_column
 
-from service.database import Id, Row, current, db
+from service.engine.database.listing import LARGEST_READ, bounded
+from service.engine.database.statements import Prepared
+from service.engine.database.transaction import Row, current, db
+from service.engine.database.types import Id
 from service.models.deletions import Deletion
-from service.models.listing import LARGEST_READ, bounded
 from service.models.posts import Post, columns, shape
 from service.models.users import User
-from service.statements import Prepared
 
 LONGEST_SEARCH = 1.0  # seconds
 

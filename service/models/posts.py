@@ -9,15 +9,16 @@ import sqlalchemy as sa
 from sqlalchemy import bindparam
 from sqlalchemy.orm import Mapped, mapped_column
 
-from service.database import Id, Time, current, db
 from service.engine.caller import Caller
+from service.engine.database.listing import Listing
+from service.engine.database.owned import Owned
+from service.engine.database.statements import Prepared, insertion
+from service.engine.database.transaction import current, db
+from service.engine.database.types import Id, Time
 from service.engine.ids import created_at, new_id
-from service.models.listing import Listing
-from service.models.owned import Owned
 from service.models.storage import TAKE, Storage, text_bytes
 from service.models.users import User
 from service.problems import Forbidden, NotFound, PreconditionFailed, Problem
-from service.statements import Prepared, insertion
 
 
 class Post(db.Model):  # type: ignore[name-defined,misc] # made at run time

@@ -8,10 +8,10 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy import bindparam
 
-from service.models.listing import Listing
+from service.engine.database.listing import Listing
+from service.engine.database.statements import Prepared
 from service.models.users import User, profile_tag
 from service.problems import NotFound
-from service.statements import Prepared
 
 
 class Profile:

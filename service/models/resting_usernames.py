@@ -9,10 +9,11 @@ import sqlalchemy as sa
 from sqlalchemy import bindparam
 from sqlalchemy.orm import Mapped, mapped_column
 
-from service.database import Id, Time, db
+from service.engine.database.statements import Prepared
+from service.engine.database.transaction import db
+from service.engine.database.types import Id, Time
 from service.engine.ids import now, rfc3339
 from service.problems import UsernameTaken
-from service.statements import Prepared
 
 REST = timedelta(days=90)
 MOST_OF_A_USER = 10  # names: nobody can block more by renaming an account again and again

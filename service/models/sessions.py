@@ -11,12 +11,13 @@ import sqlalchemy as sa
 from sqlalchemy import bindparam
 from sqlalchemy.orm import Mapped, mapped_column
 
-from service.database import Id, Row, Time, db
 from service.engine.caller import Caller
+from service.engine.database.listing import Items, Listing
+from service.engine.database.statements import Prepared, insertion
+from service.engine.database.transaction import Row, db
+from service.engine.database.types import Id, Time
 from service.engine.ids import created_at, new_id, now
-from service.models.listing import Items, Listing
 from service.models.users import User
-from service.statements import Prepared, insertion
 
 MOST = 100  # living sessions of one user
 AGENT_LENGTH = 255  # characters of a User-Agent that are kept

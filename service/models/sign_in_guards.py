@@ -6,9 +6,10 @@ import sqlalchemy as sa
 from sqlalchemy import bindparam
 from sqlalchemy.orm import Mapped, mapped_column
 
-from service.database import Id, Time, current, db
+from service.engine.database.statements import Prepared, insertion
+from service.engine.database.transaction import current, db
+from service.engine.database.types import Id, Time
 from service.engine.ids import now
-from service.statements import Prepared, insertion
 
 _SWEPT = 10  # expired rows that an attempt removes: more than it adds
 

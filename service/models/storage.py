@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 from sqlalchemy import bindparam
 
+from service.engine.database.statements import Prepared
 from service.models.users import User
 from service.problems import Problem, QuotaExceeded, SessionRevoked
-from service.statements import Prepared
 
 
 class Storage(NamedTuple):

@@ -7,12 +7,12 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy import bindparam
 
-from service.database import Row
 from service.engine.caller import Caller
+from service.engine.database.statements import Prepared
+from service.engine.database.transaction import Row
 from service.models.audit_events import AuditEvent
 from service.models.users import User
 from service.problems import OneTimeTokenInvalid
-from service.statements import Prepared
 
 
 class UserAddress:

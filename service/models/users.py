@@ -10,13 +10,15 @@ import sqlalchemy as sa
 from sqlalchemy import bindparam
 from sqlalchemy.orm import Mapped, mapped_column
 
-from service.database import Id, Row, Time, db
-from service.database_errors import unique
 from service.engine.caller import Caller
+from service.engine.database.errors import unique
+from service.engine.database.listing import Listing
+from service.engine.database.owned import Owned
+from service.engine.database.statements import Prepared, insertion
+from service.engine.database.transaction import Row, db
+from service.engine.database.types import Id, Time
 from service.engine.ids import created_at, new_id, now
 from service.models.audit_events import AuditEvent
-from service.models.listing import Listing
-from service.models.owned import Owned
 from service.models.resting_usernames import RestingUsername
 from service.problems import (
     AdminUnverified,
@@ -29,7 +31,6 @@ from service.problems import (
     Problem,
     UsernameTaken,
 )
-from service.statements import Prepared, insertion
 
 NO_HASH = ""  # kept where there is no password: none has this hash
 

@@ -11,9 +11,9 @@ from typing import Any
 import flask
 import sqlalchemy as sa
 
-from service import revisions
-from service.database import READINESS, db
-from service.database_errors import first_line
+from service.engine.database import revisions
+from service.engine.database.errors import first_line
+from service.engine.database.transaction import READINESS, db
 from service.problems import Unavailable
 from service.web.limits import Limits
 from service.web.protocol import LEAVING

@@ -20,7 +20,7 @@ import flask
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
 from prometheus_client.core import HistogramMetricFamily, Metric
 
-from service.database import after_commit
+from service.engine.database.transaction import after_commit
 from service.web.measures import MEASURES, Measure
 from service.web.numbers import Key, Numbers
 

@@ -9,10 +9,10 @@ from uuid import UUID
 
 import flask
 
-from service.database import after_commit
 from service.domain import addresses
 from service.domain.mail_allowance import Limit, Sent, allows
 from service.engine.call import KEY, Call
+from service.engine.database.transaction import after_commit
 from service.engine.ids import created_at, now
 from service.models import Mail, MailCount, UserAddress
 from service.web.limits import limits

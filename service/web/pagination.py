@@ -11,7 +11,7 @@ from uuid import UUID
 
 import orjson
 
-from service.models.listing import END, Items
+from service.engine.database.listing import END, Items
 
 LARGEST_PAGE = 1024 * 1024  # bytes
 LARGEST_REST = 2048  # bytes of an item's JSON without its bulk, of which a character takes up to 6

@@ -7,8 +7,8 @@ from uuid import UUID
 
 import flask
 
-from service.database import after_commit
 from service.engine.caller import Caller
+from service.engine.database.transaction import after_commit
 from service.models import Deletion, IdempotencyKey
 from service.web.metrics import Readings
 

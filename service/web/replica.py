@@ -12,8 +12,8 @@ from typing import Any
 
 import flask
 
-from service.database import Transaction, db
 from service.engine.call import Call
+from service.engine.database.transaction import Transaction, db
 from service.problems import InvalidToken, NotFound, Unauthorized, Unavailable
 from service.web.limits import Limits
 from service.web.metrics import Metrics, Readings

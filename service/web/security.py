@@ -11,11 +11,11 @@ from typing import Any
 import flask
 import sqlalchemy as sa
 
-from service.database import Row, Transaction, commit, db
 from service.domain import passwords
 from service.domain.tokens import ACCESS, Claims, Tokens
 from service.engine.call import Call
 from service.engine.caller import Caller
+from service.engine.database.transaction import Row, Transaction, commit, db
 from service.engine.ids import rfc3339
 from service.models import Credentials, Session
 from service.problems import (

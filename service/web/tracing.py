@@ -22,8 +22,8 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExportResult
 from opentelemetry.trace import Span, SpanKind, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from service.database import Transaction
 from service.engine.call import KEY, Call
+from service.engine.database.transaction import Transaction
 
 logger = logging.getLogger("byline")
 

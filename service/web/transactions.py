@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
-from service.database import Transaction, current, db
-from service.database_errors import first_line, is_lost, is_retryable, refusal
+from service.engine.database.errors import first_line, is_lost, is_retryable, refusal
+from service.engine.database.transaction import Transaction, current, db
 from service.problems import IdempotencyKeyInUse, InternalError
 
 logger = logging.getLogger("byline")

@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx
 
 from service import create_flask
-from service.database import db
+from service.engine.database.transaction import db
 from service.settings import load
 from tests.ports import free_port
 

@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 from sqlalchemy import delete, select, update
 
-from service.database import db
+from service.engine.database.transaction import db
 from service.engine.ids import rfc3339
 from service.models import Mail
 from service.web import outbox

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from service.database import db
+from service.engine.database.transaction import db
 from service.models import User
 from service.models.mails import PASSWORD_CHANGED, PASSWORD_RESET, SESSIONS_REUSED, SIGN_IN_BLOCKED
 from service.web import outbox

@@ -13,8 +13,8 @@ import pytest
 import sqlalchemy as sa
 
 from service import background, delivery
-from service.database import db
 from service.domain import passwords
+from service.engine.database.transaction import db
 from service.models import Mail, Session
 from service.models.mails import EMAIL_CHANGE_NOTICE, EMAIL_VERIFICATION, PASSWORD_RESET
 from service.web import outbox

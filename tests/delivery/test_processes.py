@@ -14,9 +14,10 @@ import httpx
 import pytest
 from sqlalchemy import func, select
 
-from service import create_flask, migrations
-from service.database import db
+from service import create_flask
 from service.domain.keys import generate_key
+from service.engine.database import migrations
+from service.engine.database.transaction import db
 from service.models import Mail
 from service.models.mails import EMAIL_CHANGE_NOTICE
 from service.settings import Settings

@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from service import create_flask, migrations
-from service.database import db
+from service import create_flask
 from service.domain.keys import generate_key
+from service.engine.database import migrations
+from service.engine.database.transaction import db
 from service.settings import Settings
 from tests import postgres, valkey
 from tests.conftest import Person, Server

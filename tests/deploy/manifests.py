@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from service import background, create_flask
-from service.database import READINESS
+from service.engine.database.transaction import READINESS
 from service.server import UVICORN
 from service.settings import Settings
 

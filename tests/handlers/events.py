@@ -14,7 +14,7 @@ import httpx
 import pytest
 from sqlalchemy import select
 
-from service.database import Transaction
+from service.engine.database.transaction import Transaction
 from service.models import AuditEvent
 from service.web import docs
 from tests.conftest import Person, Server

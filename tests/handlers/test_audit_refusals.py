@@ -13,7 +13,7 @@ import httpx
 import pytest
 from sqlalchemy import select, update
 
-from service.database import Transaction
+from service.engine.database.transaction import Transaction
 from service.models import AuditEvent, Session, User
 from service.models.mails import EMAIL_CHANGE, PASSWORD_RESET
 from tests.conftest import PASSWORD, Person, Server

@@ -13,8 +13,8 @@ import httpx
 import pytest
 from sqlalchemy import inspect, select, text, update
 
-from service.database import db
 from service.domain.mails import SUBJECTS
+from service.engine.database.transaction import db
 from service.engine.ids import now, rfc3339
 from service.models import Mail
 from service.models.mails import EMAIL_CHANGE, EMAIL_VERIFICATION, PASSWORD_RESET

@@ -9,8 +9,8 @@ import httpx
 import jwt
 import pytest
 
-from service.database import Transaction, db
 from service.domain.mails import SUBJECTS
+from service.engine.database.transaction import Transaction, db
 from service.models import Session
 from service.models.mails import EMAIL_VERIFICATION, SESSIONS_REUSED
 from service.problems import Unavailable

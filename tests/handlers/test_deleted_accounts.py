@@ -11,7 +11,8 @@ import pytest
 from sqlalchemy import delete, func, insert, select, update
 
 from service import erasure
-from service.models import Deletion, IdempotencyKey, Mail, Post, Session, User, listing
+from service.engine.database import listing
+from service.models import Deletion, IdempotencyKey, Mail, Post, Session, User
 from tests.conftest import PASSWORD, Person, Server
 from tests.handlers.accounts import ANY, listed, told
 from tests.smtp import until

@@ -12,9 +12,9 @@ import pytest
 import sqlalchemy as sa
 from flask import has_request_context
 
-from service.database import Transaction
+from service.engine.database.listing import LARGEST_READ
+from service.engine.database.transaction import Transaction
 from service.models import PostDocument
-from service.models.listing import LARGEST_READ
 from tests.conftest import Person, Server
 
 HOUR_AHEAD = timezone(timedelta(hours=1))

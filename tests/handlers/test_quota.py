@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import func, select, update
 
 from service import demo, maintenance
-from service.database import db
+from service.engine.database.transaction import db
 from service.models import IdempotencyKey, Post, User
 from tests import postgres
 from tests.conftest import Person, Server, serving

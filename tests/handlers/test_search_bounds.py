@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from service.engine.database.statements import Prepared
 from service.models import PostDocument, post_documents
-from service.statements import Prepared
 from tests.conftest import Person, Server
 
 # A statement without an end.

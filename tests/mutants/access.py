@@ -96,14 +96,14 @@ KINDS = {
     "not one's own": [
         Mutant(
             "anybody changes what is anybody's",
-            "service/models/owned.py",
+            "service/engine/database/owned.py",
             '"as_admin": caller.is_admin',
             '"as_admin": True',
             "tests/handlers/test_posts.py::test_only_the_author_and_admins_change_a_post",
         ),
         Mutant(
             "anybody deletes what is anybody's",
-            "service/models/owned.py",
+            "service/engine/database/owned.py",
             "sa.delete(self._model).where(self._mine)",
             'sa.delete(self._model).where(self._model.id == bindparam("of"))',
             "tests/handlers/test_posts.py::test_only_the_author_and_admins_change_a_post",

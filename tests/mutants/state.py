@@ -6,7 +6,7 @@ KINDS = {
     "DELETE that does nothing": [
         Mutant(
             "a deletion is acknowledged and not made",
-            "service/models/owned.py",
+            "service/engine/database/owned.py",
             "statement = sa.delete(self._model).where(self._mine)",
             "statement = sa.update(self._model).where(self._mine)"
             ".values(version=self._model.version)",
@@ -23,7 +23,7 @@ KINDS = {
         ),
         Mutant(
             "the posts of a deleted user stay",
-            "service/sqlite.py",
+            "service/engine/database/sqlite.py",
             '        "foreign_keys = ON",\n',
             "",
             "tests/handlers/test_users.py::test_a_deleted_user_is_gone_with_everything",
@@ -46,14 +46,14 @@ KINDS = {
         ),
         Mutant(
             "a page begins with the last item of the one before",
-            "service/models/listing.py",
+            "service/engine/database/listing.py",
             "self._key < bound if newest",
             "self._key <= bound if newest",
             "tests/web/test_pagination.py::test_every_user_is_on_one_page",
         ),
         Mutant(
             "the oldest come first",
-            "service/models/listing.py",
+            "service/engine/database/listing.py",
             "self._key.desc() if newest else self._key.asc()",
             "self._key.asc() if newest else self._key.desc()",
             "tests/handlers/test_posts.py::test_newest_is_first_unless_asked_otherwise",
@@ -76,14 +76,14 @@ KINDS = {
     "stale ETag accepted": [
         Mutant(
             "a change of an old version overwrites the new one",
-            "service/models/owned.py",
+            "service/engine/database/owned.py",
             "statement = statement.where(self._unchanged)\n        columns",
             "pass\n        columns",
             "tests/web/test_conditional.py::test_a_stale_write_is_refused",
         ),
         Mutant(
             "a deletion does not look at the version",
-            "service/models/owned.py",
+            "service/engine/database/owned.py",
             "statement = statement.where(self._unchanged)\n        return",
             "pass\n        return",
             "tests/web/test_conditional.py::test_a_stale_write_is_refused",

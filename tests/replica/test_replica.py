@@ -9,9 +9,9 @@ import httpx
 import pytest
 import sqlalchemy as sa
 
-from service import postgresql
+from service.engine.database import postgresql
+from service.engine.database.statements import Prepared
 from service.models import post_documents
-from service.statements import Prepared
 from service.web import replica
 from tests import valkey
 from tests.conftest import Person, Server

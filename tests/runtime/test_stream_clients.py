@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 import pytest
 
-from service.database import db
+from service.engine.database.transaction import db
 from service.server import UVICORN
 from service.web import protocol, unsent
 from service.web.pagination import PAGE

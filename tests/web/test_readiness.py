@@ -16,8 +16,8 @@ import pytest
 import sqlalchemy as sa
 
 import service
-from service import revisions
-from service.database import db
+from service.engine.database import revisions
+from service.engine.database.transaction import db
 from service.web import health
 from tests.conftest import Server
 from tests.postgres_cluster import cluster

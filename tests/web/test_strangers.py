@@ -13,7 +13,7 @@ import httpx
 import pytest
 import sqlalchemy as sa
 
-from service.database import Transaction
+from service.engine.database.transaction import Transaction
 from service.engine.ids import now, rfc3339
 from service.models import AuditEvent, KnownNetwork, SignInGuard, User
 from tests.conftest import PASSWORD, Server

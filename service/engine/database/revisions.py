@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from service.settings import BadConfiguration
 
-_VERSIONS = Path(__file__).parents[1] / "alembic" / "versions"
+_VERSIONS = Path(__file__).parents[3] / "alembic" / "versions"
 _found = sa.text("SELECT version_num FROM alembic_version")
 
 
@@ -62,7 +62,7 @@ def require(engine: sa.Engine) -> State:
 def require_utf8(connection: sa.Connection) -> None:
     """Raises `BadConfiguration` when the database cannot store all text."""
     if connection.dialect.name == "postgresql":
-        from service import postgresql  # with its driver, which SQLite does without
+        from service.engine.database import postgresql  # with its driver, which SQLite does without
 
         if (encoding := postgresql.encoding(connection)) != "UTF8":
             raise BadConfiguration(

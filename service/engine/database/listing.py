@@ -12,8 +12,9 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy import bindparam
 
-from service.database import Id, Select, current
-from service.statements import Prepared
+from service.engine.database.statements import Prepared
+from service.engine.database.transaction import Select, current
+from service.engine.database.types import Id
 
 LARGEST_READ = 1024 * 1024  # bytes, or characters on SQLite, of the bulk of one page
 HIDDEN_STRETCH = 1000  # rows that one statement passes over

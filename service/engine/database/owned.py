@@ -9,8 +9,9 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy import bindparam
 
-from service.database import Id, Time, connection
 from service.engine.caller import Caller
+from service.engine.database.transaction import connection
+from service.engine.database.types import Id, Time
 from service.engine.ids import now
 
 

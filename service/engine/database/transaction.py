@@ -6,48 +6,20 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from datetime import datetime
 from typing import Any, NamedTuple
 
 import flask
 import flask_sqlalchemy.session
 import sqlalchemy as sa
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy.dialects import postgresql
 from sqlalchemy.orm import DeclarativeBase
 
-from service import problems, sqlite
-from service.database_errors import without_data
-from service.engine.ids import rfc3339
+from service import problems
+from service.engine.database import sqlite
+from service.engine.database.errors import without_data
 
 REPLICA = "replica"  # the name of its engine
 READINESS = "readiness"  # the name of the engine with the one connection that probes are told of
-
-
-class Id(sa.types.TypeDecorator[str]):
-    """A UUID: `uuid` on PostgreSQL, its 36 characters on SQLite; a string in Python.
-
-    The text of a UUIDv7 sorts as its bytes do, so order by id is order of creation on both.
-    """
-
-    impl = sa.CHAR(36).with_variant(postgresql.UUID(as_uuid=False), "postgresql")
-    cache_ok = True
-
-    def bind_processor(self, dialect: sa.Dialect) -> Callable[[Any], Any]:
-        return _text_or_none
-
-
-class Time(sa.types.TypeDecorator[str]):
-    """A moment: `timestamptz` on PostgreSQL, text on SQLite; RFC 3339 in UTC with `Z` in Python.
-
-    Text of one width sorts as the moments do.
-    """
-
-    impl = sa.CHAR(24).with_variant(sa.TIMESTAMP(timezone=True), "postgresql")
-    cache_ok = True
-
-    def result_processor(self, dialect: sa.Dialect, coltype: object) -> Callable[[Any], Any] | None:
-        return _rfc3339_or_none if dialect.name == "postgresql" else None
 
 
 class _Model(DeclarativeBase):
@@ -256,7 +228,7 @@ def _access(engine: sa.Engine) -> _Access:
     if engine.dialect.name == "sqlite":
         sqlite.set_up(engine)
         return _Access(engine, "", "BEGIN IMMEDIATE", threading.Lock())
-    from service import postgresql  # with its driver, which SQLite does without
+    from service.engine.database import postgresql  # with its driver, which SQLite does without
 
     postgresql.set_up(engine)
     return _Access(engine, *postgresql.beginnings(engine))
@@ -290,11 +262,3 @@ def after_commit(call: Callable[[], None]) -> None:
 def _keep_data_back(context: sa.engine.ExceptionContext) -> None:
     if context.sqlalchemy_exception:
         without_data(context.sqlalchemy_exception, context.original_exception)
-
-
-def _text_or_none(value: Any) -> str | None:
-    return None if value is None else str(value)
-
-
-def _rfc3339_or_none(moment: datetime | None) -> str | None:
-    return None if moment is None else rfc3339(moment)

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
-from service.database import Row, current, db
+from service.engine.database.transaction import Row, current, db
 
 READ_AHEAD = 24  # rows that are read together, although the first may be enough: a usual page
 

@@ -16,13 +16,13 @@ from alembic.util import CommandError
 
 from alembic import command
 from service import email_keys, stored_bytes
-from service.database_errors import is_retryable
+from service.engine.database.errors import is_retryable
+from service.engine.database.revisions import State, Unknown, file, require_utf8, state
 from service.models import User
-from service.revisions import State, Unknown, file, require_utf8, state
 from service.settings import BadConfiguration
 
 METADATA = User.metadata  # importing the models has declared every table in it
-_INI = Path(__file__).parents[1] / "alembic.ini"
+_INI = Path(__file__).parents[3] / "alembic.ini"
 
 
 def upgrade(engine: sa.Engine, revision: str = "head") -> None:
