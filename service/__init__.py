@@ -10,19 +10,20 @@ from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
-from service import heap, specification
+from service import heap
 from service.background import Background
 from service.delivery import Delivery
 from service.domain.keys import KeyRing, generate_key
 from service.domain.tokens import Tokens
 from service.engine.call import size
 from service.engine.database.transaction import READINESS, REPLICA, db
+from service.engine.spec import specification
+from service.engine.spec.app import App
+from service.engine.spec.operation import Services
+from service.engine.spec.routing import Routing
 from service.erasure import Erasure
-from service.runtime.app import App
 from service.runtime.bridge import Pool
 from service.runtime.context import Flask
-from service.runtime.operation import Services
-from service.runtime.routing import Routing
 from service.runtime.turns import FairPool
 from service.settings import BadConfiguration, Settings
 from service.web import docs, front_door, outbox, removal

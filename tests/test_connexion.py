@@ -1,4 +1,4 @@
-"""What service/runtime relies on inside Connexion and Flask: a test that fails here after an
+"""What service/engine/spec relies on inside Connexion and Flask: a test that fails here after an
 upgrade names what to look at before anything else is debugged."""
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from connexion.middleware.abstract import ROUTING_CONTEXT, SpecMiddleware
 from connexion.middleware.lifespan import LifespanMiddleware
 from connexion.resolver import Resolution, Resolver
 
-from service.runtime import app as runtime_app
+from service.engine.spec import app as runtime_app
 from service.runtime.context import Flask
 from tests import tiny
 
@@ -247,6 +247,8 @@ def test_flask_reached_by_its_own_routing_still_runs_no_handler() -> None:
 
 
 def test_importing_still_writes_nothing() -> None:
-    command = [sys.executable, "-c", "import service.runtime.app"]
+    command = [sys.executable, "-c", "import service.engine.spec.app"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-    assert done.stdout + done.stderr == "", "Starlette worded its warning as service.runtime has it"
+    assert done.stdout + done.stderr == "", (
+        "Starlette worded its warning as service.engine.spec has it"
+    )

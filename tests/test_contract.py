@@ -17,7 +17,7 @@ import pytest
 from jsonschema_rs import Draft201909Validator
 
 from service import problems
-from service.specification import guards, limits, policies
+from service.engine.spec.specification import guards, limits, policies
 from service.web import docs
 from tests.references import resolved
 

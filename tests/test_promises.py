@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from service.runtime.app import App
+from service.engine.spec.app import App
 from tests import tiny
 from tests.tiny import IN_PATH
 

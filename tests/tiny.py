@@ -10,10 +10,10 @@ from typing import Any
 from unittest.mock import patch
 
 from service.engine.call import KEY, Call
-from service.runtime.app import App
+from service.engine.spec.app import App
+from service.engine.spec.operation import Services
+from service.engine.spec.routing import Routing
 from service.runtime.context import Flask
-from service.runtime.operation import Services
-from service.runtime.routing import Routing
 
 IN_PATH = {"name": "thing_id", "in": "path", "required": True, "schema": {"type": "string"}}
 BEARER = {"type": "http", "scheme": "bearer", "x-token-type": "at+jwt"}

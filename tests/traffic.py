@@ -12,8 +12,8 @@ from urllib.parse import parse_qsl
 import orjson
 
 from service.engine.call import KEY
+from service.engine.spec.routing import Routes
 from service.problems import NotFound
-from service.runtime.routing import Routes
 from service.web import docs
 
 EACH = 4  # exchanges that are kept of a kind

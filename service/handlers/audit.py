@@ -5,8 +5,8 @@ from uuid import UUID
 
 from service.engine.caller import Caller
 from service.engine.ids import first_id_after
+from service.engine.spec.paging import page
 from service.models import AuditEvent
-from service.web.pagination import page
 
 
 def list_audit_events(

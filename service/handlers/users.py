@@ -6,11 +6,11 @@ from flask import current_app
 
 from service.domain import accounts, addresses, usernames
 from service.engine.caller import Caller
+from service.engine.spec.paging import page
 from service.models import MailedToken, Profile, Session, User, mails
 from service.problems import AdminOnlyField
 from service.web import outbox
 from service.web.audit import record
-from service.web.pagination import page
 from service.web.removal import remove_account
 
 ADMIN_FIELDS = {"role", "disabled", "email"}

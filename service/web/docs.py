@@ -14,9 +14,9 @@ import orjson
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from service.engine.call import KEY, Answer, Call, Headers, send_answer
+from service.engine.spec.specification import PATH, parsed
+from service.engine.spec.specification import document as specification
 from service.problems import MethodNotAllowed, NotFound
-from service.specification import PATH, parsed
-from service.specification import document as specification
 from service.web.conditional import is_fresh, quoted
 
 ROOT = Path(__file__).parents[2]

@@ -18,11 +18,11 @@ from uuid import UUID
 import flask
 from limits import parse
 
-from service import specification
 from service.domain.guard import Failure, History, Limit, Rules
 from service.engine.call import KEY, Call
 from service.engine.database.transaction import db
 from service.engine.ids import rfc3339
+from service.engine.spec import specification
 from service.models import KnownNetwork, SignInGuard, UserAddress, mails
 from service.problems import Problem, RateLimited
 from service.web import outbox

@@ -12,8 +12,8 @@ import flask
 from limits import RateLimitItem, parse_many
 from limits.strategies import RateLimiter
 
-from service import specification
 from service.engine.call import KEY, Call
+from service.engine.spec import specification
 from service.problems import Problem, RateLimited
 from service.web.limit_store import Store
 from service.web.measures import OUTCOMES

@@ -11,9 +11,9 @@ import httpx
 import pytest
 from sqlalchemy import select
 
+from service.engine.spec import schemas
 from service.handlers import auth
 from service.models import Mail, User
-from service.runtime import schemas
 from service.web import docs
 from tests.conftest import PASSWORD, Person, Server
 from tests.exports import PATH, give_posts, lines

@@ -10,7 +10,7 @@ import httpx
 import pytest
 import yaml
 
-from service.specification import PATH
+from service.engine.spec.specification import PATH
 from tests.conftest import Person, Server
 
 HEALTH = ["/health/live", "/health/ready"]

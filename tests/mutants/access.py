@@ -30,7 +30,7 @@ KINDS = {
     "auth ignored": [
         Mutant(
             "a token is only looked at where one is sent",
-            "service/runtime/operation.py",
+            "service/engine/spec/operation.py",
             "if self._token_types:",
             'if self._token_types and call.header(b"authorization"):',
             SCHEMATHESIS,
@@ -70,7 +70,7 @@ KINDS = {
         ),
         Mutant(
             "any user passes for an administrator",
-            "service/runtime/operation.py",
+            "service/engine/spec/operation.py",
             "caller is None or caller.role != self._role",
             "caller is None",
             "tests/handlers/test_users_as_admin.py::test_accounts_are_listed_for_admins_only",

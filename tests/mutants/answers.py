@@ -61,14 +61,14 @@ KINDS = {
         ),
         Mutant(
             "an answer may have fields that are not documented",
-            "service/runtime/schemas.py",
+            "service/engine/spec/schemas.py",
             'out["additionalProperties"] = False',
             "pass",
             "tests/runtime/test_answers.py::test_an_answer_has_no_field_that_is_not_documented",
         ),
         Mutant(
             "caches may keep what only some may read",
-            "service/runtime/operation.py",
+            "service/engine/spec/operation.py",
             'operation._operation.get("x-cache", usual)',
             "usual",
             "tests/web/test_telemetry.py"
@@ -92,7 +92,7 @@ KINDS = {
         ),
         Mutant(
             "a query may have parameters that nobody knows",
-            "service/runtime/validation.py",
+            "service/engine/spec/validation.py",
             """\
                 detail = "is not a parameter of this operation"
                 errors""",
@@ -157,14 +157,14 @@ KINDS = {
     "costs without an end": [
         Mutant(
             "a body may be as large as a post, whatever it is for",
-            "service/runtime/validation.py",
+            "service/engine/spec/validation.py",
             "min(MAX_BODY, schemas.largest_json(schema) + WHITE_SPACE)",
             "MAX_BODY",
             "tests/web/test_body_limits.py::test_a_larger_body_is_not_parsed",
         ),
         Mutant(
             "a page is as large as its items",
-            "service/web/pagination.py",
+            "service/engine/spec/paging.py",
             "if size > LARGEST_PAGE and number:",
             "if size > 100 * LARGEST_PAGE and number:",
             "tests/web/test_large_pages.py::test_the_links_lead_through_all_of_it",
@@ -180,7 +180,7 @@ KINDS = {
     "secrets told": [
         Mutant(
             "a problem repeats the value that was sent",
-            "service/runtime/schemas.py",
+            "service/engine/spec/schemas.py",
             '"code": code, "detail": _detail(kind)}',
             '"code": code, "detail": error.message}',
             "tests/test_traps_in_addresses.py"

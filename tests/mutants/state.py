@@ -32,14 +32,14 @@ KINDS = {
     "off-by-one paging": [
         Mutant(
             "a full last page has a link to an empty one",
-            "service/web/pagination.py",
+            "service/engine/spec/paging.py",
             "if len(kept) < len(items) else stopped_at",
             "if len(kept) == limit or len(kept) < len(items) else stopped_at",
             "tests/web/test_pagination.py::test_there_is_no_link_where_nothing_follows",
         ),
         Mutant(
             "a link skips an item",
-            "service/web/pagination.py",
+            "service/engine/spec/paging.py",
             'kept[-1]["id"] if',
             'items[-1]["id"] if',
             "tests/web/test_pagination.py::test_the_next_page_is_after_the_last_item",
@@ -113,7 +113,7 @@ KINDS = {
     "retries that do it twice": [
         Mutant(
             "an Idempotency-Key is not looked at",
-            "service/runtime/operation.py",
+            "service/engine/spec/operation.py",
             "if retry and (kept := retry.kept()):",
             "if retry and (kept := None):",
             "tests/web/test_idempotency.py"
@@ -128,7 +128,7 @@ KINDS = {
         ),
         Mutant(
             "a key stands for any body",
-            "service/web/idempotency.py",
+            "service/engine/spec/idempotency.py",
             "            raise IdempotencyKeyReused\n",
             "            pass\n",
             "tests/web/test_idempotency.py::test_a_key_used_with_another_body_is_refused",

@@ -5,8 +5,8 @@ from __future__ import annotations
 import orjson
 import pytest
 
+from service.engine.spec.validation import ResponseDrift, ResponseValidator
 from service.problems import InvalidRequest, NotFound
-from service.runtime.validation import ResponseDrift, ResponseValidator
 from service.web import docs
 from service.web.problems import answer
 from tests.references import resolved

@@ -8,8 +8,8 @@ from typing import Any
 import httpx
 import pytest
 
-from service.runtime import schemas, validation
-from service.web import body as bodies
+from service.engine.spec import body as bodies
+from service.engine.spec import schemas, validation
 from tests.conftest import Person
 
 MIB = 1024 * 1024

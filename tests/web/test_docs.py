@@ -10,7 +10,7 @@ import orjson
 import pytest
 import yaml
 
-from service.specification import PATH
+from service.engine.spec.specification import PATH
 from service.web import docs
 
 

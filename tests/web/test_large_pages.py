@@ -74,7 +74,7 @@ def test_the_links_lead_through_all_of_it(
 def test_an_item_that_is_too_large_by_itself_comes_alone(
     anna: Person, large: Posts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("service.web.pagination.LARGEST_PAGE", 1000)
+    monkeypatch.setattr("service.engine.spec.paging.LARGEST_PAGE", 1000)
     found = [
         [post["id"] for post in page.json()]
         for page in pages(anna.http, "/api/posts", author_id=anna.id)

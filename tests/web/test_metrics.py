@@ -12,7 +12,7 @@ import httpx
 import pytest
 import sqlalchemy as sa
 
-from service.specification import policies
+from service.engine.spec.specification import policies
 from service.web.measures import MEASURES
 from tests import postgres, valkey
 from tests.conftest import PASSWORD, Server

@@ -19,14 +19,14 @@ from connexion.apps.flask import FlaskOperation
 from connexion.operations import AbstractOperation
 
 from service.engine.call import Answer, Call, Stream, encoded
+from service.engine.spec.idempotency import Retry
+from service.engine.spec.paging import Page, next_link
+from service.engine.spec.validation import Part, RequestValidator, ResponseDrift, ResponseValidator
 from service.problems import AdminRequired, InternalError, Problem
 from service.runtime.bridge import Pool
 from service.runtime.context import Flask, RequestContext
-from service.runtime.validation import Part, RequestValidator, ResponseDrift, ResponseValidator
 from service.web import conditional, problems, security
-from service.web.idempotency import Retry
 from service.web.limits import Limits
-from service.web.pagination import Page, next_link
 from service.web.replica import Replica
 from service.web.security import Authority
 from service.web.transactions import transact

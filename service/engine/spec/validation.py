@@ -20,9 +20,8 @@ from connexion.operations import AbstractOperation
 from jsonschema_rs import Draft201909Validator
 
 from service.engine.call import Call
+from service.engine.spec import body, schemas
 from service.problems import InvalidRequest, UnsupportedMediaType
-from service.runtime import schemas
-from service.web import body
 from service.web.front_door import MAX_BODY
 
 Errors = list[dict[str, str]]

@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-PATH = Path(__file__).parents[1] / "openapi" / "openapi.yaml"
+PATH = Path(__file__).parents[3] / "openapi" / "openapi.yaml"
 
 
 @cache
