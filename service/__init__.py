@@ -11,7 +11,6 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from service import heap
-from service.background import Background
 from service.delivery import Delivery
 from service.domain.keys import KeyRing, generate_key
 from service.domain.tokens import Tokens
@@ -21,10 +20,12 @@ from service.engine.spec import specification
 from service.engine.spec.app import App
 from service.engine.spec.operation import Services
 from service.engine.spec.routing import Routing
+from service.engine.work.background import Background
+from service.engine.work.context import Flask
+from service.engine.work.fair_threads import FairPool
+from service.engine.work.replica import Replica
+from service.engine.work.threads import Pool
 from service.erasure import Erasure
-from service.runtime.bridge import Pool
-from service.runtime.context import Flask
-from service.runtime.turns import FairPool
 from service.settings import BadConfiguration, Settings
 from service.web import docs, front_door, outbox, removal
 from service.web.cors import Cors
@@ -35,7 +36,6 @@ from service.web.metrics import Metrics, Readings
 from service.web.problems import Problems
 from service.web.protocol import MALFORMED
 from service.web.proxies import Proxies
-from service.web.replica import Replica
 from service.web.security import Authority
 from service.web.telemetry import Telemetry
 from service.web.unsent import STATE, Unsent

@@ -20,10 +20,10 @@ from uuid import UUID
 
 import flask
 
-from service.background import Background
 from service.domain import mails
 from service.engine.database.transaction import db
 from service.engine.ids import created_at, rfc3339
+from service.engine.work.background import Background
 from service.models import Mail
 from service.models.mails import Sending
 from service.settings import Settings

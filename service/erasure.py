@@ -13,8 +13,8 @@ from collections.abc import Iterator
 
 import flask
 
-from service.background import Background
 from service.engine.database.transaction import db
+from service.engine.work.background import Background
 from service.models import Deletion, deletions
 from service.models.long_documents import LongDocuments
 

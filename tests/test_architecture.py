@@ -21,8 +21,7 @@ HANDLERS = {name: path for name, path in MODULES.items() if "/handlers/" in name
 # From a folder or module of service/ to those of ours that it may import; its own are free.
 MAY_IMPORT = {
     "problems": {"engine"},
-    "background": {"engine"},
-    "erasure": {"background", "engine", "models"},
+    "erasure": {"engine", "models"},
     "heap": {"engine"},
     "settings": {"engine"},
     "email_keys": {"domain", "engine"},
@@ -32,7 +31,6 @@ MAY_IMPORT = {
     "web": {"domain", "engine", "models", "problems", "settings"},
     "draining": {"engine", "web"},
     "supervisor": {"draining", "engine"},
-    "runtime": {"engine", "problems", "web"},
     "handlers": {"domain", "engine", "models", "problems", "web"},
 }
 # The libraries that a folder does without, and the only folder that a library is for.

@@ -21,7 +21,7 @@ from connexion.middleware.lifespan import LifespanMiddleware
 from connexion.resolver import Resolution, Resolver
 
 from service.engine.spec import app as runtime_app
-from service.runtime.context import Flask
+from service.engine.work.context import Flask
 from tests import tiny
 
 ROOT = Path(__file__).parents[1]

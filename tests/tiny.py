@@ -13,7 +13,7 @@ from service.engine.call import KEY, Call
 from service.engine.spec.app import App
 from service.engine.spec.operation import Services
 from service.engine.spec.routing import Routing
-from service.runtime.context import Flask
+from service.engine.work.context import Flask
 
 IN_PATH = {"name": "thing_id", "in": "path", "required": True, "schema": {"type": "string"}}
 BEARER = {"type": "http", "scheme": "bearer", "x-token-type": "at+jwt"}

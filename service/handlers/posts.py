@@ -9,9 +9,9 @@ from service.domain.words import document, words
 from service.engine.caller import Caller
 from service.engine.ids import first_id_after, first_id_from
 from service.engine.spec.paging import fitting, page
+from service.engine.work.retrying import unlocked
 from service.models import Post, PostDocument
 from service.web import quota
-from service.web.transactions import unlocked
 
 
 def list_posts(

@@ -12,9 +12,10 @@ import psycopg
 import pytest
 import sqlalchemy as sa
 
-from service import background, delivery
+from service import delivery
 from service.domain import passwords
 from service.engine.database.transaction import db
+from service.engine.work import background
 from service.models import Mail, Session
 from service.models.mails import EMAIL_CHANGE_NOTICE, EMAIL_VERIFICATION, PASSWORD_RESET
 from service.web import outbox

@@ -8,8 +8,9 @@ from typing import Any
 
 import yaml
 
-from service import background, create_flask
+from service import create_flask
 from service.engine.database.transaction import READINESS
+from service.engine.work import background
 from service.server import UVICORN
 from service.settings import Settings
 

@@ -11,8 +11,8 @@ import sqlalchemy as sa
 
 from service.engine.database import postgresql
 from service.engine.database.statements import Prepared
+from service.engine.work import replica
 from service.models import post_documents
-from service.web import replica
 from tests import valkey
 from tests.conftest import Person, Server
 from tests.postgres_cluster import Cluster

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
+from service.engine.work import threads as bridge
+from service.engine.work.threads import Pool
 from service.problems import Unavailable
-from service.runtime import bridge
-from service.runtime.bridge import Pool
 
 
 def test_a_call_gives_what_the_function_returns() -> None:

@@ -22,14 +22,14 @@ from service.engine.call import Answer, Call, Stream, encoded
 from service.engine.spec.idempotency import Retry
 from service.engine.spec.paging import Page, next_link
 from service.engine.spec.validation import Part, RequestValidator, ResponseDrift, ResponseValidator
+from service.engine.work.context import Flask, RequestContext
+from service.engine.work.replica import Replica
+from service.engine.work.retrying import transact
+from service.engine.work.threads import Pool
 from service.problems import AdminRequired, InternalError, Problem
-from service.runtime.bridge import Pool
-from service.runtime.context import Flask, RequestContext
 from service.web import conditional, problems, security
 from service.web.limits import Limits
-from service.web.replica import Replica
 from service.web.security import Authority
-from service.web.transactions import transact
 
 INJECTED = {"caller", "client"}  # arguments that do not come from the request's parameters
 WIRED = {"if_none_match", "idempotency_key"}  # parameters that are dealt with here

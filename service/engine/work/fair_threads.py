@@ -9,7 +9,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
-from service.runtime.bridge import Job, Pool
+from service.engine.work.threads import Job, Pool
 from service.web.networks import SITE, Size, is_local, network
 
 MOST_WAITING = 2  # jobs of one site; a third is refused at once
