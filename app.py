@@ -3,8 +3,8 @@
 import sys
 
 from service import create_app
+from service.engine.http.telemetry import set_up_logging
 from service.settings import BadConfiguration, load
-from service.web.telemetry import set_up_logging
 
 try:
     settings = load()

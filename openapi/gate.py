@@ -12,7 +12,7 @@ from pathlib import Path
 import yaml
 
 from openapi.changes import Change, compared
-from service.web import docs
+from service.engine.http import docs
 
 HERE = Path(__file__).parent
 RELEASED = HERE / "released.yaml"

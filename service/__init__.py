@@ -16,6 +16,12 @@ from service.domain.keys import KeyRing, generate_key
 from service.domain.tokens import Tokens
 from service.engine.call import size
 from service.engine.database.transaction import READINESS, REPLICA, db
+from service.engine.http import docs, front_door
+from service.engine.http.cors import Cors
+from service.engine.http.health import Readiness
+from service.engine.http.problems import Problems
+from service.engine.http.proxies import Proxies
+from service.engine.http.telemetry import Telemetry
 from service.engine.spec import specification
 from service.engine.spec.app import App
 from service.engine.spec.operation import Services
@@ -27,17 +33,12 @@ from service.engine.work.replica import Replica
 from service.engine.work.threads import Pool
 from service.erasure import Erasure
 from service.settings import BadConfiguration, Settings
-from service.web import docs, front_door, outbox, removal
-from service.web.cors import Cors
+from service.web import outbox, removal
 from service.web.guard import Guard
-from service.web.health import Readiness
 from service.web.limits import Limits
 from service.web.metrics import Metrics, Readings
-from service.web.problems import Problems
 from service.web.protocol import MALFORMED
-from service.web.proxies import Proxies
 from service.web.security import Authority
-from service.web.telemetry import Telemetry
 from service.web.unsent import STATE, Unsent
 
 MOST_IN_FLIGHT = 512  # requests in a process; beyond it 503 at once

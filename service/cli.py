@@ -19,9 +19,9 @@ from service import administrators, create_flask, demo, email_keys, maintenance,
 from service.domain import keys as signing
 from service.engine.database import revisions
 from service.engine.database.transaction import db
+from service.engine.http import docs
 from service.problems import Problem
 from service.settings import BadConfiguration, Settings, load
-from service.web import docs
 
 
 class _Refused(click.ClickException):

@@ -24,12 +24,12 @@ from service.advice import warnings
 from service.draining import Server
 from service.engine.database import revisions
 from service.engine.database.transaction import db
+from service.engine.http.log_output import output_of
+from service.engine.http.telemetry import set_up_logging
 from service.listeners import bound
 from service.settings import BadConfiguration, Settings
 from service.supervisor import Supervisor
-from service.web.log_output import output_of
 from service.web.protocol import Protocol
-from service.web.telemetry import set_up_logging
 
 logger = logging.getLogger("byline")
 

@@ -16,7 +16,7 @@ import httpx
 import pytest
 from jsonschema_rs import Draft201909Validator
 
-from service.web import docs
+from service.engine.http import docs
 
 SECRET = "tell-nobody-7f3a"  # stands in the requests that are refused, and in no answer to them
 BODY = b'{"title": "Notes on tea", "content": "Warm the pot first."}'

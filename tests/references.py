@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import reduce
 from typing import Any
 
-from service.web import docs
+from service.engine.http import docs
 
 
 def resolved(node: Any) -> Any:

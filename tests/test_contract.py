@@ -17,8 +17,8 @@ import pytest
 from jsonschema_rs import Draft201909Validator
 
 from service import problems
+from service.engine.http import docs
 from service.engine.spec.specification import guards, limits, policies
-from service.web import docs
 from tests.references import resolved
 
 SPEC = docs.specification()

@@ -9,8 +9,8 @@ import orjson
 import pytest
 
 import service
-from service.web import docs
-from service.web.front_door import MAX_BODY
+from service.engine.http import docs
+from service.engine.http.front_door import MAX_BODY
 from tests.conftest import Person, Server
 
 ID = "01a20411-99fb-7f52-8c1d-e9604b7a35d2"

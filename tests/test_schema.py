@@ -13,8 +13,8 @@ import pytest
 import schemathesis
 import sqlalchemy
 
+from service.engine.http import docs
 from service.models import RestingUsername, User
-from service.web import docs
 from tests import postgres
 from tests.conftest import Server, serving
 

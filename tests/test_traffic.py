@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 import pytest
 
-from service.web import docs
+from service.engine.http import docs
 from tests import traffic, verdict
 from tests.conftest import Server, serving
 from tests.drift import Judge, documented

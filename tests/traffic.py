@@ -12,9 +12,9 @@ from urllib.parse import parse_qsl
 import orjson
 
 from service.engine.call import KEY
+from service.engine.http import docs
 from service.engine.spec.routing import Routes
 from service.problems import NotFound
-from service.web import docs
 
 EACH = 4  # exchanges that are kept of a kind
 LARGEST = 128 * 1024  # bytes of a body that is kept

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from service.web import docs
+from service.engine.http import docs
 from tests.drift import Judge, documented
 from tests.traffic import SUITE
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from service.web import docs
+from service.engine.http import docs
 
 HERE = Path(__file__).parent
 NPM = HERE.parent / "node_modules" / ".bin"

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from service.web.networks import UNKNOWN, address
+from service.engine.http.networks import UNKNOWN, address
 
 if TYPE_CHECKING:
     from service.domain.tokens import Claims

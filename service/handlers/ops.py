@@ -6,7 +6,7 @@ from typing import Any
 
 from flask import current_app
 
-from service.web import docs, health
+from service.engine.http import docs, health
 
 Document = tuple[bytes, int, dict[str, str]]
 Html = tuple[str, int, dict[str, str]]

@@ -21,6 +21,7 @@ from limits import parse
 from service.domain.guard import Failure, History, Limit, Rules
 from service.engine.call import KEY, Call
 from service.engine.database.transaction import db
+from service.engine.http.networks import PROVIDER_BLOCK, network
 from service.engine.ids import rfc3339
 from service.engine.spec import specification
 from service.models import KnownNetwork, SignInGuard, UserAddress, mails
@@ -29,7 +30,6 @@ from service.web import outbox
 from service.web.audit import record
 from service.web.measures import OUTCOMES
 from service.web.metrics import Metrics
-from service.web.networks import PROVIDER_BLOCK, network
 
 KNOWN_FOR = timedelta(days=90)  # after a sign-in from a network
 

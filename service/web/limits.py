@@ -13,12 +13,12 @@ from limits import RateLimitItem, parse_many
 from limits.strategies import RateLimiter
 
 from service.engine.call import KEY, Call
+from service.engine.http.networks import PROVIDER_BLOCK, SITE, network
 from service.engine.spec import specification
 from service.problems import Problem, RateLimited
 from service.web.limit_store import Store
 from service.web.measures import OUTCOMES
 from service.web.metrics import Metrics
-from service.web.networks import PROVIDER_BLOCK, SITE, network
 
 BY_HANDLERS = {"rotations", "repeats"}  # what handlers count themselves, with `spend`
 _NO_LIMIT = 10**9

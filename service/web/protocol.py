@@ -25,10 +25,10 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from service.engine.http.networks import UNKNOWN, address
 from service.problems import Problem
 from service.web.idling import Idling
 from service.web.messages import MAX_DROPPED
-from service.web.networks import UNKNOWN, address
 from service.web.sending import Joining, refusal
 from service.web.unsent import STATE, Unsent
 

@@ -16,6 +16,7 @@ from service.domain.tokens import ACCESS, Claims, Tokens
 from service.engine.call import Call
 from service.engine.caller import Caller
 from service.engine.database.transaction import Row, Transaction, commit, db
+from service.engine.http.networks import address
 from service.engine.ids import rfc3339
 from service.models import Credentials, Session
 from service.problems import (
@@ -36,7 +37,6 @@ from service.settings import Settings
 from service.web.audit import record
 from service.web.guard import guard
 from service.web.metrics import count_on_commit, metrics
-from service.web.networks import address
 
 logger = logging.getLogger("byline")
 

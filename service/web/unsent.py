@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from service.web.networks import UNKNOWN, network
+from service.engine.http.networks import UNKNOWN, network
 
 STATE = "unsent"  # where the lifespan's state has it
 MOST = 32 * 1024 * 1024  # bytes in a process

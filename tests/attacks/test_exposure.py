@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
+from service.engine.http import docs
 from service.models import Session, User
-from service.web import docs
 from tests.attacks.oracle import Attack, on, table
 from tests.conftest import Person, Server
 from tests.raw import get

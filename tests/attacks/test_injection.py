@@ -12,8 +12,8 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import func, select
 
+from service.engine.http import docs
 from service.models import Post, User
-from service.web import docs
 from tests.attacks.oracle import Attack, on
 from tests.conftest import PASSWORD, Person, Server
 from tests.raw import Answer

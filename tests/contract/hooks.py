@@ -13,7 +13,7 @@ import schemathesis
 from schemathesis import GenerationMode
 from schemathesis.generation.meta import TestPhase
 
-from service.web import docs
+from service.engine.http import docs
 from tests.contract.callers import PASSWORD, RESET, VERIFY, Caller, Callers
 
 # Stands for a caller until the request is sent: many requests are made before the first goes out.

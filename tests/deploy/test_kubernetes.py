@@ -9,7 +9,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from service.web import docs
+from service.engine.http import docs
 from tests.deploy.manifests import (
     DEPLOY,
     FINISH,

@@ -15,8 +15,8 @@ import pytest
 from sqlalchemy import select
 
 from service.engine.database.transaction import Transaction
+from service.engine.http import docs
 from service.models import AuditEvent
-from service.web import docs
 from tests.conftest import Person, Server
 
 ACTIONS: list[str] = docs.specification()["components"]["schemas"]["AuditAction"]["enum"]

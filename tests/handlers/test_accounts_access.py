@@ -11,8 +11,8 @@ import httpx
 import pytest
 from sqlalchemy import update
 
+from service.engine.http import docs
 from service.models import Session, User
-from service.web import docs
 from tests.conftest import Person, Server
 
 SPEC = docs.specification()

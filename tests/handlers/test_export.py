@@ -11,10 +11,10 @@ import httpx
 import pytest
 from sqlalchemy import select
 
+from service.engine.http import docs
 from service.engine.spec import schemas
 from service.handlers import auth
 from service.models import Mail, User
-from service.web import docs
 from tests.conftest import PASSWORD, Person, Server
 from tests.exports import PATH, give_posts, lines
 from tests.handlers.accounts import listed, patch, told

@@ -30,7 +30,7 @@ KINDS = {
         ),
         Mutant(
             "a problem names the class that was raised",
-            "service/web/problems.py",
+            "service/engine/http/problems.py",
             '        "request_id": request_id,\n',
             '        "request_id": request_id,\n        "exception": type(problem).__name__,\n',
             "tests/runtime/test_answers.py::test_a_problem_has_no_field_that_is_not_documented",

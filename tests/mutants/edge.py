@@ -6,7 +6,7 @@ KINDS = {
     "who comes through the edge": [
         Mutant(
             "a client says itself where it comes from",
-            "service/web/proxies.py",
+            "service/engine/http/proxies.py",
             "reversed(chain.rsplit(",
             "iter(chain.rsplit(",
             "tests/web/test_proxies.py"
@@ -21,7 +21,7 @@ KINDS = {
         ),
         Mutant(
             "a host that only ends like a trusted one is trusted",
-            "service/web/hosts.py",
+            "service/engine/http/hosts.py",
             'tuple(host[1:] for host in hosts if host.startswith("*."))',
             'tuple(host[2:] for host in hosts if host.startswith("*."))',
             "tests/web/test_hosts.py::test_any_other_host_is_refused",

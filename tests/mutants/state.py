@@ -97,14 +97,14 @@ KINDS = {
         ),
         Mutant(
             "a change need not say of which version it is",
-            "service/web/conditional.py",
+            "service/engine/http/conditional.py",
             "        if required:\n            raise PreconditionRequired\n",
             "",
             "tests/web/test_conditional.py::test_a_change_has_to_say_of_which_version",
         ),
         Mutant(
             "what a client has already is sent again",
-            "service/web/conditional.py",
+            "service/engine/http/conditional.py",
             "etag in {quoted(tag), quoted(_unencoded(tag))} for",
             "etag in {tag, _unencoded(tag)} for",
             "tests/web/test_conditional.py::test_what_is_known_already_is_not_sent[sqlite-{tag}-post]",

@@ -10,8 +10,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from service.engine.http import docs
 from service.engine.ids import new_id, now
-from service.web import docs
 from tests import raw
 from tests.privacy.tour import OPERATIONS, PARAMETERS, Tour, Visitor
 from tests.privacy.visits import ANY

@@ -16,7 +16,7 @@ import httpx
 
 from service.domain.keys import KeyRing
 from service.domain.tokens import Tokens
-from service.web import docs
+from service.engine.http import docs
 from tests import raw
 from tests.mailbox import Mailbox
 from tests.privacy.marks import Marks

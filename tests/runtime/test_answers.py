@@ -5,10 +5,10 @@ from __future__ import annotations
 import orjson
 import pytest
 
+from service.engine.http import docs
+from service.engine.http.problems import answer
 from service.engine.spec.validation import ResponseDrift, ResponseValidator
 from service.problems import InvalidRequest, NotFound
-from service.web import docs
-from service.web.problems import answer
 from tests.references import resolved
 
 USER = resolved(docs.specification()["components"]["schemas"]["User"])

@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 import pytest
 
-from service.web import docs
+from service.engine.http import docs
 
 HTML = b"<html><body><h1>502 Bad Gateway</h1></body></html>"
 JSON, PAGE = "application/json", "text/html"

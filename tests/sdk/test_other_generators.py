@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from service.web import docs
+from service.engine.http import docs
 from tests.programs import NPM, npm_programs
 from tests.sdk.clients import BIN, STRICT, node, run
 

@@ -6,7 +6,7 @@ import json
 from importlib.metadata import Distribution
 from pathlib import Path
 
-from service.web import docs
+from service.engine.http import docs
 
 SPEC = docs.specification()
 VERSION = SPEC["info"]["version"]

@@ -13,7 +13,7 @@ import httpx
 import psycopg
 import pytest
 
-from service.web import docs
+from service.engine.http import docs
 from tests import postgres
 from tests.conftest import Server
 from tests.sdk.clients import node, run

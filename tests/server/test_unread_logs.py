@@ -15,14 +15,14 @@ from pathlib import Path
 import httpx
 import pytest
 
-from service.web import log_output
-from service.web.log_output import LogOutput
+from service.engine.http import log_output
+from service.engine.http.log_output import LogOutput
 from tests.cli.commands import environment
 from tests.faults.processes import Place
 from tests.ports import free_port
 from tests.smtp import until
 
-PATCHED = "from service.web import log_output; log_output.MOST_QUEUED = 20_000"
+PATCHED = "from service.engine.http import log_output; log_output.MOST_QUEUED = 20_000"
 COMMAND = f"{PATCHED}; from service.cli import main; main(prog_name='byline')"
 DROPPED = "byline_log_lines_dropped_total"
 

@@ -11,7 +11,7 @@ import yaml
 
 from openapi import gate
 from openapi.changes import Change, compared
-from service.web import docs
+from service.engine.http import docs
 from tests.programs import npm_programs
 from tests.spec.changed import GONE, changed
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
-from service.web import docs
+from service.engine.http import docs
 from tests.programs import npm_programs
 from tests.spec.changed import GONE, changed
 

@@ -10,8 +10,8 @@ import orjson
 import pytest
 import yaml
 
+from service.engine.http import docs
 from service.engine.spec.specification import PATH
-from service.web import docs
 
 
 def _public(node: Any) -> Any:

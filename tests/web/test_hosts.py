@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from service.web import occasional
+from service.engine.http import occasional
 from tests.conftest import Server, serving
 from tests.raw import check, exchange, get, request
 

@@ -15,7 +15,7 @@ from tests.conftest import Server
 
 SCRIPT = """
 import logging, sys
-from service.web.telemetry import set_up_logging
+from service.engine.http.telemetry import set_up_logging
 set_up_logging("WARNING", sys.argv[1])
 logging.getLogger("uvicorn.error").warning("hot")
 logging.getLogger("uvicorn.error").info("cold")
@@ -30,7 +30,7 @@ IN_A_REQUEST = """
 import logging, sys
 from service.engine.work.context import Flask, RequestContext
 from service.engine.call import Call
-from service.web.telemetry import set_up_logging
+from service.engine.http.telemetry import set_up_logging
 set_up_logging("WARNING", sys.argv[1])
 scope = {"method": "GET", "path": "/", "query_string": b"", "headers": [(b"x-request-id", b"one")]}
 call = Call(scope)

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from service.web.networks import CLIENT, PROVIDER_BLOCK, SITE, UNKNOWN, Size, address, network
+from service.engine.http.networks import (
+    CLIENT,
+    PROVIDER_BLOCK,
+    SITE,
+    UNKNOWN,
+    Size,
+    address,
+    network,
+)
 
 
 @pytest.mark.parametrize(

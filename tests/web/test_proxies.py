@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from service.web.proxies import Proxies
+from service.engine.http.proxies import Proxies
 from tests.by_hand import on_unix_socket
 from tests.conftest import PASSWORD, Person, Server, serving
 

@@ -18,7 +18,7 @@ import sqlalchemy as sa
 import service
 from service.engine.database import revisions
 from service.engine.database.transaction import db
-from service.web import health
+from service.engine.http import health
 from tests.conftest import Server
 from tests.postgres_cluster import cluster
 from tests.smtp import until

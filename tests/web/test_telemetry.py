@@ -13,7 +13,7 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from service.web import docs
+from service.engine.http import docs
 from tests.conftest import PASSWORD, Person, Server, serving
 
 PATHS = docs.specification()["paths"]

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from service.web import docs
+from service.engine.http import docs
 from tests import raw
 from tests.conftest import PASSWORD, Person, Server
 from tests.programs import program

@@ -19,6 +19,7 @@ from connexion.apps.flask import FlaskOperation
 from connexion.operations import AbstractOperation
 
 from service.engine.call import Answer, Call, Stream, encoded
+from service.engine.http import conditional, problems
 from service.engine.spec.idempotency import Retry
 from service.engine.spec.paging import Page, next_link
 from service.engine.spec.validation import Part, RequestValidator, ResponseDrift, ResponseValidator
@@ -27,7 +28,7 @@ from service.engine.work.replica import Replica
 from service.engine.work.retrying import transact
 from service.engine.work.threads import Pool
 from service.problems import AdminRequired, InternalError, Problem
-from service.web import conditional, problems, security
+from service.web import security
 from service.web.limits import Limits
 from service.web.security import Authority
 

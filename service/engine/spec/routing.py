@@ -12,8 +12,8 @@ from connexion.middleware.abstract import ROUTING_CONTEXT, SpecMiddleware
 from connexion.spec import Specification
 
 from service.engine.call import KEY, Answer, Call, send_answer
+from service.engine.http.occasional import Occasional
 from service.problems import MethodNotAllowed, NotFound
-from service.web.occasional import Occasional
 
 METHODS = ("get", "head", "post", "put", "patch", "delete", "options")
 Operations = dict[str, str]  # method in upper case -> operationId

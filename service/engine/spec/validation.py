@@ -20,9 +20,9 @@ from connexion.operations import AbstractOperation
 from jsonschema_rs import Draft201909Validator
 
 from service.engine.call import Call
+from service.engine.http.front_door import MAX_BODY
 from service.engine.spec import body, schemas
 from service.problems import InvalidRequest, UnsupportedMediaType
-from service.web.front_door import MAX_BODY
 
 Errors = list[dict[str, str]]
 Part = tuple[str, list[dict[str, Any]]]  # the type of some lines of a stream, and the lines

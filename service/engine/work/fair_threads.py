@@ -9,8 +9,8 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
+from service.engine.http.networks import SITE, Size, is_local, network
 from service.engine.work.threads import Job, Pool
-from service.web.networks import SITE, Size, is_local, network
 
 MOST_WAITING = 2  # jobs of one site; a third is refused at once
 PERIOD = 30.0  # seconds: what was run in this period and in the last counts for the order

@@ -13,8 +13,8 @@ from ipaddress import (
     ip_address,
 )
 
+from service.engine.http.occasional import Occasional
 from service.engine.settings_types import network_of
-from service.web.occasional import Occasional
 
 REMEMBERED = 1000  # spellings of allowed hosts that are not read again
 LONGEST = 300  # characters of one that is remembered: a name has 253, a port six

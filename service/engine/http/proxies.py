@@ -12,8 +12,8 @@ from functools import lru_cache
 from ipaddress import ip_address, ip_network
 from typing import Any
 
+from service.engine.http.networks import UNKNOWN, address
 from service.engine.settings_types import UNIX
-from service.web.networks import UNKNOWN, address
 
 LONGEST_CHAIN = 32  # addresses that are looked at: a client can add thousands
 _WITH_PORT = re.compile(

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from service.engine.call import KEY, Call
+from service.engine.http.hosts import TrustedHosts
 from service.problems import (
     BadRequest,
     BodyTooLarge,
@@ -14,7 +15,6 @@ from service.problems import (
     HostNotAllowed,
     NotFound,
 )
-from service.web.hosts import TrustedHosts
 from service.web.limits import Limits
 
 MAX_HEADERS = 32 * 1024  # bytes, names and values together

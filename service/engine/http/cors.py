@@ -8,7 +8,7 @@ from starlette.datastructures import Headers
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 
-from service.web.occasional import Occasional
+from service.engine.http.occasional import Occasional
 
 _ALLOWED_HEADERS = (
     "Authorization",

@@ -14,7 +14,7 @@ import flask
 import orjson
 
 from service.engine.call import KEY, Call, Headers
-from service.web.log_output import LogHandler, output_of
+from service.engine.http.log_output import LogHandler, output_of
 from service.web.metrics import Metrics
 
 if TYPE_CHECKING:
