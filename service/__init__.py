@@ -22,6 +22,7 @@ from service.engine.http.health import Readiness
 from service.engine.http.problems import Problems
 from service.engine.http.proxies import Proxies
 from service.engine.http.telemetry import Telemetry
+from service.engine.limits.limits import Limits
 from service.engine.spec import specification
 from service.engine.spec.app import App
 from service.engine.spec.operation import Services
@@ -35,7 +36,6 @@ from service.erasure import Erasure
 from service.settings import BadConfiguration, Settings
 from service.web import outbox, removal
 from service.web.guard import Guard
-from service.web.limits import Limits
 from service.web.metrics import Metrics, Readings
 from service.web.protocol import MALFORMED
 from service.web.security import Authority

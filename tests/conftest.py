@@ -29,10 +29,10 @@ from service.domain import passwords
 from service.domain.keys import generate_key
 from service.engine.database import migrations
 from service.engine.database.transaction import db
+from service.engine.limits import memory as windows
 from service.models import User
 from service.server import UVICORN
 from service.settings import Settings
-from service.web import windows
 from tests import postgres
 from tests.mailbox import Mailbox
 from tests.traffic import SUITE, Recorder, Traffic

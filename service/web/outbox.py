@@ -14,8 +14,8 @@ from service.domain.mail_allowance import Limit, Sent, allows
 from service.engine.call import KEY, Call
 from service.engine.database.transaction import after_commit
 from service.engine.ids import created_at, now
+from service.engine.limits.limits import limits
 from service.models import Mail, MailCount, UserAddress
-from service.web.limits import limits
 from service.web.metrics import Readings
 
 

@@ -7,7 +7,7 @@ import signal
 
 import pytest
 
-from service.web import limit_store
+from service.engine.limits import store as limit_store
 from tests import valkey
 from tests.limited import Serve, burst, guess, on, readiness, sharing, statuses
 from tests.smtp import until

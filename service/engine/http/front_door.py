@@ -8,6 +8,7 @@ from typing import Any
 
 from service.engine.call import KEY, Call
 from service.engine.http.hosts import TrustedHosts
+from service.engine.limits.limits import Limits
 from service.problems import (
     BadRequest,
     BodyTooLarge,
@@ -15,7 +16,6 @@ from service.problems import (
     HostNotAllowed,
     NotFound,
 )
-from service.web.limits import Limits
 
 MAX_HEADERS = 32 * 1024  # bytes, names and values together
 MAX_FIELDS = 100  # header lines

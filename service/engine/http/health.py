@@ -14,8 +14,8 @@ import sqlalchemy as sa
 from service.engine.database import revisions
 from service.engine.database.errors import first_line
 from service.engine.database.transaction import READINESS, db
+from service.engine.limits.limits import Limits
 from service.problems import Unavailable
-from service.web.limits import Limits
 from service.web.protocol import LEAVING
 
 INTERVAL_SECONDS = 1.0  # between two looks at the database

@@ -20,6 +20,7 @@ from connexion.operations import AbstractOperation
 
 from service.engine.call import Answer, Call, Stream, encoded
 from service.engine.http import conditional, problems
+from service.engine.limits.limits import Limits
 from service.engine.spec.idempotency import Retry
 from service.engine.spec.paging import Page, next_link
 from service.engine.spec.validation import Part, RequestValidator, ResponseDrift, ResponseValidator
@@ -29,7 +30,6 @@ from service.engine.work.retrying import transact
 from service.engine.work.threads import Pool
 from service.problems import AdminRequired, InternalError, Problem
 from service.web import security
-from service.web.limits import Limits
 from service.web.security import Authority
 
 INJECTED = {"caller", "client"}  # arguments that do not come from the request's parameters

@@ -18,9 +18,9 @@ from limits.errors import ConfigurationError
 from limits.storage import RedisClusterStorage
 from limits.strategies import RateLimiter
 
+from service.engine.limits.memory import Windows
 from service.settings import BadConfiguration
 from service.web.metrics import Metrics
-from service.web.windows import Windows
 
 logger = logging.getLogger("byline")
 

@@ -14,9 +14,9 @@ from limits.strategies import RateLimiter
 
 from service.engine.call import KEY, Call
 from service.engine.http.networks import PROVIDER_BLOCK, SITE, network
+from service.engine.limits.store import Store
 from service.engine.spec import specification
 from service.problems import Problem, RateLimited
-from service.web.limit_store import Store
 from service.web.measures import OUTCOMES
 from service.web.metrics import Metrics
 
