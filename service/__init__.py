@@ -23,6 +23,7 @@ from service.engine.http.problems import Problems
 from service.engine.http.proxies import Proxies
 from service.engine.http.telemetry import Telemetry
 from service.engine.limits.limits import Limits
+from service.engine.observe.metrics import Metrics, Readings
 from service.engine.spec import specification
 from service.engine.spec.app import App
 from service.engine.spec.operation import Services
@@ -36,7 +37,6 @@ from service.erasure import Erasure
 from service.settings import BadConfiguration, Settings
 from service.web import outbox, removal
 from service.web.guard import Guard
-from service.web.metrics import Metrics, Readings
 from service.web.protocol import MALFORMED
 from service.web.security import Authority
 from service.web.unsent import STATE, Unsent
@@ -216,7 +216,7 @@ def _tracing(app: Flask, settings: Settings) -> Any:
         if isinstance(operation, dict)
     }
     try:
-        from service.web.tracing import Tracing  # with its library: 9 MB and 0.2 s
+        from service.engine.observe.tracing import Tracing  # with its library: 9 MB and 0.2 s
 
         endpoint, version = settings.otel_exporter_otlp_endpoint, document["info"]["version"]
         return Tracing(app, endpoint, version=version, routes=routes)

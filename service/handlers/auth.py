@@ -12,6 +12,7 @@ from service.engine.caller import Caller
 from service.engine.database.transaction import commit
 from service.engine.http.networks import PROVIDER_BLOCK, network
 from service.engine.limits.limits import limits
+from service.engine.observe.metrics import count_on_commit
 from service.engine.spec.paging import page, pages
 from service.models import (
     AuditEvent,
@@ -28,7 +29,6 @@ from service.problems import CurrentPasswordWrong, NotFound, SessionRevoked, Tok
 from service.web import outbox
 from service.web.audit import record
 from service.web.guard import guard
-from service.web.metrics import count_on_commit
 from service.web.removal import remove_disputed
 from service.web.security import authority, confirm, new_hash, prove
 

@@ -23,13 +23,13 @@ from service.engine.call import KEY, Call
 from service.engine.database.transaction import db
 from service.engine.http.networks import PROVIDER_BLOCK, network
 from service.engine.ids import rfc3339
+from service.engine.observe.catalogue import OUTCOMES
+from service.engine.observe.metrics import Metrics
 from service.engine.spec import specification
 from service.models import KnownNetwork, SignInGuard, UserAddress, mails
 from service.problems import Problem, RateLimited
 from service.web import outbox
 from service.web.audit import record
-from service.web.measures import OUTCOMES
-from service.web.metrics import Metrics
 
 KNOWN_FOR = timedelta(days=90)  # after a sign-in from a network
 

@@ -15,8 +15,8 @@ from service.engine.call import KEY, Call
 from service.engine.database.transaction import after_commit
 from service.engine.ids import created_at, now
 from service.engine.limits.limits import limits
+from service.engine.observe.metrics import Readings
 from service.models import Mail, MailCount, UserAddress
-from service.web.metrics import Readings
 
 
 def put(

@@ -9,8 +9,8 @@ import flask
 
 from service.engine.caller import Caller
 from service.engine.database.transaction import after_commit
+from service.engine.observe.metrics import Readings
 from service.models import Deletion, IdempotencyKey
-from service.web.metrics import Readings
 
 
 def remove_account(

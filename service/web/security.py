@@ -18,6 +18,7 @@ from service.engine.caller import Caller
 from service.engine.database.transaction import Row, Transaction, commit, db
 from service.engine.http.networks import address
 from service.engine.ids import rfc3339
+from service.engine.observe.metrics import count_on_commit, metrics
 from service.models import Credentials, Session
 from service.problems import (
     AccountDisabled,
@@ -36,7 +37,6 @@ from service.problems import (
 from service.settings import Settings
 from service.web.audit import record
 from service.web.guard import guard
-from service.web.metrics import count_on_commit, metrics
 
 logger = logging.getLogger("byline")
 

@@ -15,11 +15,11 @@ import sqlalchemy as sa
 from service import delivery
 from service.domain import passwords
 from service.engine.database.transaction import db
+from service.engine.observe.metrics import Metrics
 from service.engine.work import background
 from service.models import Mail, Session
 from service.models.mails import EMAIL_CHANGE_NOTICE, EMAIL_VERIFICATION, PASSWORD_RESET
 from service.web import outbox
-from service.web.metrics import Metrics
 from tests import postgres
 from tests.conftest import PASSWORD, Person, serving
 from tests.delivery.office import Office, fresh, opened

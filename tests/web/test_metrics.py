@@ -12,8 +12,8 @@ import httpx
 import pytest
 import sqlalchemy as sa
 
+from service.engine.observe.catalogue import MEASURES
 from service.engine.spec.specification import policies
-from service.web.measures import MEASURES
 from tests import postgres, valkey
 from tests.conftest import PASSWORD, Server
 from tests.prometheus import Samples, promtool, scrape

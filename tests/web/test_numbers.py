@@ -14,7 +14,7 @@ import httpx
 import psutil
 import pytest
 
-from service.web.numbers import Key, Numbers
+from service.engine.observe.shared_counters import Key, Numbers
 from tests.cli import commands
 from tests.prometheus import scrape
 from tests.smtp import until
@@ -112,7 +112,8 @@ def test_what_has_no_room_is_left_out_and_spoils_nothing() -> None:
 
 
 def test_only_those_who_share_need_unix() -> None:
-    code = "import sys; sys.modules['fcntl'] = None; from service.web.numbers import Numbers; "
+    code = "import sys; sys.modules['fcntl'] = None; "
+    code += "from service.engine.observe.shared_counters import Numbers; "
     code += "numbers = Numbers(); numbers.add(('a',), 1); assert list(numbers.everybodys())"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=commands.ROOT)
 

@@ -15,10 +15,10 @@ import orjson
 
 from service.engine.call import KEY, Call, Headers
 from service.engine.http.log_output import LogHandler, output_of
-from service.web.metrics import Metrics
+from service.engine.observe.metrics import Metrics
 
 if TYPE_CHECKING:
-    from service.web.tracing import Tracing
+    from service.engine.observe.tracing import Tracing
 
 _NO_SNIFFING = (b"x-content-type-options", b"nosniff")
 _TEXT = "%(levelname)s: %(message)s"

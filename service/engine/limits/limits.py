@@ -15,10 +15,10 @@ from limits.strategies import RateLimiter
 from service.engine.call import KEY, Call
 from service.engine.http.networks import PROVIDER_BLOCK, SITE, network
 from service.engine.limits.store import Store
+from service.engine.observe.catalogue import OUTCOMES
+from service.engine.observe.metrics import Metrics
 from service.engine.spec import specification
 from service.problems import Problem, RateLimited
-from service.web.measures import OUTCOMES
-from service.web.metrics import Metrics
 
 BY_HANDLERS = {"rotations", "repeats"}  # what handlers count themselves, with `spend`
 _NO_LIMIT = 10**9

@@ -19,8 +19,8 @@ from limits.storage import RedisClusterStorage
 from limits.strategies import RateLimiter
 
 from service.engine.limits.memory import Windows
+from service.engine.observe.metrics import Metrics
 from service.settings import BadConfiguration
-from service.web.metrics import Metrics
 
 logger = logging.getLogger("byline")
 

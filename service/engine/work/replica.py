@@ -16,9 +16,9 @@ from service.engine.call import Call
 from service.engine.database.transaction import Transaction, db
 from service.engine.http.networks import network
 from service.engine.limits.limits import Limits
+from service.engine.observe.metrics import Metrics, Readings
 from service.engine.work.retrying import transact
 from service.problems import InvalidToken, NotFound, Unauthorized, Unavailable
-from service.web.metrics import Metrics, Readings
 from service.web.security import Authority
 
 logger = logging.getLogger("byline")

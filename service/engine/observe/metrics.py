@@ -21,8 +21,8 @@ from prometheus_client import CollectorRegistry, ProcessCollector, generate_late
 from prometheus_client.core import HistogramMetricFamily, Metric
 
 from service.engine.database.transaction import after_commit
-from service.web.measures import MEASURES, Measure
-from service.web.numbers import Key, Numbers
+from service.engine.observe.catalogue import MEASURES, Measure
+from service.engine.observe.shared_counters import Key, Numbers
 
 INTERVAL = 1.0  # seconds after which the others see what only this process knows
 PATIENCE = 0.2  # seconds that a scrape waits for the database
