@@ -12,8 +12,6 @@ from urllib.parse import urlsplit
 
 from service import heap
 from service.delivery import Delivery
-from service.domain.keys import KeyRing, generate_key
-from service.domain.tokens import Tokens
 from service.engine.call import size
 from service.engine.database.transaction import READINESS, REPLICA, db
 from service.engine.http import docs, front_door
@@ -28,6 +26,8 @@ from service.engine.spec import specification
 from service.engine.spec.app import App
 from service.engine.spec.operation import Services
 from service.engine.spec.routing import Routing
+from service.engine.tokens.keys import KeyRing, generate_key
+from service.engine.tokens.tokens import Tokens
 from service.engine.work.background import Background
 from service.engine.work.context import Flask
 from service.engine.work.fair_threads import FairPool

@@ -16,10 +16,10 @@ import click
 import sqlalchemy as sa
 
 from service import administrators, create_flask, demo, email_keys, maintenance, server
-from service.domain import keys as signing
 from service.engine.database import revisions
 from service.engine.database.transaction import db
 from service.engine.http import docs
+from service.engine.tokens import keys as signing
 from service.problems import Problem
 from service.settings import BadConfiguration, Settings, load
 

@@ -26,10 +26,10 @@ from sqlalchemy import update
 
 from service import create_app
 from service.domain import passwords
-from service.domain.keys import generate_key
 from service.engine.database import migrations
 from service.engine.database.transaction import db
 from service.engine.limits import memory as windows
+from service.engine.tokens.keys import generate_key
 from service.models import User
 from service.server import UVICORN
 from service.settings import Settings

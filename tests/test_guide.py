@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from service.domain.keys import KeyRing
 from service.domain.mails import NOTICES, SUBJECTS
-from service.domain.tokens import Tokens
+from service.engine.tokens.keys import KeyRing
+from service.engine.tokens.tokens import Tokens
 from service.models.mails import LIFETIMES
 from tests.conftest import Server
 from tests.sdk import clients

@@ -7,7 +7,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from sqlalchemy import make_url
 
-from service.domain.keys import KeyRing
+from service.engine.tokens.keys import KeyRing
 from service.settings import BadConfiguration, Settings, load
 from tests.values import DEFAULTS, PEM, REFUSED, UNDERSTOOD
 

@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 
 from service import create_app, listeners
 from service.advice import warnings
-from service.domain.keys import generate_key
+from service.engine.tokens.keys import generate_key
 from service.settings import BadConfiguration, Settings, load
 from tests.cli.commands import run
 from tests.values import PEM, REFUSED, UNDERSTOOD

@@ -11,8 +11,8 @@ import orjson
 import sqlalchemy as sa
 
 from bench.peers import statements
-from service.domain.keys import KeyRing
-from service.domain.tokens import ACCESS, Claims, Tokens
+from service.engine.tokens.keys import KeyRing
+from service.engine.tokens.tokens import ACCESS, Claims, Tokens
 from service.problems import Problem
 
 POSTS = "/api/posts"

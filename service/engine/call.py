@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from service.engine.http.networks import UNKNOWN, address
 
 if TYPE_CHECKING:
-    from service.domain.tokens import Claims
+    from service.engine.tokens.tokens import Claims
 
 KEY = "byline"  # where the ASGI scope carries the Call
 Headers = list[tuple[bytes, bytes]]

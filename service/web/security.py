@@ -12,13 +12,13 @@ import flask
 import sqlalchemy as sa
 
 from service.domain import passwords
-from service.domain.tokens import ACCESS, Claims, Tokens
 from service.engine.call import Call
 from service.engine.caller import Caller
 from service.engine.database.transaction import Row, Transaction, commit, db
 from service.engine.http.networks import address
 from service.engine.ids import rfc3339
 from service.engine.observe.metrics import count_on_commit, metrics
+from service.engine.tokens.tokens import ACCESS, Claims, Tokens
 from service.models import Credentials, Session
 from service.problems import (
     AccountDisabled,

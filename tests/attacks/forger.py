@@ -9,7 +9,7 @@ from typing import Any
 import jwt
 from cryptography.hazmat.primitives import serialization as form
 
-from service.domain.keys import Key, KeyRing
+from service.engine.tokens.keys import Key, KeyRing
 from tests.conftest import Person
 from tests.domain.forgery import PEMS, signed
 

@@ -12,7 +12,7 @@ from typing import Any
 import jwt
 import pytest
 
-from service.domain.tokens import ACCESS, REFRESH
+from service.engine.tokens.tokens import ACCESS, REFRESH
 from tests.attacks.forger import (
     ORDER,
     THEIRS,

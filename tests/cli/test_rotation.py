@@ -16,7 +16,7 @@ from typing import Any
 import httpx
 import jwt
 
-from service.domain.keys import generate_key
+from service.engine.tokens.keys import generate_key
 from tests.cli.commands import PASSWORD, serving
 from tests.workers import answered_by
 

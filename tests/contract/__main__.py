@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 import click
 import httpx
 
-from service.domain.keys import generate_key
+from service.engine.tokens.keys import generate_key
 from tests import postgres
 from tests.cli.commands import ROOT, serving
 

@@ -15,9 +15,9 @@ import pytest
 from sqlalchemy import func, select
 
 from service import create_flask
-from service.domain.keys import generate_key
 from service.engine.database import migrations
 from service.engine.database.transaction import db
+from service.engine.tokens.keys import generate_key
 from service.models import Mail
 from service.models.mails import EMAIL_CHANGE_NOTICE
 from service.settings import Settings

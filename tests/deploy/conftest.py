@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from service import create_flask
-from service.domain.keys import generate_key
 from service.engine.database import migrations
 from service.engine.database.transaction import db
+from service.engine.tokens.keys import generate_key
 from service.settings import Settings
 from tests import postgres, valkey
 from tests.conftest import Person, Server

@@ -17,9 +17,9 @@ import httpx
 import psutil
 
 from service import create_flask
-from service.domain.keys import generate_key
 from service.engine.database import migrations
 from service.engine.database.transaction import db
+from service.engine.tokens.keys import generate_key
 from service.settings import Settings
 from tests.cli import commands
 from tests.cli.commands import PASSWORD, ROOT

@@ -10,8 +10,8 @@ import jwt
 import pytest
 
 from service import maintenance
-from service.domain.keys import KeyRing
-from service.domain.tokens import Tokens
+from service.engine.tokens.keys import KeyRing
+from service.engine.tokens.tokens import Tokens
 from tests.conftest import Person, Server
 
 UNKNOWN = "0198c0de-0000-7000-8000-000000000001"

@@ -55,14 +55,14 @@ KINDS = {
         ),
         Mutant(
             "the signature of a token is not verified",
-            "service/domain/tokens.py",
+            "service/engine/tokens/tokens.py",
             '"strict_aud": True,',
             '"verify_signature": False,',
             "tests/attacks/test_forged_tokens.py::test_a_signature_is_of_this_very_token",
         ),
         Mutant(
             "a refresh token opens what an access token does",
-            "service/domain/tokens.py",
+            "service/engine/tokens/tokens.py",
             'or header["typ"] != typ:',
             "or typ == REFRESH != header['typ']:",
             "tests/handlers/test_accounts_access.py"

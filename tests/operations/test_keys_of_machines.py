@@ -7,7 +7,7 @@ from pathlib import Path
 
 import jwt
 
-from service.domain.keys import generate_key
+from service.engine.tokens.keys import generate_key
 from tests.conftest import Person, Server, serving
 from tests.smtp import until
 

@@ -14,9 +14,9 @@ from uuid import uuid4
 
 import httpx
 
-from service.domain.keys import KeyRing
-from service.domain.tokens import Tokens
 from service.engine.http import docs
+from service.engine.tokens.keys import KeyRing
+from service.engine.tokens.tokens import Tokens
 from tests import raw
 from tests.mailbox import Mailbox
 from tests.privacy.marks import Marks

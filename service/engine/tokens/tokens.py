@@ -14,7 +14,7 @@ from typing import Any
 import jwt
 from jwt.types import Options
 
-from service.domain.keys import Key, KeyRing
+from service.engine.tokens.keys import Key, KeyRing
 from service.problems import InvalidToken, TokenExpired
 
 ACCESS = "at+jwt"  # RFC 9068, section 2.1
