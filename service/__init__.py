@@ -10,7 +10,6 @@ from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
-from service import heap
 from service.delivery import Delivery
 from service.engine.call import size
 from service.engine.database.transaction import READINESS, REPLICA, db
@@ -22,6 +21,9 @@ from service.engine.http.proxies import Proxies
 from service.engine.http.telemetry import Telemetry
 from service.engine.limits.limits import Limits
 from service.engine.observe.metrics import Metrics, Readings
+from service.engine.serve import heap
+from service.engine.serve.protocol import MALFORMED
+from service.engine.serve.unsent import STATE, Unsent
 from service.engine.spec import specification
 from service.engine.spec.app import App
 from service.engine.spec.operation import Services
@@ -37,9 +39,7 @@ from service.erasure import Erasure
 from service.settings import BadConfiguration, Settings
 from service.web import outbox, removal
 from service.web.guard import Guard
-from service.web.protocol import MALFORMED
 from service.web.security import Authority
-from service.web.unsent import STATE, Unsent
 
 MOST_IN_FLIGHT = 512  # requests in a process; beyond it 503 at once
 MOST_HASHING = 64  # of those, the ones that hash a password

@@ -15,10 +15,11 @@ from typing import Any
 import click
 import sqlalchemy as sa
 
-from service import administrators, create_flask, demo, email_keys, maintenance, server
+from service import administrators, create_flask, demo, email_keys, maintenance
 from service.engine.database import revisions
 from service.engine.database.transaction import db
 from service.engine.http import docs
+from service.engine.serve import server
 from service.engine.tokens import keys as signing
 from service.problems import Problem
 from service.settings import BadConfiguration, Settings, load

@@ -12,7 +12,7 @@ import httpx
 import uvicorn
 
 from service import create_app
-from service.server import UVICORN
+from service.engine.serve.server import UVICORN
 from service.settings import Settings
 from tests.smtp import until
 

@@ -29,9 +29,9 @@ from service.domain import passwords
 from service.engine.database import migrations
 from service.engine.database.transaction import db
 from service.engine.limits import memory as windows
+from service.engine.serve.server import UVICORN
 from service.engine.tokens.keys import generate_key
 from service.models import User
-from service.server import UVICORN
 from service.settings import Settings
 from tests import postgres
 from tests.mailbox import Mailbox

@@ -22,15 +22,12 @@ HANDLERS = {name: path for name, path in MODULES.items() if "/handlers/" in name
 MAY_IMPORT = {
     "problems": {"engine"},
     "erasure": {"engine", "models"},
-    "heap": {"engine"},
     "settings": {"engine"},
     "email_keys": {"domain", "engine"},
     "stored_bytes": {"engine"},
     "domain": {"engine", "problems"},
     "models": {"engine", "problems"},
     "web": {"domain", "engine", "models", "problems", "settings"},
-    "draining": {"engine", "web"},
-    "supervisor": {"draining", "engine"},
     "handlers": {"domain", "engine", "models", "problems", "web"},
 }
 # The libraries that a folder does without, and the only folder that a library is for.

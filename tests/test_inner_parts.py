@@ -20,7 +20,7 @@ from sqlalchemy.pool import PoolProxiedConnection
 from uvicorn.protocols.http import httptools_impl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from service.web.messages import Flow, Waiting
+from service.engine.serve.messages import Flow, Waiting
 
 
 def named(*used: tuple[Any, str]) -> Any:

@@ -20,8 +20,9 @@ from hypothesis import HealthCheck, given, note, seed
 from hypothesis import settings as how
 from hypothesis import strategies as st
 
-from service import create_app, listeners
+from service import create_app
 from service.advice import warnings
+from service.engine.serve import listeners
 from service.engine.tokens.keys import generate_key
 from service.settings import BadConfiguration, Settings, load
 from tests.cli.commands import run

@@ -13,7 +13,7 @@ import httpx
 import pytest
 import sqlalchemy as sa
 
-from service import server
+from service.engine.serve import server
 from tests.cli.commands import COMMAND, ROOT, environment, execute, run
 from tests.ports import free_port
 

@@ -10,8 +10,8 @@ import yaml
 
 from service import create_flask
 from service.engine.database.transaction import READINESS
+from service.engine.serve.server import UVICORN
 from service.engine.work import background
-from service.server import UVICORN
 from service.settings import Settings
 
 DEPLOY = Path(__file__).parents[2] / "deploy"

@@ -15,9 +15,9 @@ import httpx
 import pytest
 
 from service.engine.database.transaction import db
+from service.engine.serve import protocol, unsent
+from service.engine.serve.server import UVICORN
 from service.engine.spec.paging import PAGE
-from service.server import UVICORN
-from service.web import protocol, unsent
 from tests.conftest import Person, Server, serving
 from tests.exports import (
     PATH,

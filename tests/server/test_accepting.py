@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 import uvicorn
 
-from service.draining import ACCEPTED, Server
+from service.engine.serve.draining import ACCEPTED, Server
 
 NUMBER = 8 * ACCEPTED
 

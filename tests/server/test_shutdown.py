@@ -87,7 +87,9 @@ def test_what_has_begun_is_answered_after_the_socket_has_closed(start: Start, wo
 def test_it_ends_in_time_whatever_its_clients_do(
     start: Start, patched: Callable[[str], None], workers: str
 ) -> None:
-    patched("from service import server; server.UVICORN['timeout_graceful_shutdown'] = 2")
+    patched(
+        "from service.engine.serve import server; server.UVICORN['timeout_graceful_shutdown'] = 2"
+    )
     byline = start(WORKERS=workers)
     anna = sign_up(byline.url)
     post = {"title": "Long", "content": "x" * 20_000}

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from service.web import messages, protocol
+from service.engine.serve import messages, protocol
 from tests import exports, raw
 from tests.conftest import Server
 from tests.deploy.proxy import nginx

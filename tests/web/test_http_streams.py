@@ -18,8 +18,8 @@ import pytest
 from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
 
+from service.engine.serve import protocol
 from service.engine.spec import body
-from service.web import protocol
 from tests import raw
 from tests.conftest import Server
 from tests.raw import Answer

@@ -12,9 +12,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from service.engine.serve import protocol
+from service.engine.serve.server import UVICORN
 from service.engine.spec import body
-from service.server import UVICORN
-from service.web import protocol
 from tests.conftest import Server
 
 HEAD = b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n"

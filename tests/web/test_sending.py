@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from service.web.sending import JOINED, PIECE, Joining
+from service.engine.serve.sending import JOINED, PIECE, Joining
 
 HEAD = b"HTTP/1.1 200 OK\r\n\r\n"
 

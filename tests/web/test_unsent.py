@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from service.web import unsent
+from service.engine.serve import unsent
 from tests import exports, raw
 from tests.conftest import Server
 from tests.smtp import until

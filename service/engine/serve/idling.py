@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextvars import Context
 from typing import Any
 
-from service.web.messages import Messages
+from service.engine.serve.messages import Messages
 
 
 class Idling(Messages):

@@ -17,7 +17,7 @@ from typing import Any
 
 import uvicorn
 
-from service.web.protocol import LEAVING
+from service.engine.serve.protocol import LEAVING
 
 # What a supervisor says to its workers, and they to it.
 DRAIN, RETIRE, CLOSE, FORCE = b"d", b"r", b"c", b"f"

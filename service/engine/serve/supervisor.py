@@ -18,7 +18,7 @@ from typing import Any
 import uvicorn
 from uvicorn.config import STARTUP_FAILURE
 
-from service.draining import CLOSE, CLOSED, DRAIN, FORCE, MUTED, RETIRE, Server, mute
+from service.engine.serve.draining import CLOSE, CLOSED, DRAIN, FORCE, MUTED, RETIRE, Server, mute
 
 TICK = 0.1  # seconds between two looks at the workers
 SILENCE = 15.0  # seconds after which a worker of which nothing is heard is frozen

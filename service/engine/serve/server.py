@@ -21,15 +21,15 @@ from uvicorn.config import STARTUP_FAILURE
 
 from service import create_flask
 from service.advice import warnings
-from service.draining import Server
 from service.engine.database import revisions
 from service.engine.database.transaction import db
 from service.engine.http.log_output import output_of
 from service.engine.http.telemetry import set_up_logging
-from service.listeners import bound
+from service.engine.serve.draining import Server
+from service.engine.serve.listeners import bound
+from service.engine.serve.protocol import Protocol
+from service.engine.serve.supervisor import Supervisor
 from service.settings import BadConfiguration, Settings
-from service.supervisor import Supervisor
-from service.web.protocol import Protocol
 
 logger = logging.getLogger("byline")
 
@@ -71,7 +71,7 @@ def _serve(settings: Settings, listeners: list[socket.socket]) -> None:
         revisions.require(db.engine)
         db.engine.dispose()
     # What the application refuses shows here; a supervisor would start its workers for ever.
-    sys.path.insert(0, str(Path(__file__).parents[1]))
+    sys.path.insert(0, str(Path(__file__).parents[3]))
     importlib.import_module("app")
     where = f"http://{_authority(settings.host, listeners[0].getsockname()[1])}"
     told = [
