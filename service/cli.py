@@ -15,7 +15,8 @@ from typing import Any
 import click
 import sqlalchemy as sa
 
-from service import administrators, create_flask, demo, email_keys, maintenance
+from service import create_flask, demo, email_keys, maintenance
+from service.accounts import administrators
 from service.engine.database import revisions
 from service.engine.database.transaction import db
 from service.engine.http import docs

@@ -13,12 +13,12 @@ import sqlalchemy as sa
 from sqlalchemy import bindparam
 
 from service import email_keys, stored_bytes
+from service.accounts.erasure import Erasure
 from service.domain import words
 from service.engine.database.transaction import connection, db
 from service.engine.ids import now
 from service.engine.spec import specification
 from service.engine.tokens import keys
-from service.erasure import Erasure
 from service.models import (
     IdempotencyKey,
     KnownNetwork,

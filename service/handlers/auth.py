@@ -5,6 +5,10 @@ from uuid import UUID
 
 from flask import current_app
 
+from service.accounts.audit import record
+from service.accounts.guard import guard
+from service.accounts.removal import remove_disputed
+from service.accounts.security import authority, confirm, new_hash, prove
 from service.domain import accounts, addresses
 from service.domain.rotation import Place, Rotation, may_repeat
 from service.engine.call import Client
@@ -27,10 +31,6 @@ from service.models import (
 from service.models.sessions import AGENT_LENGTH
 from service.problems import CurrentPasswordWrong, NotFound, SessionRevoked, TokenReused
 from service.web import outbox
-from service.web.audit import record
-from service.web.guard import guard
-from service.web.removal import remove_disputed
-from service.web.security import authority, confirm, new_hash, prove
 
 CONFIRMED = {mails.EMAIL_VERIFICATION: "email-verified", mails.EMAIL_CHANGE: "email-changed"}
 EXPORT = {"Content-Disposition": 'attachment; filename="byline-export.ndjson"'}

@@ -3,6 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
+from service.accounts import quota
 from service.domain import search
 from service.domain.snippets import snippets
 from service.domain.words import document, words
@@ -11,7 +12,6 @@ from service.engine.ids import first_id_after, first_id_from
 from service.engine.spec.paging import fitting, page
 from service.engine.work.retrying import unlocked
 from service.models import Post, PostDocument
-from service.web import quota
 
 
 def list_posts(

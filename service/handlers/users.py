@@ -4,14 +4,14 @@ from uuid import UUID
 
 from flask import current_app
 
+from service.accounts.audit import record
+from service.accounts.removal import remove_account
 from service.domain import accounts, addresses, usernames
 from service.engine.caller import Caller
 from service.engine.spec.paging import page
 from service.models import MailedToken, Profile, Session, User, mails
 from service.problems import AdminOnlyField
 from service.web import outbox
-from service.web.audit import record
-from service.web.removal import remove_account
 
 ADMIN_FIELDS = {"role", "disabled", "email"}
 

@@ -10,7 +10,7 @@ import httpx
 import pytest
 from sqlalchemy import delete, func, insert, select, update
 
-from service import erasure
+from service.accounts import erasure
 from service.engine.database import listing
 from service.models import Deletion, IdempotencyKey, Mail, Post, Session, User
 from tests.conftest import PASSWORD, Person, Server

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 import sqlalchemy as sa
 
-from service import erasure
+from service.accounts import erasure
 from service.models import PostDocument
 from service.models.long_documents import CUT
 from tests.conftest import Person, Server

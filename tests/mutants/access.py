@@ -205,7 +205,7 @@ _live""",
         ),
         Mutant(
             "a wrong password is taken back",
-            "service/web/guard.py",
+            "service/accounts/guard.py",
             "elif not isinstance(error, Problem) or error.status >= 500:",
             "else:",
             "tests/web/test_login_guard.py"
@@ -213,7 +213,7 @@ _live""",
         ),
         Mutant(
             "the failures to sign in are never forgotten",
-            "service/web/guard.py",
+            "service/accounts/guard.py",
             "history.succeed(self._failure.network)",
             "None",
             "tests/web/test_login_guard.py::test_a_success_forgets_the_failures",
@@ -228,7 +228,7 @@ _live""",
         ),
         Mutant(
             "strangers keep the owner out",
-            "service/web/guard.py",
+            "service/accounts/guard.py",
             "Failure(moment, own, not known)",
             "Failure(moment, own, True)",
             "tests/web/test_strangers.py"
@@ -236,7 +236,7 @@ _live""",
         ),
         Mutant(
             "guesses in one session lock all others",
-            "service/web/guard.py",
+            "service/accounts/guard.py",
             'self._key(f"session {session_id}")',
             'self._key(f"user {user_id}")',
             "tests/web/test_login_guard.py"

@@ -188,14 +188,14 @@ KINDS = {
         ),
         Mutant(
             "signing in tells whose address is unknown",
-            "service/web/security.py",
+            "service/accounts/security.py",
             "                raise InvalidCredentials\n",
             '                raise InvalidCredentials(None if user else "Nobody is here.")\n',
             "tests/handlers/test_auth.py::test_failures_to_sign_in_cannot_be_told_apart",
         ),
         Mutant(
             "an unknown address is refused sooner than a wrong password",
-            "service/web/security.py",
+            "service/accounts/security.py",
             "if not passwords.matches(user.password_hash if user else None, password) or not user:",
             "if not user or not passwords.matches(user.password_hash, password):",
             "tests/handlers/test_auth.py"

@@ -7,11 +7,11 @@ from typing import Any
 import orjson
 import sqlalchemy as sa
 
+from service.accounts.security import authority
 from service.engine.call import Answer
 from service.engine.caller import Caller
 from service.models import IdempotencyKey
 from service.problems import IdempotencyKeyInUse, IdempotencyKeyReused
-from service.web.security import authority
 
 _NOT_KEPT = {400, 401, 429}
 

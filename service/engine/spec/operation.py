@@ -18,6 +18,8 @@ from urllib.parse import parse_qsl
 from connexion.apps.flask import FlaskOperation
 from connexion.operations import AbstractOperation
 
+from service.accounts import security
+from service.accounts.security import Authority
 from service.engine.call import Answer, Call, Stream, encoded
 from service.engine.http import conditional, problems
 from service.engine.limits.limits import Limits
@@ -29,8 +31,6 @@ from service.engine.work.replica import Replica
 from service.engine.work.retrying import transact
 from service.engine.work.threads import Pool
 from service.problems import AdminRequired, InternalError, Problem
-from service.web import security
-from service.web.security import Authority
 
 INJECTED = {"caller", "client"}  # arguments that do not come from the request's parameters
 WIRED = {"if_none_match", "idempotency_key"}  # parameters that are dealt with here

@@ -12,6 +12,7 @@ from typing import Any
 
 import flask
 
+from service.accounts.security import Authority
 from service.engine.call import Call
 from service.engine.database.transaction import Transaction, db
 from service.engine.http.networks import network
@@ -19,7 +20,6 @@ from service.engine.limits.limits import Limits
 from service.engine.observe.metrics import Metrics, Readings
 from service.engine.work.retrying import transact
 from service.problems import InvalidToken, NotFound, Unauthorized, Unavailable
-from service.web.security import Authority
 
 logger = logging.getLogger("byline")
 

@@ -18,6 +18,7 @@ from uuid import UUID
 import flask
 from limits import parse
 
+from service.accounts.audit import record
 from service.domain.guard import Failure, History, Limit, Rules
 from service.engine.call import KEY, Call
 from service.engine.database.transaction import db
@@ -29,7 +30,6 @@ from service.engine.spec import specification
 from service.models import KnownNetwork, SignInGuard, UserAddress, mails
 from service.problems import Problem, RateLimited
 from service.web import outbox
-from service.web.audit import record
 
 KNOWN_FOR = timedelta(days=90)  # after a sign-in from a network
 

@@ -11,6 +11,8 @@ from typing import Any
 import flask
 import sqlalchemy as sa
 
+from service.accounts.audit import record
+from service.accounts.guard import guard
 from service.domain import passwords
 from service.engine.call import Call
 from service.engine.caller import Caller
@@ -35,8 +37,6 @@ from service.problems import (
     Unavailable,
 )
 from service.settings import Settings
-from service.web.audit import record
-from service.web.guard import guard
 
 logger = logging.getLogger("byline")
 
