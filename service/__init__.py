@@ -14,7 +14,6 @@ from service.accounts import removal
 from service.accounts.erasure import Erasure
 from service.accounts.guard import Guard
 from service.accounts.security import Authority
-from service.delivery import Delivery
 from service.engine.call import size
 from service.engine.database.transaction import READINESS, REPLICA, db
 from service.engine.http import docs, front_door
@@ -39,8 +38,9 @@ from service.engine.work.context import Flask
 from service.engine.work.fair_threads import FairPool
 from service.engine.work.replica import Replica
 from service.engine.work.threads import Pool
+from service.mail import outbox
+from service.mail.delivery import Delivery
 from service.settings import BadConfiguration, Settings
-from service.web import outbox
 
 MOST_IN_FLIGHT = 512  # requests in a process; beyond it 503 at once
 MOST_HASHING = 64  # of those, the ones that hash a password

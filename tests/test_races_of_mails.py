@@ -11,9 +11,9 @@ import httpx
 import pytest
 
 from service.domain import passwords
+from service.mail import outbox
 from service.models import Credentials, Mail, MailedToken, Session, User
 from service.models.mails import EMAIL_CHANGE, EMAIL_VERIFICATION, PASSWORD_RESET
-from service.web import outbox
 from tests.conftest import PASSWORD, Person, Server
 from tests.handlers.mails import (
     CHANGE,

@@ -27,9 +27,9 @@ from service.engine.ids import rfc3339
 from service.engine.observe.catalogue import OUTCOMES
 from service.engine.observe.metrics import Metrics
 from service.engine.spec import specification
+from service.mail import outbox
 from service.models import KnownNetwork, SignInGuard, UserAddress, mails
 from service.problems import Problem, RateLimited
-from service.web import outbox
 
 KNOWN_FOR = timedelta(days=90)  # after a sign-in from a network
 

@@ -18,6 +18,7 @@ from service.engine.http.networks import PROVIDER_BLOCK, network
 from service.engine.limits.limits import limits
 from service.engine.observe.metrics import count_on_commit
 from service.engine.spec.paging import page, pages
+from service.mail import outbox
 from service.models import (
     AuditEvent,
     Credentials,
@@ -30,7 +31,6 @@ from service.models import (
 )
 from service.models.sessions import AGENT_LENGTH
 from service.problems import CurrentPasswordWrong, NotFound, SessionRevoked, TokenReused
-from service.web import outbox
 
 CONFIRMED = {mails.EMAIL_VERIFICATION: "email-verified", mails.EMAIL_CHANGE: "email-changed"}
 EXPORT = {"Content-Disposition": 'attachment; filename="byline-export.ndjson"'}

@@ -9,9 +9,9 @@ from service.accounts.removal import remove_account
 from service.domain import accounts, addresses, usernames
 from service.engine.caller import Caller
 from service.engine.spec.paging import page
+from service.mail import outbox
 from service.models import MailedToken, Profile, Session, User, mails
 from service.problems import AdminOnlyField
-from service.web import outbox
 
 ADMIN_FIELDS = {"role", "disabled", "email"}
 

@@ -16,8 +16,8 @@ from sqlalchemy import delete, select, update
 
 from service.engine.database.transaction import db
 from service.engine.ids import rfc3339
+from service.mail import outbox
 from service.models import Mail
-from service.web import outbox
 from tests.conftest import PASSWORD, Server, serving
 from tests.smtp import MailServer, mail_server, until
 

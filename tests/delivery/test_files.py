@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from service import delivery
 from service.domain.mails import Letterhead, compose
+from service.mail import delivery
 from service.settings import Settings
 from tests.conftest import serving
 from tests.delivery.office import Office, fresh

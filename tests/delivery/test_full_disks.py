@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from service import delivery
+from service.mail import delivery
 from service.settings import Settings
 from tests.conftest import Server, serving
 from tests.delivery.office import Office, fresh

@@ -8,9 +8,9 @@ import pytest
 import sqlalchemy as sa
 
 from service.engine.database.transaction import db
+from service.mail import outbox
 from service.models import User
 from service.models.mails import PASSWORD_CHANGED, PASSWORD_RESET, SESSIONS_REUSED, SIGN_IN_BLOCKED
-from service.web import outbox
 from tests.conftest import PASSWORD
 from tests.delivery.office import Office, fresh
 from tests.mailbox import subject_of, text

@@ -12,14 +12,13 @@ import psycopg
 import pytest
 import sqlalchemy as sa
 
-from service import delivery
 from service.domain import passwords
 from service.engine.database.transaction import db
 from service.engine.observe.metrics import Metrics
 from service.engine.work import background
+from service.mail import delivery, outbox
 from service.models import Mail, Session
 from service.models.mails import EMAIL_CHANGE_NOTICE, EMAIL_VERIFICATION, PASSWORD_RESET
-from service.web import outbox
 from tests import postgres
 from tests.conftest import PASSWORD, Person, serving
 from tests.delivery.office import Office, fresh, opened

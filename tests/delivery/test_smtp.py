@@ -12,8 +12,8 @@ from urllib.parse import quote
 import pytest
 import trustme
 
-from service import delivery
 from service.domain.mails import Letterhead, compose
+from service.mail import delivery
 from service.settings import Settings
 from tests.delivery.conftest import Certify
 from tests.delivery.office import fresh, opened

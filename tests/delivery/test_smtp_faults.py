@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from service import delivery
+from service.mail import delivery
 from tests.delivery.conftest import Certify
 from tests.delivery.office import Office, fresh, opened
 from tests.faults.middlebox import Fault, Middlebox

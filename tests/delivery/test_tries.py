@@ -14,8 +14,8 @@ from uuid import UUID
 import pytest
 from sqlalchemy import update
 
-from service import delivery
 from service.engine.ids import first_id_from, new_id
+from service.mail import delivery
 from service.models import Mail
 from service.models.mails import EMAIL_CHANGE_NOTICE
 from tests.delivery.office import Office, fresh, from_now, opened

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from service import delivery
+from service.mail import delivery
 from tests.delivery.office import Office, fresh, opened
 from tests.delivery.test_smtp_faults import LOGIN, STEPS
 from tests.faults.middlebox import Fault, Middlebox

@@ -53,7 +53,7 @@ KINDS = {
         ),
         Mutant(
             "mails are counted by address, so that one mailbox gets any number",
-            "service/web/outbox.py",
+            "service/mail/outbox.py",
             "addresses.mailbox(recipient)",
             "addresses.key(recipient)",
             "tests/web/test_mails_to_one_recipient.py"

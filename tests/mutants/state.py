@@ -156,7 +156,7 @@ KINDS = {
     "mails lost or halved": [
         Mutant(
             "a mail that the server did not take is forgotten",
-            "service/delivery.py",
+            "service/mail/delivery.py",
             'outcome = "dropped" if too_old or _is_final(error) else "deferred"',
             'outcome = "dropped"',
             "tests/delivery/test_smtp_faults.py"
@@ -164,7 +164,7 @@ KINDS = {
         ),
         Mutant(
             "a mail that is begun when the disk is full stays",
-            "service/delivery.py",
+            "service/mail/delivery.py",
             "            unfinished.unlink()",
             "            pass",
             "tests/delivery/test_full_disks.py"
