@@ -20,9 +20,9 @@ from service.accounts import administrators
 from service.engine.database import revisions
 from service.engine.database.transaction import db
 from service.engine.http import docs
+from service.engine.problems import Problem
 from service.engine.serve import server
 from service.engine.tokens import keys as signing
-from service.problems import Problem
 from service.settings import BadConfiguration, Settings, load
 
 

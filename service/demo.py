@@ -21,9 +21,9 @@ from service.domain.words import document
 from service.domain.words import words as words_of
 from service.engine.database.transaction import connection, db
 from service.engine.ids import created_at, first_id_from
+from service.engine.problems import InvalidRequest
 from service.models import Post, PostDocument, User
 from service.models.storage import add_all, text_bytes
-from service.problems import InvalidRequest
 
 PASSWORD = "demo-password"  # noqa: S105 # nosec B105 # no secret: the documentation tells it
 BATCH = 5000

@@ -1,49 +1,8 @@
-"""The errors a client may see; any layer may raise them."""
+"""The errors that a client of this service may see, beside those of any service."""
 
 from __future__ import annotations
 
-from typing import ClassVar
-
-
-class Problem(Exception):
-    """A refusal that becomes an `application/problem+json` document (RFC 9457).
-
-    The class gives `status`, `code` and `title`; an instance may add a `detail` (a sentence, never
-    with a value of the request in it), response `headers` and `errors`, each
-    `{"pointer", "code", "detail"}` with a JSON pointer into the body or a parameter's name.
-    """
-
-    status: ClassVar[int] = 500
-    code: ClassVar[str] = "internal-error"
-    title: ClassVar[str] = "Internal error"
-
-    def __init__(
-        self,
-        detail: str | None = None,
-        *,
-        headers: dict[str, str] | None = None,
-        errors: list[dict[str, str]] | None = None,
-    ) -> None:
-        super().__init__(detail or self.title)
-        self.detail = detail or f"{self.title}."
-        self.headers = headers or {}
-        self.errors = errors
-
-
-class BadRequest(Problem):
-    status, code, title = 400, "bad-request", "The request is not well-formed HTTP"
-
-
-class HostNotAllowed(BadRequest):
-    code, title = "host-not-allowed", "This server does not answer for that host"
-
-
-class MalformedBody(BadRequest):
-    code, title = "malformed-body", "The body is not valid JSON"
-
-
-class InvalidRequest(BadRequest):
-    code, title = "invalid-request", "The request does not fit the specification"
+from service.engine.problems import BadRequest, Forbidden, InvalidToken, Problem, Unauthorized
 
 
 class WeakPassword(BadRequest):
@@ -52,25 +11,6 @@ class WeakPassword(BadRequest):
 
 class OneTimeTokenInvalid(BadRequest):
     code, title = "token-invalid", "The token is invalid or no longer valid"
-
-
-class Unauthorized(Problem):
-    """A 401; `challenge` is the error code of RFC 6750, section 3.1, where there is one."""
-
-    status, code, title = 401, "authentication-required", "A bearer token is required"
-    challenge: ClassVar[str | None] = None
-
-    def __init__(self, detail: str | None = None) -> None:
-        error = f', error="{self.challenge}"' if self.challenge else ""
-        super().__init__(detail, headers={"WWW-Authenticate": f'Bearer realm="byline"{error}'})
-
-
-class InvalidToken(Unauthorized):
-    code, title, challenge = "invalid-token", "The token is not valid", "invalid_token"
-
-
-class TokenExpired(InvalidToken):
-    code, title = "token-expired", "The token has expired"
 
 
 class TokenReused(InvalidToken):
@@ -83,14 +23,6 @@ class SessionRevoked(InvalidToken):
 
 class InvalidCredentials(Unauthorized):
     code, title = "invalid-credentials", "The e-mail address or the password is wrong"
-
-
-class Forbidden(Problem):
-    status, code, title = 403, "forbidden", "This is not yours to change"
-
-
-class AdminRequired(Forbidden):
-    code, title = "admin-required", "This operation is for administrators"
 
 
 class AdminOnlyField(Forbidden):
@@ -107,14 +39,6 @@ class EmailUnverified(Forbidden):
 
 class CurrentPasswordWrong(Forbidden):
     code, title = "current-password-wrong", "The current password is wrong"
-
-
-class NotFound(Problem):
-    status, code, title = 404, "not-found", "There is nothing here"
-
-
-class MethodNotAllowed(Problem):
-    status, code, title = 405, "method-not-allowed", "The method is not allowed here"
 
 
 class EmailTaken(Problem):
@@ -135,57 +59,5 @@ class AdminUnverified(EmailUnverified):
     status = 409
 
 
-class IdempotencyKeyInUse(Problem):
-    status, code, title = 409, "idempotency-key-in-use", "A request with this key is in flight"
-
-
 class QuotaExceeded(Problem):
     status, code, title = 409, "quota-exceeded", "This would exceed your storage quota"
-
-
-class PreconditionFailed(Problem):
-    status, code, title = 412, "precondition-failed", "The resource has changed since you read it"
-
-
-class BodyTooLarge(Problem):
-    status, code, title = 413, "body-too-large", "The body is too large"
-
-
-class UnsupportedMediaType(Problem):
-    status, code, title = 415, "unsupported-media-type", "The media type is not supported"
-
-
-class IdempotencyKeyReused(Problem):
-    status, code, title = 422, "idempotency-key-reused", "The key was used with another body"
-
-
-class PreconditionRequired(Problem):
-    status, code, title = 428, "precondition-required", "If-Match is required"
-
-
-class RateLimited(Problem):
-    """A 429; `retry_after` is in seconds."""
-
-    status, code, title = 429, "rate-limited", "Too many requests"
-
-    def __init__(self, retry_after: int) -> None:
-        super().__init__(headers={"Retry-After": str(retry_after)})
-
-
-class HeadersTooLarge(Problem):
-    status, code, title = 431, "headers-too-large", "The headers are larger than 32 KiB"
-
-
-class InternalError(Problem):
-    title = "Something went wrong here, and it has been logged"
-
-
-class Unavailable(Problem):
-    """A 503; `is_slow` says that a statement was ended at its time limit, on a database that may be
-    well."""
-
-    status, code, title = 503, "unavailable", "The service is busy or not ready"
-
-    def __init__(self, detail: str | None = None, *, is_slow: bool = False) -> None:
-        super().__init__(detail, headers={"Retry-After": "1"})
-        self.is_slow = is_slow

@@ -17,6 +17,7 @@ import pytest
 from jsonschema_rs import Draft201909Validator
 
 from service import problems
+from service.engine import problems as of_any_service
 from service.engine.http import docs
 from service.engine.spec.specification import guards, limits, policies
 from tests.references import resolved
@@ -246,9 +247,10 @@ def test_an_example_is_one(schema: dict[str, Any], example: Any) -> None:
 
 PROBLEMS = [
     problem
-    for problem in vars(problems).values()
-    if inspect.isclass(problem) and problem.__base__ is not Exception
-    if issubclass(problem, problems.Problem)
+    for module in (of_any_service, problems)
+    for problem in vars(module).values()
+    if inspect.isclass(problem) and problem.__module__ == module.__name__
+    if problem is not of_any_service.Problem
 ]
 
 

@@ -13,8 +13,8 @@ import orjson
 
 from service.engine.call import KEY
 from service.engine.http import docs
+from service.engine.problems import NotFound
 from service.engine.spec.routing import Routes
-from service.problems import NotFound
 
 EACH = 4  # exchanges that are kept of a kind
 LARGEST = 128 * 1024  # bytes of a body that is kept

@@ -11,9 +11,9 @@ import orjson
 import sqlalchemy as sa
 
 from bench.peers import statements
+from service.engine.problems import Problem
 from service.engine.tokens.keys import KeyRing
 from service.engine.tokens.tokens import ACCESS, Claims, Tokens
-from service.problems import Problem
 
 POSTS = "/api/posts"
 engine = statements.engine()

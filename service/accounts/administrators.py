@@ -14,8 +14,8 @@ from service.engine.database.statements import Prepared
 from service.engine.database.transaction import db
 from service.engine.database.types import Time
 from service.engine.ids import now
+from service.engine.problems import InvalidRequest
 from service.models import AuditEvent, Credentials, MailedToken, Session, User
-from service.problems import InvalidRequest
 
 USERNAME = re.compile(r"[a-z0-9][a-z0-9_-]{2,29}")  # as in the specification
 

@@ -26,10 +26,10 @@ from service.engine.http.networks import PROVIDER_BLOCK, network
 from service.engine.ids import rfc3339
 from service.engine.observe.catalogue import OUTCOMES
 from service.engine.observe.metrics import Metrics
+from service.engine.problems import Problem, RateLimited
 from service.engine.spec import specification
 from service.mail import outbox
 from service.models import KnownNetwork, SignInGuard, UserAddress, mails
-from service.problems import Problem, RateLimited
 
 KNOWN_FOR = timedelta(days=90)  # after a sign-in from a network
 

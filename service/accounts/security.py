@@ -20,6 +20,15 @@ from service.engine.database.transaction import Row, Transaction, commit, db
 from service.engine.http.networks import address
 from service.engine.ids import rfc3339
 from service.engine.observe.metrics import count_on_commit, metrics
+from service.engine.problems import (
+    InvalidToken,
+    NotFound,
+    Problem,
+    RateLimited,
+    TokenExpired,
+    Unauthorized,
+    Unavailable,
+)
 from service.engine.tokens.tokens import ACCESS, Claims, Tokens
 from service.models import Credentials, Session
 from service.problems import (
@@ -27,14 +36,7 @@ from service.problems import (
     CurrentPasswordWrong,
     EmailUnverified,
     InvalidCredentials,
-    InvalidToken,
-    NotFound,
-    Problem,
-    RateLimited,
     SessionRevoked,
-    TokenExpired,
-    Unauthorized,
-    Unavailable,
 )
 from service.settings import Settings
 

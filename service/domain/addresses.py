@@ -8,7 +8,7 @@ import unicodedata
 import idna
 from email_validator import validate_email
 
-from service.problems import InvalidRequest
+from service.engine.problems import InvalidRequest
 
 # RFC 5321, sections 4.5.3.1.1 and 4.5.3.1.3, the latter without the angle brackets.
 _LONGEST_LOCAL_OCTETS, _LONGEST_OCTETS = 64, 254

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from service.problems import InvalidRequest
+from service.engine.problems import InvalidRequest
 
 # Without hyphens and underscores, as names are compared.
 _PEOPLE = "admin administrator moderator official operator root staff superuser sysadmin system"

@@ -17,6 +17,7 @@ from service.engine.database.transaction import commit
 from service.engine.http.networks import PROVIDER_BLOCK, network
 from service.engine.limits.limits import limits
 from service.engine.observe.metrics import count_on_commit
+from service.engine.problems import NotFound
 from service.engine.spec.paging import page, pages
 from service.mail import outbox
 from service.models import (
@@ -30,7 +31,7 @@ from service.models import (
     mails,
 )
 from service.models.sessions import AGENT_LENGTH
-from service.problems import CurrentPasswordWrong, NotFound, SessionRevoked, TokenReused
+from service.problems import CurrentPasswordWrong, SessionRevoked, TokenReused
 
 CONFIRMED = {mails.EMAIL_VERIFICATION: "email-verified", mails.EMAIL_CHANGE: "email-changed"}
 EXPORT = {"Content-Disposition": 'attachment; filename="byline-export.ndjson"'}

@@ -16,9 +16,9 @@ from service.engine.database.statements import Prepared, insertion
 from service.engine.database.transaction import current, db
 from service.engine.database.types import Id, Time
 from service.engine.ids import created_at, new_id
+from service.engine.problems import Forbidden, NotFound, PreconditionFailed, Problem
 from service.models.storage import TAKE, Storage, text_bytes
 from service.models.users import User
-from service.problems import Forbidden, NotFound, PreconditionFailed, Problem
 
 
 class Post(db.Model):  # type: ignore[name-defined,misc] # made at run time

@@ -10,8 +10,8 @@ from sqlalchemy import bindparam
 
 from service.engine.database.listing import Listing
 from service.engine.database.statements import Prepared
+from service.engine.problems import NotFound
 from service.models.users import User, profile_tag
-from service.problems import NotFound
 
 
 class Profile:

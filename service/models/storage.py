@@ -9,8 +9,9 @@ import sqlalchemy as sa
 from sqlalchemy import bindparam
 
 from service.engine.database.statements import Prepared
+from service.engine.problems import Problem
 from service.models.users import User
-from service.problems import Problem, QuotaExceeded, SessionRevoked
+from service.problems import QuotaExceeded, SessionRevoked
 
 
 class Storage(NamedTuple):

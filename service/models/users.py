@@ -18,17 +18,14 @@ from service.engine.database.statements import Prepared, insertion
 from service.engine.database.transaction import Row, db
 from service.engine.database.types import Id, Time
 from service.engine.ids import created_at, new_id, now
+from service.engine.problems import Forbidden, NotFound, PreconditionFailed, Problem
 from service.models.audit_events import AuditEvent
 from service.models.resting_usernames import RestingUsername
 from service.problems import (
     AdminUnverified,
     EmailTaken,
-    Forbidden,
     LastAdmin,
-    NotFound,
     OneTimeTokenInvalid,
-    PreconditionFailed,
-    Problem,
     UsernameTaken,
 )
 

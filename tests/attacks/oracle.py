@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 from service import problems
+from service.engine import problems as of_any_service
 from tests import raw
 from tests.conftest import Person, Server
 from tests.raw import Answer
@@ -23,8 +24,8 @@ Expected = int | tuple[int, str | None]
 MOST = 16 * 1024  # bytes of a refusal: nobody gets back more than was sent
 STATUSES = {
     problem.code: problem.status
-    for problem in vars(problems).values()
-    if isinstance(problem, type) and issubclass(problem, problems.Problem)
+    for problem in (*vars(of_any_service).values(), *vars(problems).values())
+    if isinstance(problem, type) and issubclass(problem, of_any_service.Problem)
 }
 # What tells of the inside: stacks, SQL, drivers, files, and whose address it is.
 _INSIDE = re.compile(

@@ -10,9 +10,9 @@ import jwt
 from cryptography.hazmat.primitives import serialization as form
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
+from service.engine.problems import InvalidToken
 from service.engine.tokens.keys import KeyRing
 from service.engine.tokens.tokens import ACCESS, Tokens
-from service.problems import InvalidToken
 
 ANN = "0198c0de-0000-7000-8000-000000000001"
 HERE = "0198c0de-0000-7000-8000-00000000000a"

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from service.domain.accounts import random_username
 from service.domain.addresses import checked, deliverable, key, mailbox
-from service.problems import InvalidRequest
+from service.engine.problems import InvalidRequest
 
 
 @pytest.mark.parametrize(

@@ -14,10 +14,10 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
+from service.engine.problems import InvalidToken
 from service.engine.tokens import keys as module
 from service.engine.tokens.keys import KeyRing, generate_key
 from service.engine.tokens.tokens import ACCESS, Claims, Tokens
-from service.problems import InvalidToken
 from tests.domain.forgery import ANN, HERE, PEMS, Clock, forged, outcome, pem
 
 

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from service.domain.addresses import checked, deliverable
 from service.domain.mails import DISPUTES, PAGES, SUBJECTS, compose, letterhead
+from service.engine.problems import InvalidRequest
 from service.models.mails import LIFETIMES
-from service.problems import InvalidRequest
 
 TOKEN = "t0DzgyXBLvzoYY4sCrHRzuNbZ4ERlBDg3DrUrSmN6Qc"
 SITE = "https://byline.example"

@@ -9,10 +9,10 @@ from cryptography.hazmat.primitives import serialization as form
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from service.engine.problems import InvalidToken, TokenExpired
 from service.engine.tokens import tokens as module
 from service.engine.tokens.keys import KeyRing
 from service.engine.tokens.tokens import ACCESS, REFRESH, Claims, Tokens
-from service.problems import InvalidToken, TokenExpired
 from tests.domain.forgery import (
     ANN,
     HERE,

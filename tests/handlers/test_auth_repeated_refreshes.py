@@ -11,9 +11,9 @@ import pytest
 
 from service.domain.mails import SUBJECTS
 from service.engine.database.transaction import Transaction, db
+from service.engine.problems import Unavailable
 from service.models import Session
 from service.models.mails import EMAIL_VERIFICATION, SESSIONS_REUSED
-from service.problems import Unavailable
 from tests.conftest import Person, Server, serving
 from tests.handlers.events import forwarded, latest, written
 from tests.handlers.mails import confirm, mailed

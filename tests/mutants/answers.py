@@ -13,7 +13,7 @@ KINDS = {
         ),
         Mutant(
             "a missing If-Match is a 400",
-            "service/problems.py",
+            "service/engine/problems.py",
             'status, code, title = 428, "precondition-required"',
             'status, code, title = 400, "precondition-required"',
             SCHEMATHESIS,
@@ -46,7 +46,7 @@ KINDS = {
         ),
         Mutant(
             "a 401 has no WWW-Authenticate",
-            "service/problems.py",
+            "service/engine/problems.py",
             """headers={"WWW-Authenticate": f'Bearer realm="byline"{error}'}""",
             "headers={}",
             SCHEMATHESIS,
@@ -54,7 +54,7 @@ KINDS = {
         ),
         Mutant(
             "a 429 has no Retry-After",
-            "service/problems.py",
+            "service/engine/problems.py",
             'super().__init__(headers={"Retry-After": str(retry_after)})',
             "super().__init__()",
             "tests/web/test_limits.py::test_a_refused_request_does_nothing",

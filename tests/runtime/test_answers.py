@@ -7,8 +7,8 @@ import pytest
 
 from service.engine.http import docs
 from service.engine.http.problems import answer
+from service.engine.problems import InvalidRequest, NotFound
 from service.engine.spec.validation import ResponseDrift, ResponseValidator
-from service.problems import InvalidRequest, NotFound
 from tests.references import resolved
 
 USER = resolved(docs.specification()["components"]["schemas"]["User"])

@@ -15,12 +15,12 @@ import httpx
 import pytest
 from sqlalchemy.exc import OperationalError
 
+from service.engine.problems import Unavailable
 from service.engine.spec.operation import CHUNK
 from service.engine.spec.paging import PAGE
 from service.engine.spec.validation import ResponseDrift
 from service.handlers import auth
 from service.models import Post, User
-from service.problems import Unavailable
 from tests.conftest import PASSWORD, Person, Server
 from tests.exports import (
     PATH,

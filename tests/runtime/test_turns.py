@@ -7,9 +7,9 @@ import threading
 
 import pytest
 
+from service.engine.problems import Unavailable
 from service.engine.work import fair_threads as turns
 from service.engine.work.fair_threads import MOST_WAITING, FairPool
-from service.problems import Unavailable
 
 HONEST = "198.51.100.7"
 

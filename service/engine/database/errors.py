@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import sqlalchemy as sa
 
-from service import problems
+from service.engine import problems
 
 TOO_SLOW = "The database took too long for this."
 RETRYABLE = {"40001", "40P01"}  # serialisation failure, deadlock

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy.orm import DeclarativeBase
 
-from service import problems
+from service.engine import problems
 from service.engine.database import sqlite
 from service.engine.database.errors import without_data
 

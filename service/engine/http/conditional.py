@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from service.problems import InvalidRequest, PreconditionRequired
+from service.engine.problems import InvalidRequest, PreconditionRequired
 
 # Empty elements of a list are to be ignored (RFC 9110, section 5.6.1.2).
 _TAGS = re.compile(r'[\s,]*(W/)?"([\x21\x23-\x7e\x80-\xff]*)"\s*(?:,[\s,]*|$)')

@@ -15,9 +15,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from service.engine.call import KEY, Answer, Call, Headers, send_answer
 from service.engine.http.conditional import is_fresh, quoted
+from service.engine.problems import MethodNotAllowed, NotFound
 from service.engine.spec.specification import PATH, parsed
 from service.engine.spec.specification import document as specification
-from service.problems import MethodNotAllowed, NotFound
 
 ROOT = Path(__file__).parents[3]
 _SERVICE = ROOT / "service"

@@ -9,7 +9,7 @@ from typing import Any
 from service.engine.call import KEY, Call
 from service.engine.http.hosts import TrustedHosts
 from service.engine.limits.limits import Limits
-from service.problems import (
+from service.engine.problems import (
     BadRequest,
     BodyTooLarge,
     HeadersTooLarge,

@@ -15,8 +15,8 @@ from service.engine.database import revisions
 from service.engine.database.errors import first_line
 from service.engine.database.transaction import READINESS, db
 from service.engine.limits.limits import Limits
+from service.engine.problems import Unavailable
 from service.engine.serve.protocol import LEAVING
-from service.problems import Unavailable
 
 INTERVAL_SECONDS = 1.0  # between two looks at the database
 STALE_SECONDS = 2.5  # after which what was seen last says nothing any more

@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from service import problems
+from service.engine import problems
 from service.engine.call import KEY, Answer, Call, encoded, send_answer
 
 logger = logging.getLogger("byline")

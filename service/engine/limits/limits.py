@@ -17,8 +17,8 @@ from service.engine.http.networks import PROVIDER_BLOCK, SITE, network
 from service.engine.limits.store import Store
 from service.engine.observe.catalogue import OUTCOMES
 from service.engine.observe.metrics import Metrics
+from service.engine.problems import Problem, RateLimited
 from service.engine.spec import specification
-from service.problems import Problem, RateLimited
 
 BY_HANDLERS = {"rotations", "repeats"}  # what handlers count themselves, with `spend`
 _NO_LIMIT = 10**9

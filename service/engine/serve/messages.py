@@ -10,7 +10,7 @@ import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from service.engine.call import Headers
-from service.problems import BadRequest, BodyTooLarge, HeadersTooLarge
+from service.engine.problems import BadRequest, BodyTooLarge, HeadersTooLarge
 
 MAX_HEAD = 72 * 1024  # bytes: what the front door takes of a target and of headers, and their marks
 MAX_FIELDS = 128  # header lines that are kept until the head ends; the front door takes fewer

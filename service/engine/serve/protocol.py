@@ -26,11 +26,11 @@ import asyncio
 from typing import Any
 
 from service.engine.http.networks import UNKNOWN, address
+from service.engine.problems import Problem
 from service.engine.serve.idling import Idling
 from service.engine.serve.messages import MAX_DROPPED
 from service.engine.serve.sending import Joining, refusal
 from service.engine.serve.unsent import STATE, Unsent
-from service.problems import Problem
 
 HEAD_TIMEOUT = 10.0  # seconds to send a head
 DROP_TIMEOUT = 60.0  # seconds in which a body that nobody waits for is taken

@@ -8,7 +8,7 @@ from typing import Any
 
 from service.engine.call import Headers, encoded, new_request_id
 from service.engine.http import problems
-from service.problems import Problem
+from service.engine.problems import Problem
 
 JOINED = 64 * 1024  # bytes of a body that are copied behind the head
 PIECE = 128 * 1024  # bytes that are written at once: until all are sent, all are kept

@@ -15,8 +15,8 @@ from connexion.resolver import Resolution, Resolver
 from connexion.spec import Specification
 
 from service.engine.call import KEY, Stream, send_answer, send_stream
+from service.engine.problems import NotFound
 from service.engine.spec.operation import Operation, Services
-from service.problems import NotFound
 
 
 class App(FlaskApp):

@@ -9,7 +9,7 @@ import re
 from typing import Any, NoReturn
 
 from service.engine.http.front_door import MAX_BODY
-from service.problems import BadRequest, BodyTooLarge, InvalidRequest, MalformedBody
+from service.engine.problems import BadRequest, BodyTooLarge, InvalidRequest, MalformedBody
 
 TIMEOUT = 25.0  # seconds to send it, less than a shutdown waits
 MAX_DEPTH = 64

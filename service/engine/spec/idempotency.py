@@ -10,8 +10,8 @@ import sqlalchemy as sa
 from service.accounts.security import authority
 from service.engine.call import Answer
 from service.engine.caller import Caller
+from service.engine.problems import IdempotencyKeyInUse, IdempotencyKeyReused
 from service.models import IdempotencyKey
-from service.problems import IdempotencyKeyInUse, IdempotencyKeyReused
 
 _NOT_KEPT = {400, 401, 429}
 

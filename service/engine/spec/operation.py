@@ -23,6 +23,7 @@ from service.accounts.security import Authority
 from service.engine.call import Answer, Call, Stream, encoded
 from service.engine.http import conditional, problems
 from service.engine.limits.limits import Limits
+from service.engine.problems import AdminRequired, InternalError, Problem
 from service.engine.spec.idempotency import Retry
 from service.engine.spec.paging import Page, next_link
 from service.engine.spec.validation import Part, RequestValidator, ResponseDrift, ResponseValidator
@@ -30,7 +31,6 @@ from service.engine.work.context import Flask, RequestContext
 from service.engine.work.replica import Replica
 from service.engine.work.retrying import transact
 from service.engine.work.threads import Pool
-from service.problems import AdminRequired, InternalError, Problem
 
 INJECTED = {"caller", "client"}  # arguments that do not come from the request's parameters
 WIRED = {"if_none_match", "idempotency_key"}  # parameters that are dealt with here

@@ -13,7 +13,7 @@ from connexion.spec import Specification
 
 from service.engine.call import KEY, Answer, Call, send_answer
 from service.engine.http.occasional import Occasional
-from service.problems import MethodNotAllowed, NotFound
+from service.engine.problems import MethodNotAllowed, NotFound
 
 METHODS = ("get", "head", "post", "put", "patch", "delete", "options")
 Operations = dict[str, str]  # method in upper case -> operationId

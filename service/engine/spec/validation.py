@@ -21,8 +21,8 @@ from jsonschema_rs import Draft201909Validator
 
 from service.engine.call import Call
 from service.engine.http.front_door import MAX_BODY
+from service.engine.problems import InvalidRequest, UnsupportedMediaType
 from service.engine.spec import body, schemas
-from service.problems import InvalidRequest, UnsupportedMediaType
 
 Errors = list[dict[str, str]]
 Part = tuple[str, list[dict[str, Any]]]  # the type of some lines of a stream, and the lines

@@ -14,8 +14,8 @@ from typing import Any
 import jwt
 from jwt.types import Options
 
+from service.engine.problems import InvalidToken, TokenExpired
 from service.engine.tokens.keys import Key, KeyRing
-from service.problems import InvalidToken, TokenExpired
 
 ACCESS = "at+jwt"  # RFC 9068, section 2.1
 REFRESH = "rt+jwt"

@@ -18,8 +18,8 @@ from service.engine.database.transaction import Transaction, db
 from service.engine.http.networks import network
 from service.engine.limits.limits import Limits
 from service.engine.observe.metrics import Metrics, Readings
+from service.engine.problems import InvalidToken, NotFound, Unauthorized, Unavailable
 from service.engine.work.retrying import transact
-from service.problems import InvalidToken, NotFound, Unauthorized, Unavailable
 
 logger = logging.getLogger("byline")
 

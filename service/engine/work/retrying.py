@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from service.engine.database.errors import first_line, is_lost, is_retryable, refusal
 from service.engine.database.transaction import Transaction, current, db
-from service.problems import IdempotencyKeyInUse, InternalError
+from service.engine.problems import IdempotencyKeyInUse, InternalError
 
 logger = logging.getLogger("byline")
 

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any, NamedTuple
 
-from service.problems import Unavailable
+from service.engine.problems import Unavailable
 
 LONGEST_WAIT = 5.0  # seconds that a request may wait for a thread
 LARGE = 64 * 1024  # bytes of an outcome, from which on it counts against MOST_LARGE
