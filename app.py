@@ -4,7 +4,8 @@ import sys
 
 from service import create_app
 from service.engine.http.telemetry import set_up_logging
-from service.settings import BadConfiguration, load
+from service.engine.settings import BadConfiguration
+from service.settings import load
 
 try:
     settings = load()

@@ -27,6 +27,7 @@ from service.engine.observe.metrics import Metrics, Readings
 from service.engine.serve import heap
 from service.engine.serve.protocol import MALFORMED
 from service.engine.serve.unsent import STATE, Unsent
+from service.engine.settings import BadConfiguration
 from service.engine.spec import specification
 from service.engine.spec.app import App
 from service.engine.spec.operation import Services
@@ -40,7 +41,7 @@ from service.engine.work.replica import Replica
 from service.engine.work.threads import Pool
 from service.mail import outbox
 from service.mail.delivery import Delivery
-from service.settings import BadConfiguration, Settings
+from service.settings import Settings
 
 MOST_IN_FLIGHT = 512  # requests in a process; beyond it 503 at once
 MOST_HASHING = 64  # of those, the ones that hash a password

@@ -9,7 +9,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from service.engine.http.hosts import TrustedHosts
-from service.settings import Settings, given_names
+from service.engine.settings import given_names
+from service.settings import Settings
 
 TWO_MISTAKES = 18  # characters of a name from which on two mistakes in it are taken for one word
 # Of other programs, and near to ours.

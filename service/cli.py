@@ -22,8 +22,9 @@ from service.engine.database.transaction import db
 from service.engine.http import docs
 from service.engine.problems import Problem
 from service.engine.serve import server
+from service.engine.settings import BadConfiguration
 from service.engine.tokens import keys as signing
-from service.settings import BadConfiguration, Settings, load
+from service.settings import Settings, load
 
 
 class _Refused(click.ClickException):

@@ -17,6 +17,7 @@ from service.accounts.erasure import Erasure
 from service.domain import words
 from service.engine.database.transaction import connection, db
 from service.engine.ids import now
+from service.engine.settings import BadConfiguration
 from service.engine.spec import specification
 from service.engine.tokens import keys
 from service.models import (
@@ -32,7 +33,6 @@ from service.models import (
 )
 from service.models.idempotency_keys import STORED
 from service.models.storage import add_all
-from service.settings import BadConfiguration
 
 BATCH = 1000  # rows to a transaction, so that nobody waits long for a lock
 SETTLED = timedelta(minutes=1)  # by then every process signs with the newest key (keys.KeyRing)

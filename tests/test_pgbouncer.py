@@ -12,7 +12,8 @@ import sqlalchemy as sa
 from service import create_flask
 from service.engine.database import migrations
 from service.engine.database.transaction import connection, db
-from service.settings import BadConfiguration, Settings
+from service.engine.settings import BadConfiguration
+from service.settings import Settings
 from tests.conftest import Server, serving
 from tests.faults import proxies
 from tests.postgres_cluster import Cluster, cluster

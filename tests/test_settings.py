@@ -7,8 +7,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from sqlalchemy import make_url
 
+from service.engine.settings import BadConfiguration
 from service.engine.tokens.keys import KeyRing
-from service.settings import BadConfiguration, Settings, load
+from service.settings import Settings, load
 from tests.values import DEFAULTS, PEM, REFUSED, UNDERSTOOD
 
 

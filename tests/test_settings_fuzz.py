@@ -23,8 +23,9 @@ from hypothesis import strategies as st
 from service import create_app
 from service.advice import warnings
 from service.engine.serve import listeners
+from service.engine.settings import BadConfiguration
 from service.engine.tokens.keys import generate_key
-from service.settings import BadConfiguration, Settings, load
+from service.settings import Settings, load
 from tests.cli.commands import run
 from tests.values import PEM, REFUSED, UNDERSTOOD
 

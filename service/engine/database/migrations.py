@@ -18,8 +18,8 @@ from alembic import command
 from service import email_keys, stored_bytes
 from service.engine.database.errors import is_retryable
 from service.engine.database.revisions import State, Unknown, file, require_utf8, state
+from service.engine.settings import BadConfiguration
 from service.models import User
-from service.settings import BadConfiguration
 
 METADATA = User.metadata  # importing the models has declared every table in it
 _INI = Path(__file__).parents[3] / "alembic.ini"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from service.settings import BadConfiguration
+from service.engine.settings import BadConfiguration
 
 _VERSIONS = Path(__file__).parents[3] / "alembic" / "versions"
 _found = sa.text("SELECT version_num FROM alembic_version")

@@ -20,7 +20,7 @@ from limits.strategies import RateLimiter
 
 from service.engine.limits.memory import Windows
 from service.engine.observe.metrics import Metrics
-from service.settings import BadConfiguration
+from service.engine.settings import BadConfiguration
 
 logger = logging.getLogger("byline")
 

@@ -11,7 +11,7 @@ import socket
 from ipaddress import ip_address
 from typing import Any
 
-from service.settings import BadConfiguration
+from service.engine.settings import BadConfiguration
 
 _NO_SUCH_ADDRESS = {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}
 

@@ -29,7 +29,8 @@ from service.engine.serve.draining import Server
 from service.engine.serve.listeners import bound
 from service.engine.serve.protocol import Protocol
 from service.engine.serve.supervisor import Supervisor
-from service.settings import BadConfiguration, Settings
+from service.engine.settings import BadConfiguration
+from service.settings import Settings
 
 logger = logging.getLogger("byline")
 
