@@ -1,16 +1,5 @@
 """The ASGI application, for `uvicorn app:app`."""
 
-import sys
+from service.asgi import app
 
-from service import create_app
-from service.engine.http.telemetry import set_up_logging
-from service.engine.settings import BadConfiguration
-from service.settings import load
-
-try:
-    settings = load()
-    set_up_logging(settings.log_level, settings.log_format)
-    app = create_app(settings)
-except BadConfiguration as error:
-    print(f"byline: {error}", file=sys.stderr)  # noqa: T201 - the one line that a bad setting gets
-    sys.exit(2)
+__all__ = ["app"]

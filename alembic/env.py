@@ -9,8 +9,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from alembic import context
-from service import create_flask, settings
-from service.engine.database import migrations
+from service import migrations, settings
+from service.application import create_flask
 from service.engine.database.transaction import db
 
 LOCK = 0x62796C696E65  # "byline": any number that no other program on the server locks

@@ -12,9 +12,9 @@ from typing import Any
 import psycopg
 import sqlalchemy as sa
 
-from service import create_flask
+from service import migrations
+from service.application import create_flask
 from service.demo import fill
-from service.engine.database import migrations
 from service.engine.database.transaction import connection, db
 from service.engine.ids import new_id, rfc3339
 from service.models import AuditEvent, IdempotencyKey, Session, User

@@ -10,9 +10,9 @@ from itertools import pairwise
 
 import psycopg
 
-from service import create_flask
+from service import migrations
+from service.application import create_flask
 from service.demo import fill
-from service.engine.database import migrations
 from service.engine.database.transaction import db
 from service.engine.ids import first_id_from
 from service.settings import Settings

@@ -12,7 +12,7 @@ from pathlib import Path
 import yaml
 
 from openapi.changes import Change, compared
-from service.engine.http import docs
+from service.specification import specification
 
 HERE = Path(__file__).parent
 RELEASED = HERE / "released.yaml"
@@ -22,7 +22,7 @@ CHANGELOG = HERE.parent / "CHANGELOG.md"
 def main() -> int:
     """Print what is to be done before this may be released; 1 when there is anything."""
     released = yaml.safe_load(RELEASED.read_text("utf-8"))
-    current = json.loads(docs.public_json())
+    current = json.loads(specification.public_json())
     [changes] = compared([(released, current)])
     versions = released["info"]["version"], current["info"]["version"]
     refusals = refused(changes, *versions, CHANGELOG.read_text("utf-8"))

@@ -9,22 +9,25 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
 import sqlalchemy as sa
 
-from service import create_flask, demo, email_keys, maintenance
+from service import demo, email_keys, maintenance
 from service.accounts import administrators
+from service.advice import warnings
+from service.application import create_flask
 from service.engine.database import revisions
 from service.engine.database.transaction import db
-from service.engine.http import docs
 from service.engine.problems import Problem
 from service.engine.serve import server
 from service.engine.settings import BadConfiguration
 from service.engine.tokens import keys as signing
 from service.settings import Settings, load
+from service.specification import specification
 
 
 class _Refused(click.ClickException):
@@ -58,7 +61,7 @@ _yes = click.option("--yes", is_flag=True, help="Do it in any database, without 
 
 
 @click.group(cls=_Commands)
-@click.version_option(server.VERSION, prog_name="byline", message="%(prog)s %(version)s")
+@click.version_option(package_name="byline", prog_name="byline", message="%(prog)s %(version)s")
 def main() -> None:
     """Byline: users, posts and authentication."""
     _open_standard_streams()
@@ -73,7 +76,16 @@ def serve(host: str | None, port: str | None) -> None:
     """Serve the API, on a schema that `byline db upgrade` has made."""
     # By way of the environment, so that the workers read the same settings.
     os.environ.update({k: v for k, v in {"HOST": host, "PORT": port}.items() if v is not None})
-    server.run(load())
+    settings = load()
+    mails = f"  mails   {settings.mail_dir}/*.eml, until there is an SMTP_URL"
+    program = server.Program(
+        "service.asgi:app",
+        partial(create_flask, settings),
+        title=f"Byline {specification.version}",
+        notes=[] if settings.smtp_url else [mails],
+        warnings=warnings(settings),
+    )
+    server.run(settings, program)
 
 
 @main.group("db")
@@ -212,7 +224,7 @@ def purge() -> None:
 @main.command()
 def openapi() -> None:
     """Print the public specification."""
-    click.echo(docs.public_yaml(), nl=False)
+    click.echo(specification.public_yaml(), nl=False)
 
 
 def _open_standard_streams() -> None:
@@ -228,7 +240,7 @@ def _open_standard_streams() -> None:
 
 
 def _migrations() -> Any:
-    from service.engine.database import migrations  # with Alembic, which serving does without
+    from service import migrations  # with Alembic, which serving does without
 
     return migrations
 
@@ -283,3 +295,7 @@ def _keys_directory(settings: Settings) -> Path:
     if settings.jwt_private_key is not None:
         raise click.ClickException("JWT_PRIVATE_KEY is set: that key is used, and no folder.")
     return settings.jwt_keys_dir
+
+
+if __name__ == "__main__":
+    main(prog_name="byline")

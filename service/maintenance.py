@@ -18,7 +18,6 @@ from service.domain import words
 from service.engine.database.transaction import connection, db
 from service.engine.ids import now
 from service.engine.settings import BadConfiguration
-from service.engine.spec import specification
 from service.engine.tokens import keys
 from service.models import (
     IdempotencyKey,
@@ -33,6 +32,7 @@ from service.models import (
 )
 from service.models.idempotency_keys import STORED
 from service.models.storage import add_all
+from service.specification import specification
 
 BATCH = 1000  # rows to a transaction, so that nobody waits long for a lock
 SETTLED = timedelta(minutes=1)  # by then every process signs with the newest key (keys.KeyRing)
@@ -86,7 +86,7 @@ def rotate_keys(directory: Path, *, now: bool) -> tuple[Path, datetime]:
 
     It signs once nobody keeps a key set without it any more; or `now`, as the first key does.
     """
-    wait = timedelta(0) if now else timedelta(seconds=specification.key_set_max_age()) + SETTLED
+    wait = timedelta(0) if now else timedelta(seconds=specification.key_set_max_age) + SETTLED
     moment = datetime.now(UTC) + (wait if keys.key_files(directory) else timedelta(0))
     return keys.generate_key(directory, moment), moment
 

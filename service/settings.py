@@ -14,10 +14,13 @@ from service.engine.settings import (
     setting,
     switch,
 )
+from service.specification import specification
 
 
 class Settings(EngineSettings):
     """One field per variable of the environment, of the same name in lower case."""
+
+    specification = specification
 
     access_token_ttl: int = seconds(900)
     refresh_token_ttl: int = seconds(2_592_000)

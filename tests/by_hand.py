@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import uvicorn
 
-from service import create_app
+from service.application import create_app
 from service.engine.serve.server import UVICORN
 from service.settings import Settings
 from tests.smtp import until

@@ -24,9 +24,9 @@ from connexion.spec import OpenAPISpecification
 from httpx._transports import default
 from sqlalchemy import update
 
-from service import create_app
+from service import migrations
+from service.application import create_app
 from service.domain import passwords
-from service.engine.database import migrations
 from service.engine.database.transaction import db
 from service.engine.limits import memory as windows
 from service.engine.serve.server import UVICORN

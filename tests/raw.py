@@ -16,7 +16,7 @@ import httpx
 import pytest
 from jsonschema_rs import Draft201909Validator
 
-from service.engine.http import docs
+from service.specification import specification
 
 SECRET = "tell-nobody-7f3a"  # stands in the requests that are refused, and in no answer to them
 BODY = b'{"title": "Notes on tea", "content": "Warm the pot first."}'
@@ -24,7 +24,7 @@ BODY = b'{"title": "Notes on tea", "content": "Warm the pot first."}'
 _problem = Draft201909Validator(
     {
         "$ref": "#/components/schemas/Problem",
-        "components": docs.specification()["components"],
+        "components": specification.document["components"],
     },
     validate_formats=True,
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import reduce
 from typing import Any
 
-from service.engine.http import docs
+from service.specification import specification
 
 
 def resolved(node: Any) -> Any:
@@ -16,5 +16,5 @@ def resolved(node: Any) -> Any:
         return node
     if "$ref" in node:
         keys = node["$ref"].split("/")[1:]
-        return resolved(reduce(dict.__getitem__, keys, docs.specification()))
+        return resolved(reduce(dict.__getitem__, keys, specification.document))
     return {key: resolved(value) for key, value in node.items()}

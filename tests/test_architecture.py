@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,13 +22,41 @@ HANDLERS = {name: path for name, path in MODULES.items() if "/handlers/" in name
 
 # From a folder or module of service/ to those of ours that it may import; its own are free.
 MAY_IMPORT = {
+    "engine": set(),
     "problems": {"engine"},
-    "settings": {"engine"},
-    "email_keys": {"domain", "engine"},
-    "stored_bytes": {"engine"},
+    "settings": {"engine", "specification"},
     "domain": {"engine", "problems"},
     "models": {"engine", "problems"},
-    "handlers": {"accounts", "domain", "engine", "mail", "models", "problems"},
+    "email_keys": {"engine", "domain"},
+    "stored_bytes": {"engine"},
+    "migrations": {"engine", "email_keys", "models", "stored_bytes"},
+    "mail": {"engine", "problems", "settings", "domain", "models"},
+    "measures": {"engine"},
+    "application": {
+        "accounts",
+        "engine",
+        "mail",
+        "measures",
+        "models",
+        "places",
+        "pages",
+        "settings",
+    },
+    "accounts": {"engine", "problems", "specification", "settings", "domain", "models", "mail"},
+    "places": set(),
+    "packaging": {"places"},
+    "specification": {"engine", "places"},
+    "pages": {"specification"},
+    "handlers": {
+        "engine",
+        "problems",
+        "specification",
+        "pages",
+        "domain",
+        "models",
+        "mail",
+        "accounts",
+    },
 }
 # The libraries that a folder does without, and the only folder that a library is for.
 NEVER = {
@@ -35,6 +65,14 @@ NEVER = {
     "models": {"connexion", "flask", "uvicorn", "werkzeug"},
     "handlers": {"connexion", "sqlalchemy", "uvicorn", "werkzeug"},
 }
+# What can be used without the rest: importing it loads no framework.
+LEAVES = [
+    "service.engine.caller",
+    "service.engine.ids",
+    "service.engine.problems",
+    "service.problems",
+    *(f"service.domain.{path.stem}" for name, path in MODULES.items() if "/domain/" in name),
+]
 
 each_module = pytest.mark.parametrize("path", MODULES.values(), ids=MODULES)
 each_handler_module = pytest.mark.parametrize("path", HANDLERS.values(), ids=HANDLERS)
@@ -73,6 +111,14 @@ def test_a_module_imports_only_what_stands_below_it(path: Path) -> None:
     own = part(path)
     if own in MAY_IMPORT:
         assert ours(path) <= MAY_IMPORT[own] | {own}
+
+
+@pytest.mark.parametrize("leaf", LEAVES)
+def test_importing_a_leaf_loads_no_framework(leaf: str) -> None:
+    code = f"import sys, {leaf}; print(*{{name.split('.')[0] for name in sys.modules}})"
+    command = [sys.executable, "-c", code]
+    loaded = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert not {"connexion", "flask", "sqlalchemy", "starlette", "uvicorn"} & {*loaded.split()}
 
 
 @each_module

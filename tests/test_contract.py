@@ -18,11 +18,11 @@ from jsonschema_rs import Draft201909Validator
 
 from service import problems
 from service.engine import problems as of_any_service
-from service.engine.http import docs
-from service.engine.spec.specification import guards, limits, policies
+from service.engine.spec.specification import limits
+from service.specification import specification
 from tests.references import resolved
 
-SPEC = docs.specification()
+SPEC = specification.document
 COMPONENTS = SPEC["components"]
 METHODS = ("get", "post", "put", "patch", "delete")
 WIRING = {
@@ -112,7 +112,7 @@ def test_handlers_stand_in_the_order_of_the_specification(tag: str) -> None:
 
 
 def test_the_package_has_the_version_of_the_specification() -> None:
-    project = tomllib.loads((docs.ROOT / "pyproject.toml").read_text())["project"]
+    project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"]
     assert project["version"] == SPEC["info"]["version"]
 
 
@@ -195,20 +195,20 @@ def test_an_operation_that_compares_a_password_is_guarded(operation: dict[str, A
 
 
 def test_the_guard_has_the_limits_of_the_contract() -> None:
-    found = guards()
+    found = specification.guards
     assert {name: (one["limit"], one["per"]) for name, one in found.items()} == GUARDS
     assert found["strangers"]["in-a-row"] == 100
 
 
 def test_every_policy_has_a_default_here() -> None:
     numbers = {name: len(limits) for name, limits in LIMITS.items()}
-    assert numbers | dict.fromkeys(GUARDS, 1) == policies()
+    assert numbers | dict.fromkeys(GUARDS, 1) == specification.policies
 
 
 def test_wiring_keys_are_the_ones_that_something_reads() -> None:
     used = {key for _, node in nodes(SPEC) for key in node if key.startswith("x-")}
     assert used <= WIRING
-    public = orjson.loads(docs.public_json())
+    public = orjson.loads(specification.public_json())
     assert not [key for _, node in nodes(public) for key in node if key.startswith("x-")]
 
 

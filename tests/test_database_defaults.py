@@ -10,8 +10,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from service import create_flask
-from service.engine.database import migrations
+from service import migrations
+from service.application import create_flask
 from service.engine.database.transaction import db
 from service.settings import Settings
 from tests.cli import commands

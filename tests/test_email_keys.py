@@ -8,8 +8,8 @@ from uuid import UUID
 import pytest
 import sqlalchemy as sa
 
-from service import create_flask
-from service.engine.database import migrations
+from service import migrations
+from service.application import create_flask
 from service.engine.database.transaction import db
 from service.engine.database.types import Id, Time
 from service.settings import Settings

@@ -12,11 +12,13 @@ import pytest
 import sqlalchemy as sa
 from alembic.script import ScriptDirectory
 
-from service import create_flask, demo
-from service.engine.database import migrations, revisions
+from service import demo, migrations
+from service.application import create_flask
+from service.engine.database import revisions
 from service.engine.database.revisions import State
 from service.engine.database.transaction import db
 from service.models import PostDocument
+from service.places import MIGRATIONS
 from service.settings import Settings
 from tests import postgres
 
@@ -35,8 +37,9 @@ TABLES = {
 
 RACER = """
 import logging, sys
-from service import create_flask
-from service.engine.database import migrations, revisions
+from service import migrations
+from service.application import create_flask
+from service.engine.database import revisions
 from service.engine.database.transaction import db
 from service.settings import load
 
@@ -173,8 +176,8 @@ def test_a_schema_of_newer_code_is_left_alone_and_good_to_run_on(engine):
 
 def test_a_schema_behind_the_code_is_refused(engine, monkeypatch):
     migrations.upgrade(engine)
-    known = revisions.revisions()
-    monkeypatch.setattr(revisions, "revisions", lambda: [*known, "9999"])
+    known = revisions.revisions(MIGRATIONS)
+    monkeypatch.setattr(revisions, "revisions", lambda _: [*known, "9999"])
 
     assert revisions.state(engine) is State.BEHIND
     with pytest.raises(revisions.Behind, match="byline db upgrade"):
@@ -235,7 +238,7 @@ def _hits(connection: sa.Connection, word: str) -> int:
 def test_the_files_are_named_after_the_revisions_in_their_order() -> None:
     scripts = ScriptDirectory(str(ROOT / "alembic"))
     walked = [script.revision for script in scripts.walk_revisions()]
-    assert revisions.revisions() == walked[::-1]
+    assert revisions.revisions(MIGRATIONS) == walked[::-1]
 
 
 def test_what_serves_does_without_alembic(tmp_path: Path) -> None:

@@ -9,8 +9,8 @@ import psycopg
 import pytest
 import sqlalchemy as sa
 
-from service import create_flask
-from service.engine.database import migrations
+from service import migrations
+from service.application import create_flask
 from service.engine.database.transaction import connection, db
 from service.engine.settings import BadConfiguration
 from service.settings import Settings

@@ -13,8 +13,8 @@ import pytest
 import schemathesis
 import sqlalchemy
 
-from service.engine.http import docs
 from service.models import RestingUsername, User
+from service.specification import specification
 from tests import postgres
 from tests.conftest import Server, serving
 
@@ -40,7 +40,7 @@ CONFIG = schemathesis.Config.from_dict(
         "phases": {"stateful": {"inference": {"algorithms": []}}},
     }
 )
-schema = schemathesis.openapi.from_dict(orjson.loads(docs.public_json()), config=CONFIG)
+schema = schemathesis.openapi.from_dict(orjson.loads(specification.public_json()), config=CONFIG)
 
 
 @schema.hook
@@ -52,7 +52,7 @@ def filter_query(_context: Any, query: Any) -> bool:
 ENDS_ITS_SESSION = {"logout", "refresh"}
 FOR_ADMINS = {
     operation["operationId"]
-    for item in docs.specification()["paths"].values()
+    for item in specification.document["paths"].values()
     for operation in item.values()
     if "x-required-role" in operation
 }

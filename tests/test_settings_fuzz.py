@@ -20,8 +20,8 @@ from hypothesis import HealthCheck, given, note, seed
 from hypothesis import settings as how
 from hypothesis import strategies as st
 
-from service import create_app
 from service.advice import warnings
+from service.application import create_app
 from service.engine.serve import listeners
 from service.engine.settings import BadConfiguration
 from service.engine.tokens.keys import generate_key

@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 import pytest
 
-from service.engine.http import docs
+from service.specification import specification
 from tests import traffic, verdict
 from tests.conftest import Server, serving
 from tests.drift import Judge, documented
@@ -47,7 +47,7 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server,
 
 @pytest.fixture(scope="module")
 def judge() -> Judge:
-    return Judge(docs.specification())
+    return Judge(specification.document)
 
 
 def the(operation: str, status: int, recorded: tuple[Server, Traffic]) -> Exchange:
@@ -63,7 +63,7 @@ def the(operation: str, status: int, recorded: tuple[Server, Traffic]) -> Exchan
 def test_what_the_service_says_fits(recorded: tuple[Server, Traffic], judge: Judge) -> None:
     assert judge.drift(recorded[1].exchanges) == []
     seen = {("register", 201), ("get_post", 304), ("get_post", 404), ("list_posts", 400)}
-    assert seen <= judge.answered < documented(docs.specification())
+    assert seen <= judge.answered < documented(specification.document)
     assert {exchange.method for exchange in recorded[1].exchanges} >= {"HEAD", "OPTIONS"}
 
 

@@ -50,6 +50,8 @@ def serve(document: dict[str, Any], handler: Callable[..., Any] = get_thing) -> 
     services: Any = Services(
         flask=Flask("tiny", static_folder=None),
         authority=None,  # type: ignore[arg-type]
+        caller=None,  # type: ignore[arg-type]
+        kept_answers=None,  # type: ignore[arg-type]
         limits=SimpleNamespace(of_operation=lambda _: [], count=_count),  # type: ignore[arg-type]
         pools={"requests": None},  # type: ignore[dict-item]
     )

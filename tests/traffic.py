@@ -12,14 +12,14 @@ from urllib.parse import parse_qsl
 import orjson
 
 from service.engine.call import KEY
-from service.engine.http import docs
 from service.engine.problems import NotFound
 from service.engine.spec.routing import Routes
+from service.specification import specification
 
 EACH = 4  # exchanges that are kept of a kind
 LARGEST = 128 * 1024  # bytes of a body that is kept
 
-_ROUTES = Routes(docs.specification()["paths"])
+_ROUTES = Routes(specification.document["paths"])
 
 Headers = list[tuple[bytes, bytes]]
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from service.engine.http import docs
+from service.specification import specification
 from tests.drift import Judge, documented
 from tests.traffic import SUITE
 
@@ -31,7 +31,7 @@ class Verdict:
         """A summary; what was not seen is only news when all tests have run."""
         if not self._exchanges:
             return []
-        unseen = sorted(documented(docs.specification()) - self._answered)
+        unseen = sorted(documented(specification.document) - self._answered)
         known = len(self._answered)
         summary = (
             f"{self._exchanges} recorded exchanges read by openapi-core; "
@@ -79,6 +79,6 @@ def _found() -> tuple[int, list[tuple[str, int]], list[str]] | None:
     """What `Verdict.add` takes, of this process, as pytest-xdist can send it."""
     if not SUITE.exchanges:
         return None
-    judge = Judge(docs.specification())
+    judge = Judge(specification.document)
     drift = judge.drift(SUITE.exchanges)
     return len(SUITE.exchanges), sorted(judge.answered), drift

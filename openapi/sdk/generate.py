@@ -16,7 +16,7 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from service.engine.http import docs
+from service.specification import specification
 
 HERE = Path(__file__).parent
 NPM = HERE.parent / "node_modules" / ".bin"
@@ -31,7 +31,7 @@ TOOLS = {**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ.get('PATH', '')}"}
 
 def main(clients: Path) -> None:
     """Write `python` and `typescript` into the folder, in place of what is there."""
-    document = specification()
+    document = documented()
     for language, generate in (("python", python), ("typescript", typescript)):
         folder = clients / language
         shutil.rmtree(folder, ignore_errors=True)
@@ -41,7 +41,7 @@ def main(clients: Path) -> None:
         (folder / "openapi.json").unlink()
 
 
-def specification() -> dict[str, Any]:
+def documented() -> dict[str, Any]:
     """The public specification as the generators need it.
 
     Every operation gets a `default` answer, since 431 and 500 are problems too and are listed
@@ -49,7 +49,7 @@ def specification() -> dict[str, Any]:
     open: these clients accept new fields anyway, and in TypeScript every misspelt field would
     become an `unknown` instead of an error.
     """
-    document: dict[str, Any] = json.loads(docs.public_json())
+    document: dict[str, Any] = json.loads(specification.public_json())
     schema = {"$ref": "#/components/schemas/Problem"}
     problem = {"content": {"application/problem+json": {"schema": schema}}}
     for methods in document["paths"].values():

@@ -27,9 +27,9 @@ from service.engine.ids import rfc3339
 from service.engine.observe.catalogue import OUTCOMES
 from service.engine.observe.metrics import Metrics
 from service.engine.problems import Problem, RateLimited
-from service.engine.spec import specification
 from service.mail import outbox
 from service.models import KnownNetwork, SignInGuard, UserAddress, mails
+from service.specification import specification
 
 KNOWN_FOR = timedelta(days=90)  # after a sign-in from a network
 
@@ -61,7 +61,7 @@ class Guard:
         """`fingerprints` gives keyed hashes, the one to be used last."""
         self.enabled = enabled
         self._fingerprints = fingerprints
-        declared = specification.guards()
+        declared = specification.guards
         limits = {name: parse(overrides.get(name, one["limit"])) for name, one in declared.items()}
         account, strangers, confirm = (
             Limit(limits[name].amount, limits[name].get_expiry())

@@ -1,11 +1,9 @@
-"""Who calls: bearer tokens by pure computation, then the living session in one statement."""
+"""Passwords that are proved, and the living session behind a token in one statement."""
 
 from __future__ import annotations
 
-import hmac
 import logging
 from datetime import UTC, datetime, timedelta
-from ipaddress import ip_address
 from typing import Any
 
 import flask
@@ -14,22 +12,17 @@ import sqlalchemy as sa
 from service.accounts.audit import record
 from service.accounts.guard import guard
 from service.domain import passwords
-from service.engine.call import Call
 from service.engine.caller import Caller
 from service.engine.database.transaction import Row, Transaction, commit, db
-from service.engine.http.networks import address
 from service.engine.ids import rfc3339
 from service.engine.observe.metrics import count_on_commit, metrics
 from service.engine.problems import (
-    InvalidToken,
-    NotFound,
     Problem,
     RateLimited,
-    TokenExpired,
-    Unauthorized,
     Unavailable,
 )
-from service.engine.tokens.tokens import ACCESS, Claims, Tokens
+from service.engine.tokens.authority import SCHEME, authority
+from service.engine.tokens.tokens import ACCESS, Claims
 from service.models import Credentials, Session
 from service.problems import (
     AccountDisabled,
@@ -38,95 +31,28 @@ from service.problems import (
     InvalidCredentials,
     SessionRevoked,
 )
-from service.settings import Settings
 
 logger = logging.getLogger("byline")
 
-SCHEME = "Bearer"  # RFC 6750, in any case
-SCRAPER = ("metrics",)  # the token of the specification's scheme metricsToken: METRICS_TOKEN
-_FORWARDED = (b"forwarded", b"via", b"x-forwarded-for", b"x-real-ip")  # as proxies say who asks
+
+def token_pair(user_id: str, session_id: str, generation: int, end: str) -> dict[str, Any]:
+    """The TokenPair of a session at one generation; neither token outlives the session."""
+    settings, tokens = flask.current_app.config, authority().tokens
+    left = (datetime.fromisoformat(end) - datetime.now(UTC)) // timedelta(seconds=1)
+    access = max(0, min(settings["ACCESS_TOKEN_TTL"], left))
+    refresh = max(0, min(settings["REFRESH_TOKEN_TTL"], left))
+    return {
+        "access_token": tokens.access(user_id, session_id, generation, access),
+        "token_type": SCHEME,
+        "expires_in": access,
+        "refresh_token": tokens.refresh(user_id, session_id, generation, refresh),
+        "refresh_expires_in": refresh,
+    }
 
 
-class Authority:
-    """Issues and verifies this service's tokens with the lifetimes of the settings."""
-
-    def __init__(self, app: flask.Flask, tokens: Tokens, settings: Settings) -> None:
-        self._tokens = tokens
-        self._settings = settings
-        app.extensions["authority"] = self
-
-    def admit(self, call: Call, types: tuple[str, ...]) -> Claims | None:
-        """The claims of a user's token of these types, or None for one who may read the metrics.
-
-        Raises as `authenticate` does, or `NotFound` where there are no metrics.
-        """
-        if types == SCRAPER:
-            self._admit_scraper(call)
-            return None
-        return self.authenticate(call, types)
-
-    def authenticate(self, call: Call, types: tuple[str, ...]) -> Claims:
-        """The claims of the request's bearer token, of one of these types (RFC 6750, section 2.1).
-
-        Raises `Unauthorized` without a token, `InvalidToken` or `TokenExpired` with a bad one.
-        """
-        token = _bearer(call)
-        refused = InvalidToken()
-        for typ in types:
-            try:
-                return self._tokens.verify(token, typ)
-            except TokenExpired:
-                raise
-            except InvalidToken as error:
-                refused = error
-        raise refused
-
-    def _admit_scraper(self, call: Call) -> None:
-        """Let in whoever has METRICS_TOKEN or, where there is none, whoever is on this machine: the
-        socket is bound to a loopback address, and no proxy is between.
-
-        Raises `NotFound`, `Unauthorized` or `InvalidToken`.
-        """
-        secret = self._settings.metrics_token
-        if secret is None:
-            if not (_is_loopback(self._settings.host) and _is_from_here(call)):
-                raise NotFound
-            return
-        given, wanted = _bearer(call).encode("latin-1"), secret.get_secret_value().encode()
-        if not hmac.compare_digest(given, wanted):
-            raise InvalidToken
-
-    def fingerprints(self, data: bytes) -> list[str]:
-        """What the data may have been kept as, and last, what it is to be kept as: without the
-        keys nobody can try out what it was."""
-        return self._tokens.fingerprints(data)
-
-    def jwks(self) -> dict[str, Any]:
-        """The public keys (RFC 7517)."""
-        return self._tokens.jwks()
-
-    def pair(self, user_id: str, session_id: str, generation: int, end: str) -> dict[str, Any]:
-        """The TokenPair of a session at one generation; neither token outlives the session."""
-        left = (datetime.fromisoformat(end) - datetime.now(UTC)) // timedelta(seconds=1)
-        access = max(0, min(self._settings.access_token_ttl, left))
-        refresh = max(0, min(self._settings.refresh_token_ttl, left))
-        return {
-            "access_token": self._tokens.access(user_id, session_id, generation, access),
-            "token_type": SCHEME,
-            "expires_in": access,
-            "refresh_token": self._tokens.refresh(user_id, session_id, generation, refresh),
-            "refresh_expires_in": refresh,
-        }
-
-    def session_end(self) -> str:
-        """When a session that starts now ends at the latest."""
-        return rfc3339(datetime.now(UTC) + timedelta(seconds=self._settings.session_ttl))
-
-
-def authority() -> Authority:
-    """The running application's authority."""
-    found: Authority = flask.current_app.extensions["authority"]
-    return found
+def session_end() -> str:
+    """When a session that starts now ends at the latest."""
+    return rfc3339(datetime.now(UTC) + timedelta(seconds=flask.current_app.config["SESSION_TTL"]))
 
 
 def prove(email_key: str, password: str) -> dict[str, Any]:
@@ -227,31 +153,6 @@ def _note_first_use(caller: Caller) -> None:
             transaction.commit()
     except (sa.exc.SQLAlchemyError, Unavailable) as error:
         logger.warning("the first use of a token was not noted: %s", type(error).__name__)
-
-
-def _bearer(call: Call) -> str:
-    """The request's bearer token; raises `Unauthorized` when there is none."""
-    header = call.header(b"authorization")
-    if header is None:
-        raise Unauthorized
-    scheme, _, token = header.partition(" ")
-    token = token.lstrip(" ")  # 1*SP (RFC 9110, section 11.4), and no other white space
-    if scheme.lower() != SCHEME.lower() or not token:
-        raise Unauthorized
-    return token
-
-
-def _is_from_here(call: Call) -> bool:
-    # By hand, uvicorn listens elsewhere than HOST says: the connection knows better.
-    is_forwarded = any(name in call.headers for name in _FORWARDED)
-    return not is_forwarded and _is_loopback(call.server[0]) and _is_loopback(call.ip)
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(address(host)).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _failed(user: Row | None, problem: Problem) -> Problem:

@@ -4,7 +4,7 @@ line."""
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from dotenv import dotenv_values
 from pydantic import (
@@ -19,6 +19,7 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from service.engine import settings_types as types
+from service.engine.spec.specification import Specification
 
 
 class BadConfiguration(Exception):
@@ -64,6 +65,8 @@ class EngineSettings(BaseSettings):
         str_strip_whitespace=True,
     )
 
+    specification: ClassVar[Specification]  # whose limits the settings may replace
+
     @field_validator("*", mode="before")
     @classmethod
     def _without_white_space(cls, value: Any) -> Any:
@@ -89,7 +92,7 @@ class EngineSettings(BaseSettings):
         repr=False,
     )
     rate_limit_enabled: bool = switch(True)
-    rate_limits: Annotated[dict[str, str], NoDecode, BeforeValidator(types.policies)] = setting(
+    rate_limits: Annotated[dict[str, str], NoDecode] = setting(
         {}, "POLICY=LIMIT pairs", "login=20 per minute,mail=5 per hour;20 per hour"
     )
     rate_limit_client: Annotated[str, AfterValidator(types.one_limit)] | None = setting(
@@ -144,6 +147,11 @@ class EngineSettings(BaseSettings):
     otel_exporter_otlp_endpoint: WebAddress | None = setting(
         None, "an http:// or https:// address", "http://localhost:4318"
     )
+
+    @field_validator("rate_limits", mode="before")
+    @classmethod
+    def _known_policies(cls, value: Any) -> Any:
+        return types.policies(value, cls.specification.policies)
 
     @property
     def embedded(self) -> bool:

@@ -15,8 +15,6 @@ from pydantic import SecretStr, ValidationInfo
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
-from service.engine.spec import specification
-
 UNIX = "unix:"  # a proxy on the same machine that comes by a Unix socket, as nginx writes it
 STORES = ("redis", "rediss", "redis+unix", "redis+sentinel", "redis+cluster")
 
@@ -89,10 +87,10 @@ def one_limit(text: str) -> str:
     return text
 
 
-def policies(value: Any) -> Any:
+def policies(value: Any, known: dict[str, int]) -> Any:
+    """Limits by policy; `known` says how many each has."""
     if not isinstance(value, str):
         return value
-    known = specification.policies()
     policies: dict[str, str] = {}
     for entry in split(value):
         name, _, limits = map(str.strip, entry.partition("="))

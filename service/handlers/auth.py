@@ -8,7 +8,7 @@ from flask import current_app
 from service.accounts.audit import record
 from service.accounts.guard import guard
 from service.accounts.removal import remove_disputed
-from service.accounts.security import authority, confirm, new_hash, prove
+from service.accounts.security import confirm, new_hash, prove, session_end, token_pair
 from service.domain import accounts, addresses
 from service.domain.rotation import Place, Rotation, may_repeat
 from service.engine.call import Client
@@ -19,6 +19,7 @@ from service.engine.limits.limits import limits
 from service.engine.observe.metrics import count_on_commit
 from service.engine.problems import NotFound
 from service.engine.spec.paging import page, pages
+from service.engine.tokens.authority import authority
 from service.mail import outbox
 from service.models import (
     AuditEvent,
@@ -63,7 +64,7 @@ def refresh(caller: Caller, client: Client):
     else:
         raise _reuse(caller)
     successor = caller.generation + 1
-    return authority().pair(caller.id, caller.session_id, successor, caller.session_end)
+    return token_pair(caller.id, caller.session_id, successor, caller.session_end)
 
 
 def logout(caller: Caller):
@@ -181,9 +182,9 @@ async def get_jwks():
 
 
 def _new_session(user_id: str, client: Client):
-    end = authority().session_end()
+    end = session_end()
     session_id = Session.start(user_id=user_id, expires_at=end, **client._asdict())
-    return authority().pair(user_id, session_id, 0, end)
+    return token_pair(user_id, session_id, 0, end)
 
 
 def _may_repeat(caller: Caller, place: Place):

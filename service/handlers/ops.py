@@ -6,27 +6,29 @@ from typing import Any
 
 from flask import current_app
 
+from service import pages
 from service.engine.http import docs, health
+from service.specification import specification
 
 Document = tuple[bytes, int, dict[str, str]]
 Html = tuple[str, int, dict[str, str]]
 
 
 async def get_home() -> Html:
-    return docs.home_page(), 200, docs.HOME_HEADERS
+    return pages.home_page(), 200, docs.HOME_HEADERS
 
 
 async def get_docs() -> Html:
-    return docs.docs_page(), 200, docs.DOCS_HEADERS
+    return pages.docs_page(), 200, docs.DOCS_HEADERS
 
 
 async def get_openapi_yaml() -> Document:
-    document = docs.public_yaml(current_app.config["APPLICATION_ROOT"])
+    document = specification.public_yaml(current_app.config["APPLICATION_ROOT"])
     return document, 200, docs.document_headers(document)
 
 
 async def get_openapi_json() -> Document:
-    document = docs.public_json(current_app.config["APPLICATION_ROOT"])
+    document = specification.public_json(current_app.config["APPLICATION_ROOT"])
     return document, 200, docs.document_headers(document)
 
 

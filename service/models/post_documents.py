@@ -169,6 +169,7 @@ _post = Prepared(
     .join(User, User.id == Post.author_id)
     .where(PostDocument.id == bindparam("row_id"), User.deleted.is_(False))
 )
+db.metadata.info.setdefault("virtual", []).append("post_search")
 _index = sa.table("post_search", sa.column("rowid"), sa.column("rank", sa.Float))
 _fts5_search = Prepared(
     sa.select(_index.c.rowid.label("id"), (-_index.c.rank).label("score"))

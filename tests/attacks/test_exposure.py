@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from service.engine.http import docs
 from service.models import Session, User
+from service.specification import specification
 from tests.attacks.oracle import Attack, on, table
 from tests.conftest import Person, Server
 from tests.raw import get
 
-SPEC = docs.specification()
+SPEC = specification.document
 READS = [(path, item["get"]) for path, item in SPEC["paths"].items() if "get" in item]
 PUBLIC = {path: path for path, operation in READS if not operation["security"]}
 PERSONAL = {path: path for path, operation in READS if operation["security"]}

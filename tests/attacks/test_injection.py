@@ -12,13 +12,13 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import func, select
 
-from service.engine.http import docs
 from service.models import Post, User
+from service.specification import specification
 from tests.attacks.oracle import Attack, on
 from tests.conftest import PASSWORD, Person, Server
 from tests.raw import Answer
 
-SPEC = docs.specification()
+SPEC = specification.document
 PAYLOADS = [
     # SQL, and what is special to SQLite and to PostgreSQL.
     *["'", '"', "' OR '1'='1", "1; DROP TABLE users; --", "'||pg_sleep(9)||'", "\\'", "E'\\x00'"],

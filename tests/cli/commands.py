@@ -13,7 +13,7 @@ from pathlib import Path
 
 import httpx
 
-from service import create_flask
+from service.application import create_flask
 from service.engine.database.transaction import db
 from service.settings import load
 from tests.ports import free_port
@@ -44,9 +44,13 @@ def run(folder: Path, *arguments: str, **settings: str) -> subprocess.CompletedP
 
 def start(log: Path, port: int, **settings: str) -> subprocess.Popen[bytes]:
     """A `byline serve` in the folder of this file, to which it adds what it has to say."""
+    return _start([*COMMAND, "serve"], log, PORT=str(port), **settings)
+
+
+def _start(command: list[str], log: Path, **settings: str) -> subprocess.Popen[bytes]:
     with log.open("ab") as output:
         return subprocess.Popen(
-            [*COMMAND, "serve", "--port", str(port)],
+            command,
             cwd=log.parent,
             env=environment(log.parent, **settings),
             stdout=output,
@@ -59,9 +63,16 @@ def serving(folder: Path, **settings: str) -> Iterator[str]:
     """The address of a `byline serve` on a new database, which ends well when the block does."""
     upgraded = run(folder, "db", "upgrade", **settings)
     assert upgraded.returncode == 0, upgraded.stderr
+    with running([*COMMAND, "serve"], folder, **settings) as url:
+        yield url
+
+
+@contextmanager
+def running(command: list[str], folder: Path, **settings: str) -> Iterator[str]:
+    """The address of a program that serves, which ends well when the block does."""
     port = free_port()
     log = folder / "serve.log"
-    process = start(log, port, **{"LOG_LEVEL": "WARNING", **settings})
+    process = _start(command, log, **{"LOG_LEVEL": "WARNING", "PORT": str(port), **settings})
     try:
         _await(f"http://127.0.0.1:{port}/health/ready", process)
         yield f"http://127.0.0.1:{port}"

@@ -9,7 +9,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, rsa, x25519
 
-from service import create_app
+from service.application import create_app
 from service.engine.settings import BadConfiguration
 from service.settings import load
 

@@ -14,6 +14,7 @@ import pytest
 import sqlalchemy as sa
 
 from service.engine.serve import server
+from service.specification import specification
 from tests.cli.commands import COMMAND, ROOT, environment, execute, run
 from tests.ports import free_port
 
@@ -104,7 +105,7 @@ def test_serve_runs_also_on_a_newer_schema_and_prints_its_addresses(tmp_path):
     assert answer.status_code == 200, log
     assert "server" not in answer.headers
     assert output == (
-        f"Byline {server.VERSION}\n"
+        f"Byline {specification.version}\n"
         f"  docs    http://127.0.0.1:{port}/docs\n"
         f"  spec    http://127.0.0.1:{port}/openapi.yaml\n"
         f"  health  http://127.0.0.1:{port}/health/ready\n"

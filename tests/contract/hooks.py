@@ -13,14 +13,14 @@ import schemathesis
 from schemathesis import GenerationMode
 from schemathesis.generation.meta import TestPhase
 
-from service.engine.http import docs
+from service.specification import specification
 from tests.contract.callers import PASSWORD, RESET, VERIFY, Caller, Callers
 
 # Stands for a caller until the request is sent: many requests are made before the first goes out.
 SOMEBODY = "Bearer somebody"
 FOR_ADMINS = {
     operation["operationId"]
-    for item in docs.specification()["paths"].values()
+    for item in specification.document["paths"].values()
     for operation in item.values()
     if "x-required-role" in operation
 }

@@ -14,8 +14,8 @@ import httpx
 import pytest
 from sqlalchemy import func, select
 
-from service import create_flask
-from service.engine.database import migrations
+from service import migrations
+from service.application import create_flask
 from service.engine.database.transaction import db
 from service.engine.tokens.keys import generate_key
 from service.models import Mail

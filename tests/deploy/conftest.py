@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from service import create_flask
-from service.engine.database import migrations
+from service import migrations
+from service.application import create_flask
 from service.engine.database.transaction import db
 from service.engine.tokens.keys import generate_key
 from service.settings import Settings

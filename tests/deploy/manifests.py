@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from service import create_flask
+from service.application import create_flask
 from service.engine.database.transaction import READINESS
 from service.engine.serve.server import UVICORN
 from service.engine.work import background

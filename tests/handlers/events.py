@@ -15,11 +15,11 @@ import pytest
 from sqlalchemy import select
 
 from service.engine.database.transaction import Transaction
-from service.engine.http import docs
 from service.models import AuditEvent
+from service.specification import specification
 from tests.conftest import Person, Server
 
-ACTIONS: list[str] = docs.specification()["components"]["schemas"]["AuditAction"]["enum"]
+ACTIONS: list[str] = specification.document["components"]["schemas"]["AuditAction"]["enum"]
 PATH = "/api/audit-events"
 
 # Where they are, as the proxy in front of the server says.

@@ -11,11 +11,11 @@ import httpx
 import pytest
 from sqlalchemy import update
 
-from service.engine.http import docs
 from service.models import Session, User
+from service.specification import specification
 from tests.conftest import Person, Server
 
-SPEC = docs.specification()
+SPEC = specification.document
 TOKENS = {"at+jwt": "access_token", "rt+jwt": "refresh_token"}
 DEAD = ["disabled", "deleted", "signed-out", "timed-out"]
 

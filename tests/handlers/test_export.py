@@ -11,10 +11,10 @@ import httpx
 import pytest
 from sqlalchemy import select
 
-from service.engine.http import docs
 from service.engine.spec import schemas
 from service.handlers import auth
 from service.models import Mail, User
+from service.specification import specification
 from tests.conftest import PASSWORD, Person, Server
 from tests.exports import PATH, give_posts, lines
 from tests.handlers.accounts import listed, patch, told
@@ -22,7 +22,7 @@ from tests.handlers.events import latest, written
 from tests.handlers.mails import VERIFICATION
 from tests.references import resolved
 
-SCHEMAS = docs.specification()["components"]["schemas"]
+SCHEMAS = specification.document["components"]["schemas"]
 TYPES = {"account": "Account", "session": "Session", "audit_event": "AuditEvent", "post": "Post"}
 
 # What JSON escapes, what lines end with elsewhere, what has four bytes or more than one character.

@@ -10,7 +10,7 @@ import httpx
 import pytest
 import yaml
 
-from service.engine.spec.specification import PATH
+from service.specification import specification
 from tests.conftest import Person, Server
 
 HEALTH = ["/health/live", "/health/ready"]
@@ -38,7 +38,7 @@ def test_the_specification_is_served_as_it_is_in_git_without_its_wiring(
     answer = anonymous.get(path)
     assert answer.headers["Content-Type"] == f"application/{path.rpartition('.')[2]}"
     served = yaml.safe_load(answer.text)
-    written = yaml.safe_load(PATH.read_text("utf-8"))
+    written = yaml.safe_load(specification.path.read_text("utf-8"))
     assert served == _public(written) != written
     assert served["components"]["schemas"].keys() == written["components"]["schemas"].keys()
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from service.engine.http import docs
 from service.engine.ids import new_id, now
+from service.specification import specification
 from tests import raw
 from tests.privacy.tour import OPERATIONS, PARAMETERS, Tour, Visitor
 from tests.privacy.visits import ANY
@@ -176,7 +176,7 @@ def _wrong_bodies(
         return
     schema = declared["requestBody"]["content"]["application/json"]["schema"]
     name = schema["$ref"].rpartition("/")[2]
-    names = docs.specification()["components"]["schemas"][name]["properties"]
+    names = specification.document["components"]["schemas"][name]["properties"]
     yield {"content": json.dumps(by.credentials)[:-2], "headers": JSON}
     yield {"content": "&".join(everything), "headers": JSON}
     yield {"json": dict.fromkeys(names, everything), "headers": ANY}

@@ -14,16 +14,16 @@ from uuid import uuid4
 
 import httpx
 
-from service.engine.http import docs
 from service.engine.tokens.keys import KeyRing
 from service.engine.tokens.tokens import Tokens
+from service.specification import specification
 from tests import raw
 from tests.mailbox import Mailbox
 from tests.privacy.marks import Marks
 
 OPERATIONS = {
     declared["operationId"]: (method, path, declared)
-    for path, item in docs.specification()["paths"].items()
+    for path, item in specification.document["paths"].items()
     for method, declared in item.items()
 }
 PARAMETERS = {name: re.findall(r"\{(\w+)\}", path) for name, (_, path, _) in OPERATIONS.items()}

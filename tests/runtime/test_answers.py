@@ -5,13 +5,13 @@ from __future__ import annotations
 import orjson
 import pytest
 
-from service.engine.http import docs
 from service.engine.http.problems import answer
 from service.engine.problems import InvalidRequest, NotFound
 from service.engine.spec.validation import ResponseDrift, ResponseValidator
+from service.specification import specification
 from tests.references import resolved
 
-USER = resolved(docs.specification()["components"]["schemas"]["User"])
+USER = resolved(specification.document["components"]["schemas"]["User"])
 DECLARED = {"description": "", "content": {"application/json": {"schema": USER}}}
 
 
@@ -31,7 +31,7 @@ def test_an_answer_lacks_no_field_that_is_documented() -> None:
 
 
 def test_a_problem_has_no_field_that_is_not_documented() -> None:
-    documented = docs.specification()["components"]["schemas"]["Problem"]["properties"].keys()
+    documented = specification.document["components"]["schemas"]["Problem"]["properties"].keys()
     refusal = InvalidRequest(errors=[{"pointer": "/title", "code": "required", "detail": "."}])
     for problem in (NotFound(), refusal):
         assert orjson.loads(answer(problem, "id").body).keys() <= documented

@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 import pytest
 
-from service.engine.http import docs
+from service.specification import specification
 
 HTML = b"<html><body><h1>502 Bad Gateway</h1></body></html>"
 JSON, PAGE = "application/json", "text/html"
@@ -38,7 +38,7 @@ FOREIGN = [
 ]
 OPERATIONS = [
     (operation["tags"][0], operation["operationId"])
-    for item in docs.specification()["paths"].values()
+    for item in specification.document["paths"].values()
     for operation in item.values()
 ]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from service.engine.http import docs
+from service.specification import specification
 from tests.programs import NPM, npm_programs
 from tests.sdk.clients import BIN, STRICT, node, run
 
@@ -25,7 +25,7 @@ FETCH = [*STRICT, "--module", "esnext", "--moduleResolution", "bundler"]
 def folder(tmp_path: Path) -> Path:
     """An empty folder with the specification, as `openapi.json`."""
     npm_programs()
-    (tmp_path / "openapi.json").write_bytes(docs.public_json())
+    (tmp_path / "openapi.json").write_bytes(specification.public_json())
     return tmp_path
 
 
@@ -52,7 +52,7 @@ def test_openapi_generators_clients_compile(folder: Path) -> None:
 def test_openapi_generators_clients_take_a_field_that_is_newer_than_they_are(folder: Path) -> None:
     # The Java client has to be compiled with libraries that no package index here has.
     generate(folder, {"python": {"packageName": "byline_openapi"}, "java": {}})
-    user = docs.specification()["components"]["schemas"]["User"]["example"]
+    user = specification.document["components"]["schemas"]["User"]["example"]
     newer = json.dumps({**user, "pronouns": "she/her"})
 
     printed = run(sys.executable, "-c", OF_LATER, newer, cwd=folder / "python")

@@ -6,9 +6,9 @@ import json
 from importlib.metadata import Distribution
 from pathlib import Path
 
-from service.engine.http import docs
+from service.specification import specification
 
-SPEC = docs.specification()
+SPEC = specification.document
 VERSION = SPEC["info"]["version"]
 OPERATIONS = {
     operation["operationId"]: operation["tags"][0]

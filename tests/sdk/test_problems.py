@@ -13,13 +13,13 @@ import httpx
 import psycopg
 import pytest
 
-from service.engine.http import docs
+from service.specification import specification
 from tests import postgres
 from tests.conftest import Server
 from tests.sdk.clients import node, run
 
 HERE = Path(__file__).parent
-SPEC = docs.specification()
+SPEC = specification.document
 RESPONSES = SPEC["components"]["responses"]
 CODES = set(SPEC["components"]["schemas"]["ProblemCode"]["enum"])
 # No function of a client sends another method than its own, and none makes the server fail.

@@ -10,8 +10,10 @@ import orjson
 import pytest
 import yaml
 
+from service import pages
 from service.engine.http import docs
-from service.engine.spec.specification import PATH
+from service.engine.spec.specification import Specification
+from service.specification import specification
 
 
 def _public(node: Any) -> Any:
@@ -35,30 +37,30 @@ def _comments(text: str) -> list[str]:
 
 
 def test_the_public_specification_lacks_the_wiring_and_nothing_else() -> None:
-    public = yaml.safe_load(docs.public_yaml())
-    assert public == _public(docs.specification())
-    assert public != docs.specification()
+    public = yaml.safe_load(specification.public_yaml())
+    assert public == _public(specification.document)
+    assert public != specification.document
 
 
 def test_both_forms_say_the_same() -> None:
-    assert orjson.loads(docs.public_json()) == yaml.safe_load(docs.public_yaml())
+    assert orjson.loads(specification.public_json()) == yaml.safe_load(specification.public_yaml())
 
 
 def test_every_reference_resolves_and_every_component_keeps_its_name() -> None:
-    public = orjson.loads(docs.public_json())
+    public = orjson.loads(specification.public_json())
     references = set(_values(public, "$ref"))
     assert len(references) > 50
     for reference in references:
         node = public
         for part in reference.removeprefix("#/").split("/"):
             node = node[part]
-    for kind, components in docs.specification()["components"].items():
+    for kind, components in specification.document["components"].items():
         assert list(public["components"][kind]) == list(components)
 
 
 def test_comments_and_layout_are_kept() -> None:
-    original = PATH.read_text("utf-8")
-    public = docs.public_yaml().decode()
+    original = specification.path.read_text("utf-8")
+    public = specification.public_yaml().decode()
     assert _comments(public) == _comments(original) != []
     lines = iter(original.splitlines())
     assert all(line in lines for line in public.splitlines())  # in the same order
@@ -76,25 +78,22 @@ def test_comments_and_layout_are_kept() -> None:
         "    x-a: 1\n    x-b:\n    - 2\n",
     ],
 )
-def test_whatever_belongs_to_a_wiring_key_goes_with_it(
-    wiring: str, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_whatever_belongs_to_a_wiring_key_goes_with_it(wiring: str, tmp_path: Any) -> None:
     before, after = "a:\n  - b: x-c\n", "\n    # about d\n    d: x-e\n  - f: [x-g]\n"
     file = tmp_path / "openapi.yaml"
     file.write_text(before + wiring + after)
-    monkeypatch.setattr(docs, "PATH", file)
-    assert docs.public_yaml.__wrapped__().decode() == before + after
+    assert Specification(file).public_yaml().decode() == before + after
 
 
 def test_an_entity_tag_stands_for_one_document() -> None:
-    yaml_headers = docs.document_headers(docs.public_yaml())
-    json_headers = docs.document_headers(docs.public_json())
+    yaml_headers = docs.document_headers(specification.public_yaml())
+    json_headers = docs.document_headers(specification.public_json())
     assert re.fullmatch(r'"[0-9a-f]{32}"', yaml_headers["ETag"])
-    assert yaml_headers == docs.document_headers(bytes(bytearray(docs.public_yaml())))
+    assert yaml_headers == docs.document_headers(bytes(bytearray(specification.public_yaml())))
     assert yaml_headers["ETag"] != json_headers["ETag"]
 
 
-@pytest.mark.parametrize("page", [docs.home_page, docs.docs_page])
+@pytest.mark.parametrize("page", [pages.home_page, pages.docs_page])
 def test_a_page_loads_nothing_from_elsewhere_and_has_no_inline_code(page: Any) -> None:
     html = page()
     for address in re.findall(r'(?:src|href)="([^"]*)"', html):

@@ -15,10 +15,12 @@ import httpx
 import pytest
 import sqlalchemy as sa
 
-import service
+from service import application
+from service.engine import assemble
 from service.engine.database import revisions
 from service.engine.database.transaction import db
 from service.engine.http import health
+from service.places import MIGRATIONS
 from tests.conftest import Server
 from tests.postgres_cluster import cluster
 from tests.smtp import until
@@ -83,8 +85,8 @@ def test_a_schema_behind_the_code_is_not_ready(
         server.execute(sa.text(damage))
     else:
         # As if this code had one migration more than the database has seen.
-        known = revisions.revisions()
-        monkeypatch.setattr(revisions, "revisions", lambda: [*known, "9999"])
+        known = revisions.revisions(MIGRATIONS)
+        monkeypatch.setattr(revisions, "revisions", lambda _: [*known, "9999"])
     until(lambda: status(server) == 503)
     with server.client() as client:
         answer = client.get("/health/ready")
@@ -163,7 +165,8 @@ def test_a_server_is_ready_while_no_thread_is_free(
     serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for room in ("MOST_IN_FLIGHT", "MOST_HASHING", "MOST_SCRAPES"):
-        monkeypatch.setattr(service, room, 0)
+        module = assemble if hasattr(assemble, room) else application
+        monkeypatch.setattr(module, room, 0)
     server = serve()
     assert httpx.get(f"{server.url}/api/posts").status_code == 503
     assert httpx.get(f"{server.url}/metrics").status_code == 503

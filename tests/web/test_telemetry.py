@@ -13,10 +13,10 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from service.engine.http import docs
+from service.specification import specification
 from tests.conftest import PASSWORD, Person, Server, serving
 
-PATHS = docs.specification()["paths"]
+PATHS = specification.document["paths"]
 AN_ID = "01a20411-99fb-7f52-8c1d-e9604b7a35d2"
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 

@@ -14,6 +14,7 @@ import httpx
 import pytest
 import sqlalchemy as sa
 
+from service.specification import specification
 from tests import postgres
 from tests.cli import commands
 from tests.conftest import PASSWORD, Server, serving
@@ -56,7 +57,10 @@ def test_a_request_is_a_span_with_its_statements_in_it(traced: Server, collector
         "network.protocol.version": "1.1",
         "byline.operation": "get_post",
     }
-    assert (span.resource["service.name"], span.resource["service.version"]) == ("byline", "0.1.0")
+    assert (span.resource["service.name"], span.resource["service.version"]) == (
+        "byline",
+        specification.version,
+    )
     [statement] = collector.within(span)
     assert (statement.name, statement.kind, statement.trace_id) == (
         "SELECT",

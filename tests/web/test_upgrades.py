@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from service.engine.http import docs
+from service.specification import specification
 from tests import raw
 from tests.conftest import PASSWORD, Person, Server
 from tests.programs import program
@@ -25,7 +25,7 @@ SETTINGS = "HTTP2-Settings: AAEAAEAAAAIAAAAAAAMAAAAAAAQBAAAAAAUAAEAAAAYABgAA"
 
 OPERATIONS = {
     operation["operationId"]: (method.upper(), path.replace("{", "").replace("}", ""))
-    for path, item in docs.specification()["paths"].items()
+    for path, item in specification.document["paths"].items()
     for method, operation in item.items()
     if isinstance(operation, dict) and "operationId" in operation
 }

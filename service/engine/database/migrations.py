@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
@@ -15,20 +14,14 @@ from alembic.runtime.migration import MigrationContext
 from alembic.util import CommandError
 
 from alembic import command
-from service import email_keys, stored_bytes
 from service.engine.database.errors import is_retryable
 from service.engine.database.revisions import State, Unknown, file, require_utf8, state
+from service.engine.database.transaction import db
 from service.engine.settings import BadConfiguration
-from service.models import User
-
-METADATA = User.metadata  # importing the models has declared every table in it
-_INI = Path(__file__).parents[3] / "alembic.ini"
 
 
 def upgrade(engine: sa.Engine, revision: str = "head") -> None:
-    """Bring the schema to `revision`, and at the head fill the keys of addresses and the counts of
-    what is stored where they are missing;
-    leaves a head alone that newer code has made."""
+    """Bring the schema to `revision`; leaves a head alone that newer code has made."""
     if engine.dialect.name == "sqlite":
         file(engine).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     try:
@@ -36,10 +29,6 @@ def upgrade(engine: sa.Engine, revision: str = "head") -> None:
     except Unknown:
         if revision != "head" or state(engine) is not State.NEWER:
             raise
-    if state(engine) is State.CURRENT:
-        with connect(engine) as connection:
-            email_keys.fill(connection, connection.commit)
-            stored_bytes.fill(connection, connection.commit)
 
 
 def downgrade(engine: sa.Engine, revision: str) -> None:
@@ -48,25 +37,28 @@ def downgrade(engine: sa.Engine, revision: str) -> None:
 
 
 def check(engine: sa.Engine) -> list[str]:
-    """What a migration would have to do to make the database what the models say; [] if nothing."""
+    """What a migration would have to do to make the database what the models that have been
+    imported say; [] if nothing."""
     with engine.connect() as connection:
         context = MigrationContext.configure(connection, opts=comparison(connection.dialect))
-        return [_line(difference) for difference in compare_metadata(context, METADATA)]
+        return [_line(difference) for difference in compare_metadata(context, db.metadata)]
 
 
 def comparison(dialect: sa.Dialect) -> dict[str, Any]:
-    """Alembic's options for comparing models and database: each engine's own indexes aside."""
+    """Alembic's options for comparing models and database: each engine's own indexes aside, and
+    `db.metadata.info["virtual"]`, the names of SQLite's virtual tables."""
+    virtual = tuple(db.metadata.info.get("virtual", ()))
 
     def has_name(name: str | None, kind: str, _parents: Any) -> bool:
-        # FTS5 keeps its index in tables named after it.
-        return not (kind == "table" and (name or "").startswith("post_search"))
+        # A virtual table keeps what it has in tables named after it.
+        return not (kind == "table" and (name or "").startswith(virtual))
 
     def has_object(thing: Any, _name: str | None, kind: str, _reflected: bool, _other: Any) -> bool:
         foreign = kind == "index" and thing.dialect_kwargs.get("postgresql_using")
         return not (foreign and dialect.name != "postgresql")
 
     return {
-        "target_metadata": METADATA,
+        "target_metadata": db.metadata,
         "include_name": has_name,
         "include_object": has_object,
         "compare_type": True,
@@ -105,9 +97,12 @@ def _opened(engine: sa.Engine) -> sa.Connection:
 
 
 def _run(action: Callable[[Config, str], None], engine: sa.Engine, revision: str) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(engine.get_execution_options()["migrations"]))
     with connect(engine) as connection:
         try:
-            action(Config(_INI, attributes={"connection": connection}), revision)
+            config.attributes["connection"] = connection
+            action(config, revision)
         except CommandError as error:
             raise Unknown(str(error)) from None
 

@@ -10,7 +10,6 @@ import sqlalchemy as sa
 
 from service.engine.settings import BadConfiguration
 
-_VERSIONS = Path(__file__).parents[3] / "alembic" / "versions"
 _found = sa.text("SELECT version_num FROM alembic_version")
 
 
@@ -35,7 +34,7 @@ def state(engine: sa.Engine) -> State:
     """Where the database stands, by one small query: cheap enough for a readiness probe."""
     if engine.dialect.name == "sqlite" and not file(engine).exists():
         return State.EMPTY  # connecting would create the file
-    known = revisions()
+    known = revisions(engine.get_execution_options()["migrations"])
     with engine.connect() as connection:
         require_utf8(connection)
         try:
@@ -72,9 +71,10 @@ def require_utf8(connection: sa.Connection) -> None:
 
 
 @cache
-def revisions() -> list[str]:
-    """The revisions of this code, the newest last: the files of the migrations begin with them."""
-    return sorted(path.name.partition("_")[0] for path in _VERSIONS.glob("[0-9]*.py"))
+def revisions(migrations: Path) -> list[str]:
+    """The revisions in Alembic's folder, the newest last: their files begin with them."""
+    versions = migrations / "versions"
+    return sorted(path.name.partition("_")[0] for path in versions.glob("[0-9]*.py"))
 
 
 def file(engine: sa.Engine) -> Path:

@@ -1,26 +1,17 @@
-"""The specification and the pages that show it, with assets of our own: nothing is loaded from
-elsewhere, so the pages work offline and under a strict Content-Security-Policy."""
+"""What the pages that show the specification load: all of it is our own, so they work offline and
+under a strict Content-Security-Policy."""
 
 from __future__ import annotations
 
-import re
 from functools import cache
 from hashlib import sha256
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-import orjson
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
 from service.engine.call import KEY, Answer, Call, Headers, send_answer
 from service.engine.http.conditional import is_fresh, quoted
 from service.engine.problems import MethodNotAllowed, NotFound
-from service.engine.spec.specification import PATH, parsed
-from service.engine.spec.specification import document as specification
-
-ROOT = Path(__file__).parents[3]
-_SERVICE = ROOT / "service"
 
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; "
@@ -39,11 +30,6 @@ DOCS_HEADERS = {
     **_PAGE_HEADERS,
 }
 
-# A wiring key and what belongs to it: deeper lines, and list items that stand at its own depth.
-_WIRING = re.compile(r"^( *)x-[\w-]+:.*\n(?:\n*\1[ -].*\n)*", re.MULTILINE)
-_TEMPLATES = Environment(
-    loader=FileSystemLoader(_SERVICE / "templates"), autoescape=True, undefined=StrictUndefined
-)
 _CONTENT_TYPES = {
     ".css": b"text/css; charset=utf-8",
     ".js": b"text/javascript; charset=utf-8",
@@ -52,54 +38,23 @@ _CONTENT_TYPES = {
 
 
 @cache
-def public_yaml(root: str = "/") -> bytes:
-    """The specification as it is in git, comments and components too, without its `x-` keys.
-
-    `root` is the path under which a proxy serves the API, such as `/byline`.
-    """
-    public = _WIRING.sub("", PATH.read_text("utf-8")).encode()
-    if root == "/":
-        return public
-    return public.replace(
-        b"servers:\n  - url: /\n", b"servers:\n  - url: %b\n" % orjson.dumps(root)
-    )
-
-
-@cache
-def public_json(root: str = "/") -> bytes:
-    """What `public_yaml` says, as JSON."""
-    return orjson.dumps(parsed(public_yaml(root)))
-
-
-@cache
 def document_headers(document: bytes) -> dict[str, str]:
     """The headers that a public document is answered with."""
     return {"ETag": _etag(document)}
 
 
-@cache
-def home_page() -> str:
-    """The landing page, in HTML; goes with `HOME_HEADERS`."""
-    return _TEMPLATES.get_template("home.html").render(info=specification()["info"])
-
-
-@cache
-def docs_page() -> str:
-    """Swagger UI on the public specification, in HTML; goes with `DOCS_HEADERS`."""
-    return _TEMPLATES.get_template("docs.html").render(info=specification()["info"])
-
-
 class Assets:
-    """Answers for everything under `/docs/`, from memory: the files that the pages load."""
+    """Answers for everything under `/docs/`, from memory: Swagger UI, and the files of a folder
+    that the pages load."""
 
-    def __init__(self, app: Any) -> None:
+    def __init__(self, app: Any, *, folder: Path) -> None:
         self.app = app
         swagger_ui = files("flask_swagger_ui") / "dist"
         bodies = {
             name: (swagger_ui / name).read_bytes()
             for name in ("swagger-ui.css", "swagger-ui-bundle.js")
         }
-        bodies |= {file.name: file.read_bytes() for file in (_SERVICE / "static").iterdir()}
+        bodies |= {file.name: file.read_bytes() for file in folder.iterdir()}
         self._assets = {f"/docs/{name}": _asset(name, body) for name, body in bodies.items()}
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:

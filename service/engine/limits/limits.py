@@ -18,7 +18,7 @@ from service.engine.limits.store import Store
 from service.engine.observe.catalogue import OUTCOMES
 from service.engine.observe.metrics import Metrics
 from service.engine.problems import Problem, RateLimited
-from service.engine.spec import specification
+from service.engine.spec.specification import limits as declared_limits
 
 BY_HANDLERS = {"rotations", "repeats"}  # what handlers count themselves, with `spend`
 _NO_LIMIT = 10**9
@@ -47,11 +47,12 @@ class Policy(NamedTuple):
 
 
 class Limits:
-    """Counts what clients do, and refuses what is too much."""
+    """Counts what clients do, and refuses what is too much; `document` is the specification."""
 
     def __init__(
         self,
         app: flask.Flask,
+        document: dict[str, Any],
         *,
         enabled: bool,
         storage_url: str,
@@ -65,7 +66,7 @@ class Limits:
         self._by_handlers: dict[str, Policy] = {}
         self._metrics = metrics
         self._store = Store(storage_url, metrics)
-        self._clients = self.of_operation(specification.document())
+        self._clients = self.of_operation(document)
         app.extensions["limits"] = self
 
     def policy(self, declared: dict[str, Any], number: int = 0) -> Policy:
@@ -87,7 +88,7 @@ class Limits:
 
     def of_operation(self, declared: dict[str, Any]) -> list[Policy]:
         """The policies of an operation, or of the whole document, without those for an address."""
-        entries = list(specification.limits(declared))
+        entries = list(declared_limits(declared))
         names = [entry["policy"] for entry in entries]
         policies = [
             self.policy(entry, names[:place].count(entry["policy"]))

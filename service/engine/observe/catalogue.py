@@ -1,4 +1,4 @@
-"""What is measured: every metric, what it says, and its labels, none of which is personal."""
+"""What any service measures: each metric, what it says, and its labels, none of them personal."""
 
 from __future__ import annotations
 
@@ -20,71 +20,54 @@ class Measure(NamedTuple):
         return self.type == "histogram"
 
 
-def _counter(text: str, **labels: tuple[str, ...]) -> Measure:
+def counter(text: str, **labels: tuple[str, ...]) -> Measure:
     return Measure("counter", text, labels)
 
 
-def _gauge(text: str, *, highest: bool = False, **labels: tuple[str, ...]) -> Measure:
+def gauge(text: str, *, highest: bool = False, **labels: tuple[str, ...]) -> Measure:
     return Measure("gauge", text, labels, highest)
 
 
 ANY: tuple[str, ...] = ()
 OUTCOMES = ("allowed", "refused")
 MEASURES = {
-    "byline_requests_total": _counter("Requests answered", operation=ANY, status=ANY),
+    "byline_requests_total": counter("Requests answered", operation=ANY, status=ANY),
     "byline_request_seconds": Measure("histogram", "Time to answer", {"operation": ANY}),
-    "byline_requests_in_flight": _gauge("Requests being answered"),
-    "byline_pool_threads": _gauge("Threads that were started", pool=ANY),
-    "byline_pool_threads_busy": _gauge("Threads that run something", pool=ANY),
-    "byline_pool_waiting": _gauge("Requests that wait for a thread", pool=ANY),
-    "byline_pool_pending": _gauge("Requests that wait or run", pool=ANY),
-    "byline_pool_capacity": _gauge("Requests that may wait or run", pool=ANY),
-    "byline_pool_refusals_total": _counter("Requests refused for want of a thread", pool=ANY),
-    "byline_database_connections": _gauge("Connections that the pool may have"),
-    "byline_database_connections_in_use": _gauge("Connections that are in use"),
-    "byline_replica_lag_seconds": _gauge("How far the replica is behind", highest=True),
-    "byline_replica_reads_total": _counter(
+    "byline_requests_in_flight": gauge("Requests being answered"),
+    "byline_pool_threads": gauge("Threads that were started", pool=ANY),
+    "byline_pool_threads_busy": gauge("Threads that run something", pool=ANY),
+    "byline_pool_waiting": gauge("Requests that wait for a thread", pool=ANY),
+    "byline_pool_pending": gauge("Requests that wait or run", pool=ANY),
+    "byline_pool_capacity": gauge("Requests that may wait or run", pool=ANY),
+    "byline_pool_refusals_total": counter("Requests refused for want of a thread", pool=ANY),
+    "byline_database_connections": gauge("Connections that the pool may have"),
+    "byline_database_connections_in_use": gauge("Connections that are in use"),
+    "byline_replica_lag_seconds": gauge("How far the replica is behind", highest=True),
+    "byline_replica_reads_total": counter(
         "Reads that the replica may answer, by the database that did",
         outcome=("replica", "primary", "failed"),
     ),
-    "byline_limiter_decisions_total": _counter(
+    "byline_limiter_decisions_total": counter(
         "Requests that a limit was asked about",
         policy=ANY,
         outcome=OUTCOMES,
     ),
-    "byline_limiter_store_failures_total": _counter(
+    "byline_limiter_store_failures_total": counter(
         "Times that the rate limits' store did not answer"
     ),
-    "byline_limiter_fallback": _gauge(
+    "byline_limiter_fallback": gauge(
         "Processes that count for themselves because the store is away"
     ),
-    "byline_logins_total": _counter(
-        "Logins; those with too many wrong passwords before them are refused",
-        outcome=("succeeded", "failed", "refused"),
-    ),
-    "byline_token_reuses_total": _counter("Sessions ended because a refresh token was used again"),
-    "byline_mails_total": _counter(
-        "Tries to hand over a mail; one that nobody is to get counts as sent",
-        outcome=("sent", "deferred", "dropped"),
-    ),
-    "byline_mails_waiting": _gauge("Mails in the outbox, or 10000 if there are more", highest=True),
-    "byline_mails_oldest_seconds": _gauge("Age of the oldest mail in the outbox", highest=True),
-    "byline_unsent_bytes": _gauge("Bytes of answers that clients have not taken yet"),
-    "byline_unread_connections_closed_total": _counter(
+    "byline_unsent_bytes": gauge("Bytes of answers that clients have not taken yet"),
+    "byline_unread_connections_closed_total": counter(
         "Connections closed because their clients did not read the answers"
     ),
-    "byline_log_lines_dropped_total": _counter("Log lines that nobody read in time"),
-    "byline_deletions_waiting": _gauge(
-        "Deleted accounts whose rows are not all removed", highest=True
-    ),
-    "byline_deletions_oldest_seconds": _gauge(
-        "Time since the first of them was deleted", highest=True
-    ),
-    "byline_build_info": _gauge("The version that runs", highest=True, version=ANY),
-    "byline_processes": _gauge("Processes that serve"),
-    "process_cpu_seconds_total": _counter("CPU time of all processes"),
-    "process_resident_memory_bytes": _gauge("Resident memory of all processes"),
-    "process_open_fds": _gauge("Open file descriptors of all processes"),
-    "process_max_fds": _gauge("Limit of the file descriptors of all processes"),
-    "process_threads": _gauge("Python threads of all processes"),
+    "byline_log_lines_dropped_total": counter("Log lines that nobody read in time"),
+    "byline_build_info": gauge("The version that runs", highest=True, version=ANY),
+    "byline_processes": gauge("Processes that serve"),
+    "process_cpu_seconds_total": counter("CPU time of all processes"),
+    "process_resident_memory_bytes": gauge("Resident memory of all processes"),
+    "process_open_fds": gauge("Open file descriptors of all processes"),
+    "process_max_fds": gauge("Limit of the file descriptors of all processes"),
+    "process_threads": gauge("Python threads of all processes"),
 }

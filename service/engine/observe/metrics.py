@@ -10,7 +10,7 @@ import asyncio
 import threading
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from itertools import accumulate, product
@@ -34,10 +34,14 @@ Readings = dict[Key, float]
 
 
 class Metrics:
-    """The metrics of one application. `in_flight` are the requests being answered."""
+    """The metrics of one application: those of any, and its own `measures` by name.
 
-    def __init__(self, version: str = "") -> None:
+    `in_flight` are the requests being answered.
+    """
+
+    def __init__(self, version: str = "", measures: Mapping[str, Measure] | None = None) -> None:
         self.in_flight = 0
+        self._measures = MEASURES | dict(measures or {})
         self._numbers = Numbers()
         self._add = self._numbers.add
         self._answers: dict[tuple[str, int], tuple[int, list[int]]] = {}
@@ -49,7 +53,7 @@ class Metrics:
         self._registry = CollectorRegistry()
         self._registry.register(self)
         self._version = version
-        for key in _known_keys():
+        for key in _known_keys(self._measures):
             self._numbers.add(key, 0)
 
     def observe(self, operation: str, status: int, seconds: float) -> None:
@@ -64,7 +68,7 @@ class Metrics:
         values[places[-1]] += seconds
 
     def count(self, *name_and_labels: str) -> None:
-        """Count something that has happened, in any thread; labels as `MEASURES` has them."""
+        """Count something that has happened, in any thread; labels as its Measure has them."""
         self._add(name_and_labels, 1)
 
     def expect(self, *name_and_labels: str) -> None:
@@ -89,7 +93,7 @@ class Metrics:
         if folder is None:
             yield
             return
-        self._numbers.share(folder, lasts=lambda key: not _is_gauge(key))
+        self._numbers.share(folder, lasts=lambda key: not self._is_gauge(key))
         self._answers.clear()
         telling = asyncio.create_task(self._tell())
         try:
@@ -107,7 +111,7 @@ class Metrics:
         samples: dict[str, list[tuple[Key, float]]] = defaultdict(list)
         for (name, *labels), value in sorted(totals.items()):
             samples[name].append((tuple(labels), value))
-        for name, measure in MEASURES.items():
+        for name, measure in self._measures.items():
             if measure.is_histogram:
                 yield _histogram(name, measure, samples[name])
                 continue
@@ -136,7 +140,7 @@ class Metrics:
         with self._looking:
             for question in self._questions:
                 for key, value in question().items():
-                    if _is_gauge(key):
+                    if self._is_gauge(key):
                         self._numbers.set(key, value)
                     else:
                         self._numbers.add(key, value - self._seen.get(key, 0))
@@ -155,11 +159,15 @@ class Metrics:
                     readings[sample.name,] = sample.value
         return readings
 
+    def _is_gauge(self, key: Key) -> bool:
+        measure = self._measures.get(key[0])
+        return measure is not None and measure.type == "gauge"
+
     def _totals(self) -> Readings:
         totals: Readings = {}
         for lives, numbers in self._numbers.everybodys():
             for key, value in numbers.items():
-                measure = MEASURES.get(key[0])
+                measure = self._measures.get(key[0])
                 if measure is None or len(key) != 1 + len(measure.labels) + measure.is_histogram:
                     continue  # of another version
                 if measure.type == "gauge" and not lives:
@@ -206,14 +214,9 @@ class _Aside:
             answer.update(self._question())
 
 
-def _is_gauge(key: Key) -> bool:
-    measure = MEASURES.get(key[0])
-    return measure is not None and measure.type == "gauge"
-
-
-def _known_keys() -> Iterator[Key]:
+def _known_keys(measures: Mapping[str, Measure]) -> Iterator[Key]:
     """What is 0 until something happens: the first step of what begins later is not seen."""
-    for name, measure in MEASURES.items():
+    for name, measure in measures.items():
         if measure.type == "counter" or name == "byline_limiter_fallback":
             for labels in product(*measure.labels.values()):
                 yield name, *labels

@@ -9,18 +9,18 @@ import signal
 import socket
 import sys
 import time
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack, suppress
+from dataclasses import dataclass
 from ipaddress import ip_address
-from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import flask
 import sqlalchemy as sa
 import uvicorn
 from uvicorn.config import STARTUP_FAILURE
 
-from service import create_flask
-from service.advice import warnings
 from service.engine.database import revisions
 from service.engine.database.transaction import db
 from service.engine.http.log_output import output_of
@@ -29,12 +29,10 @@ from service.engine.serve.draining import Server
 from service.engine.serve.listeners import bound
 from service.engine.serve.protocol import Protocol
 from service.engine.serve.supervisor import Supervisor
-from service.engine.settings import BadConfiguration
-from service.settings import Settings
+from service.engine.settings import BadConfiguration, EngineSettings
 
 logger = logging.getLogger("byline")
 
-VERSION = "0.1.0"
 MOST_FILES = 65_536  # connections, mostly
 FEW_FILES = 1024
 PATIENCE = 10  # seconds that a start waits for its database
@@ -52,40 +50,51 @@ UVICORN: dict[str, Any] = {
 }
 
 
-def run(settings: Settings) -> None:
+@dataclass(frozen=True)
+class Program:
+    """What is served: the import path `application` of an ASGI application, and the Flask
+    application with its database; `title` and `notes` are lines that a start prints, `warnings`
+    lines that it logs."""
+
+    application: str
+    flask: Callable[[], flask.Flask]
+    title: str
+    notes: Iterable[str] = ()
+    warnings: Iterable[str] = ()
+
+
+def run(settings: EngineSettings, program: Program) -> None:
     """Serve until told to stop; the workers read the environment anew.
 
     Raises OperationalError when there is no database in time, `revisions.Behind`, or SystemExit.
     """
     set_up_logging(settings.log_level, settings.log_format)
-    for line in warnings(settings):
+    for line in program.warnings:
         logger.warning(line)
     _open_many_files()
     with ExitStack() as stack:
         listeners = [stack.enter_context(s) for s in bound(settings.host, settings.port)]
-        _serve(settings, listeners)
+        _serve(settings, program, listeners)
 
 
-def _serve(settings: Settings, listeners: list[socket.socket]) -> None:
-    with create_flask(settings).app_context():
+def _serve(settings: EngineSettings, program: Program, listeners: list[socket.socket]) -> None:
+    with program.flask().app_context():
         _wait(db.engine)
         revisions.require(db.engine)
         db.engine.dispose()
     # What the application refuses shows here; a supervisor would start its workers for ever.
-    sys.path.insert(0, str(Path(__file__).parents[3]))
-    importlib.import_module("app")
+    importlib.import_module(program.application.partition(":")[0])
     where = f"http://{_authority(settings.host, listeners[0].getsockname()[1])}"
     told = [
-        f"Byline {VERSION}",
+        program.title,
         f"  docs    {where}/docs",
         f"  spec    {where}/openapi.yaml",
         f"  health  {where}/health/ready",
+        *program.notes,
     ]
-    if settings.smtp_url is None:
-        told.append(f"  mails   {settings.mail_dir}/*.eml, until there is an SMTP_URL")
     output_of(sys.stdout).write("".join(f"{line}\n" for line in told).encode())
     config = uvicorn.Config(
-        "app:app",
+        program.application,
         host=settings.host,
         port=settings.port,
         workers=settings.workers,
@@ -104,7 +113,9 @@ def _serve(settings: Settings, listeners: list[socket.socket]) -> None:
         sys.exit(STARTUP_FAILURE)
 
 
-def _supervise(config: uvicorn.Config, listeners: list[socket.socket], settings: Settings) -> None:
+def _supervise(
+    config: uvicorn.Config, listeners: list[socket.socket], settings: EngineSettings
+) -> None:
     with ExitStack() as stack:
         if settings.metrics_dir is None:
             folder = stack.enter_context(_metrics_folder())

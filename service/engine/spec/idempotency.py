@@ -2,26 +2,53 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Protocol
 
 import orjson
 import sqlalchemy as sa
 
-from service.accounts.security import authority
 from service.engine.call import Answer
-from service.engine.caller import Caller
+from service.engine.database.transaction import Row
 from service.engine.problems import IdempotencyKeyInUse, IdempotencyKeyReused
-from service.models import IdempotencyKey
 
 _NOT_KEPT = {400, 401, 429}
 
 
-class Retry:
-    """One request with a key: asks for the kept answer, and keeps the one that was given."""
+class KeptAnswers(Protocol):
+    """A table of answers, each under a name: a user's id, an operation and a key."""
 
-    def __init__(self, caller: Caller, operation: str, key: str, body: Any) -> None:
-        self._name = (caller.id, operation, key)
-        self._canonical = orjson.dumps(body, option=orjson.OPT_SORT_KEYS)
+    @classmethod
+    def is_free(cls, user_id: str, operation: str, key: str) -> bool:
+        """Whether no other request is at work under this name."""
+
+    @classmethod
+    def find(cls, user_id: str, operation: str, key: str) -> Row | None:
+        """(fingerprint, status, headers, body) of the kept answer, unless it has expired."""
+
+    @classmethod
+    def keep(cls, user_id: str, operation: str, key: str, **answer: Any) -> None:
+        """Keep an answer; raises IntegrityError when another request was first."""
+
+
+class Retry:
+    """One request with a key: asks for the kept answer, and keeps the one that was given.
+
+    `fingerprints` gives what the body may have been kept as, and last, what it is kept as.
+    """
+
+    def __init__(
+        self,
+        answers: type[KeptAnswers],
+        fingerprints: Callable[[bytes], list[str]],
+        name: tuple[str, str, str],
+        body: Any,
+    ) -> None:
+        self._answers = answers
+        self._name = name
+        # Keyed, for a body may hold a password, and a plain hash of it is quickly tried out.
+        self._fingerprints = partial(fingerprints, orjson.dumps(body, option=orjson.OPT_SORT_KEYS))
 
     def kept(self) -> Answer | None:
         """The answer given before, if there was one.
@@ -29,9 +56,9 @@ class Retry:
         Raises `IdempotencyKeyReused` if that was for another body, `IdempotencyKeyInUse` while the
         first request is still at work.
         """
-        if not IdempotencyKey.is_free(*self._name):
+        if not self._answers.is_free(*self._name):
             raise IdempotencyKeyInUse
-        row = IdempotencyKey.find(*self._name)
+        row = self._answers.find(*self._name)
         if row is None:
             return None
         if row.fingerprint not in self._fingerprints():
@@ -45,7 +72,7 @@ class Retry:
             return
         headers = [(k.decode("latin-1"), v.decode("latin-1")) for k, v in answer.headers]
         try:
-            IdempotencyKey.keep(
+            self._answers.keep(
                 *self._name,
                 fingerprint=self._fingerprints()[-1],
                 status=answer.status,
@@ -54,8 +81,3 @@ class Retry:
             )
         except sa.exc.IntegrityError:
             raise IdempotencyKeyInUse from None
-
-    def _fingerprints(self) -> list[str]:
-        # Keyed, because a body may hold a password and a plain hash of it is quickly guessed; with
-        # all current keys, because another process may have used a newer one.
-        return authority().fingerprints(self._canonical)

@@ -18,15 +18,17 @@ from urllib.parse import parse_qsl
 from connexion.apps.flask import FlaskOperation
 from connexion.operations import AbstractOperation
 
-from service.accounts import security
-from service.accounts.security import Authority
 from service.engine.call import Answer, Call, Stream, encoded
+from service.engine.caller import Caller
+from service.engine.database.transaction import Transaction
 from service.engine.http import conditional, problems
 from service.engine.limits.limits import Limits
 from service.engine.problems import AdminRequired, InternalError, Problem
-from service.engine.spec.idempotency import Retry
+from service.engine.spec.idempotency import KeptAnswers, Retry
 from service.engine.spec.paging import Page, next_link
 from service.engine.spec.validation import Part, RequestValidator, ResponseDrift, ResponseValidator
+from service.engine.tokens.authority import Authority
+from service.engine.tokens.tokens import Claims
 from service.engine.work.context import Flask, RequestContext
 from service.engine.work.replica import Replica
 from service.engine.work.retrying import transact
@@ -40,10 +42,16 @@ STREAMING = 2  # chunks of an operation's streams that are made at the same time
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """What every operation needs and no specification can say."""
+    """What every operation needs and no specification can say.
+
+    `caller` gives the Caller behind the claims of a token, in the request's transaction, and raises
+    a Problem if there is none any more.
+    """
 
     flask: Flask
     authority: Authority
+    caller: Callable[[Claims, Transaction | None], Caller]
+    kept_answers: type[KeptAnswers]
     limits: Limits
     pools: dict[str, Pool]
     replica: Replica | None = None
@@ -134,7 +142,7 @@ class Operation(FlaskOperation):
             arguments["caller"] = caller
         if "client" in self._injected:
             arguments["client"] = call.client
-        retry = Retry(caller, self.operation_id, key, arguments["body"]) if key and caller else None
+        retry = self._retry(caller, key, arguments["body"]) if key and caller else None
         if retry and (kept := retry.kept()):
             return kept
         if self._is_slow:
@@ -152,9 +160,14 @@ class Operation(FlaskOperation):
             retry.keep(answer)
         return answer
 
+    def _retry(self, caller: Caller, key: str, body: Any) -> Retry:
+        services = self._services
+        name = (caller.id, str(self.operation_id), key)
+        return Retry(services.kept_answers, services.authority.fingerprints, name, body)
+
     def _admit(self, call: Call, transaction: Any = None) -> Any:
         """The Caller, if there is one; raises `SessionRevoked` or `AdminRequired`."""
-        caller = security.caller(call.claims, transaction) if call.claims else None
+        caller = self._services.caller(call.claims, transaction) if call.claims else None
         if self._role and (caller is None or caller.role != self._role):
             raise AdminRequired
         return caller

@@ -1,43 +1,95 @@
-"""The specification as the service reads it: one hand-written file, parsed once."""
+"""A specification as its service reads it: one hand-written file, parsed once."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
+import orjson
 import yaml
 
-PATH = Path(__file__).parents[3] / "openapi" / "openapi.yaml"
+# A wiring key and what belongs to it: deeper lines, and list items that stand at its own depth.
+_WIRING = re.compile(r"^( *)x-[\w-]+:.*\n(?:\n*\1[ -].*\n)*", re.MULTILINE)
 
 
-@cache
-def document() -> dict[str, Any]:
-    """The whole specification, wiring keys and references included; shared, not to be changed."""
-    return parsed(PATH.read_bytes())
+class Specification:
+    """The OpenAPI document in a file of YAML, and what its `x-` keys declare."""
 
+    def __init__(self, path: Path) -> None:
+        self.path = path
 
-@cache
-def policies() -> dict[str, int]:
-    """Every policy that `x-rate-limit` and `x-guard` declare, and how many limits it takes."""
-    counts: dict[str, int] = {}
-    for declared in _declarations():
-        names = [entry["policy"] for entry in limits(declared)]
-        counts |= {name: max(names.count(name), counts.get(name, 0)) for name in names}
-    return counts | dict.fromkeys(guards(), 1)
+    @cached_property
+    def document(self) -> dict[str, Any]:
+        """The whole document, wiring keys and references included; shared, not to be changed."""
+        return parsed(self.path.read_bytes())
 
+    @property
+    def version(self) -> str:
+        return str(self.document["info"]["version"])
 
-@cache
-def guards() -> dict[str, dict[str, Any]]:
-    """The entries of `x-guard` by policy; ValueError when two operations differ about one."""
-    found: dict[str, dict[str, Any]] = {}
-    for declared in _declarations():
-        for entry in declared.get("x-guard", []):
-            if found.setdefault(entry["policy"], entry) != entry:
-                raise ValueError(f"x-guard {entry['policy']} is declared in two ways")
-    return found
+    @cached_property
+    def policies(self) -> dict[str, int]:
+        """Every policy that `x-rate-limit` and `x-guard` declare, and how many limits it takes."""
+        counts: dict[str, int] = {}
+        for declared in self._declarations():
+            names = [entry["policy"] for entry in limits(declared)]
+            counts |= {name: max(names.count(name), counts.get(name, 0)) for name in names}
+        return counts | dict.fromkeys(self.guards, 1)
+
+    @cached_property
+    def guards(self) -> dict[str, dict[str, Any]]:
+        """The entries of `x-guard` by policy; ValueError when two operations differ about one."""
+        found: dict[str, dict[str, Any]] = {}
+        for declared in self._declarations():
+            for entry in declared.get("x-guard", []):
+                if found.setdefault(entry["policy"], entry) != entry:
+                    raise ValueError(f"x-guard {entry['policy']} is declared in two ways")
+        return found
+
+    @cached_property
+    def key_set_max_age(self) -> int:
+        """Seconds for which others may keep the public keys, as the answer's Cache-Control says."""
+        paths = self.document["paths"]
+        [item] = [item for path, item in paths.items() if path.endswith("/jwks.json")]
+        [age] = re.findall(r"max-age=(\d+)", item["get"]["x-cache"])
+        return int(age)
+
+    @cached_property
+    def routes(self) -> dict[str, str]:
+        """The template of the path of each operation, by operationId."""
+        return {
+            operation["operationId"]: path
+            for path, item in self.document["paths"].items()
+            for operation in item.values()
+            if isinstance(operation, dict)
+        }
+
+    @cache  # noqa: B019 # a specification lives as long as its process
+    def public_yaml(self, root: str = "/") -> bytes:
+        """The document as it is in git, comments and components too, without its `x-` keys.
+
+        `root` is the path under which a proxy serves the API, such as `/byline`.
+        """
+        public = _WIRING.sub("", self.path.read_text("utf-8")).encode()
+        if root == "/":
+            return public
+        return public.replace(
+            b"servers:\n  - url: /\n", b"servers:\n  - url: %b\n" % orjson.dumps(root)
+        )
+
+    @cache  # noqa: B019 # as above
+    def public_json(self, root: str = "/") -> bytes:
+        """What `public_yaml` says, as JSON."""
+        return orjson.dumps(parsed(self.public_yaml(root)))
+
+    def _declarations(self) -> Iterator[dict[str, Any]]:
+        """The document itself, and every operation."""
+        yield self.document
+        for item in self.document["paths"].values():
+            yield from (operation for operation in item.values() if isinstance(operation, dict))
 
 
 def limits(declared: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -48,21 +100,6 @@ def limits(declared: dict[str, Any]) -> Iterator[dict[str, Any]]:
         yield entries
     elif isinstance(entries, list):
         yield from entries
-
-
-def key_set_max_age() -> int:
-    """Seconds for which others may keep the public keys, as the answer's Cache-Control says."""
-    [item] = [item for path, item in document()["paths"].items() if path.endswith("/jwks.json")]
-    [age] = re.findall(r"max-age=(\d+)", item["get"]["x-cache"])
-    return int(age)
-
-
-def _declarations() -> Iterator[dict[str, Any]]:
-    """The document itself, and every operation."""
-    whole = document()
-    yield whole
-    for item in whole["paths"].values():
-        yield from (operation for operation in item.values() if isinstance(operation, dict))
 
 
 def parsed(text: bytes) -> dict[str, Any]:

@@ -12,13 +12,14 @@ from typing import Any
 
 import flask
 
-from service.accounts.security import Authority
 from service.engine.call import Call
 from service.engine.database.transaction import Transaction, db
 from service.engine.http.networks import network
 from service.engine.limits.limits import Limits
 from service.engine.observe.metrics import Metrics, Readings
 from service.engine.problems import InvalidToken, NotFound, Unauthorized, Unavailable
+from service.engine.tokens.authority import Authority
+from service.engine.tokens.tokens import ACCESS
 from service.engine.work.retrying import transact
 
 logger = logging.getLogger("byline")
@@ -91,7 +92,7 @@ class Replica:
     def _who(self, call: Call) -> str:
         """The user whose token the request carries, although it needs none; else the address."""
         try:
-            return self._authority.authenticate(call, ("at+jwt",)).subject
+            return self._authority.authenticate(call, (ACCESS,)).subject
         except (Unauthorized, InvalidToken):
             return network(call.ip)
 

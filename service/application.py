@@ -1,0 +1,59 @@
+"""Byline: users, posts and auth. `create_app` hands the parts of this service to the engine."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from service import pages
+from service.accounts import removal, security
+from service.accounts.erasure import Erasure
+from service.accounts.guard import Guard
+from service.engine import assemble
+from service.engine.call import size
+from service.engine.spec.app import App
+from service.engine.work.context import Flask
+from service.engine.work.fair_threads import FairPool
+from service.engine.work.threads import Pool
+from service.mail import outbox
+from service.mail.delivery import Delivery
+from service.measures import MEASURES
+from service.models import IdempotencyKey
+from service.places import MIGRATIONS
+from service.settings import Settings
+
+MOST_HASHING = 64  # requests that wait to hash a password or do it; beyond it 503 at once
+SEARCH_THREADS = 2  # so that searches, which may take long, leave the others to short calls
+MOST_SEARCHING = 16  # requests, of which no search takes longer than a second
+
+
+def create_flask(settings: Settings) -> Flask:
+    """The Flask application with its database: all that a command needs."""
+    threads = settings.hash_threads + SEARCH_THREADS
+    return assemble.create_flask(settings, "service", migrations=MIGRATIONS, threads=threads)
+
+
+def create_app(settings: Settings) -> App:
+    """The ASGI application; raises `BadConfiguration` when the settings do not make one."""
+    flask = create_flask(settings)
+    assembly = assemble.Assembly(settings, flask, MEASURES)
+    metrics = assembly.metrics
+    Guard(
+        flask,
+        assembly.tokens.fingerprints,
+        enabled=settings.rate_limit_enabled,
+        overrides=settings.rate_limits,
+        metrics=metrics,
+    )
+    metrics.ask(partial(outbox.readings, flask), aside=True)
+    metrics.ask(partial(removal.readings, flask), aside=True)
+    return assembly.app(
+        handlers="service.handlers",
+        static=pages.STATIC,
+        caller=security.caller,
+        kept_answers=IdempotencyKey,
+        pools={
+            "hashing": FairPool("hashing", settings.hash_threads, MOST_HASHING, nice=15),
+            "search": Pool("search", SEARCH_THREADS, MOST_SEARCHING, nice=10, size=size),
+        },
+        beside=[Delivery(flask, settings, metrics), Erasure(flask)],
+    )

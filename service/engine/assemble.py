@@ -1,0 +1,301 @@
+"""Puts a service together: the engine's parts, outermost first, around what the service brings."""
+
+from __future__ import annotations
+
+import gc
+import re
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+
+from service.engine.call import size
+from service.engine.caller import Caller
+from service.engine.database.transaction import READINESS, REPLICA, Transaction, db
+from service.engine.http import docs, front_door
+from service.engine.http.cors import Cors
+from service.engine.http.health import Readiness
+from service.engine.http.problems import Problems
+from service.engine.http.proxies import Proxies
+from service.engine.http.telemetry import Telemetry
+from service.engine.limits.limits import Limits
+from service.engine.observe.catalogue import Measure
+from service.engine.observe.metrics import Metrics, Readings
+from service.engine.serve import heap
+from service.engine.serve.protocol import MALFORMED
+from service.engine.serve.unsent import STATE, Unsent
+from service.engine.settings import BadConfiguration, EngineSettings
+from service.engine.spec.app import App
+from service.engine.spec.idempotency import KeptAnswers
+from service.engine.spec.operation import Services
+from service.engine.spec.routing import Routing
+from service.engine.tokens.authority import Authority
+from service.engine.tokens.keys import KeyRing, generate_key
+from service.engine.tokens.tokens import Claims, Tokens
+from service.engine.work.context import Flask
+from service.engine.work.replica import Replica
+from service.engine.work.threads import Pool
+
+MOST_IN_FLIGHT = 512  # in a process that wait or run; beyond it 503 at once
+MOST_SCRAPES = 64  # those that ask for the metrics, while all other threads may be stuck
+HAND_OFF_SECONDS = 0.002  # that a call waits for a thread which is at work
+GARBAGE = 20_000  # objects more than there were, until the collector looks for cycles
+
+
+class Beside(Protocol):
+    """Work beside the requests, from the start of a process to its end."""
+
+    def start(self) -> None: ...
+
+    def stop(self) -> None: ...
+
+
+def create_flask(
+    settings: EngineSettings, name: str, *, migrations: Path, threads: int = 0
+) -> Flask:
+    """The Flask application of the package `name` with its database: all that a command needs.
+
+    `migrations` is Alembic's folder: `env.py`, and the revisions in `versions`.
+    `threads` are those beside the settings' `worker_threads` that need a connection each.
+    """
+    app = Flask(name, static_folder=None)
+    app.config.update({name.upper(): value for name, value in settings})
+    # Where a proxy serves the API, as PUBLIC_URL has it: `/`, or a path such as `/byline`.
+    app.config["APPLICATION_ROOT"] = urlsplit(settings.public_url).path or "/"
+    connections = settings.worker_threads + threads + 2
+    url, options = _engine(settings.database_url, connections, migrations)
+    app.config["SQLALCHEMY_DATABASE_URI"] = url
+    app.config["SQLALCHEMY_ENGINE_OPTIONS"] = options
+    binds = {READINESS: {"url": url, **options, "pool_size": 1}}
+    if settings.database_replica_url:
+        url, options = _engine(settings.database_replica_url, connections, migrations)
+        binds[REPLICA] = {"url": url, **options}
+    app.config["SQLALCHEMY_BINDS"] = binds
+    db.init_app(app)
+    return app
+
+
+class Assembly:
+    """A service in the making: what its own parts need first, then the ASGI application.
+
+    `measures` are its metrics beside those of any service.
+
+    Raises `BadConfiguration` when the settings do not make one.
+    """
+
+    def __init__(
+        self,
+        settings: EngineSettings,
+        flask: Flask,
+        measures: Mapping[str, Measure] | None = None,
+    ) -> None:
+        self.settings = settings
+        self.flask = flask
+        self.specification = settings.specification
+        self.metrics = flask.extensions["metrics"] = self._metrics(measures)
+        self.limits = Limits(
+            flask,
+            self.specification.document,
+            enabled=settings.rate_limit_enabled,
+            storage_url=settings.rate_limit_storage_url,
+            client=settings.rate_limit_client,
+            overrides=settings.rate_limits,
+            metrics=self.metrics,
+        )
+        self.tokens = Tokens(
+            _key_ring(settings), issuer=settings.jwt_issuer, audience=settings.jwt_audience
+        )
+        self.authority = Authority(flask, self.tokens, settings)
+
+    def app(
+        self,
+        *,
+        handlers: str,
+        static: Path,
+        caller: Callable[[Claims, Transaction | None], Caller],
+        kept_answers: type[KeptAnswers],
+        pools: Mapping[str, Pool] | None = None,
+        beside: list[Beside] | None = None,
+    ) -> App:
+        """The ASGI application.
+
+        `handlers` is the package of the handlers, `static` the folder of what the pages load.
+        `caller` and `kept_answers` are as in `Services`, `pools` those that `x-worker-pool` names
+        beside `requests` and `metrics`.
+        """
+        settings, flask, metrics = self.settings, self.flask, self.metrics
+        replica = None
+        if settings.database_replica_url:
+            replica = Replica(flask, self.authority, self.limits, metrics)
+        # SQLite computes here, PostgreSQL elsewhere.
+        patience = HAND_OFF_SECONDS if settings.embedded else 0
+        requests = Pool(
+            "request", settings.worker_threads, MOST_IN_FLIGHT, patience=patience, size=size
+        )
+        services = Services(
+            flask=flask,
+            authority=self.authority,
+            caller=caller,
+            kept_answers=kept_answers,
+            limits=self.limits,
+            pools={
+                "requests": requests,
+                **(pools or {}),
+                "metrics": Pool("metrics", 2, MOST_SCRAPES),
+            },
+            replica=replica,
+        )
+        metrics.ask(partial(_readings, flask, services.pools))
+        unsent = Unsent()
+        metrics.ask(unsent.readings)
+        parts = [Readiness(flask, self.limits), *(beside or []), *([replica] if replica else [])]
+        tracing = self._tracing()
+        return App(
+            services,
+            self.specification.document,
+            middlewares=self._middlewares(static, tracing),
+            handlers=handlers,
+            lifespan=_lifespan(self, services, parts, unsent, tracing),
+        )
+
+    def _middlewares(self, static: Path, tracing: Any) -> list[Any]:
+        """ASGI classes, outermost first."""
+        settings, document = self.settings, self.specification.document
+        log = {"log_level": settings.log_level, "log_format": settings.log_format}
+        middlewares: list[Any] = [
+            partial(Telemetry, metrics=self.metrics, tracing=tracing, **log),
+            Problems,
+            partial(
+                front_door.FrontDoor,
+                hosts=settings.trusted_hosts,
+                limits=self.limits,
+                exempt=front_door.unlimited(document),
+                hostless=front_door.hostless(document),
+            ),
+            partial(docs.Assets, folder=static),
+            Routing,
+        ]
+        if settings.cors_origins:
+            cors = partial(Cors, origins=settings.cors_origins, headers=settings.cors_headers)
+            middlewares.insert(1, cors)
+        if settings.trusted_proxies:
+            middlewares.insert(0, partial(Proxies, trusted=settings.trusted_proxies))
+        return middlewares
+
+    def _metrics(self, measures: Mapping[str, Measure] | None) -> Metrics:
+        folder = self.settings.metrics_dir
+        try:
+            if folder:
+                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise BadConfiguration(f"METRICS_DIR cannot be used: {error.strerror}") from None
+        return Metrics(self.specification.version, measures)
+
+    def _tracing(self) -> Any:
+        endpoint = self.settings.otel_exporter_otlp_endpoint
+        if not endpoint:
+            return None
+        spec = self.specification
+        try:
+            from service.engine.observe.tracing import Tracing  # with its library: 9 MB and 0.2 s
+
+            return Tracing(self.flask, endpoint, version=spec.version, routes=spec.routes)
+        except ValueError as error:  # of the library, which reads its own variables, quotes values
+            name = re.search(r"OTEL_\w+", str(error))
+        raise BadConfiguration(f"{name[0] if name else 'A variable OTEL_*'} cannot be used")
+
+
+def _lifespan(
+    assembly: Assembly, services: Services, beside: list[Any], unsent: Unsent, tracing: Any
+) -> Any:
+    @asynccontextmanager
+    async def lifespan(_app: Any) -> AsyncIterator[dict[str, Any]]:
+        # What lives now lives as long as the process, and a request leaves no cycles behind: the
+        # collector need not look at the one and seldom for the other.
+        gc.collect()
+        gc.freeze()
+        heap.release_large_blocks()
+        thresholds = gc.get_threshold()
+        gc.set_threshold(GARBAGE)
+        for one in beside:
+            one.start()
+        try:
+            async with assembly.metrics.shared(assembly.settings.metrics_dir):
+                yield {STATE: unsent, MALFORMED: assembly.limits.count_malformed}
+        finally:
+            gc.set_threshold(*thresholds)
+            gc.unfreeze()
+            for one in beside:
+                one.stop()
+            for pool in services.pools.values():
+                pool.close()
+            assembly.limits.close()
+            if tracing:
+                tracing.close()
+            with assembly.flask.app_context():
+                for engine in db.engines.values():
+                    engine.dispose()
+
+    return lifespan
+
+
+def _engine(address: str, connections: int, migrations: Path) -> tuple[Any, dict[str, Any]]:
+    """The URL and the options of the engine for a database."""
+    options: dict[str, Any] = {
+        "execution_options": {"migrations": migrations},
+        "hide_parameters": True,
+        "pool_size": connections,
+        "max_overflow": 0,
+        "pool_timeout": 5,
+        "pool_use_lifo": True,  # the one that was used last has the pages in its cache
+    }
+    if address.startswith("sqlite:"):
+        return address, options
+    from service.engine.database import postgresql  # with its driver, which SQLite does without
+
+    url, own = postgresql.engine_options(address)
+    own["execution_options"] = options["execution_options"] | own.get("execution_options", {})
+    return url, options | own
+
+
+def _readings(app: Flask, pools: dict[str, Pool]) -> Readings:
+    """How busy the pools of threads and of connections are."""
+    readings: Readings = {
+        (f"byline_pool_{what}", name): value
+        for name, pool in pools.items()
+        for what, value in pool.readings().items()
+    }
+    with app.app_context():
+        connections: Any = db.engine.pool
+    readings["byline_database_connections",] = connections.size()
+    readings["byline_database_connections_in_use",] = connections.checkedout()
+    return readings
+
+
+def _key_ring(settings: EngineSettings) -> KeyRing:
+    if settings.jwt_private_key:
+        try:
+            return KeyRing.from_pem(settings.jwt_private_key.get_secret_value())
+        except ValueError as error:
+            reason = str(error)
+        raise BadConfiguration(f"JWT_PRIVATE_KEY cannot be used: {reason}")
+    folder = settings.jwt_keys_dir
+    try:
+        if folder.exists():
+            list(folder.iterdir())  # says why it cannot be read, where a search finds nothing
+        ring = KeyRing.from_directory(folder)
+        if not ring and settings.embedded:
+            generate_key(folder)
+            ring = KeyRing.from_directory(folder)
+    except OSError as error:
+        raise BadConfiguration(f"JWT_KEYS_DIR cannot be used: {error.strerror}") from None
+    except ValueError as error:
+        raise BadConfiguration(f"JWT_KEYS_DIR cannot be used: {error}") from None
+    if not ring:
+        raise BadConfiguration(
+            "JWT_KEYS_DIR has no key in it, and a production database gets none by itself: "
+            "run `byline keys generate`, or set JWT_PRIVATE_KEY"
+        )
+    return ring

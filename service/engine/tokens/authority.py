@@ -1,0 +1,109 @@
+"""Bearer tokens, by pure computation."""
+
+from __future__ import annotations
+
+import hmac
+from ipaddress import ip_address
+from typing import Any
+
+import flask
+
+from service.engine.call import Call
+from service.engine.http.networks import address
+from service.engine.problems import InvalidToken, NotFound, TokenExpired, Unauthorized
+from service.engine.settings import EngineSettings
+from service.engine.tokens.tokens import Claims, Tokens
+
+SCHEME = "Bearer"  # RFC 6750, in any case
+SCRAPER = ("metrics",)  # the token of the specification's scheme metricsToken: METRICS_TOKEN
+_FORWARDED = (b"forwarded", b"via", b"x-forwarded-for", b"x-real-ip")  # as proxies say who asks
+
+
+class Authority:
+    """Verifies this service's tokens, and knows who may read the metrics."""
+
+    def __init__(self, app: flask.Flask, tokens: Tokens, settings: EngineSettings) -> None:
+        self.tokens = tokens
+        self._settings = settings
+        app.extensions["authority"] = self
+
+    def admit(self, call: Call, types: tuple[str, ...]) -> Claims | None:
+        """The claims of a user's token of these types, or None for one who may read the metrics.
+
+        Raises as `authenticate` does, or `NotFound` where there are no metrics.
+        """
+        if types == SCRAPER:
+            self._admit_scraper(call)
+            return None
+        return self.authenticate(call, types)
+
+    def authenticate(self, call: Call, types: tuple[str, ...]) -> Claims:
+        """The claims of the request's bearer token, of one of these types (RFC 6750, section 2.1).
+
+        Raises `Unauthorized` without a token, `InvalidToken` or `TokenExpired` with a bad one.
+        """
+        token = _bearer(call)
+        refused = InvalidToken()
+        for typ in types:
+            try:
+                return self.tokens.verify(token, typ)
+            except TokenExpired:
+                raise
+            except InvalidToken as error:
+                refused = error
+        raise refused
+
+    def _admit_scraper(self, call: Call) -> None:
+        """Let in whoever has METRICS_TOKEN or, where there is none, whoever is on this machine: the
+        socket is bound to a loopback address, and no proxy is between.
+
+        Raises `NotFound`, `Unauthorized` or `InvalidToken`.
+        """
+        secret = self._settings.metrics_token
+        if secret is None:
+            if not (_is_loopback(self._settings.host) and _is_from_here(call)):
+                raise NotFound
+            return
+        given, wanted = _bearer(call).encode("latin-1"), secret.get_secret_value().encode()
+        if not hmac.compare_digest(given, wanted):
+            raise InvalidToken
+
+    def fingerprints(self, data: bytes) -> list[str]:
+        """What the data may have been kept as, and last, what it is to be kept as: without the
+        keys nobody can try out what it was."""
+        return self.tokens.fingerprints(data)
+
+    def jwks(self) -> dict[str, Any]:
+        """The public keys (RFC 7517)."""
+        return self.tokens.jwks()
+
+
+def authority() -> Authority:
+    """The running application's authority."""
+    found: Authority = flask.current_app.extensions["authority"]
+    return found
+
+
+def _bearer(call: Call) -> str:
+    """The request's bearer token; raises `Unauthorized` when there is none."""
+    header = call.header(b"authorization")
+    if header is None:
+        raise Unauthorized
+    scheme, _, token = header.partition(" ")
+    token = token.lstrip(" ")  # 1*SP (RFC 9110, section 11.4), and no other white space
+    if scheme.lower() != SCHEME.lower() or not token:
+        raise Unauthorized
+    return token
+
+
+def _is_from_here(call: Call) -> bool:
+    # By hand, uvicorn listens elsewhere than HOST says: the connection knows better.
+    is_forwarded = any(name in call.headers for name in _FORWARDED)
+    return not is_forwarded and _is_loopback(call.server[0]) and _is_loopback(call.ip)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(address(host)).is_loopback
+    except ValueError:
+        return host == "localhost"

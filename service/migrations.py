@@ -1,0 +1,22 @@
+"""The schema of this service: the engine's migrations, and what fills new columns after them."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from service import email_keys, models, stored_bytes
+from service.engine.database import migrations
+from service.engine.database.migrations import check, comparison, connect, downgrade
+from service.engine.database.revisions import State, state
+
+__all__ = ["check", "comparison", "connect", "downgrade", "models", "upgrade"]
+
+
+def upgrade(engine: sa.Engine, revision: str = "head") -> None:
+    """Bring the schema to `revision`, and at the head fill the keys of addresses and the counts of
+    stored bytes where they are missing; leaves a head alone that newer code has made."""
+    migrations.upgrade(engine, revision)
+    if state(engine) is State.CURRENT:
+        with connect(engine) as connection:
+            email_keys.fill(connection, connection.commit)
+            stored_bytes.fill(connection, connection.commit)
