@@ -157,6 +157,7 @@ def test_only_what_the_service_runs_from_is_in_it(image):
 
     assert names == {
         "alembic",
+        "README.md",
         "alembic.ini",
         "app.py",
         "openapi",
