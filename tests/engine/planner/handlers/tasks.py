@@ -1,0 +1,10 @@
+"""Operations of the tag tasks."""
+
+from uuid import UUID
+
+from tests.engine.planner.models import Project, Task
+
+
+def create_task(project_id: UUID, body: dict):
+    Project.get(project_id)
+    return Task.create(project_id, **body), 201

@@ -1,0 +1,10 @@
+"""Operations of the tag tokens."""
+
+from service.engine.ids import new_id
+from service.engine.tokens.authority import authority
+
+
+def create_token():
+    user_id = str(new_id())
+    token = authority().tokens.access(user_id, user_id, generation=0, ttl=3600)
+    return {"access_token": token}, 201
