@@ -9,7 +9,7 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check --no-input -qq
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test lint check audit bench sdk contract faults lock mutants clean
+.PHONY: help run test lint format check audit bench sdk contract faults lock mutants clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' Makefile
@@ -25,16 +25,22 @@ test: $(VENV)/.dev ## the whole test suite; REQUIRE=node,chromium lets none of i
 # Redocly praises what it finds in order, so it is heard only when it complains.
 lint: $(VENV)/.dev $(VENV)/.sdk ## style and types (ruff, mypy, bandit), and the spec with its changes
 	@echo "Checking style, types and spec"
-	@$(BIN)/ruff check --quiet .
-	@$(BIN)/ruff format --quiet --check .
-	@$(BIN)/mypy --no-error-summary
-	@$(BIN)/bandit --quiet --recursive app.py service
-	@$(BIN)/openapi-spec-validator openapi/openapi.yaml
-	@said=$$($(NPM)/redocly lint --config openapi/redocly.yaml openapi/openapi.yaml 2>&1) \
-		|| { echo "$$said"; exit 1; }
-	@$(NPM)/spectral lint --quiet --fail-severity hint --ruleset openapi/spectral.yaml \
-		openapi/openapi.yaml
-	@$(BIN)/python -m openapi.gate
+	@failed=0; \
+	$(BIN)/ruff check --quiet . || failed=1; \
+	$(BIN)/ruff format --quiet --check . || { echo "make format does it"; failed=1; }; \
+	$(BIN)/mypy --no-error-summary || failed=1; \
+	$(BIN)/bandit --quiet --recursive app.py service || failed=1; \
+	$(BIN)/openapi-spec-validator openapi/openapi.yaml || failed=1; \
+	said=$$($(NPM)/redocly lint --config openapi/redocly.yaml openapi/openapi.yaml 2>&1) \
+		|| { echo "$$said"; failed=1; }; \
+	$(NPM)/spectral lint --quiet --fail-severity hint --ruleset openapi/spectral.yaml \
+		openapi/openapi.yaml || failed=1; \
+	$(BIN)/python -m openapi.gate || failed=1; \
+	exit $$failed
+
+format: $(VENV)/.dev ## mend what ruff can mend in style and imports
+	@$(BIN)/ruff check --quiet --fix-only .
+	@$(BIN)/ruff format --quiet .
 
 mutants: $(VENV)/.dev ## plants faults in copies and shows which test fails; MUTANTS=paging plants some
 	@echo "Planting faults"

@@ -9,7 +9,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from service.engine.http import docs
+from service.specification import specification
 from tests.deploy.manifests import (
     DEPLOY,
     FINISH,
@@ -46,6 +46,11 @@ def test_every_file_is_applied():
     files = {path.name for path in FOLDER.glob("*.yaml")} - {"kustomization.yaml"}
 
     assert files == set(FILES)
+
+
+def test_the_image_is_that_of_this_version():
+    [image] = documents("kubernetes/kustomization.yaml")[0]["images"]
+    assert image["newTag"] == specification.version
 
 
 def test_kustomize_puts_them_together():
@@ -96,7 +101,7 @@ def test_the_probes_ask_for_what_answers_any_host():
     for probe in ("livenessProbe", "startupProbe", "readinessProbe"):
         asked = container[probe]["httpGet"]
         paths[probe] = asked["path"]
-        assert docs.specification()["paths"][asked["path"]]["get"]["x-any-host"]
+        assert specification.document["paths"][asked["path"]]["get"]["x-any-host"]
 
     assert paths["readinessProbe"] == "/health/ready"
     assert paths["livenessProbe"] == paths["startupProbe"] == "/health/live"
@@ -137,7 +142,7 @@ def test_the_public_sees_every_operation_but_those_for_operators():
             for prefix, kind in routes
         )
 
-    hidden = {path for path in docs.specification()["paths"] if not is_public(path)}
+    hidden = {path for path in specification.document["paths"] if not is_public(path)}
     assert hidden == {"/metrics", "/health/live", "/health/ready"}
 
 
