@@ -14,7 +14,7 @@ from service.domain import search
 from service.domain.words import document, words
 from service.engine.caller import Caller
 from service.engine.ids import first_id_from
-from service.models import Credentials, Post, PostDocument, Session, User
+from service.models import Credentials, Deletion, Post, PostDocument, Session, User
 
 PAGE = 20
 # The search with the key of the partitions in its hits, so that a hit's post is found by it.
@@ -61,7 +61,7 @@ def operations(connection: psycopg.Connection[Any]) -> list[Operation]:
 
     def update(n: int) -> None:
         post_id, caller = written(n)
-        Post.update(post_id, caller, ["1.1"], _TEXT)
+        Post.update(post_id, caller, None, _TEXT)
         PostDocument.replace(str(post_id), document(_TEXT["title"], words(_TEXT["content"])))
 
     def found(query: str) -> Any:
@@ -72,6 +72,9 @@ def operations(connection: psycopg.Connection[Any]) -> list[Operation]:
         caller = _caller(user_id)._replace(session_id=session_id)
         Session.rotate(caller, network="192.0.2.0/24", user_agent="")
 
+    def remove(n: int) -> None:
+        Deletion.begin(users[n][0], _caller(users[n][0]), None, name_rests=True)
+
     return [
         Operation("get_post", lambda n: Post.get(posts[n][0])),
         Operation("list_posts", lambda n: Post.listing(PAGE)),
@@ -80,7 +83,7 @@ def operations(connection: psycopg.Connection[Any]) -> list[Operation]:
         Operation("list_posts of a day", of_a_day),
         Operation("create_post", create),
         Operation("update_post", update),
-        Operation("delete_post", lambda n: Post.delete(*written(n), ["1.1"])),
+        Operation("delete_post", lambda n: Post.delete(*written(n), None)),
         Operation("search_posts, rare", lambda n: found(f"{n * 4111 + 7}")),
         Operation("search_posts, two words", lambda n: found("harbour violin")),
         Operation("session of a request", lambda n: Session.live(*map(str, sessions[n]))),
@@ -88,7 +91,7 @@ def operations(connection: psycopg.Connection[Any]) -> list[Operation]:
         Operation("logout", lambda n: Session.end(*map(str, sessions[n]))),
         Operation("login", lambda n: Credentials.of(users[n][1])),
         Operation("get_user", lambda n: User.profile(users[n][0])),
-        Operation("delete_user", lambda n: User.delete(users[n][0], _caller(users[n][0]), None)),
+        Operation("delete_user", remove),
         Operation("search_posts, two words, by key", lambda n: found("harbour violin"), KEYED),
         Operation("search_posts, one word", lambda n: found("harbour")),
     ]
@@ -103,7 +106,6 @@ def _caller(user_id: UUID) -> Caller:
         email="",
         username="",
         role="user",
-        version=1,
         session_id="",
         session_end="",
     )
