@@ -37,15 +37,14 @@ class SignInGuard(db.Model):  # type: ignore[name-defined,misc] # made at run ti
 
     @classmethod
     def keep(cls, account: str, history: str, expires_at: str) -> None:
-        """Write the history of a locked account."""
-        values = {"history": history, "expires_at": expires_at}
-        if not _update.write(account_=account, **{f"new_{k}": v for k, v in values.items()}):
-            _insert.write(account=account, **values)
+        """Write the history of a locked account: in one statement, whether there was one or not,
+        so that nobody can tell by the time."""
+        _keep.write(account=account, history=history, end=expires_at)
 
     @classmethod
     def forget(cls, account: str) -> None:
         """Remove the history of an account."""
-        _forget.write(account_=account)
+        _forget.write(account=account)
 
     @classmethod
     def sweep(cls) -> None:
@@ -92,14 +91,15 @@ _find = Prepared(
         SignInGuard.account == bindparam("account"), SignInGuard.expires_at > bindparam("moment")
     )
 )
-_insert = insertion(SignInGuard)
-_its = SignInGuard.account == bindparam("account_")
-_update = Prepared(
-    sa.update(SignInGuard)
-    .where(_its)
-    .values(history=bindparam("new_history"), expires_at=bindparam("new_expires_at", type_=Time))
+# As text, because SQLAlchemy has an ON CONFLICT for each database and these two share one syntax.
+_keep = Prepared(
+    sa.text(
+        "INSERT INTO sign_in_guards (account, history, expires_at)"
+        " VALUES (:account, :history, :end) ON CONFLICT (account)"
+        " DO UPDATE SET history = excluded.history, expires_at = excluded.expires_at"
+    ).bindparams(bindparam("end", type_=Time))
 )
-_forget = Prepared(sa.delete(SignInGuard).where(_its))
+_forget = Prepared(sa.delete(SignInGuard).where(SignInGuard.account == bindparam("account")))
 _expired = (
     sa.select(SignInGuard.account)
     .where(SignInGuard.expires_at <= bindparam("moment"))

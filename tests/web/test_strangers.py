@@ -160,6 +160,8 @@ def test_a_guess_takes_the_same_statements_for_every_address(
             taken[-1].append(statements.copy())
     assert taken[0] == taken[1] == taken[2]
     assert len(taken[0][0]) > 5
+    # The first failure at an account takes the same statements as those that follow.
+    assert [len(each) for each in taken[0][:10]] == [len(taken[0][0])] * 10
 
 
 def test_a_reset_password_lets_the_owner_in(guarded: Server) -> None:
