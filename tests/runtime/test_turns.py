@@ -38,12 +38,17 @@ class Stage:
         self.pool.close()
 
     async def ask(self, origin: str, name: str = "") -> None:
-        """Have something run for a client; returns as soon as it waits or is refused."""
+        """Have something run for a client, which fails: a success would make its network's next
+        call come sooner. Returns as soon as it waits or is refused."""
         name = name or origin
-        call = self.pool.run(self.ran.append, name, origin=origin)
+        call = self.pool.run(self._run, name, origin=origin)
         self.calls[name] = asyncio.ensure_future(call)
         await asyncio.sleep(0)
         await asyncio.sleep(0)
+
+    def _run(self, name: str) -> None:
+        self.ran.append(name)
+        raise LookupError(name)
 
     def refused(self) -> set[str]:
         return {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -23,8 +24,13 @@ GUARDED = {
 
 
 def sign_in(url: str, email: str, password: str) -> int:
+    """The status; asks again while there is no room to hash, as Retry-After says."""
     body = {"email": email, "password": password}
-    return httpx.post(f"{url}/auth/login", json=body, timeout=60).status_code
+    deadline = time.monotonic() + 60
+    while True:
+        status = httpx.post(f"{url}/auth/login", json=body, timeout=60).status_code
+        if status != 503 or time.monotonic() > deadline:
+            return status
 
 
 def guess(email: str, *services: Byline) -> Counter[int]:
