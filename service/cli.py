@@ -64,7 +64,7 @@ _yes = click.option("--yes", is_flag=True, help="Do it in any database, without 
 @click.version_option(package_name="byline", prog_name="byline", message="%(prog)s %(version)s")
 def main() -> None:
     """Byline: users, posts and authentication."""
-    _open_standard_streams()
+    server.open_standard_streams()
     # Looking for garbage in what ends with the process would take longer than most commands.
     click.get_current_context().call_on_close(gc.freeze)
 
@@ -225,18 +225,6 @@ def purge() -> None:
 def openapi() -> None:
     """Print the public specification."""
     click.echo(specification.public_yaml(), nl=False)
-
-
-def _open_standard_streams() -> None:
-    """Open /dev/null for each standard stream that is closed, as some process managers leave them.
-
-    The next file or connection would get its number, and lines for the log would go there.
-    """
-    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
-        if getattr(sys, name) is None:
-            stream = Path(os.devnull).open(mode, encoding="utf-8")  # noqa: SIM115
-            os.set_inheritable(stream.fileno(), True)  # by workers
-            setattr(sys, name, stream)
 
 
 def _migrations() -> Any:

@@ -31,8 +31,7 @@ from service.engine.spec.app import App
 from service.engine.spec.idempotency import KeptAnswers
 from service.engine.spec.operation import Services
 from service.engine.spec.routing import Routing
-from service.engine.tokens.authority import Authority
-from service.engine.tokens.keys import KeyRing, generate_key
+from service.engine.tokens.authority import Authority, key_ring
 from service.engine.tokens.tokens import Claims, Tokens
 from service.engine.work.context import Flask
 from service.engine.work.replica import Replica
@@ -105,7 +104,7 @@ class Assembly:
             metrics=self.metrics,
         )
         self.tokens = Tokens(
-            _key_ring(settings), issuer=settings.jwt_issuer, audience=settings.jwt_audience
+            key_ring(settings), issuer=settings.jwt_issuer, audience=settings.jwt_audience
         )
         self.authority = Authority(flask, self.tokens, settings)
 
@@ -272,30 +271,3 @@ def _readings(app: Flask, pools: dict[str, Pool]) -> Readings:
     readings["byline_database_connections",] = connections.size()
     readings["byline_database_connections_in_use",] = connections.checkedout()
     return readings
-
-
-def _key_ring(settings: EngineSettings) -> KeyRing:
-    if settings.jwt_private_key:
-        try:
-            return KeyRing.from_pem(settings.jwt_private_key.get_secret_value())
-        except ValueError as error:
-            reason = str(error)
-        raise BadConfiguration(f"JWT_PRIVATE_KEY cannot be used: {reason}")
-    folder = settings.jwt_keys_dir
-    try:
-        if folder.exists():
-            list(folder.iterdir())  # says why it cannot be read, where a search finds nothing
-        ring = KeyRing.from_directory(folder)
-        if not ring and settings.embedded:
-            generate_key(folder)
-            ring = KeyRing.from_directory(folder)
-    except OSError as error:
-        raise BadConfiguration(f"JWT_KEYS_DIR cannot be used: {error.strerror}") from None
-    except ValueError as error:
-        raise BadConfiguration(f"JWT_KEYS_DIR cannot be used: {error}") from None
-    if not ring:
-        raise BadConfiguration(
-            "JWT_KEYS_DIR has no key in it, and a production database gets none by itself: "
-            "run `byline keys generate`, or set JWT_PRIVATE_KEY"
-        )
-    return ring

@@ -11,7 +11,8 @@ import flask
 from service.engine.call import Call
 from service.engine.http.networks import address
 from service.engine.problems import InvalidToken, NotFound, TokenExpired, Unauthorized
-from service.engine.settings import EngineSettings
+from service.engine.settings import BadConfiguration, EngineSettings
+from service.engine.tokens.keys import KeyRing, generate_key
 from service.engine.tokens.tokens import Claims, Tokens
 
 SCHEME = "Bearer"  # RFC 6750, in any case
@@ -76,6 +77,37 @@ class Authority:
     def jwks(self) -> dict[str, Any]:
         """The public keys (RFC 7517)."""
         return self.tokens.jwks()
+
+
+def key_ring(settings: EngineSettings) -> KeyRing:
+    """The keys of JWT_PRIVATE_KEY or JWT_KEYS_DIR; beside an embedded database the first is made.
+
+    Raises `BadConfiguration`.
+    """
+    if settings.jwt_private_key:
+        try:
+            return KeyRing.from_pem(settings.jwt_private_key.get_secret_value())
+        except ValueError as error:
+            reason = str(error)
+        raise BadConfiguration(f"JWT_PRIVATE_KEY cannot be used: {reason}")
+    folder = settings.jwt_keys_dir
+    try:
+        if folder.exists():
+            list(folder.iterdir())  # says why it cannot be read, where a search finds nothing
+        ring = KeyRing.from_directory(folder)
+        if not ring and settings.embedded:
+            generate_key(folder)
+            ring = KeyRing.from_directory(folder)
+    except OSError as error:
+        raise BadConfiguration(f"JWT_KEYS_DIR cannot be used: {error.strerror}") from None
+    except ValueError as error:
+        raise BadConfiguration(f"JWT_KEYS_DIR cannot be used: {error}") from None
+    if not ring:
+        raise BadConfiguration(
+            "JWT_KEYS_DIR has no key in it, and a production database gets none by itself: "
+            "run `byline keys generate`, or set JWT_PRIVATE_KEY"
+        )
+    return ring
 
 
 def authority() -> Authority:
