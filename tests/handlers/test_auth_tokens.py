@@ -119,7 +119,7 @@ def test_a_verifier_that_keeps_the_key_set_takes_every_token_while_keys_rotate(
     server: Server, anna: Person
 ) -> None:
     verifier = jwt.PyJWKClient(f"{server.url}/.well-known/jwks.json", lifespan=600)
-    ring = server.flask.extensions["authority"]._tokens._ring
+    ring = server.flask.extensions["authority"].tokens._ring
 
     def kept(person: Person) -> str:
         """The key that verifies a token, if the verifier has it without asking again."""
