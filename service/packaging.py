@@ -1,4 +1,7 @@
-"""Builds the wheel: the contract and the migrations, which stand beside the package, go into it."""
+"""Builds the wheel: the contract and the migrations, which stand beside the package, go into it.
+
+It imports nothing of the service because setuptools runs it before anything is installed.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from shutil import copytree, ignore_patterns
 
 from setuptools.command.build_py import build_py
 
-from service.places import BUNDLE, MIGRATIONS, OPENAPI
+ROOT = Path(__file__).parents[1]
 
 
 class BuildPy(build_py):
@@ -17,12 +20,8 @@ class BuildPy(build_py):
         super().run()
         if self.editable_mode:
             return
-        bundle = Path(self.build_lib, "service", BUNDLE.name)
+        bundle = Path(self.build_lib, "service", "bundle")
         (bundle / "openapi").mkdir(parents=True, exist_ok=True)
-        self.copy_file(str(OPENAPI), str(bundle / "openapi"))
-        copytree(
-            MIGRATIONS,
-            bundle / MIGRATIONS.name,
-            ignore=ignore_patterns("__pycache__"),
-            dirs_exist_ok=True,
-        )
+        self.copy_file(str(ROOT / "openapi" / "openapi.yaml"), str(bundle / "openapi"))
+        ignored = ignore_patterns("__pycache__")
+        copytree(ROOT / "alembic", bundle / "alembic", ignore=ignored, dirs_exist_ok=True)

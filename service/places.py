@@ -3,7 +3,7 @@
 from pathlib import Path
 
 _PACKAGE = Path(__file__).parent
-BUNDLE = _PACKAGE / "bundle"
+BUNDLE = _PACKAGE / "bundle"  # made by `packaging`
 _PARENT = BUNDLE if BUNDLE.exists() else _PACKAGE.parent
 OPENAPI = _PARENT / "openapi" / "openapi.yaml"
 MIGRATIONS = _PARENT / "alembic"

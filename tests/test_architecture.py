@@ -44,7 +44,7 @@ MAY_IMPORT = {
     },
     "accounts": {"engine", "problems", "specification", "settings", "domain", "models", "mail"},
     "places": set(),
-    "packaging": {"places"},
+    "packaging": set(),
     "specification": {"engine", "places"},
     "pages": {"specification"},
     "handlers": {
