@@ -12,7 +12,7 @@ from service.engine.http.hosts import TrustedHosts
 from service.engine.settings import given_names
 from service.settings import Settings
 
-TWO_MISTAKES = 18  # characters of a name from which on two mistakes in it are taken for one word
+TWO_MISTAKES = 18  # characters; names as long as this may have two typing mistakes
 # Of other programs, and near to ours.
 _OTHERS = {"MAILDIR", "LOGLEVEL"}
 

@@ -23,7 +23,7 @@ from service.settings import Settings
 
 MOST_HASHING = 64  # requests that wait to hash a password or do it; beyond it 503 at once
 SEARCH_THREADS = 2  # so that searches, which may take long, leave the others to short calls
-MOST_SEARCHING = 16  # requests, of which no search takes longer than a second
+MOST_SEARCHING = 16  # searches that wait or run; none takes longer than a second
 
 
 def create_flask(settings: Settings) -> Flask:

@@ -50,7 +50,7 @@ class _Commands(click.Group):
         except OSError as error:
             if error.errno == errno.EPIPE:
                 raise
-            place = f"{error.filename}: " if error.filename else ""  # there is none for a full disk
+            place = f"{error.filename}: " if error.filename else ""  # a full disk has no file name
             raise click.ClickException(f"{place}{error.strerror}") from None
         except sa.exc.DBAPIError as error:
             line = next(iter(str(error.orig).splitlines()), type(error.orig).__name__)

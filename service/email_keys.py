@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from service.domain import addresses
 from service.engine.database.types import Id
 
-BATCH = 1000  # rows to a transaction, so that nobody waits long for a lock
+BATCH = 1000  # rows per transaction, so that no request waits long for a lock
 
 # Not the model, which later migrations may change.
 _users = sa.table(

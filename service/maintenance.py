@@ -34,7 +34,7 @@ from service.models.idempotency_keys import STORED
 from service.models.storage import add_all
 from service.specification import specification
 
-BATCH = 1000  # rows to a transaction, so that nobody waits long for a lock
+BATCH = 1000  # rows per transaction, so that no request waits long for a lock
 SETTLED = timedelta(minutes=1)  # by then every process signs with the newest key (keys.KeyRing)
 
 

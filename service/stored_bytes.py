@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from service.engine.database.types import Id
 
-BATCH = 50  # users to a transaction, whose rows are locked meanwhile
+BATCH = 50  # users per transaction; their rows are locked until it ends
 
 # Not the models, which later migrations may change.
 _users = sa.table("users", sa.column("id", Id), sa.column("stored_bytes", sa.BigInteger))

@@ -67,7 +67,7 @@ _make_admin = Prepared(
 
 
 def _promote(user_id: str, hashed: str) -> None:
-    """Take over an account for its administrator: whoever signed in to it before is signed out."""
+    """Take over an account for its administrator, and sign everybody else out of it."""
     before = _standing.first(of=user_id)
     _check_is_proved(before)
     _make_admin.write(of=user_id, hash=hashed, moment=now())

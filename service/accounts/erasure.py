@@ -22,7 +22,7 @@ BATCH_SECONDS = 0.025  # that a batch should hold its locks, well below the 0.05
 FIRST_BATCH = 4  # rows: as few as may be too many, if each is large
 MOST_ROWS = 2000
 MOST_SQLITE_ROWS = 50  # small rows do not tell how large the next ones are, and all writers wait
-REST = 3  # times as long as it worked, a batch leaves the database to others
+REST = 3  # after each batch, a pause of this many times its duration leaves the database to others
 
 Table = deletions.OwnedRows | LongDocuments
 Batch = tuple[Table, deletions.Keys]

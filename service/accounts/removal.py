@@ -1,4 +1,4 @@
-"""The end of an account, in the one way that there is, whoever asks for it."""
+"""Removes an account, in the same way whether its owner, an admin or a dispute asks for it."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from service.domain.mails import NOTICES
 
-# Of every limit for all kinds together, one part in so many is kept free for the mails that a
+# One part in this many of each total limit is kept free for the mails that a
 # stranger must not be able to keep back: resets, and notices of what was done to an account.
 _RESERVED = ((frozenset({"password-reset"}), 3), (NOTICES, 6))
 

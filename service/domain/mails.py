@@ -32,9 +32,9 @@ PAGES = {
     "invitation": "accept-invitation",
     "password-reset": "reset-password",
 }
-# The page of a second link, for somebody who has not asked for the mail.
+# The page of a second link, for a recipient who did not ask for the mail.
 DISPUTES = {"email-change": "dispute-email", "email-verification": "dispute-email"}
-# What a user is told of an account without having asked for it.
+# Notices: mails that the user has not asked for.
 NOTICES = frozenset(
     {
         "email-change-notice",
@@ -99,7 +99,7 @@ def compose(
     message["To"] = deliverable(recipient)
     message["Subject"] = f"[{product}] {SUBJECTS[kind]}"
     message["Date"] = localtime()
-    # Of its own at each try: each has another token, and the last one must not be taken for a copy.
+    # A new one for each try: the token differs, and mail programs must not drop it as a duplicate.
     message["Message-ID"] = f"<{id_}@{parseaddr(sender)[1].rpartition('@')[2]}>"
     message["Auto-Submitted"] = "auto-generated"  # RFC 3834, section 5
     text = _TEMPLATES.get_template(f"{kind}.txt").render(words)

@@ -18,7 +18,7 @@ from service.domain.folding import MARKS, SPACELESS, fold, pieces
 
 VERSION = "¶2"  # of the documents, the first word in each; `byline db reindex` renews older ones
 LONGEST_WORD = 64  # characters
-LONGEST_TEXT = 200_000  # characters, folded, of which the rest is not indexed
+LONGEST_TEXT = 200_000  # characters after folding; the rest is not indexed
 # Bytes that a document's words may take in PostgreSQL's `tsvector`, which ends at 1 048 575.
 LARGEST_INDEX = 1_000_000
 

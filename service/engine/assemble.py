@@ -38,8 +38,8 @@ from service.engine.work.replica import Replica
 from service.engine.work.threads import Pool
 
 MOST_IN_FLIGHT = 512  # in a process that wait or run; beyond it 503 at once
-MOST_SCRAPES = 64  # those that ask for the metrics, while all other threads may be stuck
-HAND_OFF_SECONDS = 0.002  # that a call waits for a thread which is at work
+MOST_SCRAPES = 64  # of the metrics that run or wait; their threads are never used for anything else
+HAND_OFF_SECONDS = 0.002  # a call waits this long for a busy thread before another one is woken
 GARBAGE = 20_000  # objects more than there were, until the collector looks for cycles
 
 
@@ -211,8 +211,8 @@ def _lifespan(
 ) -> Any:
     @asynccontextmanager
     async def lifespan(_app: Any) -> AsyncIterator[dict[str, Any]]:
-        # What lives now lives as long as the process, and a request leaves no cycles behind: the
-        # collector need not look at the one and seldom for the other.
+        # Objects made so far live as long as the process, so the collector can skip them. Requests
+        # leave no reference cycles, so it can run seldom.
         gc.collect()
         gc.freeze()
         heap.release_large_blocks()

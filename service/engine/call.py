@@ -57,7 +57,7 @@ class Call:
     )
 
     def __init__(self, scope: dict[str, Any]) -> None:
-        # Not the scope itself: it leads back here, and the two would wait for the collector.
+        # Not the scope itself: it refers to this object, and the cycle would need the collector.
         client = scope.get("client")
         self.ip = address(client[0]) if client else UNKNOWN
         self.server: tuple[str, int | None] = scope.get("server") or ("localhost", 80)

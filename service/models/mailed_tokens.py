@@ -1,4 +1,4 @@
-"""The one-time tokens in mails: who was sent one, and their use and their end."""
+"""The one-time tokens in mails: issued to whom, used, and revoked."""
 
 from __future__ import annotations
 

@@ -220,7 +220,7 @@ def _is_wanted(mail: Row, user: Row | None) -> bool:
         return False
     if mail.kind == EMAIL_VERIFICATION and user.email_verified:
         return False
-    # The address may have changed while the mail was asked for: whoever has the old gets nothing.
+    # The address may have changed since the mail was requested: the old one gets nothing.
     return mail.kind not in TO_OWN_ADDRESS or bool(user.email == mail.recipient)
 
 

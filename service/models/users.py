@@ -275,7 +275,7 @@ def _versions(if_match: list[str] | None, locked: Row) -> list[str] | None:
 
 def _is_last_admin(user_id: UUID) -> bool:
     # Locks every active administrator's row, so that two cannot demote each other at once; none
-    # when it is not an administrator who goes.
+    # when the user who leaves is not an administrator.
     return [row.id for row in _active_admins.all(of=user_id)] == [str(user_id)]
 
 

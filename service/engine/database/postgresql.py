@@ -150,7 +150,7 @@ def set_up(engine: sa.Engine) -> None:
 
     dialect.do_ping = ping
     sa.event.listen(engine, "do_connect", partial(_connect, keep=not is_pooled(engine)))
-    dialect.do_begin = _begin  # whose errors SQLAlchemy wraps, unlike those of a listener
+    dialect.do_begin = _begin  # SQLAlchemy wraps its errors, but not those of a listener
 
 
 def _connect(

@@ -97,7 +97,7 @@ class Transaction:
         if self._connection is None:
             self._connection = sa.Connection(self._engine, self._pooled)
         if not self._connection.in_transaction():
-            self._connection.begin()  # or an ORM session would begin, and roll back, a whole one
+            self._connection.begin()  # otherwise an ORM session begins its own
         return self._connection
 
     @contextmanager

@@ -104,7 +104,7 @@ def _headers(pairs: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
             raise HeadersTooLarge
         if name in headers and name in _SINGLE:
             raise BadRequest("A header that may occur only once occurs twice.")
-        # CGI, and so WSGI, cannot tell `x_y` from `x-y`: CVE-2015-0219 is one who believed it.
+        # CGI, and so WSGI, cannot tell `x_y` from `x-y` (compare CVE-2015-0219).
         if b"_" in name:
             raise BadRequest("A header name has an underscore.")
         headers[name] = headers[name] + b", " + value if name in headers else value

@@ -20,7 +20,7 @@ from service.engine.serve.protocol import LEAVING
 
 INTERVAL_SECONDS = 1.0  # between two looks at the database
 STALE_SECONDS = 2.5  # after which what was seen last says nothing any more
-STOP_SECONDS = 5.0  # that a stop waits for the look in hand
+STOP_SECONDS = 5.0  # a stop waits this long for the look that is under way
 
 logger = logging.getLogger("byline")
 

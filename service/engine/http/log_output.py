@@ -1,4 +1,4 @@
-"""Log lines on their way out, which no request waits for, whoever reads them or does not."""
+"""Writes log lines without making a request wait, whether or not anybody reads them."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class LogOutput:
         self._queue: deque[bytes] = deque()
         self._queued = 0
         self._dropped = 0
-        self._is_inside = False  # a line, of which a part is written
+        self._is_inside = False  # part of a line has been written
         self._lost_end = False  # of the last line that was begun
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
@@ -45,7 +45,7 @@ class LogOutput:
     def write(self, lines: bytes) -> None:
         """Write lines, each with its line feed, in any thread; raises nothing."""
         if self._fd is None:
-            if self._stream is not None:  # Python's None for a closed one
+            if self._stream is not None:  # None when the stream was closed before the start
                 self._stream.buffer.write(lines)
                 self._stream.buffer.flush()
             return

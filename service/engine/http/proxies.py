@@ -57,7 +57,7 @@ class Proxies:
                 continue
             found = address_of(text)
             if found == UNKNOWN:
-                break  # nobody knows who wrote what stands before it
+                break  # whatever stands before it may be forged
             client = found
             if not self._is_trusted(found):
                 break

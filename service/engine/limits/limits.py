@@ -25,7 +25,7 @@ _NO_LIMIT = 10**9
 # What an IPv6 /56 and /48 may do, as a multiple of one client's limit. Most households have one or
 # two networks in their /56; a /48 is a company, or many subscribers of a mobile network.
 _SITE, _PROVIDER_BLOCK = 4, 16
-Left = list[tuple[int, int]]  # of policies: how much, or -1 for no room, and seconds to the reset
+Left = list[tuple[int, int]]  # per policy: what is left (-1: refused) and the seconds to the reset
 _COUNTED = {None, "failures", *BY_HANDLERS}  # what `counts` may say
 Answering = TypeVar("Answering")
 Keys = tuple[str, ...]  # what a policy is counted under: for IPv6 clients also larger networks

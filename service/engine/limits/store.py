@@ -115,7 +115,7 @@ class Store:
             return []
         try:
             answer = question(self._connected())
-        except Exception as error:  # any failure of the store, of whichever client library
+        except Exception as error:  # each client library raises its own errors
             self._fail(_name(error))
             return []
         self._answered_at = time.monotonic()
@@ -180,7 +180,7 @@ def _options(url: str) -> dict[str, Any]:
         "socket_connect_timeout": TIMEOUT,
         "health_check_interval": QUIET,
     }
-    if not url.startswith("redis+unix:"):  # whose client knows no such option
+    if not url.startswith("redis+unix:"):  # its client has no such option
         options["socket_keepalive"] = True
     once, again = ({"retry": Retry(NoBackoff(), retries)} for retries in (0, 1))
     if url.startswith("redis+cluster:"):

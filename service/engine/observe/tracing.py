@@ -27,7 +27,7 @@ from service.engine.database.transaction import Transaction
 
 logger = logging.getLogger("byline")
 
-PATIENCE = 3.0  # seconds that a stop waits for the last spans to be taken
+PATIENCE = 3.0  # seconds that a stop waits for the last spans to be sent
 # https://opentelemetry.io/docs/specs/semconv/http/http-spans/: any other is _OTHER.
 _METHODS = {"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "QUERY", "TRACE"}
 _propagator = TraceContextTextMapPropagator()
@@ -157,7 +157,7 @@ def _begun(system: str, sql: str) -> Span | None:
 def _end(span: Span | None, error: BaseException | None) -> None:
     if span is None:
         return
-    if error is not None:  # of which the text may have data in it
+    if error is not None:  # its text may contain data
         span.set_attribute("error.type", type(error).__qualname__)
         if state := getattr(error, "sqlstate", None):
             span.set_attribute("db.response.status_code", state)

@@ -24,7 +24,7 @@ DRAIN, RETIRE, CLOSE, FORCE = b"d", b"r", b"c", b"f"
 ALIVE, CLOSED = b".", b"x"
 ACCEPTED = 16  # connections that are taken in one turn of the loop
 PULSE = 1.0  # seconds between two of the first
-MUTED = 0.1  # seconds for the last handshakes: more than a round trip
+MUTED = 0.1  # seconds in which handshakes that have begun can end: more than a round trip
 _ATTACH_FILTER = 26  # SO_ATTACH_FILTER of asm-generic/socket.h
 
 
@@ -84,7 +84,7 @@ class Server(uvicorn.Server):
             await asyncio.sleep(0.05)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        if not self._line:  # the supervisor does it, for all at once
+        if not self._line:  # with a supervisor, it does this for all workers at once
             mute(listener for server in self.servers for listener in server.sockets)
             await asyncio.sleep(MUTED)
         await self._close_listeners()

@@ -57,7 +57,7 @@ class Messages(HttpToolsProtocol):
         self._received = 0
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        # All of uvicorn's own is here, for a call of it would cost more than it does.
+        # uvicorn's own code is repeated here because calling it would cost more than it does.
         if self._in_head:  # later it is a trailer, and no header (RFC 9110, section 6.5.1)
             name = name.lower()
             value = value.rstrip(b" \t")  # section 5.5
@@ -65,7 +65,7 @@ class Messages(HttpToolsProtocol):
                 self.expect_100_continue = True
             elif name == b"transfer-encoding" and value.lower() != b"chunked":
                 # Nobody undoes what else is named there, and where the body ends is in doubt for
-                # whoever reads it otherwise (RFC 9112, section 6.1).
+                # another parser that reads it differently (RFC 9112, section 6.1).
                 raise ValueError
             self.headers.append((name, value))
 
@@ -79,7 +79,7 @@ class Messages(HttpToolsProtocol):
         version = self.parser.get_http_version()
         if version not in {"1.0", "1.1"}:
             raise ValueError
-        if version == "1.0":  # whose clients take an interim answer for the last (section 10.1.1)
+        if version == "1.0":  # its clients know no interim answers (section 10.1.1)
             self.expect_100_continue = False
         self._in_head = False
         if not self.url.startswith(b"/"):

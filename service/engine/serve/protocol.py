@@ -35,7 +35,7 @@ from service.engine.serve.unsent import STATE, Unsent
 HEAD_TIMEOUT = 10.0  # seconds to send a head
 DROP_TIMEOUT = 60.0  # seconds in which a body that nobody waits for is taken
 PIECE = 4 * 1024  # bytes that are parsed before a request that they hold has to be answered
-LAST_CALL = 1.0  # seconds for the first request of a connection, when the server ends
+LAST_CALL = 1.0  # seconds that a new connection has for its first request when the server stops
 MALFORMED = "malformed"  # is in the lifespan's state: counts what is no HTTP for an address
 LEAVING = "leaving"  # is in the lifespan's state as soon as every answer is a connection's last
 
@@ -65,7 +65,7 @@ class Protocol(Idling):
         self._unread = b""
         self._deadline: asyncio.TimerHandle | None = None
         self._answering: Any = None
-        self._waiting_app: Any = None  # of the request whose answer waits for room
+        self._waiting_app: Any = None  # the request that waits for earlier answers to be read
         self._may_continue = False  # after an answer, if the client sends the body it announced
         self._is_lingering = False
         self._is_half_closed = False  # by the client, which may read yet

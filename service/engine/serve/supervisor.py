@@ -21,10 +21,10 @@ from uvicorn.config import STARTUP_FAILURE
 from service.engine.serve.draining import CLOSE, CLOSED, DRAIN, FORCE, MUTED, RETIRE, Server, mute
 
 TICK = 0.1  # seconds between two looks at the workers
-SILENCE = 15.0  # seconds after which a worker of which nothing is heard is frozen
+SILENCE = 15.0  # seconds without a sign of life after which a worker counts as frozen
 START = 60.0  # the same, of one that is starting
-STOPPED = 2.0  # seconds between two looks after which it was we who did not run
-LAST_WORD = 1.0  # seconds that workers have for the connections which nobody has taken yet
+STOPPED = 2.0  # seconds between two looks that mean the supervisor itself was paused
+LAST_WORD = 1.0  # seconds that workers have to accept the connections that still wait
 PAUSE = 1.0  # seconds until another try, after a worker that did not come up
 
 logger = logging.getLogger("byline")
@@ -215,7 +215,7 @@ class _Worker:
 
 
 def _work(config: uvicorn.Config, listeners: list[socket.socket], line: socket.socket) -> None:
-    for number in _SIGNALS:  # they go to a whole group of processes, but are the supervisor's
+    for number in _SIGNALS:  # sent to the whole group; only the supervisor acts
         signal.signal(number, signal.SIG_IGN)
     line.setblocking(False)
     config.configure_logging()

@@ -13,7 +13,7 @@ from service.engine.http.networks import UNKNOWN, network
 STATE = "unsent"  # where the lifespan's state has it
 MOST = 32 * 1024 * 1024  # bytes in a process
 MOST_OF_CLIENT = 16 * 1024 * 1024  # bytes for one client's network
-READ_TIMEOUT = 60.0  # seconds in which a client has to take some of what waits for it
+READ_TIMEOUT = 60.0  # seconds within which a client must read some of its answer
 STUCK = 2.0  # seconds without taking any, after which a connection is the first to be closed
 INTERVAL = 1.0  # seconds between looks, while something waits
 
@@ -24,7 +24,7 @@ Readings = dict[tuple[str, ...], float]
 class _Waiting:
     """What is known of a connection: bytes that wait, since when, and when some were last taken."""
 
-    client: str | None  # the address of the last whom they are for; a proxy has many
+    client: str | None  # the address of the client served last; behind a proxy there are many
     size: int  # the most that waited at once: the transport frees them together, when all are taken
     left: int
     begun: float

@@ -47,7 +47,7 @@ class Retry:
     ) -> None:
         self._answers = answers
         self._name = name
-        # Keyed, for a body may hold a password, and a plain hash of it is quickly tried out.
+        # Keyed, because a body may hold a password and a plain hash of it is quickly guessed.
         self._fingerprints = partial(fingerprints, orjson.dumps(body, option=orjson.OPT_SORT_KEYS))
 
     def kept(self) -> Answer | None:

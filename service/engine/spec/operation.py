@@ -84,7 +84,7 @@ class Operation(FlaskOperation):
         # While it hashes, an operation holds neither a connection nor SQLite's write lock.
         self._is_slow = spec.get("x-worker-pool") == "hashing"
         self._turns = asyncio.Semaphore(STREAMING)
-        self._ends_session = spec.get("x-ends-session", False)  # so its handler looks for it
+        self._ends_session = spec.get("x-ends-session", False)  # the handler checks it
         headers = {p["name"]: p for p in declared.parameters if p["in"] == "header"}
         self._has_if_match = "If-Match" in headers
         self._needs_if_match = headers.get("If-Match", {}).get("required", False)

@@ -14,7 +14,7 @@ import orjson
 from service.engine.database.listing import END, Items
 
 LARGEST_PAGE = 1024 * 1024  # bytes
-LARGEST_REST = 2048  # bytes of an item's JSON without its bulk, of which a character takes up to 6
+LARGEST_REST = 2048  # bytes of an item's JSON without its bulk, whose characters take up to 6
 LARGEST_PART = 64 * 1024  # bytes that `pages` gives at a time, or one item
 PAGE = 10  # items that it gives at a time
 Listing = Callable[..., Items]  # a models.listing.Listing, or one with filters set
@@ -39,7 +39,7 @@ def page(
 
 
 def fitting(items: list[dict[str, Any]], bulk: str = "") -> list[dict[str, Any]]:
-    """The first items whose JSON is not larger than `LARGEST_PAGE` together, and one at the least.
+    """The first items whose JSON fits into `LARGEST_PAGE` together, but always at least one.
 
     `bulk` names the text of which the size depends, if there is one.
     """

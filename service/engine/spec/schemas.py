@@ -9,7 +9,7 @@ from typing import Any
 
 from jsonschema_rs import Draft201909Validator
 
-CHARACTER = 12  # bytes of JSON: two escapes for one beyond U+FFFF (RFC 8259, section 7)
+CHARACTER = 12  # bytes of JSON for one character: two \u escapes above U+FFFF (RFC 8259, section 7)
 _LENGTHS = {"uuid": 36, "date-time": 40}
 VISIBLE = "visible"  # a format of this service's own: text of which something can be seen
 # What nobody sees: white space, controls, what Unicode calls Default_Ignorable_Code_Point, an empty

@@ -17,7 +17,7 @@ from service.engine.tokens.tokens import Claims, Tokens
 
 SCHEME = "Bearer"  # RFC 6750, in any case
 SCRAPER = ("metrics",)  # the token of the specification's scheme metricsToken: METRICS_TOKEN
-_FORWARDED = (b"forwarded", b"via", b"x-forwarded-for", b"x-real-ip")  # as proxies say who asks
+_FORWARDED = (b"forwarded", b"via", b"x-forwarded-for", b"x-real-ip")  # set by proxies
 
 
 class Authority:

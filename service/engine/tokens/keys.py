@@ -132,11 +132,11 @@ class KeyRing:
             if listing == self._listing:
                 return
             try:
-                # An empty folder is taken for a mishap: going on beats refusing everybody.
+                # An empty folder is most likely a mistake, so the known keys stay in use.
                 self.keys = _load(listing) or self.keys
             except ValueError as problem:
                 _log.warning("The signing keys stay as they were: %s", problem)
-            self._listing = listing  # last, so that who misses a key meanwhile waits for the lock
+            self._listing = listing  # last: a thread that misses a key meanwhile waits
 
 
 def generate_key(directory: Path, signs_from: datetime | None = None) -> Path:

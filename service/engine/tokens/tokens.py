@@ -1,4 +1,4 @@
-"""Signed tokens and the keys behind them, so that computation alone tells who is asking."""
+"""Signed tokens: computation alone, without a database, tells which user is asking."""
 
 from __future__ import annotations
 

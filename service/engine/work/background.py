@@ -9,7 +9,7 @@ from collections.abc import Callable
 logger = logging.getLogger("byline")
 
 IDLE_SECONDS = 5.0  # until it looks for work again without being woken
-STOP_SECONDS = 10.0  # that a stop waits for the step in hand
+STOP_SECONDS = 10.0  # a stop waits this long for the step that is under way
 
 
 class Background:

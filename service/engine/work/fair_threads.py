@@ -13,13 +13,13 @@ from service.engine.http.networks import SITE, Size, is_local, network
 from service.engine.work.threads import Job, Pool
 
 MOST_WAITING = 2  # jobs of one site; a third is refused at once
-PERIOD = 30.0  # seconds: what was run in this period and in the last counts for the order
+PERIOD = 30.0  # seconds; jobs of this period and the one before count for the order
 
 _REGION = Size(16, 32)  # what a provider owns: tells networks of one attacker that come once each
-_REGION_SHARE = 1 / 8  # what a job weighs for the other networks of its region
+_REGION_SHARE = 1 / 8  # the part of a job's cost that counts for other networks of its region
 _SUCCESS = 0.25  # what a job weighs that has ended well, such as a sign-in; a failed one weighs 1
-_BONUS = 8.0  # what is taken off the weight of a network whose jobs have ended well
-_MOST_PROVEN = 10_000  # networks of which that is remembered
+_BONUS = 8.0  # taken off the weight of a network whose jobs have succeeded
+_MOST_PROVEN = 10_000  # networks remembered as such
 
 
 class FairPool(Pool):

@@ -1,4 +1,4 @@
-"""Public reads on a replica, as long as it keeps up and never for a caller who has just written."""
+"""Public reads on a replica while it keeps up, except for callers that have just written."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ logger = logging.getLogger("byline")
 
 INTERVAL = 1.0  # seconds between two looks at how far the replica has come
 MOST_LAG = 5.0  # seconds behind the database up to which it is read
-PATIENCE = 10.0  # seconds that a stop waits for a look at the replica
-RECENT = 10  # seconds for which, at least, a caller who has written reads the database itself
+PATIENCE = 10.0  # seconds that a stop waits for the look that is under way
+RECENT = 10  # seconds, at least, during which a caller that has written reads the primary
 
 
 class Replica:

@@ -19,7 +19,7 @@ logger = logging.getLogger("byline")
 T = TypeVar("T")
 
 TRIES = 3
-LONG = 10_000  # characters, of which the words take 5 to 20 ms
+LONG = 10_000  # characters; finding their words takes 5 to 20 ms
 QUICKLY = 1.0  # seconds: a connection that was lost later has cost the client enough
 
 

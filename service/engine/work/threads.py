@@ -95,7 +95,7 @@ class Pool:
             return await future
         finally:
             self._pending -= 1
-            del future  # whose exception leads back here: a refusal would wait for the collector
+            del future  # its exception refers to this frame, and the cycle would need the collector
 
     def readings(self) -> dict[str, int]:
         """How busy it is, and how many calls it has refused so far."""
@@ -168,7 +168,7 @@ class Pool:
                 job = self._jobs.popleft()
                 if job is None or job[2] >= before:
                     self._jobs.appendleft(job)
-                    self._wake()  # whoever has looked in between
+                    self._wake()  # a thread that looked in between
                     return
                 yield job
 
@@ -206,7 +206,7 @@ class Pool:
                 return job
             self._idle.append(called)
             if self._jobs and not is_spare and len(self._large) < MOST_LARGE:
-                # It came just before that, from one who thought this thread at work.
+                # The call arrived just before, when this thread still looked busy.
                 with suppress(ValueError):  # woken already
                     self._idle.remove(called)
                     continue
