@@ -16,8 +16,7 @@ from service.engine.database.types import Time
 from service.engine.ids import now
 from service.engine.problems import InvalidRequest
 from service.models import AuditEvent, Credentials, MailedToken, Session, User
-
-USERNAME = re.compile(r"[a-z0-9][a-z0-9_-]{2,29}")  # as in the specification
+from service.specification import specification
 
 
 def make_admin(
@@ -29,8 +28,8 @@ def make_admin(
     may have registered the address; its sessions and mailed tokens end. Needs an application
     context; raises `InvalidRequest`, `WeakPassword` or `UsernameTaken`.
     """
-    if username is not None and not USERNAME.fullmatch(username):
-        raise InvalidRequest("A user name has 3 to 30 of a-z, 0-9, - and _.")
+    if username is not None:
+        _check_username(username)
     key = addresses.key(addresses.checked(email))
     known = Credentials.of(key)
     if known:
@@ -46,6 +45,12 @@ def make_admin(
             _create_admin(email=email, email_key=key, username=name, password_hash=hashed)
         transaction.commit()
     return known is not None
+
+
+def _check_username(username: str) -> None:
+    pattern = specification.document["components"]["schemas"]["Username"]["pattern"]
+    if not re.fullmatch(pattern, username):
+        raise InvalidRequest("A user name has 3 to 30 of a-z, 0-9, - and _.")
 
 
 _standing = Prepared(
