@@ -25,8 +25,10 @@ def copy_repository(folder: Path) -> Path:
 
 def run_tests(copy: Path, *arguments: str) -> tuple[int, str]:
     """What pytest ends with and prints in the copy; what it imports and starts is the copy's."""
+    # With a folder of its own: where they share one, pytest removes what another run is removing.
+    options = [*OPTIONS, "--basetemp", str(copy.with_name(f"{copy.name}-tmp"))]
     process = subprocess.Popen(
-        [sys.executable, "-m", "pytest", *OPTIONS, *arguments],
+        [sys.executable, "-m", "pytest", *options, *arguments],
         cwd=copy,
         env=os.environ | {"PYTHONPATH": str(copy), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
         stdout=subprocess.PIPE,

@@ -102,6 +102,9 @@ def test_an_invited_admin_who_moves_to_another_address_is_none_by_it(
     assert request_reset(anonymous, moved).status_code == 202
     assert reset(anonymous, server.mailbox.token(moved, RESET)).status_code == 204
     assert sign_in(anonymous, moved, NEW_PASSWORD).json()["user"]["role"] == "user"
+    # Nor by a later invitation: nothing of the promise is left.
+    promised = select(User.invited_role).where(User.id == account["id"])
+    assert server.execute(promised) == [(None,)]
 
 
 @pytest.mark.parametrize("password", ["", " ", "!", "None", PASSWORD])
