@@ -10,10 +10,10 @@ from service.accounts.erasure import Erasure
 from service.accounts.guard import Guard
 from service.engine import assemble
 from service.engine.call import size
+from service.engine.jobs.context import Flask
+from service.engine.jobs.fair_threads import FairPool
+from service.engine.jobs.threads import Pool
 from service.engine.spec.app import App
-from service.engine.work.context import Flask
-from service.engine.work.fair_threads import FairPool
-from service.engine.work.threads import Pool
 from service.mail import outbox
 from service.mail.delivery import Delivery
 from service.measures import MEASURES

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from service import email_keys, models, stored_bytes
+from service import email_keys, stored_bytes
+from service import models as models  # declares the tables that `check` compares
 from service.engine.database import migrations
 from service.engine.database.migrations import check, comparison, connect, downgrade
 from service.engine.database.revisions import State, state
 
-__all__ = ["check", "comparison", "connect", "downgrade", "models", "upgrade"]
+__all__ = ["check", "comparison", "connect", "downgrade", "upgrade"]
 
 
 def upgrade(engine: sa.Engine, revision: str = "head") -> None:

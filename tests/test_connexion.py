@@ -20,8 +20,8 @@ from connexion.middleware.abstract import ROUTING_CONTEXT, SpecMiddleware
 from connexion.middleware.lifespan import LifespanMiddleware
 from connexion.resolver import Resolution, Resolver
 
+from service.engine.jobs.context import Flask
 from service.engine.spec import app as runtime_app
-from service.engine.work.context import Flask
 from tests import tiny
 
 ROOT = Path(__file__).parents[1]

@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from service.engine.database import postgresql
-from service.engine.work import retrying as transactions
+from service.engine.jobs import retrying as transactions
 from tests.conftest import Server, serving
 from tests.postgres_cluster import Cluster, cluster
 from tests.smtp import until

@@ -10,10 +10,10 @@ from typing import Any
 from unittest.mock import patch
 
 from service.engine.call import KEY, Call
+from service.engine.jobs.context import Flask
 from service.engine.spec.app import App
 from service.engine.spec.operation import Services
 from service.engine.spec.routing import Routing
-from service.engine.work.context import Flask
 
 IN_PATH = {"name": "thing_id", "in": "path", "required": True, "schema": {"type": "string"}}
 BEARER = {"type": "http", "scheme": "bearer", "x-token-type": "at+jwt"}
@@ -50,8 +50,8 @@ def serve(document: dict[str, Any], handler: Callable[..., Any] = get_thing) -> 
     services: Any = Services(
         flask=Flask("tiny", static_folder=None),
         authority=None,  # type: ignore[arg-type]
-        caller=None,  # type: ignore[arg-type]
-        kept_answers=None,  # type: ignore[arg-type]
+        caller=None,  # type: ignore[arg-type] # public
+        kept_answers=None,  # type: ignore[arg-type] # no key
         limits=SimpleNamespace(of_operation=lambda _: [], count=_count),  # type: ignore[arg-type]
         pools={"requests": None},  # type: ignore[dict-item]
     )

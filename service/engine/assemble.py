@@ -20,6 +20,9 @@ from service.engine.http.health import Readiness
 from service.engine.http.problems import Problems
 from service.engine.http.proxies import Proxies
 from service.engine.http.telemetry import Telemetry
+from service.engine.jobs.context import Flask
+from service.engine.jobs.replica import Replica
+from service.engine.jobs.threads import Pool
 from service.engine.limits.limits import Limits
 from service.engine.observe.catalogue import Measure
 from service.engine.observe.metrics import Metrics, Readings
@@ -33,9 +36,6 @@ from service.engine.spec.operation import Services
 from service.engine.spec.routing import Routing
 from service.engine.tokens.authority import Authority, key_ring
 from service.engine.tokens.tokens import Claims, Tokens
-from service.engine.work.context import Flask
-from service.engine.work.replica import Replica
-from service.engine.work.threads import Pool
 
 MOST_IN_FLIGHT = 512  # in a process that wait or run; beyond it 503 at once
 MOST_SCRAPES = 64  # of the metrics that run or wait; their threads are never used for anything else

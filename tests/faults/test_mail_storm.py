@@ -61,7 +61,7 @@ def stormed(office: Office, box: Middlebox, chance: random.Random) -> tuple[dict
     while time.monotonic() < end:
         doubtful += trouble(box, chance)
         mails |= [registered(office) for _ in range(chance.randrange(1, 4))]
-        time.sleep(chance.uniform(0, 0.5))
+        time.sleep(chance.uniform(0, 0.5))  # so that the trouble hits each step of a delivery
         calm(box)
         make_due(office, mails)
     return mails, doubtful

@@ -55,7 +55,7 @@ def _watch(byline: Byline) -> tuple[list[float], list[float]]:
             answer = byline.get(path)
             assert complaint(answer, {200}) is None
             taken.append(answer.elapsed.total_seconds())
-        time.sleep(0.05)
+        time.sleep(0.05)  # between two looks, until the deadline
     lives, reads = times.values()
     return lives, reads
 

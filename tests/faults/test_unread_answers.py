@@ -58,7 +58,7 @@ def _most(byline: Byline) -> int:
     end = time.monotonic() + LENGTH
     while time.monotonic() < end:
         held.append(byline.held["MiB"])
-        time.sleep(0.02)
+        time.sleep(0.02)  # between two looks, until the deadline
     return max(held)
 
 

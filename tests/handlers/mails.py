@@ -22,6 +22,7 @@ from service.models.mails import (
 )
 from tests.conftest import PASSWORD, Person, Server
 
+INVALID = (400, "token-invalid")  # of a mailed token
 NEW_PASSWORD = "seven purple herons at dawn"
 KINDS = [EMAIL_CHANGE, EMAIL_VERIFICATION, PASSWORD_RESET]  # those that users ask for
 CHANGE, NOTICE = SUBJECTS[EMAIL_CHANGE], SUBJECTS[EMAIL_CHANGE_NOTICE]

@@ -12,6 +12,7 @@ from tests.conftest import PASSWORD, Person, Server
 from tests.handlers.accounts import told
 from tests.handlers.mails import (
     CHANGE,
+    INVALID,
     VERIFICATION,
     change,
     confirm,
@@ -22,8 +23,6 @@ from tests.handlers.mails import (
     verify,
 )
 from tests.mailbox import text
-
-INVALID = (400, "token-invalid")
 
 
 def login(http: httpx.Client, email: str) -> httpx.Response:

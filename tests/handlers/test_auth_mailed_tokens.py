@@ -22,6 +22,7 @@ from tests.conftest import PASSWORD, Person, Server
 from tests.handlers.accounts import patch as update_user
 from tests.handlers.accounts import told
 from tests.handlers.mails import (
+    INVALID,
     KINDS,
     NEW_PASSWORD,
     VERIFICATION,
@@ -35,7 +36,6 @@ from tests.handlers.mails import (
     use,
 )
 
-INVALID = (400, "token-invalid")
 MINUTES = [(EMAIL_CHANGE, 24 * 60), (EMAIL_VERIFICATION, 24 * 60), (PASSWORD_RESET, 30)]
 PATHS = {
     "/auth/password-resets": "POST",

@@ -17,6 +17,7 @@ from tests.handlers.accounts import ANY, told
 from tests.handlers.mails import (
     CHANGE,
     CHANGED,
+    INVALID,
     NEW_PASSWORD,
     RESET,
     VERIFICATION,
@@ -33,8 +34,6 @@ from tests.handlers.mails import (
 )
 from tests.mailbox import text
 from tests.test_races import at_once, statuses
-
-INVALID = (400, "token-invalid")
 
 
 @pytest.fixture

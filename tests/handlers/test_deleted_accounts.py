@@ -174,7 +174,7 @@ def test_a_failure_in_the_middle_is_made_good(
 ) -> None:
     monkeypatch.setattr(erasure, "MOST_ROWS", 3)
     monkeypatch.setattr(erasure.deletions, "LEASE", erasure.deletions.LEASE * 0)
-    monkeypatch.setattr("service.engine.work.background.IDLE_SECONDS", 0.01)
+    monkeypatch.setattr("service.engine.jobs.background.IDLE_SECONDS", 0.01)
     write(anna, 20)
     remove = erasure.deletions.OwnedRows.remove
     calls: list[int] = []

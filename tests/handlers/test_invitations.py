@@ -16,6 +16,7 @@ from tests.handlers.accounts import patch, told
 from tests.handlers.mails import (
     CHANGE,
     CHANGED,
+    INVALID,
     INVITED,
     NEW_PASSWORD,
     RESET,
@@ -31,8 +32,6 @@ from tests.handlers.mails import (
     undo,
 )
 from tests.mailbox import text
-
-INVALID = (400, "token-invalid")
 
 
 def invite(admin: Person, **more: Any) -> dict[str, Any]:

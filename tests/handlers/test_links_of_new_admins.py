@@ -16,6 +16,7 @@ from tests.handlers.accounts import patch, told
 from tests.handlers.mails import (
     CHANGE,
     CHANGED,
+    INVALID,
     INVITED,
     NEW_PASSWORD,
     RESET,
@@ -32,8 +33,6 @@ from tests.handlers.mails import (
     undo,
     verify,
 )
-
-INVALID = (400, "token-invalid")
 
 
 @pytest.fixture

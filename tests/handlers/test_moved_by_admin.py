@@ -12,6 +12,7 @@ from tests.handlers.accounts import patch, told
 from tests.handlers.mails import (
     CHANGE,
     CHANGED,
+    INVALID,
     VERIFICATION,
     all_sent,
     change,
@@ -24,7 +25,6 @@ from tests.handlers.mails import (
 )
 from tests.mailbox import text
 
-INVALID = (400, "token-invalid")
 MOVED = SUBJECTS[EMAIL_CHANGED_BY_ADMIN]
 
 

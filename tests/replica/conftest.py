@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from service.engine.work import replica
+from service.engine.jobs import replica
 from tests.conftest import Server, serving
 from tests.postgres_cluster import Cluster, cluster
 from tests.smtp import until

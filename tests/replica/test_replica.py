@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from service.engine.database import postgresql
 from service.engine.database.statements import Prepared
-from service.engine.work import replica
+from service.engine.jobs import replica
 from service.models import post_documents
 from tests import valkey
 from tests.conftest import Person, Server

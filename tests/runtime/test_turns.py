@@ -7,9 +7,9 @@ import threading
 
 import pytest
 
+from service.engine.jobs import fair_threads as turns
+from service.engine.jobs.fair_threads import MOST_WAITING, FairPool
 from service.engine.problems import Unavailable
-from service.engine.work import fair_threads as turns
-from service.engine.work.fair_threads import MOST_WAITING, FairPool
 
 HONEST = "198.51.100.7"
 
@@ -148,8 +148,8 @@ def test_what_comes_from_the_machine_itself_may_be_anybody(address: str) -> None
 def test_what_has_waited_too_long_is_refused_and_the_rest_goes_on(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("service.engine.work.threads.LONGEST_WAIT", 0.05)
-    monkeypatch.setattr("service.engine.work.threads.SWEEP", 0.01)
+    monkeypatch.setattr("service.engine.jobs.threads.LONGEST_WAIT", 0.05)
+    monkeypatch.setattr("service.engine.jobs.threads.SWEEP", 0.01)
 
     async def test() -> None:
         async with Stage() as stage:

@@ -28,7 +28,7 @@ except KeyError:
 
 IN_A_REQUEST = """
 import logging, sys
-from service.engine.work.context import Flask, RequestContext
+from service.engine.jobs.context import Flask, RequestContext
 from service.engine.call import Call
 from service.engine.http.telemetry import set_up_logging
 set_up_logging("WARNING", sys.argv[1])

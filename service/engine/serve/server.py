@@ -85,7 +85,7 @@ def open_standard_streams() -> None:
     """
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
-            stream = Path(os.devnull).open(mode, encoding="utf-8")  # noqa: SIM115
+            stream = Path(os.devnull).open(mode, encoding="utf-8")  # noqa: SIM115 # stays open
             os.set_inheritable(stream.fileno(), True)  # by workers
             setattr(sys, name, stream)
 
@@ -189,7 +189,7 @@ def _wait(engine: sa.Engine) -> None:
             waiting = f"Waiting up to {PATIENCE} s for the database ...\n"
             output_of(sys.stderr).write(waiting.encode())
         told = True
-        time.sleep(0.5)
+        time.sleep(0.5)  # a start waits, not a request
 
 
 def _authority(host: str, port: int) -> str:

@@ -22,6 +22,10 @@ from service.engine.call import Answer, Call, Stream, encoded
 from service.engine.caller import Caller
 from service.engine.database.transaction import Transaction
 from service.engine.http import conditional, problems
+from service.engine.jobs.context import Flask, RequestContext
+from service.engine.jobs.replica import Replica
+from service.engine.jobs.retrying import transact
+from service.engine.jobs.threads import Pool
 from service.engine.limits.limits import Limits
 from service.engine.problems import AdminRequired, InternalError, Problem
 from service.engine.spec.idempotency import KeptAnswers, Retry
@@ -29,10 +33,6 @@ from service.engine.spec.paging import Page, next_link
 from service.engine.spec.validation import Part, RequestValidator, ResponseDrift, ResponseValidator
 from service.engine.tokens.authority import Authority
 from service.engine.tokens.tokens import Claims
-from service.engine.work.context import Flask, RequestContext
-from service.engine.work.replica import Replica
-from service.engine.work.retrying import transact
-from service.engine.work.threads import Pool
 
 INJECTED = {"caller", "client"}  # arguments that do not come from the request's parameters
 WIRED = {"if_none_match", "idempotency_key"}  # parameters that are dealt with here

@@ -80,7 +80,7 @@ class Specification:
             b"servers:\n  - url: /\n", b"servers:\n  - url: %b\n" % orjson.dumps(root)
         )
 
-    @cache  # noqa: B019 # as above
+    @cache  # noqa: B019 # a specification lives as long as its process
     def public_json(self, root: str = "/") -> bytes:
         """What `public_yaml` says, as JSON."""
         return orjson.dumps(parsed(self.public_yaml(root)))

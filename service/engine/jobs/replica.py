@@ -15,12 +15,12 @@ import flask
 from service.engine.call import Call
 from service.engine.database.transaction import Transaction, db
 from service.engine.http.networks import network
+from service.engine.jobs.retrying import transact
 from service.engine.limits.limits import Limits
 from service.engine.observe.metrics import Metrics, Readings
 from service.engine.problems import InvalidToken, NotFound, Unauthorized, Unavailable
 from service.engine.tokens.authority import Authority
 from service.engine.tokens.tokens import ACCESS
-from service.engine.work.retrying import transact
 
 logger = logging.getLogger("byline")
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from service.engine.http.networks import SITE, Size, is_local, network
-from service.engine.work.threads import Job, Pool
+from service.engine.jobs.threads import Job, Pool
 
 MOST_WAITING = 2  # jobs of one site; a third is refused at once
 PERIOD = 30.0  # seconds; jobs of this period and the one before count for the order
