@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import os
-import secrets
-import socket
-import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from contextlib import ExitStack
 from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,168 +14,18 @@ from typing import Any
 import httpx
 import orjson
 import pytest
-import uvicorn
 from argon2 import PasswordHasher
 from connexion.spec import OpenAPISpecification
 from httpx._transports import default
-from sqlalchemy import update
 
-from service import migrations
-from service.application import create_app
 from service.domain import passwords
-from service.engine.database.transaction import db
 from service.engine.limits import memory as windows
-from service.engine.serve.server import UVICORN
-from service.engine.tokens.keys import generate_key
-from service.models import User
-from service.settings import Settings
-from tests import postgres
-from tests.mailbox import Mailbox
-from tests.traffic import SUITE, Recorder, Traffic
+from tests.kit import postgres
+from tests.kit.serving import Person, Server, serving
 
-pytest_plugins = ["tests.verdict"]
+pytest_plugins = ["tests.kit.verdict"]
 
-PASSWORD = "correct horse battery staple"
 HASHER, DUMMY = passwords._hasher, passwords._DUMMY
-
-
-class _Shared(httpx.HTTPTransport):
-    """Connections that outlive the clients which use them, so that no test has to close its own."""
-
-    def __enter__(self) -> _Shared:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        pass
-
-    def close(self) -> None:
-        pass
-
-    def end(self) -> None:
-        super().close()
-
-
-@dataclass
-class Server:
-    """A running Byline: where it listens, and its Flask application to look behind the answers."""
-
-    url: str
-    flask: Any
-    settings: Settings
-    transport: _Shared = field(default_factory=_Shared)
-
-    def __post_init__(self) -> None:
-        self.mailbox = Mailbox(self.settings.mail_dir)
-
-    def client(self, token: str | None = None, **headers: str) -> httpx.Client:
-        """A client of its own; `token` goes along as bearer."""
-        bearer = {"Authorization": f"Bearer {token}"} if token else {}
-        return httpx.Client(
-            base_url=self.url, headers=bearer | headers, timeout=30, transport=self.transport
-        )
-
-    def execute(self, statement: Any, parameters: Any = None) -> Any:
-        """Run a statement on the server's database and commit it; the rows, if it gives any."""
-        with self.flask.app_context(), db.transaction() as transaction:
-            result = transaction.connection().execute(statement, parameters)
-            rows = result.all() if result.returns_rows else None
-            transaction.commit()
-        return rows
-
-    def sign_up(self, **fields: str) -> Person:
-        """A new user, registered and signed in."""
-        name = secrets.token_hex(6)
-        known = {"email": f"{name}@example.com", "password": PASSWORD, "username": f"u-{name}"}
-        known |= fields
-        with self.client() as anonymous:
-            account = anonymous.post("/auth/register", json=known)
-            assert account.status_code == 201, account.text
-        return self.sign_in(known["email"], known["password"])
-
-    def sign_in(self, email: str, password: str = PASSWORD) -> Person:
-        """A new session of a user."""
-        with self.client() as anonymous:
-            answer = anonymous.post("/auth/login", json={"email": email, "password": password})
-            assert answer.status_code == 200, answer.text
-        return Person(self, email, password, answer.json())
-
-    def verify(self, person: Person) -> Person:
-        self.execute(update(User).where(User.id == person.id).values(email_verified=True))
-        return person
-
-    def make_admin(self, person: Person) -> Person:
-        self.verify(person)
-        self.execute(update(User).where(User.id == person.id).values(role="admin"))
-        return person
-
-
-@dataclass
-class Person:
-    """A signed-in user; `http` sends the access token along."""
-
-    server: Server
-    email: str
-    password: str
-    tokens: dict[str, Any]
-    http: httpx.Client = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.http = self.server.client(self.tokens["access_token"])
-
-    @property
-    def id(self) -> str:
-        return self.tokens["user"]["id"]
-
-    @property
-    def username(self) -> str:
-        return self.tokens["user"]["username"]
-
-    def post(self, title: str = "A title", content: str = "Some words.") -> dict[str, Any]:
-        """A new post of this user."""
-        answer = self.http.post("/api/posts", json={"title": title, "content": content})
-        assert answer.status_code == 201, answer.text
-        return answer.json()
-
-
-@contextmanager
-def serving(
-    folder: Path, *, is_migrated: bool = False, traffic: Traffic = SUITE, **settings: Any
-) -> Iterator[Server]:
-    """A server with these settings; on an SQLite file in `folder` unless they name a database."""
-    settings = {
-        "database_url": f"sqlite:///{folder}/byline.db",
-        "jwt_keys_dir": folder / "keys",
-        "mail_dir": folder / "mail",
-        "rate_limit_enabled": False,
-        "hash_threads": 2,
-        "log_level": "WARNING",
-        "log_format": "json",
-        **settings,
-    }
-    configured = Settings(_env_file=None, **settings)
-    if not list(configured.jwt_keys_dir.glob("*.pem")):
-        generate_key(configured.jwt_keys_dir)
-    app = create_app(configured)
-    if not is_migrated:
-        with app.app.app_context():
-            migrations.upgrade(db.engine)
-    recorded = Recorder(app, traffic)
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        server = uvicorn.Server(uvicorn.Config(recorded, log_level="warning", **UVICORN))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-        thread.start()
-        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        listener.listen()  # connections wait in the backlog until the server takes them
-        running = Server(url, app.app, configured)
-        try:
-            yield running
-        finally:
-            running.transport.end()
-            server.should_exit = True
-            thread.join()
-            with app.app.app_context():
-                db.engine.dispose()
 
 
 @pytest.fixture(scope="session", autouse=True)

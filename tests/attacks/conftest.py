@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.attacks.oracle import Attack
-from tests.conftest import Person, Server
+from tests.kit.oracle import Attack
+from tests.kit.serving import Person, Server
 
 
 @pytest.fixture

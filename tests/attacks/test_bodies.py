@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from tests.attacks.oracle import Attack, on, table
-from tests.conftest import PASSWORD, Person, Server
-from tests.raw import post
+from tests.kit.oracle import Attack, on, table
+from tests.kit.raw import post
+from tests.kit.serving import PASSWORD, Person, Server
 
 BAD_JSON, INVALID, TOO_LARGE = (
     (400, "malformed-body"),

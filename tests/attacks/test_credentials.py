@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.attacks.oracle import Attack, Expected, on, table
-from tests.conftest import PASSWORD, Person, Server
+from tests.kit.oracle import Attack, Expected, on, table
+from tests.kit.serving import PASSWORD, Person, Server
 
 WRONG, INVALID = (401, "invalid-credentials"), (400, "invalid-request")
 BAD_JSON, BAD_TYPE = (400, "malformed-body"), (415, "unsupported-media-type")

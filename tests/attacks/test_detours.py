@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from tests.attacks.oracle import Attack, on, table
-from tests.conftest import Person, Server
-from tests.raw import request
+from tests.kit.oracle import Attack, on, table
+from tests.kit.raw import request
+from tests.kit.serving import Person, Server
 
 INVALID, BAD_REQUEST = (400, "invalid-request"), (400, "bad-request")
 NO_TOKEN, ADMIN_ONLY = (401, "authentication-required"), (403, "admin-required")

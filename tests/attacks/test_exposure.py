@@ -13,9 +13,9 @@ from sqlalchemy import select
 
 from service.models import Session, User
 from service.specification import specification
-from tests.attacks.oracle import Attack, on, table
-from tests.conftest import Person, Server
-from tests.raw import get
+from tests.kit.oracle import Attack, on, table
+from tests.kit.raw import get
+from tests.kit.serving import Person, Server
 
 SPEC = specification.document
 READS = [(path, item["get"]) for path, item in SPEC["paths"].items() if "get" in item]

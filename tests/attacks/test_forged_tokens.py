@@ -13,7 +13,7 @@ import jwt
 import pytest
 
 from service.engine.tokens.tokens import ACCESS, REFRESH
-from tests.attacks.forger import (
+from tests.kit.forger import (
     ORDER,
     THEIRS,
     Forger,
@@ -22,9 +22,9 @@ from tests.attacks.forger import (
     public_forms,
     with_halves,
 )
-from tests.attacks.oracle import Attack, on, table
-from tests.conftest import Person, Server
-from tests.domain.forgery import signed
+from tests.kit.forgery import signed
+from tests.kit.oracle import Attack, on, table
+from tests.kit.serving import Person, Server
 
 pytestmark = on("sqlite")
 

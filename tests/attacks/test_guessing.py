@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.attacks.oracle import Attack
-from tests.conftest import PASSWORD, serving
+from tests.kit.oracle import Attack
+from tests.kit.serving import PASSWORD, serving
 
 WRONG, INVALID, LIMITED = (
     (401, "invalid-credentials"),

@@ -10,9 +10,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.attacks.oracle import Attack, Expected, on, table
-from tests.conftest import Person
-from tests.raw import BODY, get, post, request
+from tests.kit.oracle import Attack, Expected, on, table
+from tests.kit.raw import BODY, get, post, request
+from tests.kit.serving import Person
 
 BAD_REQUEST, BAD_TYPE = (400, "bad-request"), (415, "unsupported-media-type")
 BAD_JSON, NO_TOKEN = (400, "malformed-body"), (401, "authentication-required")

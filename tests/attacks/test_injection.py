@@ -14,9 +14,9 @@ from sqlalchemy import func, select
 
 from service.models import Post, User
 from service.specification import specification
-from tests.attacks.oracle import Attack, on
-from tests.conftest import PASSWORD, Person, Server
-from tests.raw import Answer
+from tests.kit.oracle import Attack, on
+from tests.kit.raw import Answer
+from tests.kit.serving import PASSWORD, Person, Server
 
 SPEC = specification.document
 PAYLOADS = [

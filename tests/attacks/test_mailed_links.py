@@ -10,11 +10,11 @@ import pytest
 from sqlalchemy import func, select, update
 
 from service.models import Mail, User
-from tests.attacks.oracle import Attack, Expected, on, table
-from tests.conftest import PASSWORD, Person, Server, serving
-from tests.handlers.mails import CHANGE, NOTICE, RESET, VERIFICATION, all_sent, fresh, verify
-from tests.mailbox import text
-from tests.raw import post
+from tests.kit.mailbox import text
+from tests.kit.mails import CHANGE, NOTICE, RESET, VERIFICATION, all_sent, fresh, verify
+from tests.kit.oracle import Attack, Expected, on, table
+from tests.kit.raw import post
+from tests.kit.serving import PASSWORD, Person, Server, serving
 
 RESETS, CHANGES = "/auth/password-resets", "/auth/email"
 RESETTING, CONFIRMING = f"{RESETS}/complete", "/auth/email-verifications/complete"

@@ -8,10 +8,10 @@ import pytest
 from sqlalchemy import func, select
 
 from service.models import Mail, User
-from tests.attacks.oracle import Attack, Expected, at_once, on, told
-from tests.conftest import PASSWORD, Person, Server
-from tests.handlers.mails import CHANGE, RESET, VERIFICATION, fresh, held
-from tests.mailbox import token
+from tests.kit.mailbox import token
+from tests.kit.mails import CHANGE, RESET, VERIFICATION, fresh, held
+from tests.kit.oracle import Attack, Expected, at_once, on, told
+from tests.kit.serving import PASSWORD, Person, Server
 
 RESETS, CHANGES = "/auth/password-resets", "/auth/email"
 RESETTING, CONFIRMING = f"{RESETS}/complete", "/auth/email-verifications/complete"

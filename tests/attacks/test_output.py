@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from tests.attacks.oracle import Attack, Expected, on, table
-from tests.conftest import PASSWORD, Person, Server
-from tests.raw import BODY, SECRET, get, post
+from tests.kit.oracle import Attack, Expected, on, table
+from tests.kit.raw import BODY, SECRET, get, post
+from tests.kit.serving import PASSWORD, Person, Server
 
 INVALID, BAD_HOST, BAD_REQUEST = (
     (400, "invalid-request"),

@@ -13,9 +13,9 @@ import pytest
 from sqlalchemy import update
 
 from service.models import User
-from tests.attacks.oracle import Attack, on
-from tests.conftest import PASSWORD, Person, Server
-from tests.raw import get
+from tests.kit.oracle import Attack, on
+from tests.kit.raw import get
+from tests.kit.serving import PASSWORD, Person, Server
 
 EVENTS, EXPORT = "/api/audit-events", "/auth/export"
 INVALID = (400, "invalid-request")

@@ -11,10 +11,10 @@ import pytest
 from sqlalchemy import select
 
 from service.models import User
-from tests.attacks.forger import Forger
-from tests.attacks.oracle import Attack, Expected, on
-from tests.conftest import Person, Server
-from tests.raw import request
+from tests.kit.forger import Forger
+from tests.kit.oracle import Attack, Expected, on
+from tests.kit.raw import request
+from tests.kit.serving import Person, Server
 
 ANY = {"If-Match": "*"}
 INVALID, FORBIDDEN = (400, "invalid-request"), (403, "forbidden")

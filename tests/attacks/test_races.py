@@ -10,8 +10,8 @@ import pytest
 from sqlalchemy import func, select
 
 from service.models import Post, PostDocument, Session, User
-from tests.attacks.oracle import Attack, at_once, on, told
-from tests.conftest import PASSWORD, Person, Server
+from tests.kit.oracle import Attack, at_once, on, told
+from tests.kit.serving import PASSWORD, Person, Server
 
 ROUNDS = 3  # of a race that one side wins or the other
 CROWD = 12

@@ -9,8 +9,8 @@ import pytest
 from sqlalchemy import func, select
 
 from service.models import User
-from tests.attacks.oracle import Attack, on, table
-from tests.conftest import PASSWORD, Person, Server
+from tests.kit.oracle import Attack, on, table
+from tests.kit.serving import PASSWORD, Person, Server
 
 WRONG, INVALID = (401, "invalid-credentials"), (400, "invalid-request")
 LOGIN, REGISTER = "/auth/login", "/auth/register"

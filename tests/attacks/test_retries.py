@@ -8,9 +8,9 @@ from typing import Any
 from sqlalchemy import delete, func, select, update
 
 from service.models import IdempotencyKey, RestingUsername, User
-from tests.attacks.oracle import Attack, Expected, on
-from tests.conftest import PASSWORD, Person, Server
-from tests.raw import BODY, Answer, post
+from tests.kit.oracle import Attack, Expected, on
+from tests.kit.raw import BODY, Answer, post
+from tests.kit.serving import PASSWORD, Person, Server
 
 INVALID, BAD_REQUEST = (400, "invalid-request"), (400, "bad-request")
 REUSED, ENDED = (422, "idempotency-key-reused"), (401, "session-revoked")

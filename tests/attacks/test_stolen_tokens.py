@@ -9,10 +9,10 @@ import pytest
 from sqlalchemy import delete
 
 from service.models import RestingUsername
-from tests.attacks.forger import ORDER, Forger, with_halves
-from tests.attacks.oracle import Attack, Expected, on, table
-from tests.conftest import PASSWORD, Person, Server
-from tests.raw import get, request
+from tests.kit.forger import ORDER, Forger, with_halves
+from tests.kit.oracle import Attack, Expected, on, table
+from tests.kit.raw import get, request
+from tests.kit.serving import PASSWORD, Person, Server
 
 pytestmark = on("sqlite")
 

@@ -21,9 +21,9 @@ from playwright.sync_api import (
     sync_playwright,
 )
 
-from tests.browser.artefacts import keep
-from tests.conftest import Server, serving
-from tests.programs import program
+from tests.kit.artefacts import keep
+from tests.kit.programs import program
+from tests.kit.serving import Server, serving
 
 # Without the browser's own windows to draw, and Chromium as Ubuntu has it.
 LIGHTER = ("chromium-headless-shell", "chromium-browser")

@@ -8,8 +8,8 @@ from tempfile import TemporaryDirectory
 
 from playwright.sync_api import Page, sync_playwright
 
-from tests.browser.swagger import Docs
-from tests.conftest import Server, serving
+from tests.kit.serving import Server, serving
+from tests.kit.swagger import Docs
 
 PICTURE = Path(__file__).parents[2] / "docs" / "images" / "swagger-ui.png"
 WIDTH = 1000

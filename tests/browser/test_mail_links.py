@@ -9,8 +9,8 @@ import httpx
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.conftest import Person, Server
-from tests.mailbox import text
+from tests.kit.mailbox import text
+from tests.kit.serving import Person, Server
 
 NEW_PASSWORD = "seven purple herons at dawn"
 DEAD = "This link does not work any more"

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.artefacts import keep
-from tests.browser.legibility import DESK, PHONE, focused_by_tab, unreadable
-from tests.browser.swagger import Docs
-from tests.conftest import Person, Server
+from tests.kit.artefacts import keep
+from tests.kit.legibility import DESK, PHONE, focused_by_tab, unreadable
+from tests.kit.serving import Person, Server
+from tests.kit.swagger import Docs
 
 Open = Callable[..., Page]
 

@@ -11,9 +11,9 @@ import httpx
 import pytest
 import yaml
 
-from tests.browser.swagger import Docs
-from tests.conftest import PASSWORD, Person, Server
-from tests.deploy.proxy import nginx
+from tests.kit.proxy import nginx
+from tests.kit.serving import PASSWORD, Person, Server
+from tests.kit.swagger import Docs
 
 LOCATION = "location /byline/ { proxy_pass http://byline/; }\n"
 

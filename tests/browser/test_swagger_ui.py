@@ -10,9 +10,9 @@ from collections.abc import Callable
 import httpx
 from playwright.sync_api import Page, expect
 
-from tests.browser.artefacts import keep
-from tests.browser.swagger import Docs, scheme_of
-from tests.conftest import Person, Server
+from tests.kit.artefacts import keep
+from tests.kit.serving import Person, Server
+from tests.kit.swagger import Docs, scheme_of
 
 BOTH = {"accessToken", "refreshToken"}
 

@@ -6,7 +6,7 @@ import pytest
 from click.testing import CliRunner
 
 from service.cli import main
-from tests import postgres
+from tests.kit import postgres
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import pytest
 import sqlalchemy as sa
 
 from service.models import AuditEvent, User
-from tests.cli.commands import PASSWORD, execute, rows
+from tests.kit.commands import PASSWORD, execute, rows
 
 EVENTS = sa.select(AuditEvent.__table__).order_by(AuditEvent.id)
 PROMOTE = "create-admin --email user1@example.com"

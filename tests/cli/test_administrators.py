@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from service.domain import passwords
 from service.engine.ids import new_id, now
 from service.models import Mail, Session, User
-from tests.cli.commands import PASSWORD, execute, rows
+from tests.kit.commands import PASSWORD, execute, rows
 
 PROMOTE = "create-admin --email User1@Example.com"
 

@@ -26,8 +26,8 @@ from service.models import (
     SignInGuard,
     User,
 )
-from tests import postgres
-from tests.cli.commands import PASSWORD, execute, rows
+from tests.kit import postgres
+from tests.kit.commands import PASSWORD, execute, rows
 
 
 def test_create_admin_takes_the_password_from_standard_input(anywhere):

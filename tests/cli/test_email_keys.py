@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from tests.cli.commands import execute, rows
-from tests.test_email_keys import INSERT, id_of, person
+from tests.database.test_email_keys import INSERT, id_of, person
+from tests.kit.commands import execute, rows
 
 
 def test_the_upgrade_names_who_cannot_sign_in_and_purge_fills_keys(anywhere):

@@ -12,9 +12,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests import postgres
-from tests.cli.commands import PASSWORD, run, serving
-from tests.exports import connected, in_flight, request, rest, wait_until
+from tests.kit import postgres
+from tests.kit.commands import PASSWORD, run, serving
+from tests.kit.exports import connected, in_flight, request, rest, wait_until
 
 POSTS = 60
 SMALL = 65536  # bytes of a receive buffer

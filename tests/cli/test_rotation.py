@@ -17,8 +17,8 @@ import httpx
 import jwt
 
 from service.engine.tokens.keys import generate_key
-from tests.cli.commands import PASSWORD, serving
-from tests.workers import answered_by
+from tests.kit.commands import PASSWORD, serving
+from tests.kit.workers import answered_by
 
 PATIENCE = 90  # seconds; a process looks for other keys once a minute at least
 SETTINGS = {"WORKERS": "2", "RATE_LIMIT_ENABLED": "false", "JWT_KEYS_DIR": "keys"}

@@ -15,8 +15,8 @@ import sqlalchemy as sa
 
 from service.engine.serve import server
 from service.specification import specification
-from tests.cli.commands import COMMAND, ROOT, environment, execute, run
-from tests.ports import free_port
+from tests.kit.commands import COMMAND, ROOT, environment, execute, run
+from tests.kit.ports import free_port
 
 
 def test_the_version_is_the_projects(byline):

@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.cli.commands import ROOT, environment, running
+from tests.kit.commands import ROOT, environment, running
 
 COMMAND = [sys.executable, "-m", "service.cli"]
 

@@ -14,8 +14,8 @@ import click
 import httpx
 
 from service.engine.tokens.keys import generate_key
-from tests import postgres
-from tests.cli.commands import ROOT, serving
+from tests.kit import postgres
+from tests.kit.commands import ROOT, serving
 
 CONFIGURATION = Path(__file__).with_name("schemathesis.toml")
 EXAMPLES = os.environ.get("EXAMPLES", "500")

@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import psycopg
 
-from tests.mailbox import Mailbox
+from tests.kit.mailbox import Mailbox
 
 PASSWORD = "a lantern under the bridge"
 RESET = "Choose a new password"

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import trustme
 
-from tests import postgres
-from tests.delivery.office import Office, opened
+from tests.kit import postgres
+from tests.kit.office import Office, opened
 
 DATABASES = ["sqlite", "postgresql"]
 

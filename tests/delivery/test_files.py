@@ -14,10 +14,10 @@ import pytest
 from service.domain.mails import Letterhead, compose
 from service.mail import delivery
 from service.settings import Settings
-from tests.conftest import serving
-from tests.delivery.office import Office, fresh
-from tests.mailbox import token
-from tests.smtp import mail_server, until
+from tests.kit.mailbox import token
+from tests.kit.office import Office, fresh
+from tests.kit.serving import serving
+from tests.kit.smtp import mail_server, until
 
 
 @pytest.fixture(autouse=True)

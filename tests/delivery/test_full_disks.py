@@ -12,11 +12,11 @@ import pytest
 
 from service.mail import delivery
 from service.settings import Settings
-from tests.conftest import Server, serving
-from tests.delivery.office import Office, fresh
-from tests.disks import PAGE, Disk, small_disk
-from tests.mailbox import token
-from tests.smtp import mail_server, until
+from tests.kit.disks import PAGE, Disk, small_disk
+from tests.kit.mailbox import token
+from tests.kit.office import Office, fresh
+from tests.kit.serving import Server, serving
+from tests.kit.smtp import mail_server, until
 
 SIZE = 1024 * 1024  # bytes
 

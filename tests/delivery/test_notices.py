@@ -11,9 +11,9 @@ from service.engine.database.transaction import db
 from service.mail import outbox
 from service.models import User
 from service.models.mails import PASSWORD_CHANGED, PASSWORD_RESET, SESSIONS_REUSED, SIGN_IN_BLOCKED
-from tests.conftest import PASSWORD
-from tests.delivery.office import Office, fresh
-from tests.mailbox import subject_of, text
+from tests.kit.mailbox import subject_of, text
+from tests.kit.office import Office, fresh
+from tests.kit.serving import PASSWORD
 
 SUBJECTS = {
     PASSWORD_CHANGED: "Your password was changed",

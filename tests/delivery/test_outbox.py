@@ -19,11 +19,11 @@ from service.engine.observe.metrics import Metrics
 from service.mail import delivery, outbox
 from service.models import Mail, Session
 from service.models.mails import EMAIL_CHANGE_NOTICE, EMAIL_VERIFICATION, PASSWORD_RESET
-from tests import postgres
-from tests.conftest import PASSWORD, Person, serving
-from tests.delivery.office import Office, fresh, opened
-from tests.mailbox import subject_of, token
-from tests.smtp import mail_server, until
+from tests.kit import postgres
+from tests.kit.mailbox import subject_of, token
+from tests.kit.office import Office, fresh, opened
+from tests.kit.serving import PASSWORD, Person, serving
+from tests.kit.smtp import mail_server, until
 
 LATER = "450 4.2.0 Come back later"
 

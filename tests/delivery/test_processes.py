@@ -21,12 +21,12 @@ from service.engine.tokens.keys import generate_key
 from service.models import Mail
 from service.models.mails import EMAIL_CHANGE_NOTICE
 from service.settings import Settings
-from tests.cli.commands import start
-from tests.conftest import Server
-from tests.delivery.office import WAITING, Office, fresh
-from tests.mailbox import token
-from tests.ports import free_port
-from tests.smtp import MailServer, mail_server, until
+from tests.kit.commands import start
+from tests.kit.mailbox import token
+from tests.kit.office import WAITING, Office, fresh
+from tests.kit.ports import free_port
+from tests.kit.serving import Server
+from tests.kit.smtp import MailServer, mail_server, until
 
 
 @dataclass

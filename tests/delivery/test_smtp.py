@@ -16,9 +16,9 @@ from service.domain.mails import Letterhead, compose
 from service.mail import delivery
 from service.settings import Settings
 from tests.delivery.conftest import Certify
-from tests.delivery.office import fresh, opened
-from tests.mailbox import token
-from tests.smtp import MailServer, mail_server, until
+from tests.kit.mailbox import token
+from tests.kit.office import fresh, opened
+from tests.kit.smtp import MailServer, mail_server, until
 
 USER, SECRET = "anna@example.com", "p@ss:w/rd%?#&="
 LOGIN = f"{quote(USER)}:{quote(SECRET, safe='')}@"

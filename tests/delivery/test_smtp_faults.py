@@ -10,9 +10,9 @@ import pytest
 
 from service.mail import delivery
 from tests.delivery.conftest import Certify
-from tests.delivery.office import Office, fresh, opened
-from tests.faults.middlebox import Fault, Middlebox
-from tests.smtp import mail_server, until
+from tests.kit.middlebox import Fault, Middlebox
+from tests.kit.office import Office, fresh, opened
+from tests.kit.smtp import mail_server, until
 
 # What the client says at each step, in the order of a conversation.
 STEPS = {

@@ -18,9 +18,9 @@ from service.engine.ids import first_id_from, new_id
 from service.mail import delivery
 from service.models import Mail
 from service.models.mails import EMAIL_CHANGE_NOTICE
-from tests.delivery.office import Office, fresh, from_now, opened
-from tests.mailbox import subject_of, token
-from tests.smtp import until
+from tests.kit.mailbox import subject_of, token
+from tests.kit.office import Office, fresh, from_now, opened
+from tests.kit.smtp import until
 
 # What a mail server says, and to what: a command, or (as None) the recipient.
 FOR_LATER = [

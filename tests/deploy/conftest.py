@@ -14,10 +14,10 @@ from service.application import create_flask
 from service.engine.database.transaction import db
 from service.engine.tokens.keys import generate_key
 from service.settings import Settings
-from tests import postgres, valkey
-from tests.conftest import Person, Server
-from tests.deploy.proxy import Proxy, Upstream, byline, nginx
-from tests.programs import program
+from tests.kit import postgres, valkey
+from tests.kit.programs import program
+from tests.kit.proxy import Proxy, Upstream, byline, nginx
+from tests.kit.serving import Person, Server
 
 
 @dataclass

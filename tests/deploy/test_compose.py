@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from tests.deploy.manifests import (
+from tests.kit.manifests import (
     DEPLOY,
     FINISH,
     configured,

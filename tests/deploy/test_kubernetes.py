@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from service.specification import specification
-from tests.deploy.manifests import (
+from tests.kit.manifests import (
     DEPLOY,
     FINISH,
     configured,
@@ -18,7 +18,7 @@ from tests.deploy.manifests import (
     documents,
     environment,
 )
-from tests.programs import program
+from tests.kit.programs import program
 
 FOLDER = DEPLOY / "kubernetes"
 FILES = documents("kubernetes/kustomization.yaml")[0]["resources"]

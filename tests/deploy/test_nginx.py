@@ -10,9 +10,9 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from tests import exports, raw
-from tests.deploy.proxy import nginx
-from tests.smtp import until
+from tests.kit import exports, raw
+from tests.kit.proxy import nginx
+from tests.kit.smtp import until
 
 LONG = "One more sentence about tea. " * 100
 

@@ -10,10 +10,10 @@ from contextlib import ExitStack, contextmanager, suppress
 import httpx
 import pytest
 
-from tests import exports, raw
-from tests.deploy.proxy import nginx
-from tests.ports import free_port
-from tests.smtp import until
+from tests.kit import exports, raw
+from tests.kit.ports import free_port
+from tests.kit.proxy import nginx
+from tests.kit.smtp import until
 
 MEGABYTE = 1024 * 1024
 BEARER = "Authorization: Bearer {token}"

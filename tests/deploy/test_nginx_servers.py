@@ -11,9 +11,9 @@ import httpx
 import pytest
 import trustme
 
-from tests.deploy.proxy import CONFIGURATION, byline, nginx
-from tests.ports import free_port
-from tests.smtp import until
+from tests.kit.ports import free_port
+from tests.kit.proxy import CONFIGURATION, byline, nginx
+from tests.kit.smtp import until
 
 POST = {"title": "Notes on tea", "content": "Warm the pot first."}
 

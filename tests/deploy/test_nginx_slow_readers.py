@@ -7,11 +7,11 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from tests import exports, raw
-from tests.conftest import Server
-from tests.deploy.proxy import Proxy, nginx
-from tests.ports import free_port
-from tests.smtp import until
+from tests.kit import exports, raw
+from tests.kit.ports import free_port
+from tests.kit.proxy import Proxy, nginx
+from tests.kit.serving import Server
+from tests.kit.smtp import until
 
 READERS = 5
 # What a kernel keeps for a client: on loopback it would be more than an answer.

@@ -9,9 +9,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests import raw
-from tests.conftest import Person, Server
-from tests.deploy.proxy import nginx
+from tests.kit import raw
+from tests.kit.proxy import nginx
+from tests.kit.serving import Person, Server
 
 MAP = 'map $http_upgrade $connection_upgrade { default upgrade; "" ""; }'
 LINES = {

@@ -13,8 +13,8 @@ import httpx
 import pytest
 import yaml
 
-from tests.conftest import Server
-from tests.prometheus import promtool, scrape
+from tests.kit.prometheus import promtool, scrape
+from tests.kit.serving import Server
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 RULES = DEPLOY / "prometheus" / "alerts.yaml"

@@ -8,8 +8,8 @@ import subprocess
 import pytest
 
 from service.settings import Settings
-from tests.deploy.manifests import DEPLOY, FINISH, configured, environment, seconds
-from tests.programs import program
+from tests.kit.manifests import DEPLOY, FINISH, configured, environment, seconds
+from tests.kit.programs import program
 
 UNITS = sorted((DEPLOY / "systemd").glob("byline*.[st]*"))
 SERVICE = (DEPLOY / "systemd" / "byline.service").read_text()

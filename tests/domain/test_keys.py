@@ -18,7 +18,7 @@ from service.engine.problems import InvalidToken
 from service.engine.tokens import keys as module
 from service.engine.tokens.keys import KeyRing, generate_key
 from service.engine.tokens.tokens import ACCESS, Claims, Tokens
-from tests.domain.forgery import ANN, HERE, PEMS, Clock, forged, outcome, pem
+from tests.kit.forgery import ANN, HERE, PEMS, Clock, forged, outcome, pem
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from service.engine.problems import InvalidToken, TokenExpired
 from service.engine.tokens import tokens as module
 from service.engine.tokens.keys import KeyRing
 from service.engine.tokens.tokens import ACCESS, REFRESH, Claims, Tokens
-from tests.domain.forgery import (
+from tests.kit.forgery import (
     ANN,
     HERE,
     KEY,

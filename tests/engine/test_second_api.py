@@ -9,8 +9,8 @@ import httpx
 import pytest
 
 from service.engine.tokens.keys import generate_key
-from tests import postgres
-from tests.cli.commands import running
+from tests.kit import postgres
+from tests.kit.commands import running
 
 COMMAND = [sys.executable, "-m", "tests.engine.planner.app"]
 

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from tests import valkey
-from tests.faults.ledger import NOTHING, compare
-from tests.faults.load import Load
-from tests.postgres_cluster import Cluster, cluster
+from tests.kit import valkey
+from tests.kit.ledger import NOTHING, compare
+from tests.kit.load import Load
+from tests.kit.postgres_cluster import Cluster, cluster
 
 DESCRIPTORS = 14_000
 _COLUMNS = (

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.cli.commands import run
+from tests.kit.commands import run
 
 SECRET = "hunter2-hunter2"
 BAD = {

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from tests import raw
-from tests.faults.load import complaint
-from tests.faults.processes import Byline, Place, sign_up
+from tests.kit import raw
+from tests.kit.load import complaint
+from tests.kit.processes import Byline, Place, sign_up
 
 IDLE, HEADS, BODIES = 10_000, 1000, 1000
 # MiB: 4 KiB for a connection, of which uvloop and the parser take half, and 16 more for a request.

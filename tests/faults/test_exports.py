@@ -9,10 +9,10 @@ from typing import Any
 
 import psycopg
 
-from tests.faults.load import at_once
-from tests.faults.processes import Account, Byline, Place, sign_up, told
-from tests.faults.visitors import export, fill
-from tests.smtp import until
+from tests.kit.load import at_once
+from tests.kit.processes import Account, Byline, Place, sign_up, told
+from tests.kit.smtp import until
+from tests.kit.visitors import export, fill
 
 ABORTED = 500
 FIRST = 50

@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 
-from tests.disks import Disk, small_disk
-from tests.faults.load import Load
-from tests.faults.processes import Place, sign_up
-from tests.postgres_cluster import Cluster
-from tests.smtp import until
+from tests.kit.disks import Disk, small_disk
+from tests.kit.load import Load
+from tests.kit.postgres_cluster import Cluster
+from tests.kit.processes import Place, sign_up
+from tests.kit.smtp import until
 
 SIZE = 24 * 1024 * 1024  # bytes: a database of SQLite, its log of 16 MiB and some
 SIZE_OF_TABLES = 24 * 1024 * 1024

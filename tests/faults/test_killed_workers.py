@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from tests.faults.load import Load
-from tests.faults.processes import Byline, Place, sign_up
-from tests.smtp import until
+from tests.kit.load import Load
+from tests.kit.processes import Byline, Place, sign_up
+from tests.kit.smtp import until
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])

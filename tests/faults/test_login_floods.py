@@ -10,8 +10,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.cli.commands import PASSWORD
-from tests.faults.processes import PATIENCE, Place
+from tests.kit.commands import PASSWORD
+from tests.kit.processes import PATIENCE, Place
 
 SECONDS = 20
 A_SECOND = 60  # hostile sign-ins

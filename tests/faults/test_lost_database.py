@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from tests.faults.load import LONGEST, Load, complaint
-from tests.faults.processes import Account, Byline, Place, sign_up
-from tests.faults.proxies import pgbouncer
-from tests.postgres_cluster import Cluster, cluster
+from tests.kit.load import LONGEST, Load, complaint
+from tests.kit.postgres_cluster import Cluster, cluster
+from tests.kit.processes import Account, Byline, Place, sign_up
+from tests.kit.proxies import pgbouncer
 
 AWAY = 3.0  # seconds; frozen for twice as long, which is longer than a statement may take
 

@@ -12,10 +12,10 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests.cli.commands import PASSWORD
-from tests.faults.load import complaint
-from tests.faults.processes import Byline, Place
-from tests.smtp import MailServer, mail_server, until
+from tests.kit.commands import PASSWORD
+from tests.kit.load import complaint
+from tests.kit.processes import Byline, Place
+from tests.kit.smtp import MailServer, mail_server, until
 
 NUMBER = 10
 

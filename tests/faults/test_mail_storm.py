@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from service.mail import delivery
-from tests.delivery.office import Office, fresh, opened
 from tests.delivery.test_smtp_faults import LOGIN, STEPS
-from tests.faults.middlebox import Fault, Middlebox
-from tests.faults.processes import seconds
-from tests.smtp import MailServer, mail_server, until
+from tests.kit.middlebox import Fault, Middlebox
+from tests.kit.office import Office, fresh, opened
+from tests.kit.processes import seconds
+from tests.kit.smtp import MailServer, mail_server, until
 
 STORM = seconds("STORM", 20)
 NUMBER = 10  # mails before the storm, for the usual time of a request

@@ -14,12 +14,12 @@ import httpx
 import pytest
 from sqlalchemy import make_url
 
-from tests.faults.load import Load
-from tests.faults.middlebox import Middlebox
-from tests.faults.processes import Account, Byline, Place, seconds, sign_up
-from tests.faults.proxies import pgbouncer
-from tests.postgres_cluster import Cluster
-from tests.smtp import until
+from tests.kit.load import Load
+from tests.kit.middlebox import Middlebox
+from tests.kit.postgres_cluster import Cluster
+from tests.kit.processes import Account, Byline, Place, seconds, sign_up
+from tests.kit.proxies import pgbouncer
+from tests.kit.smtp import until
 
 AT_ONCE = 12  # requests
 QUIET = 1.2  # seconds

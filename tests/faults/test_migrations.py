@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from tests.cli.commands import run
-from tests.faults.load import Load
-from tests.faults.processes import Place, sign_up
+from tests.kit.commands import run
+from tests.kit.load import Load
+from tests.kit.processes import Place, sign_up
 
 CURRENT = "The schema is current.\n"
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from tests.faults.load import Load
-from tests.faults.processes import PATIENCE, Place, sign_up
-from tests.postgres_cluster import cluster
+from tests.kit.load import Load
+from tests.kit.postgres_cluster import cluster
+from tests.kit.processes import PATIENCE, Place, sign_up
 
 
 @pytest.mark.parametrize("state", ["down", "frozen"])

@@ -10,10 +10,10 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests.cli.commands import ROOT
-from tests.deploy.proxy import nginx
-from tests.faults.load import Load
-from tests.faults.processes import PATIENCE, Place, sign_up
+from tests.kit.commands import ROOT
+from tests.kit.load import Load
+from tests.kit.processes import PATIENCE, Place, sign_up
+from tests.kit.proxy import nginx
 
 DELAY = "3"  # seconds that a process goes on; nginx keeps an idle connection for two
 MIGRATION = '''"""Add a column that only newer code knows."""

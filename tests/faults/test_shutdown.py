@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from tests.faults.load import Load
-from tests.faults.processes import Account, Byline, Place, sign_up
-from tests.faults.visitors import export, fill
+from tests.kit.load import Load
+from tests.kit.processes import Account, Byline, Place, sign_up
+from tests.kit.visitors import export, fill
 
 DELAY = 2  # seconds that it goes on after the signal
 GRACE = 30  # for what is still in flight then

@@ -13,9 +13,9 @@ from typing import Any
 import httpx
 import psycopg
 
-from tests.faults.load import LONGEST, complaint
-from tests.faults.processes import Account, Byline, Place, sign_up
-from tests.faults.visitors import export, fill, visit
+from tests.kit.load import LONGEST, complaint
+from tests.kit.processes import Account, Byline, Place, sign_up
+from tests.kit.visitors import export, fill, visit
 
 NUMBER = 10
 LENGTH = 8.0  # seconds

@@ -14,10 +14,10 @@ import httpx
 import psycopg
 import pytest
 
-from tests.faults.load import LONGEST, Load, at_once, complaint
-from tests.faults.processes import Account, Byline, Place, sign_up
-from tests.postgres_cluster import Cluster
-from tests.smtp import until
+from tests.kit.load import LONGEST, Load, at_once, complaint
+from tests.kit.postgres_cluster import Cluster
+from tests.kit.processes import Account, Byline, Place, sign_up
+from tests.kit.smtp import until
 
 LOCKED = 8  # seconds
 AT_ONCE = 600  # requests, more than a process takes on

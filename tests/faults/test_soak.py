@@ -13,9 +13,9 @@ from typing import Any
 import httpx
 import psycopg
 
-from tests.cli.commands import PASSWORD
-from tests.faults.load import PAUSE, Load, complaint
-from tests.faults.processes import Account, Byline, Place, seconds, sign_up, told
+from tests.kit.commands import PASSWORD
+from tests.kit.load import PAUSE, Load, complaint
+from tests.kit.processes import Account, Byline, Place, seconds, sign_up, told
 
 LENGTH = 600  # seconds, unless SOAK says otherwise
 SPARE = {"MiB": 24, "threads": 2, "descriptors": 8}  # by which they may still grow

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from tests.faults.load import Load
-from tests.faults.processes import Place, seconds, sign_up
+from tests.kit.load import Load
+from tests.kit.processes import Place, seconds, sign_up
 
 
 def test_sixteen_writers_never_find_the_database_locked(tmp_path: Path, report: Any) -> None:

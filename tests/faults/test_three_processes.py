@@ -11,10 +11,10 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.cli.commands import PASSWORD
-from tests.deploy.proxy import nginx
-from tests.faults.load import Load
-from tests.faults.processes import Account, Byline, Place, sign_up
+from tests.kit.commands import PASSWORD
+from tests.kit.load import Load
+from tests.kit.processes import Account, Byline, Place, sign_up
+from tests.kit.proxy import nginx
 
 POST = {"title": "A title", "content": "Some words."}
 LOGINS = 10  # a minute, for one address

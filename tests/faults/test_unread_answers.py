@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from tests import raw
-from tests.faults.load import LONGEST, complaint
-from tests.faults.processes import Byline, Place, sign_up
 from tests.faults.test_connection_states import connected
-from tests.faults.visitors import fill
+from tests.kit import raw
+from tests.kit.load import LONGEST, complaint
+from tests.kit.processes import Byline, Place, sign_up
+from tests.kit.visitors import fill
 
 NUMBER = 500
 LENGTH = 8.0  # seconds

@@ -14,7 +14,7 @@ from pathlib import Path
 from queue import SimpleQueue
 from tempfile import TemporaryDirectory
 
-from tests.copies import copy_repository
+from tests.kit.copies import copy_repository
 from tests.mutants import KINDS
 from tests.mutants.mutant import SCHEMATHESIS, Mutant, Outcome, outcome, planted
 

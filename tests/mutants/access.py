@@ -9,7 +9,7 @@ KINDS = {
             "service/models/users.py",
             "        RestingUsername.check(username, id_)\n",
             "",
-            "tests/handlers/test_usernames.py"
+            "tests/accounts/test_usernames.py"
             "::test_the_names_of_a_deleted_account_rest_and_say_nothing_of_it",
         ),
         Mutant(
@@ -17,14 +17,14 @@ KINDS = {
             "service/models/resting_usernames.py",
             "RestingUsername.user_id != bindparam",
             "RestingUsername.user_id == bindparam",
-            "tests/handlers/test_usernames.py::test_a_name_given_up_for_another_rests_for_others",
+            "tests/accounts/test_usernames.py::test_a_name_given_up_for_another_rests_for_others",
         ),
         Mutant(
             "an owner may take a reserved user name by a change",
             "service/handlers/users.py",
             "    if username != caller.username:",
             "    if username == caller.username:",
-            "tests/handlers/test_usernames.py::test_a_reserved_name_is_refused[sqlite-admin]",
+            "tests/accounts/test_usernames.py::test_a_reserved_name_is_refused[sqlite-admin]",
         ),
     ],
     "auth ignored": [
@@ -51,7 +51,7 @@ KINDS = {
       security: []
       x-rate-limit: client
 """,
-            "tests/handlers/test_users_as_admin.py::test_accounts_are_listed_for_admins_only",
+            "tests/accounts/test_users_as_admin.py::test_accounts_are_listed_for_admins_only",
         ),
         Mutant(
             "the signature of a token is not verified",
@@ -65,7 +65,7 @@ KINDS = {
             "service/engine/tokens/tokens.py",
             'or header["typ"] != typ:',
             "or typ == REFRESH != header['typ']:",
-            "tests/handlers/test_accounts_access.py"
+            "tests/accounts/test_accounts_access.py"
             "::test_a_token_of_the_other_class_opens_nothing[sqlite-get_me-refresh_token]",
         ),
         Mutant(
@@ -73,7 +73,7 @@ KINDS = {
             "service/engine/spec/operation.py",
             "caller is None or caller.role != self._role",
             "caller is None",
-            "tests/handlers/test_users_as_admin.py::test_accounts_are_listed_for_admins_only",
+            "tests/accounts/test_users_as_admin.py::test_accounts_are_listed_for_admins_only",
         ),
     ],
     "sessions that outlast their end": [
@@ -89,7 +89,7 @@ KINDS = {
             "service/handlers/auth.py",
             "        raise SessionRevoked  # while the passwords were hashed\n",
             "        pass\n",
-            "tests/handlers/test_auth_passwords.py"
+            "tests/accounts/test_auth_passwords.py"
             "::test_a_session_that_ends_while_the_password_is_hashed_changes_nothing",
         ),
     ],
@@ -99,14 +99,14 @@ KINDS = {
             "service/engine/database/owned.py",
             '"as_admin": caller.is_admin',
             '"as_admin": True',
-            "tests/handlers/test_posts.py::test_only_the_author_and_admins_change_a_post",
+            "tests/posts/test_posts.py::test_only_the_author_and_admins_change_a_post",
         ),
         Mutant(
             "anybody deletes what is anybody's",
             "service/engine/database/owned.py",
             "sa.delete(self._model).where(self._mine)",
             'sa.delete(self._model).where(self._model.id == bindparam("of"))',
-            "tests/handlers/test_posts.py::test_only_the_author_and_admins_change_a_post",
+            "tests/posts/test_posts.py::test_only_the_author_and_admins_change_a_post",
         ),
         Mutant(
             "who knows the id of a session ends it",
@@ -118,7 +118,7 @@ _live""",
             """\
 )
 _live""",
-            "tests/handlers/test_auth_sessions.py::test_the_session_of_another_looks_like_none",
+            "tests/accounts/test_auth_sessions.py::test_the_session_of_another_looks_like_none",
         ),
         Mutant(
             "the last administrator may go",
@@ -131,14 +131,14 @@ _live""",
             """\
             raise _refused(user_id, caller)
         if name_rests:""",
-            "tests/handlers/test_users_as_admin.py::test_the_last_active_admin_stays",
+            "tests/accounts/test_users_as_admin.py::test_the_last_active_admin_stays",
         ),
         Mutant(
             "everybody sees everybody's audit events",
             "service/models/audit_events.py",
             "return _all if caller.is_admin else cls.of(caller.id)",
             "return _all",
-            "tests/handlers/test_audit.py"
+            "tests/accounts/test_audit.py"
             "::test_a_user_sees_the_events_about_their_own_account_and_no_others",
         ),
     ],
@@ -148,28 +148,28 @@ _live""",
             "service/handlers/users.py",
             "        Session.end_all(user_id)\n        MailedToken.revoke(user_id)\n",
             "        pass\n",
-            "tests/handlers/test_users_as_admin.py::test_disabling_ends_the_sessions_for_good",
+            "tests/accounts/test_users_as_admin.py::test_disabling_ends_the_sessions_for_good",
         ),
         Mutant(
             "a refresh token is good any number of times",
             "service/models/sessions.py",
             '.where(_mine, Session.generation == bindparam("generation_"))',
             ".where(_mine)",
-            "tests/handlers/test_auth_refresh.py::test_an_older_token_is_a_reuse_at_once",
+            "tests/accounts/test_auth_refresh.py::test_an_older_token_is_a_reuse_at_once",
         ),
         Mutant(
             "a pair that has arrived leaves the token before it good",
             "service/domain/rotation.py",
             "if rotation.seen < rotation.generation:",
             "if rotation.seen <= rotation.generation:",
-            "tests/handlers/test_auth_repeated_refreshes.py::test_a_refused_request_shows_it_too",
+            "tests/accounts/test_auth_repeated_refreshes.py::test_a_refused_request_shows_it_too",
         ),
         Mutant(
             "two tabs may be in two places",
             "service/domain/rotation.py",
             " and _is_same_place(rotation, place)",
             "",
-            "tests/handlers/test_auth_repeated_refreshes.py"
+            "tests/accounts/test_auth_repeated_refreshes.py"
             "::test_what_two_clients_have_in_common_by_chance_proves_nothing",
         ),
         Mutant(
@@ -177,7 +177,7 @@ _live""",
             "service/handlers/auth.py",
             "    commit()  # the session ends although the answer is a refusal\n",
             "",
-            "tests/handlers/test_auth_refresh.py::test_an_older_token_is_a_reuse_at_once",
+            "tests/accounts/test_auth_refresh.py::test_an_older_token_is_a_reuse_at_once",
         ),
     ],
     "limit not counted": [
@@ -263,7 +263,7 @@ _live""",
             _lock.first(name=account)
 """,
             "",
-            "tests/test_races.py::test_of_sixty_guesses_at_a_password_ten_are_looked_at"
+            "tests/races/test_races.py::test_of_sixty_guesses_at_a_password_ten_are_looked_at"
             "_however_many_processes",
             only="postgresql",
         ),

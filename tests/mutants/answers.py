@@ -9,7 +9,7 @@ KINDS = {
             "service/handlers/posts.py",
             "return post, 201,",
             "return post, 200,",
-            "tests/handlers/test_posts.py::test_a_new_post_is_where_its_location_says",
+            "tests/posts/test_posts.py::test_a_new_post_is_where_its_location_says",
         ),
         Mutant(
             "a missing If-Match is a 400",
@@ -26,7 +26,7 @@ KINDS = {
             "service/models/profiles.py",
             "_public = sa.select(User.id, User.username,",
             "_public = sa.select(User.id, User.email, User.username,",
-            "tests/handlers/test_users.py::test_a_profile_shows_what_is_public_and_nothing_else",
+            "tests/accounts/test_users.py::test_a_profile_shows_what_is_public_and_nothing_else",
         ),
         Mutant(
             "a problem names the class that was raised",
@@ -42,7 +42,7 @@ KINDS = {
             "service/handlers/posts.py",
             """return post, 201, {"Location": f"/api/posts/{post['id']}"}""",
             "return post, 201",
-            "tests/handlers/test_posts.py::test_a_new_post_is_where_its_location_says",
+            "tests/posts/test_posts.py::test_a_new_post_is_where_its_location_says",
         ),
         Mutant(
             "a 401 has no WWW-Authenticate",
@@ -88,7 +88,7 @@ KINDS = {
     Credentials:
       type: object
 """,
-            "tests/test_contract.py::test_a_body_is_closed_and_an_answer_is_open",
+            "tests/spec/test_contract.py::test_a_body_is_closed_and_an_answer_is_open",
         ),
         Mutant(
             "a query may have parameters that nobody knows",
@@ -99,7 +99,7 @@ KINDS = {
             """\
                 detail = "is not a parameter of this operation"
                 []""",
-            "tests/handlers/test_posts.py::test_a_filter_that_makes_no_sense_is_refused",
+            "tests/posts/test_posts.py::test_a_filter_that_makes_no_sense_is_refused",
         ),
         Mutant(
             "a user name may have capitals",
@@ -112,14 +112,14 @@ KINDS = {
       maxLength: 30
       pattern: '^[A-Za-z0-9][A-Za-z0-9_-]{2,29}$'
 """,
-            "tests/handlers/test_auth.py::test_a_username_has_a_form",
+            "tests/accounts/test_auth.py::test_a_username_has_a_form",
         ),
         Mutant(
             "an address in capitals is another one",
             "service/domain/addresses.py",
             'unicodedata.normalize("NFKC", local).lower()',
             'unicodedata.normalize("NFKC", local)',
-            "tests/handlers/test_addresses.py::test_two_spellings_are_one_account",
+            "tests/accounts/test_addresses.py::test_two_spellings_are_one_account",
         ),
         Mutant(
             "a reset goes to the spelling that was asked for",
@@ -128,7 +128,7 @@ KINDS = {
             "(user := UserAddress.addressee(addresses.key(addresses.checked(email)))) and (\n"
             "        user.id, email\n"
             "    ) or (None, email)\n",
-            "tests/handlers/test_addresses.py"
+            "tests/accounts/test_addresses.py"
             "::test_a_reset_asked_for_in_another_spelling_goes_to_the_address_of_the_account",
         ),
         Mutant(
@@ -136,14 +136,14 @@ KINDS = {
             "service/models/users.py",
             'account["role"] == "admin" and not account["email_verified"]',
             'account["role"] == "admin" and False',
-            "tests/handlers/test_proved_admins.py",
+            "tests/accounts/test_proved_admins.py",
         ),
         Mutant(
             "an invitation's role goes along to another address",
             "service/models/users.py",
             'sa.case((User.email_key == bindparam("key"), User.invited_role))',
             "User.invited_role",
-            "tests/handlers/test_invitations.py"
+            "tests/accounts/test_invitations.py"
             "::test_an_invited_admin_who_moves_to_another_address_is_none_by_it",
         ),
         Mutant(
@@ -151,7 +151,7 @@ KINDS = {
             "service/domain/search.py",
             """else f'"{text}"'""",
             "else text",
-            "tests/handlers/test_search.py::test_a_query_finds_the_same_on_every_database",
+            "tests/posts/test_search.py::test_a_query_finds_the_same_on_every_database",
         ),
     ],
     "costs without an end": [
@@ -174,7 +174,7 @@ KINDS = {
             "service/domain/words.py",
             "if size > LARGEST_INDEX:",
             "if size > 100 * LARGEST_INDEX:",
-            "tests/domain/test_words.py::test_no_post_costs_more_than_a_document_may",
+            "tests/posts/test_words.py::test_no_post_costs_more_than_a_document_may",
         ),
     ],
     "secrets told": [
@@ -183,7 +183,7 @@ KINDS = {
             "service/engine/spec/schemas.py",
             '"code": code, "detail": _detail(kind)}',
             '"code": code, "detail": error.message}',
-            "tests/test_traps_in_addresses.py"
+            "tests/attacks/test_traps_in_addresses.py"
             "::test_a_query_is_read_as_the_specification_says[sqlite-no UUID]",
         ),
         Mutant(
@@ -191,14 +191,14 @@ KINDS = {
             "service/accounts/security.py",
             "                raise InvalidCredentials\n",
             '                raise InvalidCredentials(None if user else "Nobody is here.")\n',
-            "tests/handlers/test_auth.py::test_failures_to_sign_in_cannot_be_told_apart",
+            "tests/accounts/test_auth.py::test_failures_to_sign_in_cannot_be_told_apart",
         ),
         Mutant(
             "an unknown address is refused sooner than a wrong password",
             "service/accounts/security.py",
             "if not passwords.matches(user.password_hash if user else None, password) or not user:",
             "if not user or not passwords.matches(user.password_hash, password):",
-            "tests/handlers/test_auth.py"
+            "tests/accounts/test_auth.py"
             "::test_an_unknown_address_takes_as_much_hashing_as_a_wrong_password",
         ),
         Mutant(
@@ -206,7 +206,7 @@ KINDS = {
             "service/domain/snippets.py",
             "marked.append(html.escape(excerpt[done:]))",
             "marked.append(excerpt[done:])",
-            "tests/handlers/test_search.py::test_a_snippet_is_escaped_and_marks_what_matched",
+            "tests/posts/test_search.py::test_a_snippet_is_escaped_and_marks_what_matched",
         ),
     ],
 }

@@ -9,14 +9,14 @@ KINDS = {
             "service/handlers/auth.py",
             "    Credentials.remove_password(user_id)  # whoever changed the address knew it\n",
             "",
-            "tests/handlers/test_auth_undone_changes.py::test_the_old_address_gets_it_all_back",
+            "tests/accounts/test_auth_undone_changes.py::test_the_old_address_gets_it_all_back",
         ),
         Mutant(
             "a new password ends the token that undoes a change of address",
             "service/models/mailed_tokens.py",
             "LIFETIMES.keys() - LASTING",
             "LIFETIMES",
-            "tests/handlers/test_auth_undone_changes.py"
+            "tests/accounts/test_auth_undone_changes.py"
             "::test_a_thief_who_changes_it_twice_and_the_password_too_is_undone",
         ),
         Mutant(
@@ -24,7 +24,7 @@ KINDS = {
             "service/handlers/users.py",
             "MailedToken.revoke_all(user_id)",
             "MailedToken.revoke(user_id)",
-            "tests/handlers/test_moved_by_admin.py"
+            "tests/accounts/test_moved_by_admin.py"
             "::test_whoever_reads_an_old_mailbox_cannot_undo_what_an_admin_did",
         ),
         Mutant(
@@ -32,7 +32,7 @@ KINDS = {
             "service/handlers/users.py",
             "accounts.becomes_admin(before, account)",
             "False",
-            "tests/handlers/test_links_of_new_admins.py"
+            "tests/accounts/test_links_of_new_admins.py"
             "::test_an_address_from_before_the_promotion_gets_no_administrator",
         ),
         Mutant(
@@ -40,7 +40,7 @@ KINDS = {
             "service/handlers/auth.py",
             "    if kind == mails.INVITATION:\n        _accept_role(user_id)\n",
             "    _accept_role(user_id)\n",
-            "tests/handlers/test_invited_admins.py"
+            "tests/accounts/test_invited_admins.py"
             "::test_a_reset_does_not_make_an_invited_user_an_admin",
         ),
         Mutant(
@@ -48,7 +48,7 @@ KINDS = {
             "service/models/credentials.py",
             '    _inviter.role == "admin",\n    _inviter.disabled.is_(False),\n',
             "",
-            "tests/handlers/test_invited_admins.py"
+            "tests/accounts/test_invited_admins.py"
             "::test_nobody_becomes_an_admin_by_the_word_of_a_former_one",
         ),
         Mutant(
@@ -64,7 +64,7 @@ KINDS = {
             "service/models/mailed_tokens.py",
             "or not _use.write(hash=digest)",
             "",
-            "tests/handlers/test_auth_mailed_tokens.py::test_a_token_is_good_once",
+            "tests/accounts/test_auth_mailed_tokens.py::test_a_token_is_good_once",
         ),
     ],
 }

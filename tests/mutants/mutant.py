@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.copies import run_tests
+from tests.kit.copies import run_tests
 
-SCHEMATHESIS = "tests/test_schema.py"
+SCHEMATHESIS = "tests/spec/test_schema.py"
 _FAILED = re.compile(r"^FAILED tests/(.+?)(?: - .*)?$", re.MULTILINE)
 
 
@@ -60,7 +60,7 @@ def outcome(copy: Path, mutants: list[Mutant]) -> Outcome:
     """What becomes of the tests of these mutants in the copy as it is, up to the first failure."""
     tests = dict.fromkeys(mutant.test for mutant in mutants)
     only = " or ".join(f"({only})" for only in {mutant.only for mutant in mutants})
-    plugins = ["-p", "no:tests.verdict"]  # which fails no test
+    plugins = ["-p", "no:tests.kit.verdict"]  # which fails no test
     plugins += ["-p", "schemathesis"] if SCHEMATHESIS in tests else []
     started = time.monotonic()
     code, printed = run_tests(copy, *plugins, "-q", "--exitfirst", "-k", only, *tests)

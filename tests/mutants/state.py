@@ -10,7 +10,7 @@ KINDS = {
             "statement = sa.delete(self._model).where(self._mine)",
             "statement = sa.update(self._model).where(self._mine)"
             ".values(version=self._model.version)",
-            "tests/handlers/test_posts.py::test_a_deleted_post_is_gone_and_a_second_delete_says_so",
+            "tests/posts/test_posts.py::test_a_deleted_post_is_gone_and_a_second_delete_says_so",
         ),
         Mutant(
             "a session that is ended loses its refresh token only",
@@ -19,14 +19,14 @@ KINDS = {
             "_end = Prepared(\n"
             "    sa.update(Session).where(_mine).values(generation=Session.generation + 2)\n"
             ")",
-            "tests/handlers/test_auth_sessions.py::test_one_session_is_ended_from_another",
+            "tests/accounts/test_auth_sessions.py::test_one_session_is_ended_from_another",
         ),
         Mutant(
             "the posts of a deleted user stay",
             "service/engine/database/sqlite.py",
             '        "foreign_keys = ON",\n',
             "",
-            "tests/handlers/test_users.py::test_a_deleted_user_is_gone_with_everything",
+            "tests/accounts/test_users.py::test_a_deleted_user_is_gone_with_everything",
         ),
     ],
     "off-by-one paging": [
@@ -56,7 +56,7 @@ KINDS = {
             "service/engine/database/listing.py",
             "self._key.desc() if newest else self._key.asc()",
             "self._key.asc() if newest else self._key.desc()",
-            "tests/handlers/test_posts.py::test_newest_is_first_unless_asked_otherwise",
+            "tests/posts/test_posts.py::test_newest_is_first_unless_asked_otherwise",
         ),
         Mutant(
             "a page is as long as one likes",
@@ -140,7 +140,7 @@ KINDS = {
             "service/handlers/auth.py",
             '    record("password-changed", caller.id)\n',
             "",
-            "tests/handlers/test_audit_actions.py"
+            "tests/accounts/test_audit_actions.py"
             "::test_what_is_done_is_written_down_once[sqlite-change_password]",
         ),
         Mutant(
@@ -149,7 +149,7 @@ KINDS = {
             "    for posts in pages(Post.listing, author_id=caller.id):\n"
             '        yield "post", posts\n',
             "",
-            "tests/handlers/test_export.py"
+            "tests/accounts/test_export.py"
             "::test_it_is_what_the_other_operations_say_and_nothing_else",
         ),
     ],

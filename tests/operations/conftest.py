@@ -8,8 +8,8 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from tests.operations.houses import House, PostgresHouse
-from tests.postgres_cluster import cluster
+from tests.kit.houses import House, PostgresHouse
+from tests.kit.postgres_cluster import cluster
 
 
 @pytest.fixture

@@ -5,10 +5,10 @@ from __future__ import annotations
 import stat
 import time
 
-from tests.mailbox import Mailbox
-from tests.operations.houses import House, PostgresHouse
-from tests.operations.scribes import WORD, client, register, sign_in, signed_up, writing
-from tests.smtp import until
+from tests.kit.houses import House, PostgresHouse
+from tests.kit.mailbox import Mailbox
+from tests.kit.scribes import WORD, client, register, sign_in, signed_up, writing
+from tests.kit.smtp import until
 
 _HALF = [
     "SELECT count(*) FROM posts WHERE id NOT IN (SELECT post_id FROM post_documents)",

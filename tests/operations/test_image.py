@@ -17,8 +17,8 @@ import httpx
 import pytest
 
 from service.settings import Settings
-from tests.ports import free_port
-from tests.smtp import until
+from tests.kit.ports import free_port
+from tests.kit.smtp import until
 
 ROOT = Path(__file__).parents[2]
 DOCKERFILE = (ROOT / "deploy" / "Dockerfile").read_text()

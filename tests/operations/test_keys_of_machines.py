@@ -8,8 +8,8 @@ from pathlib import Path
 import jwt
 
 from service.engine.tokens.keys import generate_key
-from tests.conftest import Person, Server, serving
-from tests.smtp import until
+from tests.kit.serving import Person, Server, serving
+from tests.kit.smtp import until
 
 
 def test_a_key_whose_name_sorts_first_verifies_and_signs_only_once_it_is_renamed(

@@ -8,8 +8,8 @@ import sqlalchemy as sa
 
 from service.engine.ids import first_id_from
 from service.models import AuditEvent
-from tests.conftest import Server
-from tests.operations.guide import snippet
+from tests.kit.operations_guide import snippet
+from tests.kit.serving import Server
 
 YEAR = timedelta(days=365)
 

@@ -6,11 +6,11 @@ import re
 import shutil
 from pathlib import Path
 
-from tests.operations.guide import follow, snippet
-from tests.operations.houses import PostgresHouse
-from tests.operations.scribes import signed_up, writing
-from tests.postgres_cluster import cluster
-from tests.smtp import until
+from tests.kit.houses import PostgresHouse
+from tests.kit.operations_guide import follow, snippet
+from tests.kit.postgres_cluster import cluster
+from tests.kit.scribes import signed_up, writing
+from tests.kit.smtp import until
 
 
 def test_all_that_was_acknowledged_before_a_mistake_can_be_had_again(open_ground: Path) -> None:

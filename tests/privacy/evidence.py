@@ -11,12 +11,12 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from tests import postgres
-from tests.cli.commands import run, serving
+from tests.kit import postgres
+from tests.kit.commands import run, serving
+from tests.kit.smtp import mail_server, until
 from tests.privacy import mishaps, visits
 from tests.privacy.marks import Marks, Secret
 from tests.privacy.tour import OPERATIONS, PARAMETERS, Heard, Tour, Visitor
-from tests.smtp import mail_server, until
 
 GUARDED = ("account", "strangers", "confirm")
 COUNTED = ("export", "login", "password", "refresh", "register", "search", "write")

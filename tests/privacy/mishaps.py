@@ -12,10 +12,10 @@ import sqlalchemy as sa
 
 from service.engine.ids import new_id, now
 from service.specification import specification
-from tests import raw
+from tests.kit import raw
+from tests.kit.smtp import MailServer, until
 from tests.privacy.tour import OPERATIONS, PARAMETERS, Tour, Visitor
 from tests.privacy.visits import ANY
-from tests.smtp import MailServer, until
 
 MIB = 1024 * 1024
 JSON = {"Content-Type": "application/json"} | ANY

@@ -17,8 +17,8 @@ import httpx
 from service.engine.tokens.keys import KeyRing
 from service.engine.tokens.tokens import Tokens
 from service.specification import specification
-from tests import raw
-from tests.mailbox import Mailbox
+from tests.kit import raw
+from tests.kit.mailbox import Mailbox
 from tests.privacy.marks import Marks
 
 OPERATIONS = {

@@ -7,8 +7,8 @@ from uuid import uuid4
 
 import httpx
 
+from tests.kit.smtp import until
 from tests.privacy.tour import Tour, Visitor
-from tests.smtp import until
 
 CONFIRM = "Confirm your e-mail address"
 CONFIRM_NEW = "Confirm your new e-mail address"

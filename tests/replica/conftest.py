@@ -13,9 +13,9 @@ import httpx
 import pytest
 
 from service.engine.jobs import replica
-from tests.conftest import Server, serving
-from tests.postgres_cluster import Cluster, cluster
-from tests.smtp import until
+from tests.kit.postgres_cluster import Cluster, cluster
+from tests.kit.serving import Server, serving
+from tests.kit.smtp import until
 
 
 @dataclass

@@ -13,11 +13,11 @@ from service.engine.database import postgresql
 from service.engine.database.statements import Prepared
 from service.engine.jobs import replica
 from service.models import post_documents
-from tests import valkey
-from tests.conftest import Person, Server
-from tests.postgres_cluster import Cluster
+from tests.kit import valkey
+from tests.kit.postgres_cluster import Cluster
+from tests.kit.serving import Person, Server
+from tests.kit.smtp import until
 from tests.replica.conftest import Pair, came_from, counts, reader
-from tests.smtp import until
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from service.engine.http.problems import answer
 from service.engine.problems import InvalidRequest, NotFound
 from service.engine.spec.validation import ResponseDrift, ResponseValidator
 from service.specification import specification
-from tests.references import resolved
+from tests.kit.references import resolved
 
 USER = resolved(specification.document["components"]["schemas"]["User"])
 DECLARED = {"description": "", "content": {"application/json": {"schema": USER}}}

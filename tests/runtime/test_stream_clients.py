@@ -18,8 +18,7 @@ from service.engine.database.transaction import db
 from service.engine.serve import protocol, unsent
 from service.engine.serve.server import UVICORN
 from service.engine.spec.paging import PAGE
-from tests.conftest import Person, Server, serving
-from tests.exports import (
+from tests.kit.exports import (
     PATH,
     borrowed,
     connected,
@@ -30,6 +29,7 @@ from tests.exports import (
     rest,
     wait_until,
 )
+from tests.kit.serving import Person, Server, serving
 
 SMALL = 4096  # bytes of a receive buffer
 BIG = ["x" * 100_000] * 100  # more than all buffers between here and there will take

@@ -21,8 +21,8 @@ from service.engine.spec.paging import PAGE
 from service.engine.spec.validation import ResponseDrift
 from service.handlers import auth
 from service.models import Post, User
-from tests.conftest import PASSWORD, Person, Server
-from tests.exports import (
+from tests.kit.accounts import patch
+from tests.kit.exports import (
     PATH,
     borrowed,
     connected,
@@ -33,7 +33,7 @@ from tests.exports import (
     rest,
     wait_until,
 )
-from tests.handlers.accounts import patch
+from tests.kit.serving import PASSWORD, Person, Server
 
 LIVE = "GET /health/live"
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.sdk.clients import generated
+from tests.kit.generated_clients import generated
 
 
 @pytest.fixture(scope="session")
 def clients(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the clients are, generated and installed (`tests.sdk.clients.generated`)."""
+    """Where the clients are, generated and installed (`tests.kit.generated_clients.generated`)."""
     return generated(tmp_path_factory)

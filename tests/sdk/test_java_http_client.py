@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import Server
-from tests.programs import npm_programs
-from tests.sdk.clients import run
+from tests.kit.generated_clients import run
+from tests.kit.programs import npm_programs
+from tests.kit.serving import Server
 
 # The runtime has no compiler; the generator's jar has one in it, which runs a source as it is.
 COMPILER = "org.codehaus.janino.JavaSourceClassLoader"

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from service.specification import specification
-from tests.programs import NPM, npm_programs
-from tests.sdk.clients import BIN, STRICT, node, run
+from tests.kit.generated_clients import BIN, STRICT, node, run
+from tests.kit.programs import NPM, npm_programs
 
 MYPY = ["--no-incremental", "--no-error-summary", "--config-file="]
 OF_LATER = """

@@ -14,9 +14,9 @@ import psycopg
 import pytest
 
 from service.specification import specification
-from tests import postgres
-from tests.conftest import Server
-from tests.sdk.clients import node, run
+from tests.kit import postgres
+from tests.kit.generated_clients import node, run
+from tests.kit.serving import Server
 
 HERE = Path(__file__).parent
 SPEC = specification.document

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import Server
-from tests.sdk.clients import node, run
+from tests.kit.generated_clients import node, run
+from tests.kit.serving import Server
 
 HERE = Path(__file__).parent
 

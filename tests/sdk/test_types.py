@@ -6,8 +6,8 @@ import shutil
 from collections import defaultdict
 from pathlib import Path
 
-from tests import test_guide, test_readme
-from tests.sdk.clients import BIN, run, tsc
+from tests.kit.generated_clients import BIN, run, tsc
+from tests.repository import test_guide, test_readme
 from tests.sdk.test_problems import documented
 
 HERE = Path(__file__).parent

@@ -10,9 +10,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.cli import commands
-from tests.faults.processes import Byline, Place
-from tests.smtp import until
+from tests.kit import commands
+from tests.kit.processes import Byline, Place
+from tests.kit.smtp import until
 
 Start = Callable[..., Byline]
 

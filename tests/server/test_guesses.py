@@ -11,9 +11,9 @@ from threading import Barrier
 import httpx
 import pytest
 
-from tests import postgres
-from tests.cli.commands import PASSWORD
-from tests.faults.processes import Byline, Place
+from tests.kit import postgres
+from tests.kit.commands import PASSWORD
+from tests.kit.processes import Byline, Place
 from tests.server.conftest import Start
 
 GUARDED = {

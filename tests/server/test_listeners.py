@@ -9,10 +9,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.cli.commands import run
-from tests.ports import free_port
+from tests.kit.commands import run
+from tests.kit.ports import free_port
+from tests.kit.smtp import until
 from tests.server.conftest import Start
-from tests.smtp import until
 
 CLIENT = "203.0.113.1"
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import httpx
 
+from tests.kit.smtp import until
 from tests.server.conftest import Start
-from tests.smtp import until
 
 CLIENT = "203.0.113.1"
 ELSEWHERE = "6.6.6.6"

@@ -10,10 +10,10 @@ from email.utils import parsedate_to_datetime
 import httpx
 import pytest
 
-from tests.faults.processes import Byline, sign_up
-from tests.server.clients import GET, answer, busy, connect, kept, one_by_one, refuses
+from tests.kit.busy_clients import GET, answer, busy, connect, kept, one_by_one, refuses
+from tests.kit.processes import Byline, sign_up
+from tests.kit.smtp import until
 from tests.server.conftest import Start
-from tests.smtp import until
 
 ENDLESS = "300"  # seconds that no test waits
 SLOW_POST = b"POST /auth/login HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"

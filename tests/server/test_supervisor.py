@@ -10,11 +10,11 @@ import httpx
 import psutil
 import pytest
 
-from tests.faults.processes import Byline, Place
-from tests.server.clients import busy, kept, one_by_one, refuses
+from tests.kit.busy_clients import busy, kept, one_by_one, refuses
+from tests.kit.processes import Byline, Place
+from tests.kit.smtp import until
+from tests.kit.workers import answered_by
 from tests.server.conftest import Start, serves
-from tests.smtp import until
-from tests.workers import answered_by
 
 Patched = Callable[[str], None]
 

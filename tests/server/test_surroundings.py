@@ -13,12 +13,12 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.cli import commands
-from tests.faults.processes import Byline, Place
-from tests.ports import free_port
-from tests.server.clients import GET, answer, connect
+from tests.kit import commands
+from tests.kit.busy_clients import GET, answer, connect
+from tests.kit.ports import free_port
+from tests.kit.processes import Byline, Place
+from tests.kit.smtp import until
 from tests.server.conftest import Start
-from tests.smtp import until
 
 Patched = Callable[[str], None]
 

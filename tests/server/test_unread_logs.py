@@ -17,10 +17,10 @@ import pytest
 
 from service.engine.http import log_output
 from service.engine.http.log_output import LogOutput
-from tests.cli.commands import environment
-from tests.faults.processes import Place
-from tests.ports import free_port
-from tests.smtp import until
+from tests.kit.commands import environment
+from tests.kit.ports import free_port
+from tests.kit.processes import Place
+from tests.kit.smtp import until
 
 PATCHED = "from service.engine.http import log_output; log_output.MOST_QUEUED = 20_000"
 COMMAND = f"{PATCHED}; from service.cli import main; main(prog_name='byline')"

@@ -12,8 +12,8 @@ import yaml
 from openapi import gate
 from openapi.changes import Change, compared
 from service.specification import specification
-from tests.programs import npm_programs
-from tests.spec.changed import GONE, changed
+from tests.kit.changed_specification import GONE, changed
+from tests.kit.programs import npm_programs
 
 SPEC = json.loads(specification.public_json())
 # A part of it, with everything that changes below, is compared in a third of the time.

@@ -14,8 +14,8 @@ import pytest
 import yaml
 
 from service.specification import specification
-from tests.programs import npm_programs
-from tests.spec.changed import GONE, changed
+from tests.kit.changed_specification import GONE, changed
+from tests.kit.programs import npm_programs
 
 ROOT = Path(__file__).parents[2]
 RULES = ROOT / "openapi" / "spectral" / "contract.yaml"

@@ -10,7 +10,7 @@ import pytest
 
 from service.engine.spec import body as bodies
 from service.engine.spec import schemas, validation
-from tests.conftest import Person
+from tests.kit.serving import Person
 
 MIB = 1024 * 1024
 

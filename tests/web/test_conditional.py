@@ -7,7 +7,7 @@ import re
 import httpx
 import pytest
 
-from tests.conftest import Person
+from tests.kit.serving import Person
 
 RESOURCES = ["post", "user", "me", "specification"]
 

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.conftest import Person, Server, serving
+from tests.kit.serving import Person, Server, serving
 
 ORIGIN = "https://app.example.com"
 OTHERS = [

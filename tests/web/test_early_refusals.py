@@ -18,11 +18,11 @@ import httpx
 import pytest
 
 from service.engine.serve import messages, protocol
-from tests import exports, raw
-from tests.conftest import Server
-from tests.deploy.proxy import nginx
-from tests.programs import program
-from tests.raw import Answer
+from tests.kit import exports, raw
+from tests.kit.programs import program
+from tests.kit.proxy import nginx
+from tests.kit.raw import Answer
+from tests.kit.serving import Server
 
 LARGE = 5_000_000  # bytes: more than the buffers of a connection hold
 BODY = b"x" * LARGE

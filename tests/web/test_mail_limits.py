@@ -7,10 +7,10 @@ from collections.abc import Callable
 import httpx
 import pytest
 
-from tests import valkey
-from tests.conftest import Person, Server
-from tests.handlers.accounts import told
-from tests.handlers.mails import (
+from tests.kit import valkey
+from tests.kit.accounts import told
+from tests.kit.mailbox import subject_of
+from tests.kit.mails import (
     CHANGE,
     KINDS,
     RESET,
@@ -24,7 +24,7 @@ from tests.handlers.mails import (
     request_verification,
     use,
 )
-from tests.mailbox import subject_of
+from tests.kit.serving import Person, Server
 
 HOUR = 3600
 AMPLE = dict.fromkeys(

@@ -10,9 +10,9 @@ import pytest
 import sqlalchemy as sa
 
 from service.models import AuditEvent, Mail, MailCount, User
-from tests.conftest import PASSWORD, Person, Server
-from tests.handlers.mails import NOTICE, RESET, VERIFICATION, all_sent, change, fresh, request_reset
-from tests.mailbox import subject_of
+from tests.kit.mailbox import subject_of
+from tests.kit.mails import NOTICE, RESET, VERIFICATION, all_sent, change, fresh, request_reset
+from tests.kit.serving import PASSWORD, Person, Server
 
 AMPLE = dict.fromkeys(("client", "login", "register", "write", "account"), "10000 per day")
 AMPLE |= {"mail": "3 per hour;10000 per hour"}

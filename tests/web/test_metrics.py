@@ -15,10 +15,10 @@ import sqlalchemy as sa
 from service.engine.observe import catalogue
 from service.measures import MEASURES
 from service.specification import specification
-from tests import postgres, valkey
-from tests.conftest import PASSWORD, Server
-from tests.prometheus import Samples, promtool, scrape
-from tests.smtp import until
+from tests.kit import postgres, valkey
+from tests.kit.prometheus import Samples, promtool, scrape
+from tests.kit.serving import PASSWORD, Server
+from tests.kit.smtp import until
 
 Serve = Callable[..., Server]
 KNOWN = catalogue.MEASURES | MEASURES

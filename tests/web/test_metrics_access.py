@@ -9,11 +9,11 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.by_hand import listening, on_unix_socket
-from tests.conftest import Server
-from tests.faults.processes import Place
-from tests.prometheus import scrape
-from tests.smtp import until
+from tests.kit.by_hand import listening, on_unix_socket
+from tests.kit.processes import Place
+from tests.kit.prometheus import scrape
+from tests.kit.serving import Server
+from tests.kit.smtp import until
 
 Serve = Callable[..., Server]
 TOKEN = "tell-nobody-7f3a"

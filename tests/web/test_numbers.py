@@ -15,10 +15,10 @@ import psutil
 import pytest
 
 from service.engine.observe.shared_counters import Key, Numbers
-from tests.cli import commands
-from tests.prometheus import scrape
-from tests.smtp import until
-from tests.workers import answered_by
+from tests.kit import commands
+from tests.kit.prometheus import scrape
+from tests.kit.smtp import until
+from tests.kit.workers import answered_by
 
 A, B = ("a", "one"), ("b",)
 GAUGE = ("gauge",)

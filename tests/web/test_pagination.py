@@ -11,7 +11,7 @@ from uuid import UUID
 import httpx
 import pytest
 
-from tests.conftest import Person, Server
+from tests.kit.serving import Person, Server
 
 AN_ID = "01a20411-99fb-7f52-8c1d-e9604b7a35d2"
 

@@ -15,7 +15,7 @@ import pytest
 from service.engine.serve import protocol
 from service.engine.serve.server import UVICORN
 from service.engine.spec import body
-from tests.conftest import Server
+from tests.kit.serving import Server
 
 HEAD = b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n"
 OPTIONS = HEAD.replace(b"GET", b"OPTIONS")

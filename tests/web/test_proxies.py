@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from service.engine.http.proxies import Proxies
-from tests.by_hand import on_unix_socket
-from tests.conftest import PASSWORD, Person, Server, serving
+from tests.kit.by_hand import on_unix_socket
+from tests.kit.serving import PASSWORD, Person, Server, serving
 
 PEER = "127.0.0.1"  # a trusted proxy, like 10.0.0.0/8 and 2001:db8:1::/48
 CLIENT, SIX = "203.0.113.9", "2001:db8:2::9"

@@ -21,9 +21,9 @@ from service.engine.database import revisions
 from service.engine.database.transaction import db
 from service.engine.http import health
 from service.places import MIGRATIONS
-from tests.conftest import Server
-from tests.postgres_cluster import cluster
-from tests.smtp import until
+from tests.kit.postgres_cluster import cluster
+from tests.kit.serving import Server
+from tests.kit.smtp import until
 
 Serve = Callable[..., Server]
 

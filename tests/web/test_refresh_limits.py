@@ -10,8 +10,8 @@ from typing import Any
 
 import httpx
 
-from tests.conftest import Person, Server
-from tests.handlers.sessions import generation
+from tests.kit.serving import Person, Server
+from tests.kit.sessions import generation
 
 BURST = 40
 

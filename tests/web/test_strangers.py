@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from service.engine.database.transaction import Transaction
 from service.engine.ids import now, rfc3339
 from service.models import AuditEvent, KnownNetwork, SignInGuard, User
-from tests.conftest import PASSWORD, Server
+from tests.kit.serving import PASSWORD, Server
 
 HOME, NEIGHBOUR, AWAY = "192.0.2.7", "192.0.2.200", "198.51.100.1"
 HOUR, DAY = 3600, 86_400

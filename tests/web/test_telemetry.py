@@ -14,7 +14,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from service.specification import specification
-from tests.conftest import PASSWORD, Person, Server, serving
+from tests.kit.serving import PASSWORD, Person, Server, serving
 
 PATHS = specification.document["paths"]
 AN_ID = "01a20411-99fb-7f52-8c1d-e9604b7a35d2"

@@ -15,11 +15,10 @@ import pytest
 import sqlalchemy as sa
 
 from service.specification import specification
-from tests import postgres
-from tests.cli import commands
-from tests.conftest import PASSWORD, Server, serving
-from tests.otlp import Receiver, receiver
-from tests.smtp import until
+from tests.kit import commands, postgres
+from tests.kit.otlp import Receiver, receiver
+from tests.kit.serving import PASSWORD, Server, serving
+from tests.kit.smtp import until
 
 Serve = Callable[..., Server]
 TRACE = "0af7651916cd43dd8448eb211c80319c"

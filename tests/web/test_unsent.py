@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from service.engine.serve import unsent
-from tests import exports, raw
-from tests.conftest import Server
-from tests.smtp import until
+from tests.kit import exports, raw
+from tests.kit.serving import Server
+from tests.kit.smtp import until
 
 ROOM = 4096  # bytes that the kernel keeps for a client that does not read
 REQUESTS = 8  # whose answers, a megabyte each, are more than the kernel keeps for a server

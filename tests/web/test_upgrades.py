@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from service.specification import specification
-from tests import raw
-from tests.conftest import PASSWORD, Person, Server
-from tests.programs import program
-from tests.raw import Answer, get, request
+from tests.kit import raw
+from tests.kit.programs import program
+from tests.kit.raw import Answer, get, request
+from tests.kit.serving import PASSWORD, Person, Server
 
 OFFER = ("Connection: Upgrade", "Upgrade: h2c")
 INSIDE = get("/health/live")  # is answered with a 200 if a body is taken for a request

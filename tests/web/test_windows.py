@@ -12,7 +12,7 @@ from limits.storage import MemoryStorage, memory
 from limits.strategies import SlidingWindowCounterRateLimiter
 
 from service.engine.limits import memory as windows
-from tests.conftest import Server
+from tests.kit.serving import Server
 
 
 @pytest.mark.parametrize("seed", range(20))

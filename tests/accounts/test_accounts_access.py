@@ -1,0 +1,250 @@
+"""Who may do what, operation by operation: what to expect is read off the specification."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import pytest
+from sqlalchemy import update
+
+from service.models import Session, User
+from service.specification import specification
+from tests.kit.serving import Person, Server
+
+SPEC = specification.document
+TOKENS = {"at+jwt": "access_token", "rt+jwt": "refresh_token"}
+DEAD = ["disabled", "deleted", "signed-out", "timed-out"]
+
+
+def _resolved(node: dict[str, Any]) -> dict[str, Any]:
+    while "$ref" in node:
+        found: Any = SPEC
+        for part in node["$ref"].removeprefix("#/").split("/"):
+            found = found[part]
+        node = found
+    return node
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One operation: what it asks for, and what it has to answer to whom."""
+
+    method: str
+    path: str
+
+    @property
+    def declared(self) -> dict[str, Any]:
+        return SPEC["paths"][self.path][self.method]
+
+    @property
+    def tokens(self) -> list[str]:
+        """The tokens of users that it takes, by their names in a TokenPair."""
+        schemes = SPEC["components"]["securitySchemes"]
+        types = [schemes[name]["x-token-type"] for [name] in self.declared["security"]]
+        return [TOKENS[kind] for kind in types if kind in TOKENS]
+
+    @property
+    def is_public(self) -> bool:
+        return not self.tokens
+
+    @property
+    def is_for_admins(self) -> bool:
+        return self.declared.get("x-required-role") == "admin"
+
+    @property
+    def names_one(self) -> bool:
+        return "{" in self.path
+
+    @property
+    def is_secret(self) -> bool:
+        """Whether others may not even know that the thing exists: no one can read it publicly."""
+        return SPEC["paths"][self.path].get("get", {}).get("security") != []
+
+    @property
+    def success(self) -> int:
+        return int(min(self.declared["responses"]))
+
+    @property
+    def refusal(self) -> tuple[int, str]:
+        """What a user gets who has no right to it."""
+        if self.is_for_admins:
+            return 403, "admin-required"
+        return (404, "not-found") if self.is_secret else (403, "forbidden")
+
+    def documents(self, status: int) -> bool:
+        return str(status) in self.declared["responses"]
+
+    def send(self, http: httpx.Client, ids: dict[str, str], token: str | None) -> httpx.Response:
+        """The operation on these ids, as its example has it, with an address and a name of own."""
+        declared = [_resolved(parameter) for parameter in self.declared.get("parameters", [])]
+        headers = {"Authorization": f"Bearer {token}"} if token is not None else {}
+        if any(p["name"] == "If-Match" and p.get("required") for p in declared):
+            headers["If-Match"] = "*"
+        content = self.declared.get("requestBody", {}).get("content", {})
+        body = dict(content["application/json"]["example"]) if content else None
+        name = secrets.token_hex(6)
+        own = {"email": f"{name}@example.com", "username": f"u-{name}"}
+        if body:
+            body |= {field: own[field] for field in body.keys() & own}
+        return http.request(self.method, self.path.format(**ids), json=body, headers=headers)
+
+    def __str__(self) -> str:
+        return str(self.declared["operationId"])
+
+
+OPERATIONS = [
+    Operation(method, path)
+    for path, item in SPEC["paths"].items()
+    for method in item
+    if method != "parameters"
+]
+SECURED = [operation for operation in OPERATIONS if not operation.is_public]
+GRANTED = [(operation, token) for operation in SECURED for token in operation.tokens]
+MISTAKEN = [
+    (operation, token)
+    for operation in SECURED
+    for token in TOKENS.values()
+    if token not in operation.tokens
+]
+RESERVED = [o for o in SECURED if o.is_for_admins or o.names_one]
+SHOWN = [o for o in OPERATIONS if o.is_public and o.names_one]
+
+
+@dataclass
+class Cast:
+    """An owner with one of everything, a stranger, and the tokens of users past and gone."""
+
+    owner: Person
+    stranger: Person
+    ids: dict[str, str]
+    tokens: dict[str, dict[str, Any]]
+
+    def belongings(self) -> list[Any]:
+        http = self.owner.http
+        paths = ["/auth/me", "/auth/sessions", f"/api/posts?author_id={self.owner.id}"]
+        return [http.get(path).json() for path in paths]
+
+
+@pytest.fixture(scope="module")
+def cast(server: Server) -> Cast:
+    gone = {name: server.sign_up() for name in DEAD}
+    server.execute(update(User).where(User.id == gone["disabled"].id).values(disabled=True))
+    assert gone["deleted"].http.delete(f"/api/users/{gone['deleted'].id}").status_code == 204
+    assert gone["signed-out"].http.post("/auth/logout").status_code == 204
+    server.execute(
+        update(Session)
+        .where(Session.user_id == gone["timed-out"].id)
+        .values(expires_at="2026-01-01T00:00:00.000Z")
+    )
+    owner = server.sign_up()
+    owner.post()
+    tokens = {name: person.tokens for name, person in gone.items()}
+    return Cast(owner, server.sign_up(), _ids(owner), tokens)
+
+
+@pytest.fixture
+def unharmed(cast: Cast) -> Iterator[None]:
+    """Whatever is refused changes nothing that the owner has."""
+    before = cast.belongings()
+    yield
+    assert cast.belongings() == before
+
+
+def _ids(person: Person) -> dict[str, str]:
+    posts = person.http.get("/api/posts", params={"author_id": person.id}).json()
+    [session] = person.http.get("/auth/sessions").json()
+    return {"user_id": person.id, "post_id": posts[0]["id"], "session_id": session["id"]}
+
+
+def _assert_refused(answer: httpx.Response, operation: Operation, status: int, code: str) -> None:
+    assert operation.documents(status)
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
+
+
+def test_every_operation_says_whom_it_is_for() -> None:
+    assert all("security" in operation.declared for operation in OPERATIONS)
+    assert len(SECURED) >= 14
+    assert {str(operation) for operation in SHOWN} >= {"get_user", "get_post"}
+
+
+@pytest.mark.usefixtures("unharmed")
+@pytest.mark.parametrize("operation", SECURED, ids=str)
+def test_nobody_is_let_in_without_a_token(
+    operation: Operation, anonymous: httpx.Client, cast: Cast
+) -> None:
+    answer = operation.send(anonymous, cast.ids, None)
+    _assert_refused(answer, operation, 401, "authentication-required")
+    assert answer.headers["www-authenticate"] == 'Bearer realm="byline"'
+
+
+@pytest.mark.usefixtures("unharmed")
+@pytest.mark.parametrize("operation", SECURED, ids=str)
+def test_nobody_is_let_in_with_garbage(
+    operation: Operation, anonymous: httpx.Client, cast: Cast
+) -> None:
+    answer = operation.send(anonymous, cast.ids, "gar.ba.ge")
+    _assert_refused(answer, operation, 401, "invalid-token")
+    assert answer.headers["www-authenticate"] == 'Bearer realm="byline", error="invalid_token"'
+
+
+@pytest.mark.usefixtures("unharmed")
+@pytest.mark.parametrize(("operation", "token"), MISTAKEN, ids=str)
+def test_a_token_of_the_other_class_opens_nothing(
+    operation: Operation, token: str, anonymous: httpx.Client, cast: Cast
+) -> None:
+    answer = operation.send(anonymous, cast.ids, cast.owner.tokens[token])
+    _assert_refused(answer, operation, 401, "invalid-token")
+
+
+@pytest.mark.usefixtures("unharmed")
+@pytest.mark.parametrize("who", DEAD)
+@pytest.mark.parametrize(("operation", "token"), GRANTED, ids=str)
+def test_the_tokens_of_a_dead_session_open_nothing(
+    operation: Operation, token: str, who: str, anonymous: httpx.Client, cast: Cast
+) -> None:
+    answer = operation.send(anonymous, cast.ids, cast.tokens[who][token])
+    _assert_refused(answer, operation, 401, "session-revoked")
+    assert answer.headers["www-authenticate"] == 'Bearer realm="byline", error="invalid_token"'
+
+
+@pytest.mark.usefixtures("unharmed")
+@pytest.mark.parametrize("operation", RESERVED, ids=str)
+def test_a_stranger_is_refused(operation: Operation, anonymous: httpx.Client, cast: Cast) -> None:
+    answer = operation.send(anonymous, cast.ids, cast.stranger.tokens["access_token"])
+    _assert_refused(answer, operation, *operation.refusal)
+
+
+@pytest.mark.parametrize(
+    ("operation", "token"), [pair for pair in GRANTED if not pair[0].is_for_admins], ids=str
+)
+def test_a_user_may_do_it_with_what_is_theirs(
+    operation: Operation, token: str, anonymous: httpx.Client, anna: Person
+) -> None:
+    anna.post()
+    answer = operation.send(anonymous, _ids(anna), anna.tokens[token])
+    assert answer.status_code == operation.success, answer.text
+
+
+@pytest.mark.parametrize("operation", RESERVED, ids=str)
+def test_an_admin_may_do_it_with_all_that_others_can_see(
+    operation: Operation, anonymous: httpx.Client, anna: Person, admin: Person
+) -> None:
+    anna.post()
+    answer = operation.send(anonymous, _ids(anna), admin.tokens["access_token"])
+    hidden = operation.is_secret and not operation.is_for_admins
+    assert answer.status_code == (404 if hidden else operation.success), answer.text
+
+
+@pytest.mark.parametrize("token", [None, "gar.ba.ge", *DEAD])
+@pytest.mark.parametrize("operation", SHOWN, ids=str)
+def test_what_is_public_is_answered_whatever_the_token(
+    operation: Operation, token: str | None, anonymous: httpx.Client, cast: Cast
+) -> None:
+    pair = cast.tokens.get(token or "", {"access_token": token})
+    answer = operation.send(anonymous, cast.ids, pair["access_token"])
+    assert answer.status_code == 200
+    assert answer.json() == operation.send(anonymous, cast.ids, None).json()

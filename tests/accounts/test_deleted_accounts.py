@@ -1,0 +1,221 @@
+"""A deleted account is gone for everybody at once, although its rows are removed later."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import httpx
+import pytest
+from sqlalchemy import delete, func, insert, select, update
+
+from service.accounts import erasure
+from service.engine.database import listing
+from service.models import Deletion, IdempotencyKey, Mail, Post, Session, User
+from tests.kit.accounts import ANY, listed, told
+from tests.kit.serving import PASSWORD, Person, Server
+from tests.kit.smtp import until
+
+OWNED = (Post.author_id, Session.user_id, IdempotencyKey.user_id, Mail.user_id)
+
+
+@pytest.fixture
+def rows_stay(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Nothing is removed, until the test calls this."""
+    monkeypatch.setattr(Deletion, "claim", classmethod(lambda _: None))
+    return monkeypatch.undo
+
+
+def delete_account(person: Person) -> None:
+    assert person.http.delete(f"/api/users/{person.id}").status_code == 204
+
+
+def rows(server: Server, person: Person) -> list[int]:
+    """How many rows each table has of an account."""
+    counts = [select(func.count()).where(owner == person.id) for owner in (User.id, *OWNED)]
+    return [server.execute(count)[0][0] for count in counts]
+
+
+def write(person: Person, number: int = 1) -> list[str]:
+    return [person.post(f"Number {n}")["id"] for n in range(number)]
+
+
+def pages(http: httpx.Client, query: dict[str, Any]) -> Iterator[list[dict[str, Any]]]:
+    """The pages of a list of posts, of which some end early."""
+    answer = http.get("/api/posts", params=query)
+    yield answer.json()
+    while "next" in answer.links:
+        answer = http.get(answer.links["next"]["url"])
+        yield answer.json()
+
+
+def test_its_posts_and_its_profile_are_gone_before_the_rows_are(
+    server: Server, anonymous: httpx.Client, anna: Person, ben: Person, rows_stay: Any
+) -> None:
+    word = f"w{secrets.token_hex(6)}"
+    post = anna.post("A title", word)
+    tag = anonymous.get(f"/api/posts/{post['id']}").headers["etag"]
+    kept = ben.post("Another", f"{word} too")
+    delete_account(anna)
+    assert rows(server, anna)[:2] == [1, 1]
+    for path in (f"/api/posts/{post['id']}", f"/api/users/{anna.id}"):
+        assert told(anonymous.get(path, headers={"If-None-Match": tag})) == (404, "not-found")
+    for order in ("newest", "oldest"):
+        mine = listed(anonymous, "/api/posts", author_id=anna.id, order=order)
+        assert mine == []
+        all_ids = [post["id"] for post in listed(anonymous, "/api/posts", limit=100, order=order)]
+        assert post["id"] not in all_ids
+        assert kept["id"] in all_ids
+    page = anonymous.get("/api/posts", params={"author_id": anna.id})
+    assert "link" not in page.headers
+    found = anonymous.get("/api/search", params={"q": word, "limit": 1}).json()["results"]
+    assert [hit["post"]["id"] for hit in found] == [kept["id"]]
+    assert anonymous.get("/api/users", params={"username": anna.username}).json() == []
+    users = [user["id"] for user in listed(anonymous, "/api/users", limit=100)]
+    assert anna.id not in users
+    assert ben.id in users
+
+
+def test_its_owner_is_nobody_before_the_rows_are_gone(
+    server: Server, anonymous: httpx.Client, anna: Person, rows_stay: Any
+) -> None:
+    write(anna)
+    delete_account(anna)
+    refresh = server.client(anna.tokens["refresh_token"])
+    assert told(refresh.post("/auth/refresh")) == (401, "session-revoked")
+    for path in ("/auth/me", "/auth/sessions", "/auth/export", "/api/audit-events"):
+        assert told(anna.http.get(path)) == (401, "session-revoked")
+    body = {"title": "Too", "content": "late"}
+    assert told(anna.http.post("/api/posts", json=body)) == (401, "session-revoked")
+    credentials = {"email": anna.email, "password": PASSWORD}
+    assert told(anonymous.post("/auth/login", json=credentials)) == (401, "invalid-credentials")
+    again = server.sign_up(email=anna.email)
+    assert again.id != anna.id
+    assert again.http.get("/api/posts", params={"author_id": again.id}).json() == []
+
+
+def test_administrators_find_nothing_of_it_before_the_rows_are_gone(
+    anonymous: httpx.Client, anna: Person, admin: Person, rows_stay: Any
+) -> None:
+    [post_id] = write(anna)
+    delete_account(anna)
+    assert admin.http.get("/api/accounts", params={"email": anna.email}).json() == []
+    for query in ({}, {"disabled": True}):
+        accounts = listed(admin.http, "/api/accounts", limit=100, **query)
+        assert anna.id not in [account["id"] for account in accounts]
+    user, post = f"/api/users/{anna.id}", f"/api/posts/{post_id}"
+    for path, changes in (
+        (user, {"disabled": False}),
+        (user, {"bio": "x"}),
+        (post, {"title": "x"}),
+    ):
+        answer = admin.http.patch(path, json=changes, headers=ANY)
+        assert told(answer) == (404, "not-found")
+    for path in (user, post):
+        assert told(admin.http.delete(path)) == (404, "not-found")
+        assert told(admin.http.delete(path, headers=ANY)) == (404, "not-found")
+
+
+def test_pages_pass_over_a_long_stretch_of_hidden_posts(
+    server: Server,
+    anonymous: httpx.Client,
+    anna: Person,
+    ben: Person,
+    rows_stay: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(listing, "HIDDEN_STRETCH", 3)
+    monkeypatch.setattr(listing, "HIDDEN_STRETCHES", 2)
+    [first] = write(ben)
+    mine = [first]
+    for hidden in (30, 1, 2, 13):
+        write(anna, hidden)
+        mine += write(ben, 2)
+    write(anna, 9)
+    since = server.execute(select(Post.created_at).where(Post.id == first))[0][0]
+    delete_account(anna)
+    for order in ("newest", "oldest"):
+        query = {"limit": 2, "order": order, "created_after": since}
+        items = [post["id"] for page in pages(anonymous, query) for post in page]
+        found = [id_ for id_ in items if id_ in mine]
+        assert len(items) == len(set(items))
+        assert set(found) >= set(mine[1:])
+        assert found == sorted(found, reverse=order == "newest")
+
+
+def test_everything_it_owned_is_removed_in_small_batches(
+    server: Server, anna: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(12):
+        key = {"Idempotency-Key": str(number)}
+        body = {"title": "A title", "content": "Some words."}
+        assert anna.http.post("/api/posts", json=body, headers=key).status_code == 201
+        server.sign_in(anna.email)
+    sizes: list[int] = []
+    remove = erasure.deletions.OwnedRows.remove
+
+    def counted(owned: Any, keys: Any) -> None:
+        sizes.append(len(keys))
+        remove(owned, keys)
+
+    monkeypatch.setattr(erasure, "MOST_ROWS", 5)
+    monkeypatch.setattr(erasure.deletions.OwnedRows, "remove", counted)
+    delete_account(anna)
+    until(lambda: rows(server, anna) == [0] * 5)
+    assert max(sizes) <= 5
+    assert sum(sizes) >= 12 * 3
+    left = server.execute(select(func.count()).where(Deletion.user_id == anna.id))
+    assert left == [(0,)]
+
+
+def test_a_failure_in_the_middle_is_made_good(
+    server: Server, anna: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(erasure, "MOST_ROWS", 3)
+    monkeypatch.setattr(erasure.deletions, "LEASE", erasure.deletions.LEASE * 0)
+    monkeypatch.setattr("service.engine.jobs.background.IDLE_SECONDS", 0.01)
+    write(anna, 20)
+    remove = erasure.deletions.OwnedRows.remove
+    calls: list[int] = []
+
+    def fails(owned: Any, keys: Any) -> None:
+        calls.append(len(keys))
+        if len(calls) % 2:
+            raise RuntimeError
+        remove(owned, keys)
+
+    monkeypatch.setattr(erasure.deletions.OwnedRows, "remove", fails)
+    delete_account(anna)
+    until(lambda: rows(server, anna) == [0] * 5)
+    assert len(calls) > 10
+
+
+def test_what_is_written_while_it_is_hidden_goes_with_it(
+    server: Server, anna: Person, rows_stay: Callable[[], None]
+) -> None:
+    [post_id] = write(anna)
+    delete_account(anna)
+    moment = server.execute(select(Post.created_at).where(Post.id == post_id))[0][0]
+    late = {"id": "01a20411-99fb-7f52-8c1d-e9604b7a35d2", "author_id": anna.id, "version": 1}
+    times = {"created_at": moment, "updated_at": moment}
+    server.execute(insert(Post).values(**late, **times, title="Late", content="x"))
+    rows_stay()
+    server.flask.extensions["erasure"].wake()
+    until(lambda: rows(server, anna) == [0] * 5)
+
+
+def test_the_metrics_tell_how_many_wait(
+    server: Server, anonymous: httpx.Client, anna: Person, rows_stay: Any
+) -> None:
+    def waiting() -> float:
+        text = anonymous.get("/metrics").text
+        [line] = [row for row in text.splitlines() if row.startswith("byline_deletions_waiting ")]
+        return float(line.split()[1])
+
+    before = waiting()
+    delete_account(anna)
+    until(lambda: waiting() == before + 1)
+    server.execute(update(Deletion).values(due_at=Deletion.created_at))
+    server.execute(delete(User).where(User.id == anna.id))
+    until(lambda: waiting() == before)

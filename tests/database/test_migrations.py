@@ -1,0 +1,249 @@
+"""The schema comes from migrations, once, and is what the models say, on both databases."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from alembic.script import ScriptDirectory
+
+from service import demo, migrations
+from service.application import create_flask
+from service.engine.database import revisions
+from service.engine.database.revisions import State
+from service.engine.database.transaction import db
+from service.models import PostDocument
+from service.places import MIGRATIONS
+from service.settings import Settings
+from tests.kit import postgres
+
+ROOT = Path(__file__).parents[2]
+NOBODY = "018f0000-0000-7000-8000-000000000000"
+TABLES = {
+    "deletions",
+    "audit_events",
+    "idempotency_keys",
+    "mails",
+    "post_documents",
+    "posts",
+    "sessions",
+    "users",
+}
+
+RACER = """
+import logging, sys
+from service import migrations
+from service.application import create_flask
+from service.engine.database import revisions
+from service.engine.database.transaction import db
+from service.settings import load
+
+logging.basicConfig(level=logging.INFO)
+with create_flask(load()).app_context():
+    engine = db.engine
+    print("ready", flush=True)
+    sys.stdin.readline()
+    migrations.upgrade(engine)
+    print(revisions.state(engine))
+"""
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty database; on SQLite there is not even its folder."""
+    if request.param == "postgresql":
+        return postgres.start()
+    return f"sqlite:///{tmp_path}/instance/byline.db"
+
+
+@pytest.fixture
+def engine(url: str) -> Iterator[sa.Engine]:
+    with create_flask(Settings(_env_file=None, database_url=url)).app_context():
+        yield db.engine
+        db.engine.dispose()
+
+
+@pytest.fixture
+def search(tmp_path: Path) -> Iterator[sa.Connection]:
+    """A connection to an SQLite database with three posts in the index."""
+    url = f"sqlite:///{tmp_path}/instance/byline.db"
+    with create_flask(Settings(_env_file=None, database_url=url)).app_context():
+        migrations.upgrade(db.engine)
+        list(demo.fill(users=1, posts=3))
+        with db.transaction() as transaction:
+            yield transaction.connection()
+        db.engine.dispose()
+
+
+def test_upgrade_downgrade_and_upgrade_is_clean(engine):
+    assert revisions.state(engine) is State.EMPTY
+    migrations.upgrade(engine)
+    assert revisions.state(engine) is State.CURRENT
+    assert set(sa.inspect(engine).get_table_names()) >= TABLES
+
+    migrations.downgrade(engine, "base")
+    assert revisions.state(engine) is State.EMPTY
+    assert sa.inspect(engine).get_table_names() == ["alembic_version"]
+
+    migrations.upgrade(engine)
+    assert revisions.state(engine) is State.CURRENT
+    assert migrations.check(engine) == []
+
+
+def test_models_and_database_agree(engine):
+    migrations.upgrade(engine)
+
+    assert migrations.check(engine) == []
+
+
+@pytest.mark.parametrize(
+    ("statement", "difference"),
+    [
+        ("DROP INDEX ix_sessions_expires_at", "add_index ix_sessions_expires_at"),
+        ("ALTER TABLE posts ADD COLUMN more TEXT", "remove_column posts more"),
+        ("DROP TABLE idempotency_keys", "add_table idempotency_keys"),
+        ("CREATE TABLE more (id INTEGER)", "remove_table more"),
+    ],
+)
+def test_a_difference_between_models_and_database_is_named(engine, statement, difference):
+    migrations.upgrade(engine)
+    with engine.begin() as connection:
+        connection.exec_driver_sql(statement)
+
+    assert difference in migrations.check(engine)
+
+
+def test_the_search_index_of_postgresql_is_a_gin():
+    with create_flask(Settings(_env_file=None, database_url=postgres.start())).app_context():
+        migrations.upgrade(db.engine)
+        with db.engine.connect() as connection:
+            index = connection.exec_driver_sql(
+                "SELECT indexdef FROM pg_indexes WHERE indexname = 'ix_post_documents_lexemes'"
+            ).scalar_one()
+            connection.exec_driver_sql("DROP INDEX ix_post_documents_lexemes")
+            connection.commit()
+        assert "USING gin (lexemes)" in index
+        assert migrations.check(db.engine) == ["add_index ix_post_documents_lexemes"]
+        db.engine.dispose()
+
+
+def test_a_second_upgrade_does_nothing(engine):
+    migrations.upgrade(engine)
+    migrations.upgrade(engine)
+
+    assert revisions.state(engine) is State.CURRENT
+
+
+def test_two_upgrades_at_once_migrate_once(url):
+    environment = {**os.environ, "DATABASE_URL": url, "PYTHONPATH": str(ROOT)}
+    racers = [
+        subprocess.Popen(
+            [sys.executable, "-c", RACER],
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(2)
+    ]
+    for racer in racers:
+        assert racer.stdout.readline() == "ready\n"
+    for racer in racers:
+        racer.stdin.write("go\n")
+        racer.stdin.flush()
+    ends = [racer.communicate(timeout=60) for racer in racers]
+
+    assert [out for out, _ in ends] == ["current\n", "current\n"], ends
+    assert sum(log.count("Running upgrade  -> 0001") for _, log in ends) == 1
+
+
+def test_a_schema_of_newer_code_is_left_alone_and_good_to_run_on(engine):
+    migrations.upgrade(engine)
+    with engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+
+    migrations.upgrade(engine)
+
+    assert revisions.state(engine) is State.NEWER
+    assert revisions.require(engine) is State.NEWER
+
+
+def test_a_schema_behind_the_code_is_refused(engine, monkeypatch):
+    migrations.upgrade(engine)
+    known = revisions.revisions(MIGRATIONS)
+    monkeypatch.setattr(revisions, "revisions", lambda _: [*known, "9999"])
+
+    assert revisions.state(engine) is State.BEHIND
+    with pytest.raises(revisions.Behind, match="byline db upgrade"):
+        revisions.require(engine)
+
+
+def test_the_state_of_a_missing_file_is_empty_and_does_not_make_it(tmp_path):
+    engine = sa.create_engine(f"sqlite:///{tmp_path}/byline.db")
+
+    assert revisions.state(engine) is State.EMPTY
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_migration_leaves_foreign_keys_enforced(engine):
+    migrations.upgrade(engine)
+
+    orphan = sa.insert(PostDocument).values(post_id=NOBODY, words="orphan")
+    with engine.connect() as connection, pytest.raises(sa.exc.IntegrityError):
+        connection.execute(orphan)
+
+
+def test_an_inserted_post_is_found(search):
+    assert _in_step(search) == 3
+
+
+def test_a_changed_post_is_found_by_its_new_words_only(search):
+    search.execute(sa.update(PostDocument).values(words="nothing but zebras"))
+
+    assert _in_step(search) == 3
+    assert _hits(search, "zebras") == 3
+    search.execute(sa.update(PostDocument).values(words="giraffes"))
+    assert _hits(search, "zebras") == 0
+
+
+@pytest.mark.parametrize("table", ["post_documents", "posts", "users"])
+def test_what_is_deleted_leaves_the_index_also_by_cascade(search, table):
+    search.execute(sa.update(PostDocument).values(words="zebras"))
+    search.exec_driver_sql(f"DELETE FROM {table}")
+
+    assert _in_step(search) == 0
+    assert _hits(search, "zebras") == 0
+
+
+def _in_step(connection: sa.Connection) -> int:
+    """How many documents there are; raises DatabaseError unless the index is made of them."""
+    connection.exec_driver_sql(
+        "INSERT INTO post_search (post_search, rank) VALUES ('integrity-check', 1)"
+    )
+    return connection.exec_driver_sql("SELECT count(*) FROM post_documents").scalar_one()
+
+
+def _hits(connection: sa.Connection, word: str) -> int:
+    return connection.exec_driver_sql(
+        "SELECT count(*) FROM post_search WHERE post_search MATCH ?", (word,)
+    ).scalar_one()
+
+
+def test_the_files_are_named_after_the_revisions_in_their_order() -> None:
+    scripts = ScriptDirectory(str(ROOT / "alembic"))
+    walked = [script.revision for script in scripts.walk_revisions()]
+    assert revisions.revisions(MIGRATIONS) == walked[::-1]
+
+
+def test_what_serves_does_without_alembic(tmp_path: Path) -> None:
+    settings = {"DATABASE_URL": f"sqlite:///{tmp_path}/b.db", "JWT_KEYS_DIR": str(tmp_path / "k")}
+    script = "import app, service.cli, sys; assert 'alembic.command' not in sys.modules"
+    command = [sys.executable, "-W", "ignore", "-c", script]
+    done = subprocess.run(command, check=False, cwd=ROOT, env={**os.environ, **settings})
+    assert done.returncode == 0

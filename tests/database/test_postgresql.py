@@ -1,0 +1,113 @@
+"""A PostgreSQL that restarts, ends connections or stops answering under a running server."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import psycopg
+import pytest
+
+from service.engine.database import postgresql
+from service.engine.jobs import retrying as transactions
+from tests.kit.postgres_cluster import Cluster, cluster
+from tests.kit.serving import Server, serving
+from tests.kit.smtp import until
+
+
+@pytest.fixture(scope="module")
+def own() -> Iterator[Cluster]:
+    with cluster() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def server(own: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with serving(tmp_path_factory.mktemp("byline"), database_url=own.create("byline")) as running:
+        yield running
+
+
+@pytest.mark.parametrize("mode", ["fast", "immediate"])
+def test_after_a_restart_of_the_database_no_request_fails(
+    server: Server, own: Cluster, mode: str
+) -> None:
+    anna = server.sign_up()
+    with ThreadPoolExecutor(8) as threads:
+        posts = [f"Before {mode} {number}" for number in range(24)]
+        list(threads.map(anna.post, posts))  # many connections are open
+    own.restart(mode)
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(anna.post, [f"After {title}" for title in posts]))
+
+
+def test_a_change_whose_connection_is_ended_before_the_commit_is_made_again(
+    server: Server, own: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transactions, "QUICKLY", 60)
+    anna = server.sign_up()
+    post = anna.post()
+    waiting = "FROM pg_stat_activity WHERE datname = 'byline' AND wait_event_type = 'Lock'"
+    with psycopg.connect(own.url("byline")) as other, ThreadPoolExecutor(1) as threads:
+        other.execute("SELECT FROM posts WHERE id = %s FOR UPDATE", [post["id"]])
+        changing = threads.submit(
+            anna.http.patch,
+            f"/api/posts/{post['id']}",
+            json={"title": "Changed once"},
+            headers={"If-Match": "*"},
+        )
+        until(lambda: own.execute(f"SELECT count(*) {waiting}") == [(1,)])
+        assert own.execute(f"SELECT pg_terminate_backend(pid) {waiting}") == [(True,)]
+        other.rollback()
+        answer = changing.result()
+    assert answer.status_code == 200, answer.text
+    assert own.execute(f"SELECT version FROM posts WHERE id = '{post['id']}'", "byline") == [(2,)]
+
+
+def test_a_database_that_does_not_answer_is_a_503_and_not_a_request_that_hangs(
+    server: Server, own: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgresql.Connection, "patience", 0.5)
+    anna = server.sign_up()
+    own.freeze()
+    try:
+        with server.client() as client:
+            refused = client.get("/api/posts")
+            assert client.get("/health/live").status_code == 200
+            until(lambda: client.get("/health/ready").status_code == 503)
+        assert refused.status_code == 503
+        assert refused.headers["Retry-After"]
+        assert anna.http.get("/auth/me").status_code == 503
+    finally:
+        own.thaw()
+    assert anna.post("It answers again")["title"] == "It answers again"
+
+
+def test_a_new_post_takes_five_round_trips(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[str] = []
+
+    def listen(method: str, statement: Callable[..., str]) -> None:
+        inner = getattr(postgresql.Connection, method)
+
+        def recorded(self: postgresql.Connection, *arguments: Any) -> Any:
+            if threading.current_thread().name.startswith("request-"):
+                sent.append(statement(*arguments).split()[0])
+            return inner(self, *arguments)
+
+        monkeypatch.setattr(postgresql.Connection, method, recorded)
+
+    anna = server.sign_up()
+    anna.post()  # notes the first use of the token
+    listen("execute", lambda sql, *_: sql)
+    listen("commit", lambda: "COMMIT")
+    anna.post()
+    assert sent == ["BEGIN", "SELECT", "WITH", "INSERT", "COMMIT"]
+
+
+def test_a_command_without_an_end_is_not_waited_for(own: Cluster) -> None:
+    connection = postgresql.Connection.connect(own.url(), autocommit=True)
+    connection.patience = 0.2
+    with pytest.raises(postgresql.NoAnswer), connection:
+        connection.execute("SELECT pg_sleep(60)")
+    assert connection.closed

@@ -1,0 +1,42 @@
+"""What the tests of users ask for again and again."""
+
+from __future__ import annotations
+
+import secrets
+from typing import Any
+
+import httpx
+
+from tests.kit.serving import Person
+
+ANY = {"If-Match": "*"}
+
+
+def name() -> str:
+    return secrets.token_hex(6)
+
+
+def told(answer: httpx.Response) -> tuple[int, str]:
+    return answer.status_code, answer.json()["code"]
+
+
+def patch(http: httpx.Client, person: Person, **changes: Any) -> httpx.Response:
+    return http.patch(f"/api/users/{person.id}", json=changes, headers=ANY)
+
+
+def etag(person: Person) -> str:
+    return person.http.get("/auth/me").headers["etag"]
+
+
+def listed(http: httpx.Client, path: str, **query: Any) -> list[dict[str, Any]]:
+    """The items of all pages."""
+    items = []
+    answer = http.get(path, params=query)
+    while True:
+        assert answer.status_code == 200, answer.text
+        assert len(answer.json()) <= query.get("limit", 20)
+        items += answer.json()
+        if "next" not in answer.links:
+            return items
+        assert len(answer.json()) == query.get("limit", 20)
+        answer = http.get(answer.links["next"]["url"])

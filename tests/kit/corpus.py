@@ -1,0 +1,31 @@
+"""Posts that only one test searches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from tests.kit.serving import Person
+
+
+@dataclass
+class Corpus:
+    """Posts in a server's database, told apart from those of other tests by a word of their own."""
+
+    word: str
+    author: Person
+    posts: dict[str, str]
+
+    def ask(self, query: str, **more: Any) -> list[dict[str, Any]]:
+        """The results of a query that also asks for the word of this corpus."""
+        answer = self.author.http.get("/api/search", params={"q": f"{query} {self.word}", **more})
+        assert answer.status_code == 200, answer.text
+        return answer.json()["results"]
+
+    def found(self, query: str) -> set[str]:
+        """The titles that a query finds."""
+        return {result["post"]["title"].split()[0] for result in self.ask(query, limit=50)}
+
+
+Write = Callable[[dict[str, str]], Corpus]

@@ -1,0 +1,103 @@
+"""Where recorded traffic leaves the specification, as a second reader of it understands it: a rule
+that the service has misread shows here."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from typing import Any
+from urllib.parse import parse_qs
+
+import orjson
+
+from tests.kit.second_reader import SecondReader
+from tests.kit.traffic import Exchange
+
+# What any address may answer before an operation is reached (`info` in the specification).
+ANYWHERE = {404, 405, 431}
+# What the service refuses and openapi-core does not: for it an @ makes an e-mail address and 1 is
+# true, and that these headers hold entity tags stands in RFC 9110 only.
+LOOSER = {("format", name) for name in ("/email", "email", "If-Match", "If-None-Match")}
+LOOSER |= {("format", name) for name in ("/title", "/content")}  # `visible`, a format of ours
+LOOSER |= {("type", "disabled")}
+# The specification says in words which user names are reserved.
+LOOSER |= {("reserved", "/username")}
+# Python reads its numbers, and so ` 5 `, `1_0` and Arabic digits; `yes` is true for it.
+JSON_LITERAL = re.compile(r"-?(0|[1-9][0-9]*)|true|false", re.ASCII)
+
+
+def documented(specification: dict[str, Any]) -> set[tuple[str, int]]:
+    """Every operation with every status that it lists."""
+    return {
+        (operation["operationId"], int(status))
+        for item in specification["paths"].values()
+        for operation in item.values()
+        for status in operation["responses"]
+    }
+
+
+class Judge:
+    """Holds exchanges against a specification; `answered` is which documented answers were seen."""
+
+    def __init__(self, specification: dict[str, Any]) -> None:
+        self._reader = SecondReader(specification)
+        self._documented = documented(specification)
+        self._names = {name for name, _ in self._documented}
+        self.answered: set[tuple[str, int]] = set()
+
+    def drift(self, exchanges: Iterable[Exchange]) -> list[str]:
+        """Where the exchanges leave the specification, a line for each way of doing so."""
+        lines = Counter(
+            f"{exchange.operation or '-'} {exchange}: {fault}"
+            for exchange in exchanges
+            for fault in self.faults(exchange)
+        )
+        return [f"{line} ({count} times)" if count > 1 else line for line, count in lines.items()]
+
+    def faults(self, exchange: Exchange) -> Iterator[str]:
+        """What is wrong with an exchange."""
+        found = self._reader.find(exchange)
+        if found is None:
+            yield from self._outside(exchange)
+            return
+        name = found.operation["operationId"]
+        if exchange.operation not in {name, ""}:
+            yield f"openapi-core takes it for {name}"
+            return
+        if (name, exchange.status) in self._documented:
+            self.answered.add((name, exchange.status))
+            yield from self._reader.answer_errors(exchange, found)
+        elif exchange.status == 500 or (exchange.status in ANYWHERE and not exchange.operation):
+            yield from self._reader.problem_errors(exchange)
+        else:
+            yield "its status is not documented"
+        if exchange.status < 400:
+            for error in self._reader.request_errors(exchange, found):
+                yield f"accepted: {error}"
+        elif b'"code":"invalid-request"' in exchange.answer:
+            yield from self._wrongly_refused(exchange, found)
+
+    def _outside(self, exchange: Exchange) -> Iterator[str]:
+        """Faults of an answer at an address or to a method that is not in the specification."""
+        if exchange.operation in self._names:
+            yield "openapi-core knows no such address"
+        elif exchange.status >= 400:
+            yield from self._reader.problem_errors(exchange)
+        elif exchange.operation != "docs_asset" and exchange.method != "OPTIONS":
+            yield "an answer where nothing is documented"
+
+    def _wrongly_refused(self, exchange: Exchange, found: Any) -> Iterator[str]:
+        """Why the service found a request invalid that is none, as far as openapi-core can see."""
+        problem = orjson.loads(exchange.answer)
+        errors = problem.get("errors", [{"pointer": "", "code": problem["detail"]}])
+        # The body is not read when the parameters are wrong.
+        with_body = any(error["pointer"][:1] in {"", "/"} for error in errors)
+        if any(self._reader.request_errors(exchange, found, with_body=with_body)):
+            return
+        query = parse_qs(exchange.query.decode("latin-1"))
+        for error in errors:
+            name, code = error["pointer"], error["code"]
+            is_odd = code == "type" and not all(map(JSON_LITERAL.fullmatch, query.get(name, ())))
+            if (code, name) not in LOOSER and not is_odd:
+                yield f"refused: {name} {code}"

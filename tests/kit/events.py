@@ -1,0 +1,92 @@
+"""What the tests of audit events ask for again and again."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import httpx
+import pytest
+from sqlalchemy import select
+
+from service.engine.database.transaction import Transaction
+from service.models import AuditEvent
+from service.specification import specification
+from tests.kit.serving import Person, Server
+
+ACTIONS: list[str] = specification.document["components"]["schemas"]["AuditAction"]["enum"]
+PATH = "/api/audit-events"
+
+# Where they are, as the proxy in front of the server says.
+ANNA_AT, ADMIN_AT, ELSEWHERE = "203.0.113.7", "2001:db8::2", "192.0.2.9"
+
+Written = tuple[str, str | None, str | None, str]  # action, actor_id, user_id, ip
+
+
+@dataclass
+class Scene:
+    """A user, an administrator and a client without a token, each at an address of their own."""
+
+    server: Server
+    anna: Person
+    admin: Person
+
+    def __post_init__(self) -> None:
+        self.nobody = self.server.client(**forwarded(ELSEWHERE))
+        self.anna.http.headers.update(forwarded(ANNA_AT))
+        self.admin.http.headers.update(forwarded(ADMIN_AT))
+
+
+def forwarded(address: str) -> dict[str, str]:
+    return {"X-Forwarded-For": address}
+
+
+@contextmanager
+def changes() -> Iterator[list[str]]:
+    """The statements that change events, run by the service while the block is."""
+    found, execute = [], Transaction.execute
+
+    def look(transaction: Transaction, sql: str, parameters: Any) -> Any:
+        if re.match(r"\s*(UPDATE|DELETE FROM|ALTER TABLE|DROP TABLE) audit_events\b", sql):
+            found.append(sql)
+        return execute(transaction, sql, parameters)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Transaction, "execute", look)
+        yield found
+
+
+def latest(server: Server) -> str:
+    """The id of the newest event."""
+    newest = select(AuditEvent.id).order_by(AuditEvent.id.desc()).limit(1)
+    rows = server.execute(newest)
+    return rows[0].id if rows else str(UUID(int=0))
+
+
+def written(server: Server, after: str) -> list[Written]:
+    """The events that are newer than `after`, oldest first, if all that is in them may be."""
+    table = AuditEvent.__table__
+    rows = server.execute(select(table).where(table.c.id > after).order_by(table.c.id))
+    for row in rows:
+        assert row._fields == ("id", "action", "actor_id", "user_id", "ip")
+        assert row.action in ACTIONS
+        assert all(UUID(id_) for id_ in (row.id, row.actor_id, row.user_id) if id_)
+        assert not row.ip or ipaddress.ip_address(row.ip)
+    return [(row.action, row.actor_id, row.user_id, row.ip) for row in rows]
+
+
+def listed(http: httpx.Client, **filters: Any) -> list[dict[str, Any]]:
+    """All events that a listing leads to."""
+    found = []
+    answer = http.get(PATH, params={"limit": 100, **filters})
+    while True:
+        assert answer.status_code == 200, answer.text
+        found += answer.json()
+        if "next" not in answer.links:
+            return found
+        answer = http.get(answer.links["next"]["url"])

@@ -1,0 +1,87 @@
+"""Long exports, and clients that read them as no HTTP client would."""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+from sqlalchemy import insert
+
+from service.engine.database.transaction import db
+from service.engine.ids import created_at, new_id
+from service.models import Post
+from tests.kit.serving import Person, Server
+
+PATH = "/auth/export"
+PATIENCE = 60  # seconds
+
+
+def give_posts(person: Person, contents: list[str]) -> None:
+    """Posts of these contents, in bulk and without the search index."""
+    rows = []
+    for content in contents:
+        id_ = new_id()
+        times = dict.fromkeys(("created_at", "updated_at"), created_at(id_))
+        text = {"title": f"Of {len(content)} characters", "content": content}
+        rows.append({"id": str(id_), "author_id": person.id, "version": 1, **text, **times})
+    person.server.execute(insert(Post), rows)
+
+
+def lines(body: bytes) -> list[dict[str, Any]]:
+    """The objects of an export; a line feed ends each line, and nothing else does."""
+    assert body.endswith(b"\n")
+    return [json.loads(line) for line in body[:-1].split(b"\n")]
+
+
+def request(http: httpx.Client, *headers: str, target: str = f"GET {PATH}") -> bytes:
+    bearer = http.headers["Authorization"]
+    head = [f"{target} HTTP/1.1", "Host: localhost", f"Authorization: {bearer}", *headers]
+    return "\r\n".join([*head, "", ""]).encode()
+
+
+@contextmanager
+def connected(url: str, data: bytes, room: int | None = None) -> Iterator[socket.socket]:
+    """A connection on which these bytes were sent, with a receive buffer of `room` bytes."""
+    address = urlsplit(url)
+    with socket.socket() as connection:
+        if room is not None:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, room)
+        connection.settimeout(PATIENCE)
+        connection.connect((address.hostname, address.port))
+        connection.sendall(data)
+        yield connection
+
+
+def rest(connection: socket.socket) -> bytes:
+    """All that comes until the server closes."""
+    received = b""
+    while chunk := connection.recv(1 << 20):
+        received += chunk
+    return received
+
+
+def wait_until(holds: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not holds():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.02)
+
+
+def in_flight(url: str) -> int:
+    """The requests that are being answered, without the one that asks."""
+    text = httpx.get(f"{url}/metrics").text
+    [found] = re.findall(r"^byline_requests_in_flight ([0-9.]+)$", text, re.MULTILINE)
+    return int(float(found)) - 1
+
+
+def borrowed(server: Server) -> int:
+    """The connections to the database that are in use."""
+    with server.flask.app_context():
+        return int(db.engine.pool.checkedout())

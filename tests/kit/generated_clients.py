@@ -1,0 +1,74 @@
+"""The generated clients, made and installed once for all tests of a run, whoever asks first."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.kit.programs import NPM, npm_programs
+
+ROOT = Path(__file__).parents[2]
+BIN = Path(sys.executable).parent
+PIP = ["-m", "pip", "install", "--quiet", "--no-index", "--no-deps", "--no-build-isolation"]
+CHECK = ["--strict", "--noEmit", "--target", "es2022", "--lib", "es2022,dom"]
+STRICT = [*CHECK, "--typeRoots", str(NPM.parent / "@types")]
+
+
+def generated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with what `make sdk` makes in `clients`, installed in `site` and `node_modules`."""
+    npm_programs()
+    is_worker = "PYTEST_XDIST_WORKER" in os.environ
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if is_worker else base) / "sdk"
+    folder.mkdir(exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / "done").exists():
+            _generate(folder)
+            (folder / "done").touch()
+    return folder
+
+
+def run(*command: Path | str, cwd: Path | None = None, **more: str) -> str:
+    """What a program of the virtual environment prints; all of it when it fails."""
+    done = subprocess.run(
+        command,
+        cwd=cwd,
+        env=environment(**more),
+        capture_output=True,
+        text=True,
+        timeout=200,
+        check=False,
+    )
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+def environment(**more: str) -> dict[str, str]:
+    """The environment with the virtual environment's programs, Node.js among them, in front."""
+    return {**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}", **more}
+
+
+def node(program: Path, *arguments: str | Path, cwd: Path | None = None) -> str:
+    return run(BIN / "node", program, *arguments, cwd=cwd)
+
+
+def tsc(folder: Path, *programs: str) -> None:
+    """Compile programs of the folder for Node.js, strictly."""
+    types = ["--module", "nodenext", "--erasableSyntaxOnly", "--types", "node"]
+    node(NPM / "tsc", *STRICT, *types, *programs, cwd=folder)
+
+
+def _generate(folder: Path) -> None:
+    run(sys.executable, ROOT / "openapi" / "sdk" / "generate.py", folder / "clients")
+    run(sys.executable, *PIP, "--target", folder / "site", folder / "clients" / "python")
+    (folder / "package.json").write_text(json.dumps({"type": "module"}))
+    typescript = folder / "clients" / "typescript"
+    npm = ["install", "--offline", "--install-links", "--no-audit", "--no-fund", "--silent"]
+    run(BIN / "npm", *npm, typescript, cwd=folder)

@@ -1,0 +1,179 @@
+"""How an attack is sent, and what has to hold of every answer to one, whatever it tried."""
+
+from __future__ import annotations
+
+import json as standard
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+from typing import Any
+
+import httpx
+import pytest
+
+from service import problems
+from service.engine import problems as of_any_service
+from tests.kit import raw
+from tests.kit.raw import Answer
+from tests.kit.serving import Person, Server
+
+Expected = int | tuple[int, str | None]
+
+MOST = 16 * 1024  # bytes of a refusal: nobody gets back more than was sent
+STATUSES = {
+    problem.code: problem.status
+    for problem in (*vars(of_any_service).values(), *vars(problems).values())
+    if isinstance(problem, type) and issubclass(problem, of_any_service.Problem)
+}
+# What tells of the inside: stacks, SQL, drivers, files, and whose address it is.
+_INSIDE = re.compile(
+    r"Traceback|File \"|\.py\b|site-packages|sqlite|psycopg|sqlalchemy|werkzeug|connexion|uvicorn"
+    r"|\b(?:SELECT|INSERT INTO|UPDATE \w+ SET|DELETE FROM|UNIQUE constraint|relation \"|LINE 1:)"
+    r"|(?<![\w:.])/(?:home|tmp|usr|var|etc|root|work|srv|opt)\b|0x[0-9a-f]{6,}"
+    r"|[\w.+-]+@[\w-]+\.\w+",
+    re.IGNORECASE,
+)
+# What nobody is ever told, not even by a success.
+_SECRET = re.compile(r'\$argon2|PRIVATE KEY|"password_hash"|"d":|BEGIN CERTIFICATE')
+_NEVER_SENT = {"set-cookie", "server", "x-powered-by", "refresh"}
+
+
+def check(answer: Answer, method: str = "GET", sent: Any = ()) -> Answer:
+    """Holds an answer to the universal oracle; no refusal repeats a string of what was `sent`."""
+    assert not _NEVER_SENT & answer.headers.keys()
+    if method == "HEAD":
+        assert answer.body == b""
+        assert answer.status < 500
+        assert answer.headers["x-request-id"]
+        return answer
+    raw.check(answer)
+    told = f"{answer.headers} {answer.body.decode()}"
+    assert not _SECRET.search(told)
+    if answer.status < 400:
+        return answer
+    assert not _INSIDE.search(told), told
+    assert len(answer.body) < MOST
+    problem = answer.json()
+    assert STATUSES[problem["code"]] == answer.status
+    _check_headers(answer, problem["code"])
+    said = [*_strings(problem), *answer.headers.values()]
+    said.remove(answer.headers["x-request-id"])
+    for value in _strings(sent):
+        assert len(value) < 8 or not any(value in text for text in said), value
+    return answer
+
+
+def _check_headers(answer: Answer, code: str) -> None:
+    """The headers without which a refusal of its kind is none."""
+    assert answer.headers["cache-control"] == "no-store"
+    if answer.status == 401:
+        challenge = answer.headers["www-authenticate"]
+        anew = code in {"authentication-required", "invalid-credentials"}
+        error = "" if anew else ', error="invalid_token"'
+        assert challenge == f'Bearer realm="byline"{error}'  # RFC 6750, section 3.1
+    if answer.status == 405:
+        assert "OPTIONS" in answer.headers["allow"]
+    if answer.status in {429, 503}:
+        assert int(answer.headers["retry-after"]) > 0
+
+
+def _strings(value: Any) -> Iterator[str]:
+    """Every string in a JSON value; of objects their values, for their names are no secret."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict | list | tuple):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from _strings(item)
+
+
+class Attack:
+    """Sends to one server and holds each answer to the oracle."""
+
+    def __init__(self, server: Server) -> None:
+        self.server = server
+        self._http = server.client()
+
+    def __call__(
+        self,
+        method: str,
+        path: str,
+        expected: Expected | None = None,
+        *,
+        token: str | bytes | Person | None = None,
+        headers: dict[str, Any] | None = None,
+        json: Any = None,
+        **more: Any,
+    ) -> Answer:
+        """The answer to a request, which is `expected` in status, or in status and code."""
+        bearer = token.tokens["access_token"] if isinstance(token, Person) else token
+        given = dict(headers or {})
+        if bearer is not None:
+            text = bearer.encode() if isinstance(bearer, str) else bearer
+            given["Authorization"] = b"Bearer " + text
+        if json is not None:  # with lone surrogates escaped, so that they can be sent too
+            text = standard.dumps(json, ensure_ascii=False)
+            more["content"] = text.encode(errors="backslashreplace")
+            given.setdefault("Content-Type", "application/json")
+        response = self._http.request(method, path, headers=given, **more)
+        sent = [json, more.get("params"), list((headers or {}).values()), bearer]
+        answer = check(_read(response), method, sent)
+        _expect(answer, expected, f"{method} {path}")
+        return answer
+
+    def raw(self, data: bytes, expected: Expected | None = None, token: str = "") -> Answer:
+        """The answer to bytes on a connection of their own; `token` goes where `{token}` is."""
+        answer = check(raw.exchange(self.server.url, data, token), data[:4].decode().strip())
+        _expect(answer, expected, repr(data[:500]))
+        return answer
+
+    def pipelined(self, data: bytes, token: str = "", *, then: bytes = b"") -> list[Answer]:
+        """All answers to bytes on one connection, up to its end, which the last request has to ask
+        for; `then` is sent once the first answer has begun."""
+        with raw.connected(self.server.url) as connection:
+            connection.sendall(data.replace(b"{token}", token.encode()))
+            with connection.makefile("rb") as incoming:
+                incoming.peek(1)
+                connection.sendall(then)
+                return [check(answer) for answer in raw.answers(incoming)]
+
+    def is_well(self) -> bool:
+        """Whether the server answers, with its database."""
+        return bool(self._http.get("/health/ready").json()["status"] == "ok")
+
+
+def at_once(*calls: Callable[[], Answer]) -> list[Answer]:
+    """The answers to calls that all start together, each in a thread of its own."""
+    barrier = Barrier(len(calls))
+
+    def run(call: Callable[[], Answer]) -> Answer:
+        barrier.wait()
+        return call()
+
+    with ThreadPoolExecutor(len(calls)) as threads:
+        return list(threads.map(run, calls))
+
+
+def told(answers: list[Answer]) -> Counter[tuple[int, str | None]]:
+    """How often each status came with each code."""
+    return Counter((answer.status, answer.code) for answer in answers)
+
+
+def on(*databases: str) -> Any:
+    """For `pytestmark`: these databases only, where another would answer the same."""
+    return pytest.mark.parametrize("server", databases, indirect=True)
+
+
+def table(columns: str | tuple[str, ...], rows: dict[str, Any]) -> Any:
+    """Parametrises a test with rows that have names."""
+    return pytest.mark.parametrize(columns, rows.values(), ids=rows)
+
+
+def _read(response: httpx.Response) -> Answer:
+    return Answer(response.status_code, dict(response.headers), response.content, closed=False)
+
+
+def _expect(answer: Answer, expected: Expected | None, request: str) -> None:
+    told = answer.status if isinstance(expected, int) else (answer.status, answer.code)
+    assert expected is None or told == expected, f"{request}: {answer.body[:2000]!r}"

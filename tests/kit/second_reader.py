@@ -1,0 +1,172 @@
+"""How openapi-core reads the specification, of which it shares no code with the service: what it
+says of a recorded request and of its answer, in a line for each error."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+from urllib.parse import parse_qsl, unquote_to_bytes
+
+import orjson
+import yaml
+from jsonschema_path import SchemaPath
+from openapi_core import Config, OpenAPI
+from openapi_core.datatypes import RequestParameters
+from openapi_core.templating.paths.exceptions import PathError
+from openapi_core.templating.paths.finders import APICallPathFinder
+from openapi_core.validation.request.exceptions import (
+    RequestBodyValidationError,
+    SecurityValidationError,
+)
+from openapi_core.validation.response.exceptions import DataValidationError
+from openapi_core.validation.schemas import oas30_read_schema_validators_factory
+from openapi_core.validation.schemas.exceptions import InvalidSchemaValue
+from werkzeug.datastructures import Headers, ImmutableMultiDict
+
+from tests.kit.traffic import Exchange
+
+HOST = "http://localhost"
+PROBLEM = "application/problem+json"
+LINES = "application/x-ndjson"
+READERS = {PROBLEM: orjson.loads, "application/yaml": yaml.safe_load, LINES: bytes.decode}
+
+
+def _closed(node: Any) -> Any:
+    """The specification with every object closed: its answers are open for the sake of clients, and
+    yet the service sends nothing that is not documented."""
+    if isinstance(node, list):
+        return [_closed(item) for item in node]
+    if not isinstance(node, dict):
+        return node
+    return {
+        key: False if key == "additionalProperties" and value is True else _closed(value)
+        for key, value in node.items()
+    }
+
+
+class SecondReader:
+    """Reads exchanges by a specification; `found` is what `find` has given for one."""
+
+    def __init__(self, specification: dict[str, Any]) -> None:
+        self._spec = SchemaPath.from_dict(_closed(specification))
+        self._openapi = OpenAPI(self._spec, Config(extra_media_type_deserializers=READERS))
+        self._finder = APICallPathFinder(self._spec)
+
+    def find(self, exchange: Exchange) -> Any:
+        """The operation that a request is for, in `operation`; None when there is none."""
+        try:
+            return self._finder.find(_method(exchange), HOST + exchange.path)
+        except PathError:
+            return None
+
+    def request_errors(
+        self, exchange: Exchange, found: Any, *, with_body: bool = True
+    ) -> Iterator[str]:
+        """Why the request is not valid."""
+        request = _request(exchange, found)
+        for error in self._openapi.iter_request_errors(request):
+            # The suite's servers are on loopback, where metrics need no token.
+            if isinstance(error, SecurityValidationError) and _is_for_operators(found):
+                continue
+            if with_body or not isinstance(error, RequestBodyValidationError):
+                yield _text(error)
+        if found.operation.get("x-ignore-query"):
+            return
+        # openapi-core is given a text, and looks only for what is declared.
+        if not _is_utf8(unquote_to_bytes(exchange.query)):
+            yield "a query string that is not UTF-8"
+        declared = {p["name"] for p in found.operation.get("parameters", ()) if p["in"] == "query"}
+        given = [name for name, _ in request.parameters.query.items(multi=True)]
+        if unknown := sorted(set(given) - declared):
+            yield f"unknown query parameters {unknown}"
+        if len(set(given)) < len(given):
+            yield "a query parameter that came twice"
+
+    def answer_errors(self, exchange: Exchange, found: Any) -> Iterator[str]:
+        """Why an answer of a documented status is not what is documented."""
+        request, answer = _request(exchange, found), _answer(exchange)
+        for error in self._openapi.iter_response_errors(request, answer):
+            if exchange.method != "HEAD" or not isinstance(error, DataValidationError):
+                yield _text(error)
+        response = found.operation / "responses" / str(exchange.status)
+        if exchange.answer and ("content" not in response or exchange.method == "HEAD"):
+            yield "a body where there is none"
+        if exchange.method != "HEAD" and answer.content_type == LINES:
+            for line in map(orjson.loads, exchange.answer.splitlines()):
+                kind = line.pop("type")
+                schema = response / "content" / LINES / "x-lines" / kind
+                yield from self._schema_errors(line, schema)
+
+    def problem_errors(self, exchange: Exchange) -> Iterator[str]:
+        """Why a refusal that is documented nowhere in particular is no problem document."""
+        if exchange.method == "HEAD":
+            return
+        if _answer(exchange).content_type != PROBLEM:
+            yield "it is no problem document"
+            return
+        problem = orjson.loads(exchange.answer)
+        yield from self._schema_errors(problem, self._spec / "components" / "schemas" / "Problem")
+
+    def _schema_errors(self, value: Any, schema: SchemaPath) -> Iterator[str]:
+        try:
+            oas30_read_schema_validators_factory.create(self._spec, schema).validate(value)
+        except InvalidSchemaValue as error:
+            yield _text(error)
+
+
+def _method(exchange: Exchange) -> str:
+    return "get" if exchange.method == "HEAD" else exchange.method.lower()
+
+
+def _request(exchange: Exchange, found: Any) -> Any:
+    query = parse_qsl(exchange.query.decode("latin-1"), keep_blank_values=True)
+    headers = _headers(exchange.headers)
+    return SimpleNamespace(
+        host_url=HOST,
+        path=exchange.path,
+        path_pattern=found.path_result.pattern,
+        method=_method(exchange),
+        body=exchange.body,
+        content_type=headers.get("Content-Type", ""),
+        parameters=RequestParameters(
+            query=ImmutableMultiDict(query), header=headers, path=found.path_result.variables
+        ),
+    )
+
+
+def _answer(exchange: Exchange) -> Any:
+    headers = _headers(exchange.answer_headers)
+    return SimpleNamespace(
+        status_code=exchange.status,
+        headers=headers,
+        content_type=headers.get("Content-Type", ""),
+        data=exchange.answer,
+    )
+
+
+def _is_utf8(text: bytes) -> bool:
+    try:
+        text.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _headers(pairs: list[tuple[bytes, bytes]]) -> Headers:
+    return Headers([(name.decode("latin-1"), value.decode("latin-1")) for name, value in pairs])
+
+
+def _is_for_operators(found: Any) -> bool:
+    return bool(found.operation["operationId"] == "get_metrics")
+
+
+def _text(error: BaseException) -> str:
+    """What openapi-core calls an error, where it is and what is wrong there."""
+    label = " ".join([type(error).__name__, *filter(None, [getattr(error, "name", "")])])
+    cause = error if isinstance(error, InvalidSchemaValue) else error.__cause__
+    if isinstance(cause, InvalidSchemaValue):
+        return f"{label}: " + "; ".join(
+            f"{one.json_path} {one.message[:200]}" for one in cause.schema_errors
+        )
+    return f"{label}: {cause or error}"[:300]

@@ -1,0 +1,49 @@
+"""What a session's tokens open, and sessions that happened at another time."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+import jwt
+from sqlalchemy import update
+
+from service.engine.ids import rfc3339
+from service.models import Session
+from tests.kit.serving import Person, Server
+
+
+def told(answer: httpx.Response) -> tuple[int, str]:
+    return answer.status_code, answer.json()["code"]
+
+
+def call(http: httpx.Client, method: str, path: str, token: str) -> httpx.Response:
+    return http.request(method, path, headers={"Authorization": f"Bearer {token}"})
+
+
+def refresh(http: httpx.Client, tokens: dict[str, Any]) -> httpx.Response:
+    return call(http, "POST", "/auth/refresh", tokens["refresh_token"])
+
+
+def me(http: httpx.Client, tokens: dict[str, Any]) -> httpx.Response:
+    return call(http, "GET", "/auth/me", tokens["access_token"])
+
+
+def generation(tokens: dict[str, Any]) -> int:
+    claims = jwt.decode(tokens["refresh_token"], options={"verify_signature": False})
+    return int(claims["gen"])
+
+
+def session_id(person: Person) -> str:
+    claims = jwt.decode(person.tokens["access_token"], options={"verify_signature": False})
+    return str(claims["sid"])
+
+
+def ago(**time: float) -> str:
+    return rfc3339(datetime.now(UTC) - timedelta(**time))
+
+
+def move(server: Server, person: Person, **times: str) -> None:
+    """Let a session have happened at another time."""
+    server.execute(update(Session).where(Session.id == session_id(person)).values(times))

@@ -1,0 +1,201 @@
+"""What many do at once ends as if they had done it one after the other."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from uuid import UUID
+
+import httpx
+import pytest
+from sqlalchemy import select, text, update
+
+from service.engine.caller import Caller
+from service.engine.database.transaction import db
+from service.models import Post, PostDocument, User
+from tests.kit.at_once import ANY, ROUNDS, Answering, at_once, codes, rows, signing_in, statuses
+from tests.kit.serving import PASSWORD, Person, Server
+from tests.kit.smtp import until
+
+pytestmark = pytest.mark.usefixtures("hashing_in_full")
+
+
+def test_one_of_twenty_gets_an_address(server: Server, crowd: httpx.Client) -> None:
+    email = f"{secrets.token_hex(6)}@example.com"
+    body = {"email": email, "password": PASSWORD}
+    answers = at_once(*[partial(crowd.post, "/auth/register", json=body)] * 20)
+    assert statuses(answers) == {201: 1, 409: 19}
+    assert codes(answers) == {"email-taken"}
+    assert rows(server, User.email == email) == 1
+
+
+def test_one_of_twenty_gets_a_mailbox_in_two_spellings(server: Server, crowd: httpx.Client) -> None:
+    name = secrets.token_hex(6)
+    spellings = [f"{name}@xn--mller-kva.example", f"{name}@m\xfcller.example"] * 10
+    bodies = [{"email": email, "password": PASSWORD} for email in spellings]
+    answers = at_once(*[partial(crowd.post, "/auth/register", json=body) for body in bodies])
+    assert statuses(answers) == {201: 1, 409: 19}
+    assert codes(answers) == {"email-taken"}
+    assert rows(server, User.email_key == spellings[0]) == 1
+
+
+def test_one_of_twenty_gets_a_username(server: Server, crowd: httpx.Client) -> None:
+    name = secrets.token_hex(6)
+    body = {"username": f"u-{name}", "password": PASSWORD}
+    bodies = [{**body, "email": f"{name}-{n}@example.com"} for n in range(20)]
+    answers = at_once(*[partial(crowd.post, "/auth/register", json=body) for body in bodies])
+    assert statuses(answers) == {201: 1, 409: 19}
+    assert codes(answers) == {"username-taken"}
+    assert rows(server, User.email.startswith(name)) == 1
+
+
+@pytest.mark.parametrize("how", ["rename", "delete"])
+def test_nobody_gets_a_username_in_the_moment_it_is_given_up(
+    how: str, server: Server, crowd: httpx.Client, ben: Person
+) -> None:
+    for _ in range(ROUNDS):
+        anna = server.sign_up()
+        path, wanted = f"/api/users/{anna.id}", {"username": anna.username}
+        new = {"username": f"n-{secrets.token_hex(6)}"}
+        giving_up: Answering = {
+            "rename": partial(anna.http.patch, path, json=new, headers=ANY),
+            "delete": partial(anna.http.delete, path),
+        }[how]
+        bodies = [
+            {**wanted, "email": f"{secrets.token_hex(6)}@example.com", "password": PASSWORD}
+            for _ in range(4)
+        ]
+        renaming = partial(ben.http.patch, f"/api/users/{ben.id}", json=wanted, headers=ANY)
+        registering = [partial(crowd.post, "/auth/register", json=body) for body in bodies]
+        given_up, *wanting = at_once(giving_up, renaming, *registering)
+        assert given_up.is_success
+        assert statuses(wanting) == {409: 5}
+        assert codes(wanting) == {"username-taken"}
+        assert rows(server, User.username == anna.username) == 0
+
+
+def test_a_registration_that_waits_for_a_username_does_not_get_it_when_it_is_given_up(
+    server: Server, crowd: httpx.Client, anna: Person
+) -> None:
+    caller = Caller(anna.id, anna.email, anna.username, "user", "", "")
+    body = {"email": f"x{anna.email}", "password": PASSWORD, "username": anna.username}
+    waiting = text("SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'transactionid'")
+    with ThreadPoolExecutor(1) as threads, server.flask.app_context():
+        with db.transaction() as transaction:
+            User.update(UUID(anna.id), caller, None, {"username": f"{anna.username}-2"})
+            registering = threads.submit(crowd.post, "/auth/register", json=body)
+            if server.settings.database_url.startswith("postgresql"):  # SQLite has one writer
+                until(lambda: server.execute(waiting)[0][0] > 0)
+            transaction.commit()
+        assert registering.result().json()["code"] == "username-taken"
+    assert rows(server, User.username == anna.username) == 0
+
+
+@pytest.mark.parametrize("what", ["user", "post"])
+def test_one_of_twenty_changes_the_version_they_all_have_read(what: str, anna: Person) -> None:
+    path, field = {
+        "user": (f"/api/users/{anna.id}", "bio"),
+        "post": (f"/api/posts/{anna.post()['id']}", "content"),
+    }[what]
+    change = partial(
+        anna.http.patch, path, headers={"If-Match": anna.http.get(path).headers["etag"]}
+    )
+    answers = at_once(*[partial(change, json={field: f"no. {n}"}) for n in range(20)])
+    assert statuses(answers) == {200: 1, 412: 19}
+    [changed] = [answer for answer in answers if answer.is_success]
+    after = anna.http.get("/auth/me" if what == "user" else path)
+    assert after.json()[field] == changed.json()[field]
+    assert after.headers["etag"] == changed.headers["etag"]
+
+
+def test_twenty_changes_to_any_version_all_count(anna: Person) -> None:
+    path = f"/api/users/{anna.id}"
+    change = partial(anna.http.patch, path, json={"bio": "x"}, headers=ANY)
+    answers = at_once(*[change] * 20)
+    assert statuses(answers) == {200: 20}
+    assert len({answer.headers["etag"] for answer in answers}) == 20
+
+
+@pytest.mark.parametrize("path", ["/api/posts", "/api/users"])
+def test_twenty_with_one_idempotency_key_make_one_row(
+    path: str, server: Server, anna: Person, admin: Person
+) -> None:
+    email = f"{secrets.token_hex(6)}@example.com"
+    body, http, made = {
+        "/api/posts": ({"title": "x", "content": "x"}, anna.http, Post.author_id == anna.id),
+        "/api/users": (
+            {"email": email, "password": PASSWORD, "role": "admin"},
+            admin.http,
+            (User.email == email) & (User.invited_role == "admin"),
+        ),
+    }[path]
+    key = {"Idempotency-Key": secrets.token_hex(6)}
+    creating = partial(http.post, path, json=body, headers=key)
+    answers = at_once(*[creating] * 20)
+    assert statuses(answers).keys() <= {201, 409}
+    assert codes(answers) <= {"idempotency-key-in-use"}
+    created = [answer for answer in answers if answer.is_success]
+    assert len({answer.content for answer in created}) == 1
+    assert sum("idempotency-replayed" not in answer.headers for answer in created) == 1
+    assert rows(server, made) == 1
+    assert creating().content == created[0].content
+
+
+@pytest.mark.parametrize("how", ["demote", "disable", "delete"])
+def test_one_of_the_last_two_admins_stays(how: str, server: Server) -> None:
+    def retiring(by: Person, whom: Person) -> Answering:
+        path = f"/api/users/{whom.id}"
+        if how == "delete":
+            return partial(by.http.delete, path)
+        changes = {"demote": {"role": "user"}, "disable": {"disabled": True}}[how]
+        return partial(by.http.patch, path, json=changes, headers=ANY)
+
+    for _ in range(ROUNDS):
+        server.execute(update(User).where(User.role == "admin").values(role="user"))
+        one, two = (server.make_admin(server.sign_up()) for _ in range(2))
+        answers = at_once(retiring(one, two), retiring(two, one))
+        assert [answer.is_success for answer in answers].count(True) == 1
+        assert statuses(answers).keys() <= {200, 204, 401, 403, 409}
+        assert rows(server, User.role == "admin", User.disabled.is_(False)) == 1
+
+
+def test_a_user_deleted_while_posting_leaves_no_orphan(
+    server: Server, anonymous: httpx.Client
+) -> None:
+    for _ in range(ROUNDS):
+        anna = server.sign_up()
+        body = {"title": f"word{secrets.token_hex(6)}", "content": "x"}
+        deleting, *posting = at_once(
+            partial(anna.http.delete, f"/api/users/{anna.id}"),
+            *[partial(anna.http.post, "/api/posts", json=body)] * 12,
+        )
+        assert deleting.status_code == 204
+        assert statuses(posting).keys() <= {201, 401}
+        assert codes(posting) <= {"session-revoked"}
+        until(lambda author=anna.id: rows(server, Post.author_id == author) == 0)
+        assert rows(server, PostDocument.post_id.not_in(select(Post.id))) == 0
+        found = anonymous.get("/api/search", params={"q": body["title"]})
+        assert found.json() == {"results": []}
+
+
+def test_of_sixty_guesses_at_a_password_ten_are_looked_at_however_many_processes(
+    serve: Callable[..., Server], server: Server, anna: Person
+) -> None:
+    limited = [
+        serve(
+            database_url=server.settings.database_url,
+            rate_limit_enabled=True,
+            rate_limit_client="1000 per minute",
+            rate_limits={"login": "1000 per minute"},
+        )
+        for _ in range(2)
+    ]
+    with limited[0].client() as one, limited[1].client() as two:
+        for email in (anna.email, f"{secrets.token_hex(6)}@example.com"):
+            guesses = [signing_in(crowd, email, "wrong") for crowd in (one, two)]
+            answers = at_once(*guesses * 30)
+            assert statuses(answers) == {401: 10, 429: 50}
+            assert codes(answers) == {"invalid-credentials", "rate-limited"}
+        assert signing_in(one, anna.email, PASSWORD)().status_code == 429

@@ -1,0 +1,220 @@
+"""Who may import whom, and what stands where (docs/architecture.md)."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SERVICE = ROOT / "service"
+MODULES = {
+    str(path.relative_to(ROOT)): path
+    for path in sorted(SERVICE.rglob("*.py"))
+    if path.read_text().strip()
+}
+HANDLERS = {name: path for name, path in MODULES.items() if "/handlers/" in name}
+
+# From a folder or module of service/ to those of ours that it may import; its own are free.
+MAY_IMPORT = {
+    "engine": set(),
+    "problems": {"engine"},
+    "settings": {"engine", "specification"},
+    "domain": {"engine", "problems"},
+    "models": {"engine", "problems"},
+    "email_keys": {"engine", "domain"},
+    "stored_bytes": {"engine"},
+    "migrations": {"engine", "email_keys", "models", "stored_bytes"},
+    "mail": {"engine", "problems", "settings", "domain", "models"},
+    "measures": {"engine"},
+    "application": {
+        "accounts",
+        "engine",
+        "mail",
+        "measures",
+        "models",
+        "places",
+        "pages",
+        "settings",
+    },
+    "accounts": {"engine", "problems", "specification", "settings", "domain", "models", "mail"},
+    "places": set(),
+    "packaging": set(),
+    "specification": {"engine", "places"},
+    "pages": {"specification"},
+    "handlers": {
+        "engine",
+        "problems",
+        "specification",
+        "pages",
+        "domain",
+        "models",
+        "mail",
+        "accounts",
+    },
+}
+# The libraries that a folder does without, and the only folder that a library is for.
+NEVER = {
+    "problems": {"connexion", "flask", "sqlalchemy", "werkzeug"},
+    "domain": {"connexion", "flask", "sqlalchemy", "uvicorn", "werkzeug"},
+    "models": {"connexion", "flask", "uvicorn", "werkzeug"},
+    "handlers": {"connexion", "sqlalchemy", "uvicorn", "werkzeug"},
+}
+# What can be used without the rest: importing it loads no framework.
+LEAVES = [
+    "service.engine.caller",
+    "service.engine.ids",
+    "service.engine.problems",
+    "service.problems",
+    *(f"service.domain.{path.stem}" for name, path in MODULES.items() if "/domain/" in name),
+]
+
+each_module = pytest.mark.parametrize("path", MODULES.values(), ids=MODULES)
+each_handler_module = pytest.mark.parametrize("path", HANDLERS.values(), ids=HANDLERS)
+
+
+def part(path: Path) -> str:
+    """The folder of service/ that a module is in, or its own name when it is in none."""
+    return path.relative_to(SERVICE).with_suffix("").parts[0]
+
+
+def imports(path: Path) -> Iterator[str]:
+    """The dotted names that a module imports."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path} imports relatively"
+            assert node.module is not None
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def ours(path: Path) -> set[str]:
+    """The folders and modules of service/ that a module imports from."""
+    names = {name.split(".")[1] for name in imports(path) if name.startswith("service.")}
+    return {name for name in names if (SERVICE / name).is_dir() or f"service/{name}.py" in MODULES}
+
+
+def functions(path: Path) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
+    tree = ast.parse(path.read_text())
+    return [n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)]
+
+
+@each_module
+def test_a_module_imports_only_what_stands_below_it(path: Path) -> None:
+    own = part(path)
+    if own in MAY_IMPORT:
+        assert ours(path) <= MAY_IMPORT[own] | {own}
+
+
+@pytest.mark.parametrize("leaf", LEAVES)
+def test_importing_a_leaf_loads_no_framework(leaf: str) -> None:
+    code = f"import sys, {leaf}; print(*{{name.split('.')[0] for name in sys.modules}})"
+    command = [sys.executable, "-c", code]
+    loaded = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert not {"connexion", "flask", "sqlalchemy", "starlette", "uvicorn"} & {*loaded.split()}
+
+
+@each_module
+def test_nobody_imports_a_handler(path: Path) -> None:
+    assert "handlers" not in ours(path)
+
+
+@each_module
+def test_a_library_stays_where_it_belongs(path: Path) -> None:
+    libraries = {name.split(".")[0] for name in imports(path)}
+    assert not libraries & NEVER.get(part(path), set())
+    assert "connexion" not in libraries or path.parent == SERVICE / "engine" / "spec"
+
+
+@each_module
+def test_only_the_settings_read_the_environment(path: Path) -> None:
+    # Handing settings on to worker processes is `os.environ.update`, and no reading.
+    reading = r"\bos\.(getenv|environb?\b(?!\.update\())|from os import .*(environ|getenv)|dotenv"
+    assert path.name == "settings.py" or not re.search(reading, path.read_text())
+
+
+def test_every_name_in_the_rules_is_there() -> None:
+    there = {part(path) for path in MODULES.values()}
+    assert there >= MAY_IMPORT.keys() | NEVER.keys()
+
+
+@each_handler_module
+def test_a_handler_is_a_plain_function_of_at_most_15_lines(path: Path) -> None:
+    for function in functions(path):
+        assert function.decorator_list == [], function.name
+        assert function.args.kwarg is None, function.name
+        assert function.args.vararg is None, function.name
+        assert function.end_lineno is not None
+        assert function.end_lineno - function.lineno < 15, function.name
+        assert ast.get_docstring(function) is None, "the specification's summary is it"
+
+
+@each_handler_module
+def test_a_handler_is_given_its_arguments_and_reads_no_request(path: Path) -> None:
+    from_flask = {name for name in imports(path) if name.startswith("flask")}
+    assert from_flask <= {"flask", "flask.current_app"}
+    assert not re.search(r"^import flask", path.read_text(), re.MULTILINE)
+
+
+@each_module
+def test_a_module_has_300_lines_at_most_and_says_why_it_exists(path: Path) -> None:
+    text = path.read_text()
+    assert len(text.splitlines()) <= 300
+    assert ast.get_docstring(ast.parse(text))
+
+
+@each_module
+def test_a_comment_has_two_lines_at_most(path: Path) -> None:
+    assert not re.search(r"(?:^ *#.*\n){3}", path.read_text(), re.MULTILINE)
+
+
+@each_module
+def test_no_module_is_a_drawer_for_everything(path: Path) -> None:
+    assert path.stem not in {"utils", "helpers", "common", "base", "misc", "core"}
+
+
+def test_a_test_file_has_300_lines_at_most() -> None:
+    long = [p.name for p in (ROOT / "tests").rglob("*.py") if len(p.read_text().splitlines()) > 300]
+    assert long == []
+
+
+def test_the_alembic_folder_is_no_package() -> None:
+    assert (ROOT / "alembic" / "env.py").exists()
+    assert not (ROOT / "alembic" / "__init__.py").exists(), "it would shadow the library"
+
+
+def test_a_migration_has_a_number_and_needs_nothing_of_the_service() -> None:
+    migrations = sorted((ROOT / "alembic" / "versions").glob("*.py"))
+    assert migrations
+    for number, path in enumerate(migrations, 1):
+        assert re.fullmatch(rf"{number:04}_[a-z]+(_[a-z]+)+", path.stem)
+        assert not ours(path)
+
+
+def test_nothing_in_the_repository_names_a_package_index() -> None:
+    # Spelled in halves, so that this file does not name one either.
+    hosts = "|".join(["py" + r"pi\.org", "python" + "hosted", "npm" + r"js\.(org|com)"])
+    option = "(?<!emit-)index" + "-url"
+    named = re.compile(f"{hosts}|{option}|find-" + "links", re.IGNORECASE)
+    for path in _kept(ROOT):
+        assert not named.search(path.read_text(errors="replace")), path
+
+
+def _kept(folder: Path) -> Iterator[Path]:
+    """The files below a folder that git keeps, as .gitignore has it."""
+    lines = (ROOT / ".gitignore").read_text().splitlines()
+    patterns = [".git", *(line.strip("/") for line in lines if line and not line.startswith("#"))]
+    for path in folder.iterdir():
+        if any(path.match(pattern) for pattern in patterns):
+            continue
+        if path.is_dir():
+            yield from _kept(path)
+        else:
+            yield path

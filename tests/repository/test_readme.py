@@ -1,0 +1,61 @@
+"""The README keeps its word: its tour runs as it stands there."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.kit import generated_clients as clients
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text()
+API = "http://127.0.0.1:8000"
+
+
+def block(language: str) -> str:
+    """The lines of a language that a comment says are run."""
+    pattern = rf"runs these lines\. -->\n```{language}\n(.*?)```"
+    [found] = re.findall(pattern, README, re.DOTALL)
+    assert found.count(API) == 1
+    return found
+
+
+def test_the_tour_with_curl_works_as_it_is_written(serve):
+    server = serve(rate_limit_enabled=True)
+    script = block("sh").replace(API, server.url)
+
+    run = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", script.replace("curl -sS", "curl -sS --fail-with-body")],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert "<mark>" in run.stdout or "In the Café" in run.stdout
+    assert run.stdout.rstrip().endswith("204")
+
+
+def test_a_first_call_in_python_works_as_it_is_written(serve, tmp_path, tmp_path_factory):
+    site = clients.generated(tmp_path_factory) / "site"
+    (tmp_path / "first.py").write_text(block("python").replace(API, serve().url))
+
+    printed = clients.run(sys.executable, tmp_path / "first.py", PYTHONPATH=str(site))
+
+    assert "ben@example.com" in printed
+
+
+def test_a_first_call_in_typescript_works_as_it_is_written(serve, tmp_path_factory):
+    folder = clients.generated(tmp_path_factory)
+    (folder / "first.mts").write_text(block("ts").replace(API, serve().url))
+
+    assert "carl@example.com" in clients.node(folder / "first.mts")
+
+
+def test_the_commands_are_targets_of_the_makefile():
+    commands = {"run", "test", "sdk"}
+    targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+
+    assert set(re.findall(r"^(?:PORT=\d+ )?make ([a-z]+)", README, re.MULTILINE)) == commands
+    assert commands <= set(targets)

@@ -1,0 +1,290 @@
+"""The code is what the specification says, new operations included. Most of what the document alone
+shows is checked by `make lint` (openapi/spectral/contract.yaml); what the guide promises, here.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import re
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from jsonschema_rs import Draft201909Validator
+
+from service import problems
+from service.engine import problems as of_any_service
+from service.engine.spec.specification import limits
+from service.specification import specification
+from tests.kit.references import resolved
+
+SPEC = specification.document
+COMPONENTS = SPEC["components"]
+METHODS = ("get", "post", "put", "patch", "delete")
+WIRING = {
+    "x-any-host",
+    "x-cache",
+    "x-ends-session",
+    "x-ignore-query",
+    "x-guard",
+    "x-lines",
+    "x-rate-limit",
+    "x-replica",
+    "x-required-role",
+    "x-token-type",
+    "x-worker-pool",
+    "x-writes",
+}
+LIMITS = {
+    "client": [("300 per minute", "ip")],
+    "login": [("10 per minute", "ip")],
+    "register": [("10 per hour", "ip")],
+    "refresh": [("30 per minute", "session")],
+    "repeat": [("200 per hour", "session")],
+    "mail": [("3 per hour", "email"), ("10 per hour", "ip")],
+    "mail-total": [("10 per hour", "email"), ("20 per day", "email")],
+    "search": [("10 per minute", "ip")],
+    "export": [("1 per minute", "user")],
+    "password": [("5 per hour", "user")],
+    "write": [("60 per minute", "user")],
+}
+COUNTED = {"login": "failures", "refresh": "rotations", "repeat": "repeats"}
+GUARDS = {
+    "account": ("10 per 15 minutes", "account and network"),
+    "strangers": ("30 per hour", "account"),
+    "confirm": ("10 per 15 minutes", "session"),
+}
+# Without a token of ours, and yet they ask who it is.
+PROOF_OF_THEIR_OWN = {"login"}
+
+
+OPERATIONS = {
+    item[method]["operationId"]: {"path": path, "method": method, **resolved(item[method])}
+    for path, item in SPEC["paths"].items()
+    for method in METHODS
+    if method in item
+}
+SCHEMAS = {name: resolved(schema) for name, schema in COMPONENTS["schemas"].items()}
+OBJECTS = {name: schema for name, schema in SCHEMAS.items() if schema["type"] == "object"}
+
+each_operation = pytest.mark.parametrize("operation", OPERATIONS.values(), ids=OPERATIONS)
+
+
+def handlers(tag: str) -> Any:
+    return importlib.import_module(f"service.handlers.{tag}")
+
+
+def parameters(operation: dict[str, Any], place: str) -> dict[str, Any]:
+    return {p["name"]: p for p in operation.get("parameters", []) if p["in"] == place}
+
+
+def nodes(node: Any, *path: str) -> Iterator[tuple[tuple[str, ...], dict[str, Any]]]:
+    """Every object of the document with the keys that lead to it."""
+    if isinstance(node, dict):
+        yield path, node
+    items = node.items() if isinstance(node, dict) else enumerate(node)
+    for key, value in items:
+        if isinstance(value, dict | list):
+            yield from nodes(value, *path, str(key))
+
+
+@each_operation
+def test_an_operation_has_one_tag_and_its_handler_there(operation: dict[str, Any]) -> None:
+    [tag] = operation["tags"]
+    assert callable(getattr(handlers(tag), operation["operationId"]))
+
+
+@pytest.mark.parametrize("tag", [tag["name"] for tag in SPEC["tags"]])
+def test_handlers_stand_in_the_order_of_the_specification(tag: str) -> None:
+    module = handlers(tag)
+    written = [
+        name
+        for name, function in vars(module).items()
+        if inspect.isfunction(function)
+        and function.__module__ == module.__name__
+        and not name.startswith("_")
+    ]
+    assert written == [name for name, o in OPERATIONS.items() if o["tags"] == [tag]]
+
+
+def test_the_package_has_the_version_of_the_specification() -> None:
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
+    assert project["version"] == SPEC["info"]["version"]
+
+
+def test_no_name_is_used_twice() -> None:
+    declared = [
+        item[method]["operationId"]
+        for item in SPEC["paths"].values()
+        for method in METHODS
+        if method in item
+    ]
+    assert len(declared) == len(OPERATIONS)
+    assert len({name.replace("_", "") for name in declared}) == len(declared)  # camelCase as well
+
+
+@each_operation
+def test_the_documented_answers_are_those_that_can_come(operation: dict[str, Any]) -> None:
+    name, headers = operation["operationId"], parameters(operation, "header")
+    handler = getattr(handlers(operation["tags"][0]), name)
+    if_match = headers.get("If-Match")
+    can_come = {
+        304: "If-None-Match" in headers,
+        400: True,
+        401: bool(operation["security"]) or name in PROOF_OF_THEIR_OWN,
+        404: bool(parameters(operation, "path")) or name == "get_metrics",
+        412: if_match is not None,
+        413: "requestBody" in operation,
+        415: "requestBody" in operation,
+        422: "Idempotency-Key" in headers,
+        428: if_match is not None and "required" in if_match,
+        429: operation.get("x-rate-limit") != "none",
+        # A coroutine needs neither thread nor database, but may tell of them.
+        503: not inspect.iscoroutinefunction(handler) or name == "get_readiness",
+    }
+    documented = {int(status) for status in operation["responses"]}
+    assert {status for status in can_come if status in documented} == {
+        status for status, does in can_come.items() if does
+    }
+    if "x-required-role" in operation:
+        assert 403 in documented
+    if "Idempotency-Key" in headers:
+        assert 409 in documented
+        assert operation["security"], "whose key is it?"
+    assert documented - can_come.keys() <= {200, 201, 202, 204, 403, 409}
+
+
+@each_operation
+def test_a_body_shows_an_example_and_an_error_is_a_problem(operation: dict[str, Any]) -> None:
+    for content in operation.get("requestBody", {}).get("content", {}).values():
+        assert content["example"]
+    for status, response in operation["responses"].items():
+        if int(status) >= 400:
+            assert response["content"].keys() == {"application/problem+json"}
+            assert "X-Request-Id" in response["headers"]
+
+
+@each_operation
+def test_security_is_said_and_a_change_by_a_user_is_limited(operation: dict[str, Any]) -> None:
+    assert isinstance(operation["security"], list)
+    declared = operation.get("x-rate-limit")
+    if operation["security"] and operation["method"] != "get":
+        assert isinstance(declared, dict | list)
+    for entry in limits(operation):
+        assert (entry["limit"], entry["per"]) in LIMITS[entry["policy"]]
+        assert entry.get("counts") == COUNTED.get(entry["policy"])
+
+
+@each_operation
+def test_what_only_some_may_read_is_kept_by_nobody(operation: dict[str, Any]) -> None:
+    if operation["method"] == "get" and {"accessToken": []} in operation["security"]:
+        assert operation["x-cache"] == "no-store"
+
+
+@each_operation
+def test_an_operation_that_compares_a_password_is_guarded(operation: dict[str, Any]) -> None:
+    body = operation.get("requestBody", {}).get("content", {}).get("application/json", {})
+    asked = body.get("schema", {}).get("properties", {}).keys()
+    confirms = {"confirm"} if "current_password" in asked else set()
+    expected = {"account", "strangers"} if operation["operationId"] == "login" else confirms
+    assert {entry["policy"] for entry in operation.get("x-guard", [])} == expected
+
+
+def test_the_guard_has_the_limits_of_the_contract() -> None:
+    found = specification.guards
+    assert {name: (one["limit"], one["per"]) for name, one in found.items()} == GUARDS
+    assert found["strangers"]["in-a-row"] == 100
+
+
+def test_every_policy_has_a_default_here() -> None:
+    numbers = {name: len(limits) for name, limits in LIMITS.items()}
+    assert numbers | dict.fromkeys(GUARDS, 1) == specification.policies
+
+
+def test_wiring_keys_are_the_ones_that_something_reads() -> None:
+    used = {key for _, node in nodes(SPEC) for key in node if key.startswith("x-")}
+    assert used <= WIRING
+    public = orjson.loads(specification.public_json())
+    assert not [key for _, node in nodes(public) for key in node if key.startswith("x-")]
+
+
+def test_a_schema_says_what_is_in_it_and_shows_one() -> None:
+    for name, schema in SCHEMAS.items():
+        assert "example" in schema, name
+    for name, schema in OBJECTS.items():
+        assert schema.get("required") or schema.get("minProperties"), name
+        assert set(schema.get("required", [])) <= schema["properties"].keys(), name
+
+
+def test_a_body_is_closed_and_an_answer_is_open() -> None:
+    for name, operation in OPERATIONS.items():
+        for media in operation.get("requestBody", {}).get("content", {}).values():
+            assert media["schema"]["additionalProperties"] is False, name
+        answers = [answer.get("content", {}) for answer in operation["responses"].values()]
+        for _, node in (pair for answer in answers for pair in nodes(answer)):
+            if "properties" in node:
+                assert node["additionalProperties"] is True, name
+
+
+EXAMPLES = [
+    pytest.param(node.get("schema", node), node["example"], id=" ".join(path))
+    for path, node in nodes(SPEC)
+    if "example" in node
+]
+
+
+@pytest.mark.parametrize(("schema", "example"), EXAMPLES)
+def test_an_example_is_one(schema: dict[str, Any], example: Any) -> None:
+    validator = Draft201909Validator(
+        {"allOf": [schema], "components": COMPONENTS}, validate_formats=True
+    )
+    assert [str(error) for error in validator.iter_errors(example)] == []
+
+
+PROBLEMS = [
+    problem
+    for module in (of_any_service, problems)
+    for problem in vars(module).values()
+    if inspect.isclass(problem) and problem.__module__ == module.__name__
+    if problem is not of_any_service.Problem
+]
+
+
+def test_every_code_is_that_of_one_problem_and_every_problem_has_one() -> None:
+    # One fact, and so one type with one title (RFC 9457, section 3.1.1), may have two statuses.
+    assert {p.code for p in PROBLEMS} == set(SCHEMAS["ProblemCode"]["enum"])
+    assert len({(p.code, p.title) for p in PROBLEMS}) == len(SCHEMAS["ProblemCode"]["enum"])
+    assert len({(p.code, p.status) for p in PROBLEMS}) == len(PROBLEMS)
+
+
+@pytest.mark.parametrize("problem", PROBLEMS)
+def test_a_problem_is_raised_and_named_where_its_status_is_described(problem: Any) -> None:
+    modules = set(Path(problems.__file__).parent.rglob("*.py")) - {Path(problems.__file__)}
+    assert any(re.search(rf"\b{problem.__name__}\b", module.read_text()) for module in modules)
+    for response in resolved(COMPONENTS["responses"]).values():
+        example = response.get("content", {}).get("application/problem+json", {}).get("example", {})
+        if example.get("status") == problem.status:
+            assert f"`{problem.code}`" in response["description"] or problem.code == example["code"]
+        if example.get("code") == problem.code:
+            assert example["title"] == problem.title
+            assert example["instance"] == f"urn:request:{example['request_id']}"
+
+
+@each_operation
+def test_links_lead_to_what_is_there(operation: dict[str, Any]) -> None:
+    for response in operation["responses"].values():
+        for link in response.get("links", {}).values():
+            target = OPERATIONS[link["operationId"]]
+            assert link["parameters"].keys() <= {p["name"] for p in target["parameters"]}
+            required = {p["name"] for p in target["parameters"] if p.get("required")}
+            assert required <= link["parameters"].keys()
+            for expression in link["parameters"].values():
+                kind, _, name = re.fullmatch(
+                    r"\$response\.(body#/|header(\.))(\w+)", expression
+                ).groups()
+                body = response["content"]["application/json"]["schema"]["properties"]
+                assert name in (body if kind == "body#/" else response["headers"])

@@ -1,0 +1,98 @@
+"""Refusals that every operation shares come from each that documents them, and look as they do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+import pytest
+
+from service import application
+from service.engine import assemble
+from service.engine.http.front_door import MAX_BODY
+from service.specification import specification
+from tests.kit.serving import Person, Server
+
+ID = "01a20411-99fb-7f52-8c1d-e9604b7a35d2"
+OPERATIONS: list[tuple[str, str, dict[str, Any]]] = [
+    (method, path, operation)
+    for path, item in specification.document["paths"].items()
+    for method, operation in item.items()
+]
+
+Serve = Callable[..., Server]
+
+
+def refusals(
+    caller: Person,
+    status: int,
+    *,
+    query: dict[str, str] | None = None,
+    content: bytes | None = None,
+    media_type: str = "application/json",
+    headers: dict[str, str] | None = None,
+    but: Callable[[dict[str, Any]], Any] = lambda _: False,
+) -> dict[str, tuple[int, str]]:
+    """What the operations that document a status answer: to their examples, changed like this."""
+    answers = {}
+    for method, path, operation in OPERATIONS:
+        if str(status) not in operation["responses"] or but(operation):
+            continue
+        name = operation["operationId"]
+        token = caller.tokens["refresh_token" if name == "refresh" else "access_token"]
+        body = operation.get("requestBody", {}).get("content", {}).get("application/json")
+        answer = caller.server.client(token, **{"If-Match": "*"}, **(headers or {})).request(
+            method,
+            "/".join(ID if part.startswith("{") else part for part in path.split("/")),
+            params=({"q": "tea"} if name == "search_posts" else {}) | (query or {}),
+            content=content or (orjson.dumps(body["example"]) if body else None),
+            headers={"Content-Type": media_type} if body else None,
+        )
+        answers[name] = answer.status_code, answer.json()["code"]
+    assert answers
+    return answers
+
+
+def test_unknown_parameters_are_refused_by_all(anna: Person) -> None:
+    found = refusals(anna, 400, query={"nonsense": "1"}, but=lambda o: o.get("x-ignore-query"))
+    assert set(found.values()) == {(400, "invalid-request")}, found
+
+
+def test_a_header_name_with_an_underscore_is_refused_by_all(anna: Person) -> None:
+    found = refusals(anna, 400, headers={"X_Forwarded_For": "192.0.2.1"})
+    assert set(found.values()) == {(400, "bad-request")}, found
+
+
+def test_long_bodies_are_refused_by_all_that_take_one(anna: Person) -> None:
+    found = refusals(anna, 413, content=b" " * (MAX_BODY + 1))
+    assert set(found.values()) == {(413, "body-too-large")}, found
+
+
+def test_other_media_types_are_refused_by_all_that_take_a_body(anna: Person) -> None:
+    found = refusals(anna, 415, media_type="text/plain")
+    assert set(found.values()) == {(415, "unsupported-media-type")}, found
+
+
+def test_who_has_used_up_the_limit_is_refused_by_all(serve: Serve, anna: Person) -> None:
+    server = serve(rate_limit_enabled=True, rate_limit_client="1 per minute")
+    with server.client() as client:
+        assert client.get("/").status_code == 200
+    found = refusals(Person(server, anna.email, anna.password, anna.tokens), 429)
+    assert set(found.values()) == {(429, "rate-limited")}, found
+
+
+def test_a_full_server_refuses_all_that_need_a_thread(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    anna = serve().sign_up()
+    for room in ("MOST_IN_FLIGHT", "MOST_HASHING", "MOST_SEARCHING", "MOST_SCRAPES"):
+        module = assemble if hasattr(assemble, room) else application
+        monkeypatch.setattr(module, room, 0)
+    server = serve()  # on the same database and with the same keys
+    found = refusals(
+        Person(server, anna.email, anna.password, anna.tokens),
+        503,
+        but=lambda o: o["operationId"] == "get_readiness",  # which needs none
+    )
+    assert set(found.values()) == {(503, "unavailable")}, found

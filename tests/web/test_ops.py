@@ -1,0 +1,159 @@
+"""The probes tell the truth, the specification is git's, and the pages load only what is ours."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+from urllib.parse import urljoin
+
+import httpx
+import pytest
+import yaml
+
+from service.specification import specification
+from tests.kit.serving import Person, Server
+
+HEALTH = ["/health/live", "/health/ready"]
+DOCUMENTS = ["/openapi.yaml", "/openapi.json"]
+PAGES = ["/", "/docs"]
+
+
+def test_a_server_that_is_well_is_ready(anonymous: httpx.Client) -> None:
+    answer = anonymous.get("/health/ready")
+    assert answer.status_code == 200
+    checks = {"database": "ok", "schema": "ok", "limiter": "ok"}
+    assert answer.json() == {"status": "ok", "checks": checks}
+    assert anonymous.get("/health/live").json() == {"status": "ok"}
+
+
+@pytest.mark.parametrize("path", HEALTH)
+def test_a_probe_is_never_answered_from_a_cache(anonymous: httpx.Client, path: str) -> None:
+    assert anonymous.get(path).headers["Cache-Control"] in {"no-cache", "no-store"}
+
+
+@pytest.mark.parametrize("path", DOCUMENTS)
+def test_the_specification_is_served_as_it_is_in_git_without_its_wiring(
+    anonymous: httpx.Client, path: str
+) -> None:
+    answer = anonymous.get(path)
+    assert answer.headers["Content-Type"] == f"application/{path.rpartition('.')[2]}"
+    served = yaml.safe_load(answer.text)
+    written = yaml.safe_load(specification.path.read_text("utf-8"))
+    assert served == _public(written) != written
+    assert served["components"]["schemas"].keys() == written["components"]["schemas"].keys()
+
+
+def _public(node: Any) -> Any:
+    if isinstance(node, dict):
+        return {key: _public(item) for key, item in node.items() if not key.startswith("x-")}
+    return [_public(item) for item in node] if isinstance(node, list) else node
+
+
+@pytest.mark.parametrize("path", DOCUMENTS)
+def test_the_specification_is_kept_and_asked_for_again(anonymous: httpx.Client, path: str) -> None:
+    answer = anonymous.get(path)
+    assert answer.headers["Cache-Control"] == "public, no-cache, no-transform"
+    known = anonymous.get(path, headers={"If-None-Match": answer.headers["ETag"]})
+    assert (known.status_code, known.content) == (304, b"")
+    other = [anonymous.get(p).headers["ETag"] for p in DOCUMENTS if p != path]
+    assert anonymous.get(path, headers={"If-None-Match": other[0]}).status_code == 200
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_a_page_is_html_that_loads_only_what_is_ours(anonymous: httpx.Client, path: str) -> None:
+    answer = anonymous.get(path)
+    assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
+    assert answer.text.startswith("<!doctype html>")
+    policy = dict(
+        directive.strip().split(" ", 1)
+        for directive in answer.headers["Content-Security-Policy"].split(";")
+    )
+    assert policy["default-src"] == "'none'"
+    assert policy["script-src"] == policy["style-src"] == policy["connect-src"] == "'self'"
+    assert policy["frame-ancestors"] == policy["base-uri"] == policy["form-action"] == "'none'"
+    assert "unsafe" not in answer.headers["Content-Security-Policy"]
+    assert answer.headers["Referrer-Policy"] == "no-referrer"
+    assert "http" not in "".join(_references(answer.text))
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_every_reference_of_a_page_leads_somewhere(anonymous: httpx.Client, path: str) -> None:
+    references = _references(anonymous.get(path).text)
+    assert len(references) >= 4
+    for reference in references:
+        assert anonymous.get(urljoin(path, reference)).status_code == 200, reference
+
+
+def _references(page: str) -> list[str]:
+    return re.findall(r'(?:src|href)="([^"#]+)"', page)
+
+
+@pytest.mark.parametrize("linked", ["docs", "openapi.yaml", "openapi.json", "health/ready"])
+def test_the_home_page_links_to_the_rest(anonymous: httpx.Client, linked: str) -> None:
+    assert linked in _references(anonymous.get("/").text)
+
+
+@pytest.mark.parametrize(
+    ("asset", "media_type"),
+    [
+        ("swagger-ui.css", "text/css; charset=utf-8"),
+        ("swagger-ui-bundle.js", "text/javascript; charset=utf-8"),
+        ("byline.css", "text/css; charset=utf-8"),
+        ("init.js", "text/javascript; charset=utf-8"),
+        ("favicon.svg", "image/svg+xml"),
+    ],
+)
+def test_an_asset_is_served_and_kept(anonymous: httpx.Client, asset: str, media_type: str) -> None:
+    answer = anonymous.get(f"/docs/{asset}")
+    assert (answer.status_code, answer.headers["Content-Type"]) == (200, media_type)
+    assert int(answer.headers["Content-Length"]) == len(answer.content) > 0
+    assert "max-age" in answer.headers["Cache-Control"]
+    known = anonymous.get(f"/docs/{asset}", headers={"If-None-Match": answer.headers["ETag"]})
+    assert (known.status_code, known.content) == (304, b"")
+    assert known.headers["ETag"] == answer.headers["ETag"]
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/docs/", "/docs/nothing.js", "/docs/../app.py", "/docs/%2e%2e/settings.py", "/docs//init.js"],
+)
+def test_there_is_nothing_else_beside_the_assets(server: Server, path: str) -> None:
+    with server.client() as client:
+        # As raw bytes, or the client would tidy the path up.
+        url = httpx.URL(server.url).copy_with(raw_path=path.encode())
+        answer = client.get(url)
+    assert (answer.status_code, answer.json()["code"]) == (404, "not-found")
+
+
+def test_the_keys_are_public_and_kept(anna: Person, anonymous: httpx.Client) -> None:
+    answer = anonymous.get("/.well-known/jwks.json")
+    assert answer.headers["Cache-Control"] == "public, max-age=600"
+    assert answer.json()["keys"]
+    for key in answer.json()["keys"]:
+        assert {"d", "p", "q", "k"}.isdisjoint(key)
+        assert {"kty", "kid", "alg", "use"} <= key.keys()
+
+
+@pytest.mark.parametrize("path", [*HEALTH, *DOCUMENTS, *PAGES, "/metrics"])
+def test_what_everyone_may_ask_does_not_look_at_the_token(server: Server, path: str) -> None:
+    with server.client("nonsense") as client:
+        assert client.get(path).status_code == 200
+
+
+@pytest.mark.parametrize("path", [*HEALTH, *DOCUMENTS, *PAGES, "/.well-known/jwks.json"])
+@pytest.mark.parametrize(
+    "query", ["utm_source=x", "fbclid=a&fbclid=b", "_=1", "", "&&", "%zz", "%ff", "a=" + "b" * 9000]
+)
+def test_a_query_that_somebody_has_added_changes_nothing(
+    anonymous: httpx.Client, path: str, query: str
+) -> None:
+    answer = anonymous.get(f"{path}?{query}")
+    assert answer.status_code == 200
+    if not path.startswith("/health"):
+        assert answer.content == anonymous.get(path).content
+    assert anonymous.head(f"{path}?{query}").status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/metrics", "/api/posts"])
+def test_a_query_is_read_everywhere_else(anonymous: httpx.Client, path: str) -> None:
+    assert anonymous.get(f"{path}?utm_source=x").status_code == 400
