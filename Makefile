@@ -29,7 +29,7 @@ lint: $(VENV)/.dev $(VENV)/.sdk ## style and types (ruff, mypy, bandit), and the
 	$(BIN)/ruff check --quiet . || failed=1; \
 	$(BIN)/ruff format --quiet --check . || { echo "make format does it"; failed=1; }; \
 	$(BIN)/mypy --no-error-summary || failed=1; \
-	$(BIN)/bandit --quiet --recursive app.py service || failed=1; \
+	$(BIN)/bandit --quiet --recursive app.py byline.py service || failed=1; \
 	$(BIN)/openapi-spec-validator openapi/openapi.yaml || failed=1; \
 	said=$$($(NPM)/redocly lint --config openapi/redocly.yaml openapi/openapi.yaml 2>&1) \
 		|| { echo "$$said"; failed=1; }; \

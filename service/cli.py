@@ -60,8 +60,21 @@ class _Commands(click.Group):
 _yes = click.option("--yes", is_flag=True, help="Do it in any database, without a question.")
 
 
+def _show_version(ctx: click.Context, _parameter: click.Parameter, wanted: bool) -> None:
+    if wanted:
+        click.echo(f"byline {specification.version}")
+        ctx.exit()
+
+
 @click.group(cls=_Commands)
-@click.version_option(package_name="byline", prog_name="byline", message="%(prog)s %(version)s")
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_show_version,
+    help="Show the version and exit.",
+)
 def main() -> None:
     """Byline: users, posts and authentication."""
     server.open_standard_streams()
@@ -283,7 +296,3 @@ def _keys_directory(settings: Settings) -> Path:
     if settings.jwt_private_key is not None:
         raise click.ClickException("JWT_PRIVATE_KEY is set: that key is used, and no folder.")
     return settings.jwt_keys_dir
-
-
-if __name__ == "__main__":
-    main(prog_name="byline")

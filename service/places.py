@@ -1,9 +1,7 @@
-"""Where the contract and the migrations are: beside the package in a checkout, in it in a wheel."""
+"""Where the contract and the migrations are: beside the package, in a checkout and in a wheel."""
 
 from pathlib import Path
 
-_PACKAGE = Path(__file__).parent
-BUNDLE = _PACKAGE / "bundle"  # made by `packaging`
-_PARENT = BUNDLE if BUNDLE.exists() else _PACKAGE.parent
-OPENAPI = _PARENT / "openapi" / "openapi.yaml"
-MIGRATIONS = _PARENT / "alembic"
+_ROOT = Path(__file__).parents[1]
+OPENAPI = _ROOT / "openapi" / "openapi.yaml"
+MIGRATIONS = _ROOT / "alembic"

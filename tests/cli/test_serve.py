@@ -6,7 +6,6 @@ import re
 import signal
 import subprocess
 import time
-import tomllib
 from pathlib import Path
 
 import httpx
@@ -15,14 +14,12 @@ import sqlalchemy as sa
 
 from service.engine.serve import server
 from service.specification import specification
-from tests.kit.commands import COMMAND, ROOT, environment, execute, run
+from tests.kit.commands import COMMAND, environment, execute, run
 from tests.kit.ports import free_port
 
 
-def test_the_version_is_the_projects(byline):
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-
-    assert byline("--version").output == f"byline {project['version']}\n"
+def test_the_version_is_that_of_the_specification(byline):
+    assert byline("--version").output == f"byline {specification.version}\n"
 
 
 def test_bad_configuration_is_one_line_and_exit_code_2(tmp_path):

@@ -43,7 +43,7 @@ def is_let_through(path: Path) -> bool:
     for line in (ROOT / ".dockerignore").read_text().splitlines():
         if line and not line.startswith("#"):
             pattern = line.removeprefix("!").removeprefix("**/")
-            names = path.parts if "**/" in line else path.parts[:1]
+            names = path.parts if "**/" in line else (path.parts[0], str(path))
             if any(fnmatch(name, pattern) for name in names):
                 taken = line.startswith("!")
     return taken
@@ -157,14 +157,16 @@ def test_only_what_the_service_runs_from_is_in_it(image):
 
     assert names == {
         "alembic",
-        "README.md",
         "alembic.ini",
         "app.py",
+        "byline.py",
+        "docs",
         "openapi",
         "pyproject.toml",
         "requirements.lock",
         "service",
     }
+    assert {path.name for path in (image.root / "app" / "docs").iterdir()} == {"package.md"}
     assert not list((image.root / "venv").glob("bin/pip*"))
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 import importlib
 import inspect
 import re
-import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -109,11 +108,6 @@ def test_handlers_stand_in_the_order_of_the_specification(tag: str) -> None:
         and not name.startswith("_")
     ]
     assert written == [name for name, o in OPERATIONS.items() if o["tags"] == [tag]]
-
-
-def test_the_package_has_the_version_of_the_specification() -> None:
-    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
-    assert project["version"] == SPEC["info"]["version"]
 
 
 def test_no_name_is_used_twice() -> None:
