@@ -1,1 +1,1 @@
-"""Byline: users, posts and auth, on an engine for services that begin with their specification."""
+"""Users, posts and auth, on an engine for services that begin with their specification."""

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from service.engine.http.hosts import TrustedHosts
 from service.engine.settings import given_names
 from service.settings import Settings
+from service.specification import specification
 
 TWO_MISTAKES = 18  # characters; names as long as this may have two typing mistakes
 # Of other programs, and near to ours.
@@ -51,13 +52,14 @@ def _can_be_written(folder: Path) -> bool:
 def misspelt(given: Iterable[str], known: list[str]) -> Iterator[tuple[str, str]]:
     """Each name that is nearly a known one, with that."""
     plain = {_plain(name): name for name in known}
+    ours = _plain(specification.name)
     for name in sorted(set(given) - set(known) - _OTHERS):
         word = _plain(name)
-        near = plain.get(word) or plain.get(word.removeprefix("BYLINE"))
+        near = plain.get(word) or plain.get(word.removeprefix(ours))
         if not near and len(word) >= 6:
             near = next((n for w, n in plain.items() if _is_near(word, w)), None)
-        # Kubernetes sets BYLINE_PORT and BYLINE_HOST where a service is called so.
-        if near and not (near in {"HOST", "PORT"} and word.startswith("BYLINE")):
+        # Kubernetes sets <NAME>_PORT and <NAME>_HOST where a service is called so.
+        if near and not (near in {"HOST", "PORT"} and word.startswith(ours)):
             yield name, near
 
 

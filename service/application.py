@@ -1,4 +1,4 @@
-"""Byline: users, posts and auth. `create_app` hands the parts of this service to the engine."""
+"""Users, posts and auth. `create_app` hands the parts of this service to the engine."""
 
 from __future__ import annotations
 

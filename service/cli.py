@@ -1,4 +1,4 @@
-"""The command `byline`: what operators do from a shell."""
+"""The command of the service: what operators do from a shell."""
 
 from __future__ import annotations
 
@@ -28,6 +28,8 @@ from service.engine.settings import BadConfiguration
 from service.engine.tokens import keys as signing
 from service.settings import Settings, load
 from service.specification import specification
+
+NAME = specification.name
 
 
 class _Refused(click.ClickException):
@@ -62,11 +64,11 @@ _yes = click.option("--yes", is_flag=True, help="Do it in any database, without 
 
 def _show_version(ctx: click.Context, _parameter: click.Parameter, wanted: bool) -> None:
     if wanted:
-        click.echo(f"byline {specification.version}")
+        click.echo(f"{NAME} {specification.version}")
         ctx.exit()
 
 
-@click.group(cls=_Commands)
+@click.group(cls=_Commands, help=f"{specification.title}: users, posts and authentication.")
 @click.option(
     "--version",
     is_flag=True,
@@ -76,17 +78,15 @@ def _show_version(ctx: click.Context, _parameter: click.Parameter, wanted: bool)
     help="Show the version and exit.",
 )
 def main() -> None:
-    """Byline: users, posts and authentication."""
     server.open_standard_streams()
     # Looking for garbage in what ends with the process would take longer than most commands.
     click.get_current_context().call_on_close(gc.freeze)
 
 
-@main.command()
+@main.command(help=f"Serve the API, on a schema that `{NAME} db upgrade` has made.")
 @click.option("--host", help="The address to listen on, instead of HOST.")
 @click.option("--port", help="The port to listen on, instead of PORT.")
 def serve(host: str | None, port: str | None) -> None:
-    """Serve the API, on a schema that `byline db upgrade` has made."""
     # By way of the environment, so that the workers read the same settings.
     os.environ.update({k: v for k, v in {"HOST": host, "PORT": port}.items() if v is not None})
     settings = load()
@@ -94,7 +94,6 @@ def serve(host: str | None, port: str | None) -> None:
     program = server.Program(
         "service.asgi:app",
         partial(create_flask, settings),
-        title=f"Byline {specification.version}",
         notes=[] if settings.smtp_url else [mails],
         warnings=warnings(settings),
     )
@@ -182,7 +181,7 @@ def generate() -> None:
     directory = _keys_directory(load())
     if signing.key_files(directory):
         raise click.ClickException(
-            "There is a key already; `byline keys rotate` adds the next one."
+            f"There is a key already; `{NAME} keys rotate` adds the next one."
         )
     click.echo(f"{signing.generate_key(directory)} signs from now on.")
 

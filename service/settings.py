@@ -28,7 +28,7 @@ class Settings(EngineSettings):
     password_min_length: int = number(8, least=8, most=256, example=15)
     require_verified_email: bool = switch(False)
     product_name: Annotated[str, AfterValidator(types.product)] = setting(
-        "Byline", "a name of 1 to 60 printable characters", "Byline"
+        "{title}", "a name of 1 to 60 printable characters", "{title}"
     )
     smtp_url: Annotated[str, AfterValidator(types.smtp)] | None = setting(
         None,
@@ -37,7 +37,7 @@ class Settings(EngineSettings):
         repr=False,
     )
     mail_from: Annotated[str, AfterValidator(types.mailbox)] | None = setting(
-        None, "one e-mail address", "Byline <byline@example.com>"
+        None, "one e-mail address", "{title} <{name}@example.com>"
     )
     mail_dir: Path = setting(
         Path("instance/mail"), "a folder for mails while SMTP_URL is not set", "instance/mail"
@@ -54,6 +54,6 @@ def load() -> Settings:
     if settings.smtp_url and "public_url" not in settings.model_fields_set:
         raise BadConfiguration(
             "PUBLIC_URL must be set beside SMTP_URL because links in mails lead there, "
-            "for example PUBLIC_URL=https://byline.example.com"
+            f"for example PUBLIC_URL=https://{specification.name}.example.com"
         )
     return settings

@@ -73,7 +73,7 @@ class Guard:
         self._metrics = metrics
         for name in declared:
             for outcome in OUTCOMES:
-                metrics.expect("byline_limiter_decisions_total", name, outcome)
+                metrics.expect("limiter_decisions_total", name, outcome)
         app.extensions["guard"] = self
 
     def sign_in(self, user_id: str | None, address: str) -> Attempt:
@@ -122,7 +122,7 @@ class Guard:
         call: Call = flask.request.environ[KEY]
         item = f'"{policy}";q={limit.amount};w={limit.seconds}'
         call.limits.append((item, f'"{policy}";r={left};t={seconds}'))
-        self._metrics.count("byline_limiter_decisions_total", policy, OUTCOMES[refused])
+        self._metrics.count("limiter_decisions_total", policy, OUTCOMES[refused])
 
 
 class Attempt:

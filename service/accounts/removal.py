@@ -47,6 +47,6 @@ def readings(app: flask.Flask) -> Readings:
     now = datetime.now(UTC)
     since = datetime.fromisoformat(oldest) if oldest else now
     return {
-        ("byline_deletions_waiting",): number,
-        ("byline_deletions_oldest_seconds",): (now - since).total_seconds(),
+        ("deletions_waiting",): number,
+        ("deletions_oldest_seconds",): (now - since).total_seconds(),
     }

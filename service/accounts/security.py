@@ -32,7 +32,7 @@ from service.problems import (
     SessionRevoked,
 )
 
-logger = logging.getLogger("byline")
+logger = logging.getLogger(__name__)
 
 
 def token_pair(user_id: str, session_id: str, generation: int, end: str) -> dict[str, Any]:
@@ -68,7 +68,7 @@ def prove(email_key: str, password: str) -> dict[str, Any]:
             if not passwords.matches(user.password_hash if user else None, password) or not user:
                 raise InvalidCredentials
     except RateLimited:
-        metrics().count("byline_logins_total", "refused")
+        metrics().count("logins_total", "refused")
         raise
     except InvalidCredentials as wrong:
         raise _failed(user, wrong) from None  # out here: a guess counts although this fails
@@ -84,7 +84,7 @@ def prove(email_key: str, password: str) -> dict[str, Any]:
     if account is None:
         raise _failed(user, InvalidCredentials())  # something has changed since the comparison
     guard().learn(user.id)
-    count_on_commit("byline_logins_total", "succeeded")
+    count_on_commit("logins_total", "succeeded")
     return account
 
 
@@ -157,6 +157,6 @@ def _note_first_use(caller: Caller) -> None:
 
 def _failed(user: Row | None, problem: Problem) -> Problem:
     record("login-failed", user.id if user else None)
-    count_on_commit("byline_logins_total", "failed")
+    count_on_commit("logins_total", "failed")
     commit()  # the event stays although the answer is a refusal
     return problem

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from service.domain.folding import MARKS, SPACELESS, fold, pieces
 
-VERSION = "¶2"  # of the documents, the first word in each; `byline db reindex` renews older ones
+VERSION = "¶2"  # of the documents, the first word in each; `db reindex` renews older ones
 LONGEST_WORD = 64  # characters
 LONGEST_TEXT = 200_000  # characters after folding; the rest is not indexed
 # Bytes that a document's words may take in PostgreSQL's `tsvector`, which ends at 1 048 575.

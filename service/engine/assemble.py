@@ -61,15 +61,16 @@ def create_flask(
     """
     app = Flask(name, static_folder=None)
     app.config.update({name.upper(): value for name, value in settings})
-    # Where a proxy serves the API, as PUBLIC_URL has it: `/`, or a path such as `/byline`.
+    # Where a proxy serves the API, as PUBLIC_URL has it: `/`, or a path such as `/planner`.
     app.config["APPLICATION_ROOT"] = urlsplit(settings.public_url).path or "/"
     connections = settings.worker_threads + threads + 2
-    url, options = _engine(settings.database_url, connections, migrations)
+    known = {"migrations": migrations, "service": settings.specification.name}
+    url, options = _engine(settings.database_url, connections, known)
     app.config["SQLALCHEMY_DATABASE_URI"] = url
     app.config["SQLALCHEMY_ENGINE_OPTIONS"] = options
     binds = {READINESS: {"url": url, **options, "pool_size": 1}}
     if settings.database_replica_url:
-        url, options = _engine(settings.database_replica_url, connections, migrations)
+        url, options = _engine(settings.database_replica_url, connections, known)
         binds[REPLICA] = {"url": url, **options}
     app.config["SQLALCHEMY_BINDS"] = binds
     db.init_app(app)
@@ -135,6 +136,7 @@ class Assembly:
         )
         services = Services(
             flask=flask,
+            realm=self.specification.name,
             authority=self.authority,
             caller=caller,
             kept_answers=kept_answers,
@@ -165,7 +167,7 @@ class Assembly:
         log = {"log_level": settings.log_level, "log_format": settings.log_format}
         middlewares: list[Any] = [
             partial(Telemetry, metrics=self.metrics, tracing=tracing, **log),
-            Problems,
+            partial(Problems, realm=self.specification.name),
             partial(
                 front_door.FrontDoor,
                 hosts=settings.trusted_hosts,
@@ -190,7 +192,7 @@ class Assembly:
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
             raise BadConfiguration(f"METRICS_DIR cannot be used: {error.strerror}") from None
-        return Metrics(self.specification.version, measures)
+        return Metrics(self.specification.name, self.specification.version, measures)
 
     def _tracing(self) -> Any:
         endpoint = self.settings.otel_exporter_otlp_endpoint
@@ -200,7 +202,7 @@ class Assembly:
         try:
             from service.engine.observe.tracing import Tracing  # with its library: 9 MB and 0.2 s
 
-            return Tracing(self.flask, endpoint, version=spec.version, routes=spec.routes)
+            return Tracing(self.flask, endpoint, spec)
         except ValueError as error:  # of the library, which reads its own variables, quotes values
             name = re.search(r"OTEL_\w+", str(error))
         raise BadConfiguration(f"{name[0] if name else 'A variable OTEL_*'} cannot be used")
@@ -240,10 +242,10 @@ def _lifespan(
     return lifespan
 
 
-def _engine(address: str, connections: int, migrations: Path) -> tuple[Any, dict[str, Any]]:
+def _engine(address: str, connections: int, known: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
     """The URL and the options of the engine for a database."""
     options: dict[str, Any] = {
-        "execution_options": {"migrations": migrations},
+        "execution_options": known,
         "hide_parameters": True,
         "pool_size": connections,
         "max_overflow": 0,
@@ -255,19 +257,19 @@ def _engine(address: str, connections: int, migrations: Path) -> tuple[Any, dict
     from service.engine.database import postgresql  # with its driver, which SQLite does without
 
     url, own = postgresql.engine_options(address)
-    own["execution_options"] = options["execution_options"] | own.get("execution_options", {})
+    own["execution_options"] = known | own.get("execution_options", {})
     return url, options | own
 
 
 def _readings(app: Flask, pools: dict[str, Pool]) -> Readings:
     """How busy the pools of threads and of connections are."""
     readings: Readings = {
-        (f"byline_pool_{what}", name): value
+        (f"pool_{what}", name): value
         for name, pool in pools.items()
         for what, value in pool.readings().items()
     }
     with app.app_context():
         connections: Any = db.engine.pool
-    readings["byline_database_connections",] = connections.size()
-    readings["byline_database_connections_in_use",] = connections.checkedout()
+    readings["database_connections",] = connections.size()
+    readings["database_connections_in_use",] = connections.checkedout()
     return readings

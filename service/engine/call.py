@@ -15,7 +15,7 @@ from service.engine.http.networks import UNKNOWN, address
 if TYPE_CHECKING:
     from service.engine.tokens.tokens import Claims
 
-KEY = "byline"  # where the ASGI scope carries the Call
+KEY = "engine.call"  # where the ASGI scope carries the Call
 Headers = list[tuple[bytes, bytes]]
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}", re.ASCII)

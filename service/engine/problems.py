@@ -52,9 +52,10 @@ class Unauthorized(Problem):
     status, code, title = 401, "authentication-required", "A bearer token is required"
     challenge: ClassVar[str | None] = None
 
-    def __init__(self, detail: str | None = None) -> None:
+    def www_authenticate(self, realm: str) -> str:
+        """The header that says how to be let in (RFC 6750, section 3)."""
         error = f', error="{self.challenge}"' if self.challenge else ""
-        super().__init__(detail, headers={"WWW-Authenticate": f'Bearer realm="byline"{error}'})
+        return f'Bearer realm="{realm}"{error}'
 
 
 class InvalidToken(Unauthorized):

@@ -53,7 +53,10 @@ def switch(default: bool) -> Any:
 
 
 class EngineSettings(BaseSettings):
-    """One field per variable of the environment, of the same name in lower case."""
+    """One field per variable of the environment, of the same name in lower case.
+
+    `{name}` and `{title}` in a default or an example stand for those of the service.
+    """
 
     model_config = SettingsConfigDict(
         env_file=".env",
@@ -67,6 +70,20 @@ class EngineSettings(BaseSettings):
 
     specification: ClassVar[Specification]  # whose limits the settings may replace
 
+    @classmethod
+    def __pydantic_init_subclass__(cls, **_: Any) -> None:
+        for field in cls.model_fields.values():
+            field.default = cls._named(field.default)
+            field.examples = [cls._named(example) for example in field.examples or []]
+        cls.model_rebuild(force=True)
+
+    @classmethod
+    def _named(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        specification = cls.specification
+        return value.replace("{name}", specification.name).replace("{title}", specification.title)
+
     @field_validator("*", mode="before")
     @classmethod
     def _without_white_space(cls, value: Any) -> Any:
@@ -74,15 +91,15 @@ class EngineSettings(BaseSettings):
         return value.strip() if isinstance(value, str) else value
 
     database_url: Annotated[str, AfterValidator(types.database)] = setting(
-        "sqlite:///instance/byline.db",
+        "sqlite:///instance/{name}.db",
         "the address of a PostgreSQL database or of an SQLite file",
-        "postgresql://byline:password@localhost/byline",
+        "postgresql://{name}:password@localhost/{name}",
         repr=False,
     )
     database_replica_url: Annotated[str, AfterValidator(types.replica)] | None = setting(
         None,
         "the address of a PostgreSQL database that follows DATABASE_URL's",
-        "postgresql://byline:password@replica/byline",
+        "postgresql://{name}:password@replica/{name}",
         repr=False,
     )
     rate_limit_storage_url: Annotated[str, AfterValidator(types.store)] = setting(
@@ -102,12 +119,12 @@ class EngineSettings(BaseSettings):
     jwt_private_key: Annotated[SecretStr, BeforeValidator(types.pem)] | None = setting(
         None, "one private key as PEM, without a passphrase", '"$(cat private.pem)"'
     )
-    jwt_issuer: str = setting("byline", "a name or an address", "byline", min_length=1)
-    jwt_audience: str = setting("byline", "a name or an address", "byline", min_length=1)
+    jwt_issuer: str = setting("{name}", "a name or an address", "{name}", min_length=1)
+    jwt_audience: str = setting("{name}", "a name or an address", "{name}", min_length=1)
     trusted_hosts: Annotated[Names, AfterValidator(types.hosts)] = setting(
         ("localhost", "127.0.0.1", "[::1]"),
         "host names, *.names, IP addresses or networks without ports, with commas between",
-        "byline.example.com,*.example.org,10.0.0.0/8,[::1]",
+        "{name}.example.com,*.example.org,10.0.0.0/8,[::1]",
     )
     trusted_proxies: Annotated[Names, AfterValidator(types.networks)] = setting(
         (), "IP addresses, networks or unix:, with commas between", "10.0.0.0/8,192.168.1.7"
@@ -125,13 +142,13 @@ class EngineSettings(BaseSettings):
     public_url: WebAddress = Field(
         default_factory=lambda data: f"http://127.0.0.1:{data.get('port') or 8000}",
         description="an http:// or https:// address",
-        examples=["https://byline.example.com"],
+        examples=["https://{name}.example.com"],
     )
     workers: int = number(1, least=1, most=256, example=2)
     worker_threads: int = number(16, least=1, most=256, example=16)
     shutdown_delay: int = setting(3, "a whole number of seconds from 0 to 300", "10", ge=0, le=300)
     metrics_dir: Path | None = setting(
-        None, "a folder in which processes of one machine count together", "/run/byline/metrics"
+        None, "a folder in which processes of one machine count together", "/run/{name}/metrics"
     )
     metrics_token: Annotated[SecretStr, AfterValidator(types.token)] | None = setting(
         None, "printable ASCII without spaces", "a-long-random-word"

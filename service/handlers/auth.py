@@ -33,9 +33,11 @@ from service.models import (
 )
 from service.models.sessions import AGENT_LENGTH
 from service.problems import CurrentPasswordWrong, SessionRevoked, TokenReused
+from service.specification import specification
 
 CONFIRMED = {mails.EMAIL_VERIFICATION: "email-verified", mails.EMAIL_CHANGE: "email-changed"}
-EXPORT = {"Content-Disposition": 'attachment; filename="byline-export.ndjson"'}
+EXPORT_FILE = f"{specification.name}-export.ndjson"
+EXPORT = {"Content-Disposition": f'attachment; filename="{EXPORT_FILE}"'}
 
 
 def register(body: dict):
@@ -209,7 +211,7 @@ def _reuse(caller: Caller):
         return SessionRevoked()  # a logout was faster
     record("token-reused", caller.id)
     outbox.notify(mails.SESSIONS_REUSED, caller.id)
-    count_on_commit("byline_token_reuses_total")
+    count_on_commit("token_reuses_total")
     commit()  # the session ends although the answer is a refusal
     return TokenReused()
 

@@ -29,7 +29,7 @@ from service.models import Mail
 from service.models.mails import Sending
 from service.settings import Settings
 
-logger = logging.getLogger("byline")
+logger = logging.getLogger(__name__)
 
 # Between mails. Without it, mails for known addresses would slow down what is timed beside them.
 PAUSE = 0.05
@@ -73,12 +73,12 @@ class Delivery(Background):
             if mail:
                 self._hand_over(mail)
             else:  # or the metrics would tell known from unknown addresses
-                self._metrics.count("byline_mails_total", "sent")
+                self._metrics.count("mails_total", "sent")
             return True
 
     def _hand_over(self, mail: Sending) -> None:
         outcome = self._try(mail)
-        self._metrics.count("byline_mails_total", outcome)
+        self._metrics.count("mails_total", outcome)
         if outcome == "deferred":
             return
         with db.transaction() as transaction:

@@ -53,8 +53,8 @@ def readings(app: flask.Flask) -> Readings:
     moment = datetime.now(UTC)
     since = datetime.fromisoformat(created_at(UUID(oldest))) if oldest else moment
     return {
-        ("byline_mails_waiting",): number,
-        ("byline_mails_oldest_seconds",): (moment - since).total_seconds(),
+        ("mails_waiting",): number,
+        ("mails_oldest_seconds",): (moment - since).total_seconds(),
     }
 
 

@@ -37,7 +37,7 @@ class User(db.Model):  # type: ignore[name-defined,misc] # made at run time
 
     id: Mapped[str] = mapped_column(Id, primary_key=True)
     email: Mapped[str] = mapped_column(sa.String(254), unique=True)  # as it was typed
-    # What is looked up. NULL in a row of the previous release until `byline purge` fills it, and no
+    # What is looked up. NULL in a row of the previous release until `purge` fills it, and no
     # address at all, `!` and the id, where the address belongs to an older account.
     email_key: Mapped[str | None] = mapped_column(sa.String(254), unique=True, index=True)
     email_verified: Mapped[bool] = mapped_column(default=False)

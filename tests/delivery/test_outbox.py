@@ -165,7 +165,7 @@ def test_many_who_send_send_each_mail_once(
                 Mail.queue(EMAIL_CHANGE_NOTICE, address, user_id)
             transaction.commit()
         for _ in range(4):
-            another = delivery.Delivery(app, office.server.settings, Metrics())
+            another = delivery.Delivery(app, office.server.settings, Metrics("byline"))
             another.wake()
             another.start()
             stack.callback(another.stop)

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
+import jwt
 import pytest
 
+from service.engine import assemble
+from service.engine.database import revisions
+from service.engine.database.transaction import db
+from service.engine.settings import BadConfiguration
+from service.engine.tokens.authority import key_ring
 from service.engine.tokens.keys import generate_key
+from tests.engine.planner.settings import Settings
 from tests.kit import postgres
 from tests.kit.commands import running
 
+MIGRATIONS = Path(__file__).with_name("planner") / "alembic"
 COMMAND = [sys.executable, "-m", "tests.engine.planner.app"]
 
 
@@ -113,7 +123,7 @@ def test_a_body_that_does_not_fit_is_a_400_that_says_where(
 def test_nobody_gets_in_without_a_token(url: str, token: str) -> None:
     refused = httpx.get(f"{url}/projects", headers={"Authorization": token} if token else {})
     assert refused.status_code == 401
-    assert refused.headers["WWW-Authenticate"].startswith("Bearer")
+    assert refused.headers["WWW-Authenticate"].startswith('Bearer realm="planner"')
 
 
 def test_a_limit_of_the_specification_is_kept(anna: httpx.Client) -> None:
@@ -124,5 +134,43 @@ def test_a_limit_of_the_specification_is_kept(anna: httpx.Client) -> None:
 def test_the_metrics_count_its_operations(url: str, anna: httpx.Client) -> None:
     anna.get("/projects")
     text = httpx.get(f"{url}/metrics").text
-    assert 'byline_requests_total{operation="list_projects",status="200"}' in text
-    assert 'byline_build_info{version="2.3.4"} 1.0' in text
+    assert 'planner_requests_total{operation="list_projects",status="200"}' in text
+    assert 'planner_build_info{version="2.3.4"} 1.0' in text
+    assert set(re.findall(r"^# TYPE ([a-z]+)_", text, re.MULTILINE)) == {"planner", "process"}
+
+
+def test_its_tokens_come_from_it_and_are_for_it(url: str) -> None:
+    token = httpx.post(f"{url}/tokens").json()["access_token"]
+    claims = jwt.decode(token, options={"verify_signature": False})
+    assert (claims["iss"], claims["aud"]) == ("planner", "planner")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "line"),
+    [
+        ("DATABASE_URL", "postgresql://localhost/x", "run `planner keys generate`, or set"),
+        ("DATABASE_URL", "no address", "for example DATABASE_URL=postgresql://planner:"),
+        ("JWT_ISSUER", " ", "for example JWT_ISSUER=planner"),
+    ],
+)
+def test_a_setting_that_cannot_be_used_is_explained_in_its_own_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str, line: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv(name, value)
+    with pytest.raises(BadConfiguration, match=line):
+        key_ring(Settings.load())
+
+
+def test_without_a_schema_it_names_the_command_that_makes_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    flask = assemble.create_flask(Settings.load(), "planner", migrations=MIGRATIONS)
+    with flask.app_context(), pytest.raises(revisions.Behind, match="run `planner db upgrade`"):
+        revisions.require(db.engine)
+
+
+def test_its_database_is_named_after_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert Settings.load().database_url == f"sqlite:///{tmp_path}/instance/planner.db"

@@ -46,9 +46,9 @@ KINDS = {
         ),
         Mutant(
             "a 401 has no WWW-Authenticate",
-            "service/engine/problems.py",
-            """headers={"WWW-Authenticate": f'Bearer realm="byline"{error}'}""",
-            "headers={}",
+            "service/engine/http/problems.py",
+            "isinstance(problem, problems.Unauthorized)",
+            "False",
             SCHEMATHESIS,
             only="/auth/login][user",
         ),

@@ -171,7 +171,7 @@ def test_the_end_of_the_session_is_the_end_of_its_stream(
     before_page(2, monkeypatch, lambda: ended.append(end(author, admin)))
     assert cut_off(author, "X-Request-Id: the-one").count(b'{"type":"post"') == PAGE
     assert ended[0].is_success
-    ours = [record for record in logged.records if record.name == "byline"]
+    ours = [record for record in logged.records if record.name.startswith("service.")]
     assert [record.getMessage() for record in ours] == [
         "request the-one was cut off: session-revoked"
     ]

@@ -21,7 +21,12 @@ from tests.kit.serving import PASSWORD, Server
 from tests.kit.smtp import until
 
 Serve = Callable[..., Server]
-KNOWN = catalogue.MEASURES | MEASURES
+NAMES = {f"byline_{name}" for name in catalogue.MEASURES | MEASURES} | catalogue.PROCESS.keys()
+# A name where it is counted, or the key of a reading.
+COUNTED = re.compile(
+    r'(?:metrics(?:\(\))?\.(?:count|expect|gauge)\(|count_on_commit\(|slot\(\()\s*"(\w+)"'
+    r'|[(\[]"(\w+)",[^()]*[)\]](?:: | = )'
+)
 SERVICE = Path(__file__).parents[2] / "service"
 
 
@@ -40,14 +45,15 @@ def test_everything_that_is_counted_in_the_code_is_known() -> None:
         for path in SERVICE.rglob("*.py")
         if path.name not in {"catalogue.py", "measures.py"}
     ]
-    named = set(re.findall(r'"(byline_\w+|process_\w+)"', "".join(sources)))
-    assert "byline_logins_total" in named
-    assert named <= KNOWN.keys()
+    found = COUNTED.findall("".join(sources))
+    named = {f"byline_{counted or read}" for counted, read in found} - {"byline_process_threads"}
+    assert {"byline_logins_total", "byline_processes", "byline_database_connections"} < named
+    assert named <= NAMES
 
 
 def test_a_new_server_tells_of_everything_in_words_that_prometheus_likes(serve: Serve) -> None:
     text = httpx.get(f"{serve().url}/metrics").text
-    assert set(re.findall(r"^# TYPE (\w+)", text, re.MULTILINE)) == KNOWN.keys()
+    assert set(re.findall(r"^# TYPE (\w+)", text, re.MULTILINE)) == NAMES
     promtool("check", "metrics", stdin=text)
 
 

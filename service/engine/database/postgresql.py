@@ -1,4 +1,4 @@
-"""PostgreSQL as Byline uses it: every wait ends, and a statement by itself is one round trip."""
+"""PostgreSQL: every wait ends, and a statement by itself is one round trip."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ def require(engine: sa.Engine) -> State:
     """The state, if this code can run on it; raises `Behind` otherwise."""
     found = state(engine)
     if found in {State.EMPTY, State.BEHIND}:
-        raise Behind(f"The schema is {found}: run `byline db upgrade` first.")
+        raise Behind(f"The schema is {found}: run `{_service(engine)} db upgrade` first.")
     return found
 
 
@@ -66,7 +66,8 @@ def require_utf8(connection: sa.Connection) -> None:
         if (encoding := postgresql.encoding(connection)) != "UTF8":
             raise BadConfiguration(
                 f"DATABASE_URL is that of a database with the encoding {encoding}, but it must be "
-                "UTF8, for example CREATE DATABASE byline ENCODING 'UTF8' TEMPLATE template0"
+                f"UTF8, for example CREATE DATABASE {_service(connection)} "
+                "ENCODING 'UTF8' TEMPLATE template0"
             )
 
 
@@ -80,6 +81,11 @@ def revisions(migrations: Path) -> list[str]:
 def file(engine: sa.Engine) -> Path:
     """The file of an SQLite database."""
     return Path(engine.url.database or "")
+
+
+def _service(database: sa.Engine | sa.Connection) -> str:
+    """The name of the service that the database is for, which is its command's too."""
+    return str(database.get_execution_options()["service"])
 
 
 def _is_missing_table(error: sa.exc.DBAPIError) -> bool:

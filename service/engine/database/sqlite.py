@@ -1,4 +1,4 @@
-"""SQLite as Byline uses it: a write-ahead log, one writer, no reader that waits."""
+"""SQLite: a write-ahead log, one writer, no reader that waits."""
 
 from __future__ import annotations
 

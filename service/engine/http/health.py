@@ -22,7 +22,7 @@ INTERVAL_SECONDS = 1.0  # between two looks at the database
 STALE_SECONDS = 2.5  # after which what was seen last says nothing any more
 STOP_SECONDS = 5.0  # a stop waits this long for the look that is under way
 
-logger = logging.getLogger("byline")
+logger = logging.getLogger(__name__)
 
 
 class Readiness:

@@ -71,7 +71,7 @@ class LogOutput:
 
     def readings(self) -> dict[tuple[str, ...], float]:
         """For the metrics."""
-        return {("byline_log_lines_dropped_total",): self._dropped}
+        return {("log_lines_dropped_total",): self._dropped}
 
     def _try(self, write: Write, data: bytes) -> bytes | None:
         """What could not be written yet; None if it never can be."""

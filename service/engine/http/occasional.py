@@ -8,7 +8,7 @@ import time
 INTERVAL_SECONDS = 60  # between two lines of one kind
 LONGEST = 100  # characters of what was sent
 
-logger = logging.getLogger("byline")
+logger = logging.getLogger(__name__)
 
 
 class Occasional:

@@ -10,14 +10,18 @@ import orjson
 from service.engine import problems
 from service.engine.call import KEY, Answer, Call, encoded, send_answer
 
-logger = logging.getLogger("byline")
+logger = logging.getLogger(__name__)
 
 
 class Problems:
-    """Answers for whatever is raised further in; an answer that has begun is cut off."""
+    """Answers for whatever is raised further in; an answer that has begun is cut off.
 
-    def __init__(self, app: Any) -> None:
+    `realm` is the one that a 401 names.
+    """
+
+    def __init__(self, app: Any, *, realm: str) -> None:
         self.app = app
+        self._realm = realm
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] != "http":
@@ -28,7 +32,8 @@ class Problems:
             await self.app(scope, receive, send)
         except Exception as error:
             if not call.status:  # no answer has begun
-                await send_answer(send, answer(to_problem(error, call.request_id), call.request_id))
+                problem = to_problem(error, call.request_id)
+                await send_answer(send, answer(problem, call.request_id, self._realm))
                 return
             why = to_problem(error, call.request_id).code
             logger.warning("request %s was cut off: %s", call.request_id, why)
@@ -44,8 +49,8 @@ def to_problem(error: Exception, request_id: str) -> problems.Problem:
     return problems.InternalError()
 
 
-def answer(problem: problems.Problem, request_id: str) -> Answer:
-    """The response for a problem, its own headers kept."""
+def answer(problem: problems.Problem, request_id: str, realm: str = "") -> Answer:
+    """The response for a problem, its own headers kept; a 401 names the realm."""
     document = {
         "type": f"/problems/{problem.code}",
         "title": problem.title,
@@ -63,4 +68,7 @@ def answer(problem: problems.Problem, request_id: str) -> Answer:
         (b"content-length", str(len(body)).encode()),
         (b"cache-control", b"no-store"),
     ]
-    return Answer(problem.status, headers + encoded(problem.headers), body)
+    own = problem.headers
+    if isinstance(problem, problems.Unauthorized):
+        own = {**own, "WWW-Authenticate": problem.www_authenticate(realm)}
+    return Answer(problem.status, headers + encoded(own), body)

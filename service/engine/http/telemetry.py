@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from service.engine.observe.tracing import Tracing
 
 _NO_SNIFFING = (b"x-content-type-options", b"nosniff")
+_OURS = __name__.partition(".")[0]  # the loggers of the service are named after its modules
 _TEXT = "%(levelname)s: %(message)s"
 # W3C Trace Context, section 3.2: versions after 00 may have more at the end, and there is no ff.
 _TRACEPARENT = re.compile(
@@ -34,7 +35,7 @@ def set_up_logging(level: str, style: str) -> None:
     handler = LogHandler(output_of(sys.stderr))
     handler.setFormatter(_JsonLines() if style == "json" else logging.Formatter(_TEXT))
     logging.getLogger().handlers = [handler]
-    for name in ("byline", "uvicorn"):
+    for name in (_OURS, "uvicorn"):
         logging.getLogger(name).setLevel(level)
     logging.getLogger("uvicorn.error").addFilter(_is_news)
 

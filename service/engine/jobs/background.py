@@ -6,7 +6,7 @@ import logging
 import threading
 from collections.abc import Callable
 
-logger = logging.getLogger("byline")
+logger = logging.getLogger(__name__)
 
 IDLE_SECONDS = 5.0  # until it looks for work again without being woken
 STOP_SECONDS = 10.0  # a stop waits this long for the step that is under way

@@ -22,7 +22,7 @@ from service.engine.problems import InvalidToken, NotFound, Unauthorized, Unavai
 from service.engine.tokens.authority import Authority
 from service.engine.tokens.tokens import ACCESS
 
-logger = logging.getLogger("byline")
+logger = logging.getLogger(__name__)
 
 INTERVAL = 1.0  # seconds between two looks at how far the replica has come
 MOST_LAG = 5.0  # seconds behind the database up to which it is read
@@ -84,7 +84,7 @@ class Replica:
         return transact(work, writes=False)
 
     def _count(self, outcome: str) -> None:
-        self._metrics.count("byline_replica_reads_total", outcome)
+        self._metrics.count("replica_reads_total", outcome)
 
     def _keeps_up(self) -> bool:
         return self._works and time.monotonic() - self._fresh_at < MOST_LAG
@@ -117,7 +117,7 @@ class Replica:
         self._works = True
 
     def _readings(self) -> Readings:
-        return {("byline_replica_lag_seconds",): time.monotonic() - self._fresh_at}
+        return {("replica_lag_seconds",): time.monotonic() - self._fresh_at}
 
 
 def _ask(sql: str, *parameters: str, replica: bool) -> Any:

@@ -14,7 +14,7 @@ from service.engine.database.errors import first_line, is_lost, is_retryable, re
 from service.engine.database.transaction import Transaction, current, db
 from service.engine.problems import IdempotencyKeyInUse, InternalError
 
-logger = logging.getLogger("byline")
+logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 

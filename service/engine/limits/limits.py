@@ -83,7 +83,7 @@ class Limits:
         items = parse_many(override.split(";")[number] if override else declared["limit"])
         header = ", ".join(f'"{name}";q={item.amount};w={item.get_expiry()}' for item in items)
         for outcome in OUTCOMES:
-            self._metrics.expect("byline_limiter_decisions_total", name, outcome)
+            self._metrics.expect("limiter_decisions_total", name, outcome)
         return Policy(name, per, tuple(_sums(items)), only_failures, header)
 
     def of_operation(self, declared: dict[str, Any]) -> list[Policy]:
@@ -148,7 +148,7 @@ class Limits:
     def decided(self, name: str, allowed: bool) -> None:
         """Note in the metrics what was decided elsewhere about a policy."""
         outcome = "allowed" if allowed else "refused"
-        self._metrics.count("byline_limiter_decisions_total", name, outcome)
+        self._metrics.count("limiter_decisions_total", name, outcome)
 
     def spend(self, name: str) -> None:
         """Count what only a handler can tell from other requests; raises `RateLimited`."""
@@ -195,7 +195,7 @@ class Limits:
         """Whether all policies have room; each decision is counted."""
         for policy, (remaining, _) in zip(policies, left, strict=False):
             outcome = "refused" if remaining < 0 else "allowed"
-            self._metrics.count("byline_limiter_decisions_total", policy.name, outcome)
+            self._metrics.count("limiter_decisions_total", policy.name, outcome)
         return left[-1][0] >= 0
 
 

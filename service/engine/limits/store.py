@@ -22,7 +22,7 @@ from service.engine.limits.memory import Windows
 from service.engine.observe.metrics import Metrics
 from service.engine.settings import BadConfiguration
 
-logger = logging.getLogger("byline")
+logger = logging.getLogger(__name__)
 
 TIMEOUT = 0.25  # seconds for one step of the client
 PATIENCE = 0.4  # seconds in which a store that is asked answers somebody, or it fails
@@ -138,8 +138,8 @@ class Store:
             if self.is_failing:
                 return
             self.is_failing = True
-        self._metrics.count("byline_limiter_store_failures_total")
-        self._metrics.gauge("byline_limiter_fallback", 1)
+        self._metrics.count("limiter_store_failures_total")
+        self._metrics.gauge("limiter_fallback", 1)
         logger.warning("rate limit store fails, counting here: %s", why)
         threading.Thread(target=self._watch, name="limits-watch", daemon=True).start()
 
@@ -151,7 +151,7 @@ class Store:
                 _try(shared)
                 if time.monotonic() - started < PATIENCE / 2:
                     self.is_failing = False
-                    self._metrics.gauge("byline_limiter_fallback", 0)
+                    self._metrics.gauge("limiter_fallback", 0)
                     logger.warning("rate limit store works again")
                     return
 

@@ -1,4 +1,5 @@
-"""What any service measures: each metric, what it says, and its labels, none of them personal."""
+"""What any service measures: each metric without its prefix, what it says, and its labels, none of
+them personal."""
 
 from __future__ import annotations
 
@@ -31,40 +32,39 @@ def gauge(text: str, *, highest: bool = False, **labels: tuple[str, ...]) -> Mea
 ANY: tuple[str, ...] = ()
 OUTCOMES = ("allowed", "refused")
 MEASURES = {
-    "byline_requests_total": counter("Requests answered", operation=ANY, status=ANY),
-    "byline_request_seconds": Measure("histogram", "Time to answer", {"operation": ANY}),
-    "byline_requests_in_flight": gauge("Requests being answered"),
-    "byline_pool_threads": gauge("Threads that were started", pool=ANY),
-    "byline_pool_threads_busy": gauge("Threads that run something", pool=ANY),
-    "byline_pool_waiting": gauge("Requests that wait for a thread", pool=ANY),
-    "byline_pool_pending": gauge("Requests that wait or run", pool=ANY),
-    "byline_pool_capacity": gauge("Requests that may wait or run", pool=ANY),
-    "byline_pool_refusals_total": counter("Requests refused for want of a thread", pool=ANY),
-    "byline_database_connections": gauge("Connections that the pool may have"),
-    "byline_database_connections_in_use": gauge("Connections that are in use"),
-    "byline_replica_lag_seconds": gauge("How far the replica is behind", highest=True),
-    "byline_replica_reads_total": counter(
+    "requests_total": counter("Requests answered", operation=ANY, status=ANY),
+    "request_seconds": Measure("histogram", "Time to answer", {"operation": ANY}),
+    "requests_in_flight": gauge("Requests being answered"),
+    "pool_threads": gauge("Threads that were started", pool=ANY),
+    "pool_threads_busy": gauge("Threads that run something", pool=ANY),
+    "pool_waiting": gauge("Requests that wait for a thread", pool=ANY),
+    "pool_pending": gauge("Requests that wait or run", pool=ANY),
+    "pool_capacity": gauge("Requests that may wait or run", pool=ANY),
+    "pool_refusals_total": counter("Requests refused for want of a thread", pool=ANY),
+    "database_connections": gauge("Connections that the pool may have"),
+    "database_connections_in_use": gauge("Connections that are in use"),
+    "replica_lag_seconds": gauge("How far the replica is behind", highest=True),
+    "replica_reads_total": counter(
         "Reads that the replica may answer, by the database that did",
         outcome=("replica", "primary", "failed"),
     ),
-    "byline_limiter_decisions_total": counter(
+    "limiter_decisions_total": counter(
         "Requests that a limit was asked about",
         policy=ANY,
         outcome=OUTCOMES,
     ),
-    "byline_limiter_store_failures_total": counter(
-        "Times that the rate limits' store did not answer"
-    ),
-    "byline_limiter_fallback": gauge(
-        "Processes that count for themselves because the store is away"
-    ),
-    "byline_unsent_bytes": gauge("Bytes of answers that clients have not taken yet"),
-    "byline_unread_connections_closed_total": counter(
+    "limiter_store_failures_total": counter("Times that the rate limits' store did not answer"),
+    "limiter_fallback": gauge("Processes that count for themselves because the store is away"),
+    "unsent_bytes": gauge("Bytes of answers that clients have not taken yet"),
+    "unread_connections_closed_total": counter(
         "Connections closed because their clients did not read the answers"
     ),
-    "byline_log_lines_dropped_total": counter("Log lines that nobody read in time"),
-    "byline_build_info": gauge("The version that runs", highest=True, version=ANY),
-    "byline_processes": gauge("Processes that serve"),
+    "log_lines_dropped_total": counter("Log lines that nobody read in time"),
+    "build_info": gauge("The version that runs", highest=True, version=ANY),
+    "processes": gauge("Processes that serve"),
+}
+# Under these names without a prefix, as every client library has them.
+PROCESS = {
     "process_cpu_seconds_total": counter("CPU time of all processes"),
     "process_resident_memory_bytes": gauge("Resident memory of all processes"),
     "process_open_fds": gauge("Open file descriptors of all processes"),

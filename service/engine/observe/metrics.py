@@ -21,7 +21,7 @@ from prometheus_client import CollectorRegistry, ProcessCollector, generate_late
 from prometheus_client.core import HistogramMetricFamily, Metric
 
 from service.engine.database.transaction import after_commit
-from service.engine.observe.catalogue import MEASURES, Measure
+from service.engine.observe.catalogue import MEASURES, PROCESS, Measure
 from service.engine.observe.shared_counters import Key, Numbers
 
 INTERVAL = 1.0  # seconds after which the others see what only this process knows
@@ -36,12 +36,19 @@ Readings = dict[Key, float]
 class Metrics:
     """The metrics of one application: those of any, and its own `measures` by name.
 
-    `in_flight` are the requests being answered.
+    In a scrape their names begin with `prefix`, the name of the service. `in_flight` are the
+    requests being answered.
     """
 
-    def __init__(self, version: str = "", measures: Mapping[str, Measure] | None = None) -> None:
+    def __init__(
+        self,
+        prefix: str,
+        version: str = "",
+        measures: Mapping[str, Measure] | None = None,
+    ) -> None:
         self.in_flight = 0
-        self._measures = MEASURES | dict(measures or {})
+        self._prefix = prefix
+        self._measures = MEASURES | dict(measures or {}) | PROCESS
         self._numbers = Numbers()
         self._add = self._numbers.add
         self._answers: dict[tuple[str, int], tuple[int, list[int]]] = {}
@@ -112,12 +119,13 @@ class Metrics:
         for (name, *labels), value in sorted(totals.items()):
             samples[name].append((tuple(labels), value))
         for name, measure in self._measures.items():
+            shown = name if name in PROCESS else f"{self._prefix}_{name}"
             if measure.is_histogram:
-                yield _histogram(name, measure, samples[name])
+                yield _histogram(shown, measure, samples[name])
                 continue
-            metric = Metric(name.removesuffix("_total"), measure.help, measure.type)
+            metric = Metric(shown.removesuffix("_total"), measure.help, measure.type)
             for values, value in samples[name]:
-                metric.add_sample(name, dict(zip(measure.labels, values, strict=True)), value)
+                metric.add_sample(shown, dict(zip(measure.labels, values, strict=True)), value)
             yield metric
 
     def text(self) -> bytes:
@@ -126,8 +134,8 @@ class Metrics:
 
     def _new(self, operation: str, status: int) -> tuple[int, list[int]]:
         slot = self._numbers.slot
-        places = [slot(("byline_request_seconds", operation, place)) for place in _PLACES]
-        return slot(("byline_requests_total", operation, str(status))), places
+        places = [slot(("request_seconds", operation, place)) for place in _PLACES]
+        return slot(("requests_total", operation, str(status))), places
 
     async def _tell(self) -> None:
         while True:
@@ -148,14 +156,14 @@ class Metrics:
 
     def _of_process(self) -> Readings:
         readings: Readings = {
-            ("byline_requests_in_flight",): self.in_flight,
-            ("byline_build_info", self._version): 1,
-            ("byline_processes",): 1,
+            ("requests_in_flight",): self.in_flight,
+            ("build_info", self._version): 1,
+            ("processes",): 1,
             ("process_threads",): threading.active_count(),
         }
         for metric in self._process.collect():
             for sample in metric.samples:
-                if sample.name in MEASURES:
+                if sample.name in PROCESS:
                     readings[sample.name,] = sample.value
         return readings
 
@@ -217,7 +225,7 @@ class _Aside:
 def _known_keys(measures: Mapping[str, Measure]) -> Iterator[Key]:
     """What is 0 until something happens: the first step of what begins later is not seen."""
     for name, measure in measures.items():
-        if measure.type == "counter" or name == "byline_limiter_fallback":
+        if measure.type == "counter" or name == "limiter_fallback":
             for labels in product(*measure.labels.values()):
                 yield name, *labels
 

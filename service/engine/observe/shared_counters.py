@@ -16,7 +16,7 @@ from pathlib import Path
 
 Key = tuple[str, ...]
 
-_MAGIC = b"BYLINE1\n"
+_MAGIC = b"NUMBERS\n"
 _KEYS = 16  # where the keys begin, a line each; before them are the magic and how long they are
 _VALUES = 128 * 1024  # where the numbers begin, in the order of the keys
 _SLOTS = 4096

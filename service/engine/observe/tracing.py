@@ -24,8 +24,9 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 
 from service.engine.call import KEY, Call
 from service.engine.database.transaction import Transaction
+from service.engine.spec.specification import Specification
 
-logger = logging.getLogger("byline")
+logger = logging.getLogger(__name__)
 
 PATIENCE = 3.0  # seconds that a stop waits for the last spans to be sent
 # https://opentelemetry.io/docs/specs/semconv/http/http-spans/: any other is _OTHER.
@@ -34,19 +35,18 @@ _propagator = TraceContextTextMapPropagator()
 
 
 class Tracing:
-    """The traces of one application; `routes` are the path templates by operation."""
+    """The traces of one application."""
 
-    def __init__(
-        self, app: flask.Flask, endpoint: str, *, version: str, routes: dict[str, str]
-    ) -> None:
+    def __init__(self, app: flask.Flask, endpoint: str, specification: Specification) -> None:
         for name in ("opentelemetry.exporter", "opentelemetry.sdk._shared_internal"):
             logging.getLogger(name).setLevel(logging.CRITICAL)  # `_Exporter` says it once
         logging.getLogger("opentelemetry.util.re").addFilter(_without_headers)
-        self._routes = routes
-        self._provider = TracerProvider(resource=_resource(version), shutdown_on_exit=False)
+        self._routes = specification.routes
+        self._operation = f"{specification.name}.operation"
+        self._provider = TracerProvider(resource=_resource(specification), shutdown_on_exit=False)
         exporter = _Exporter(f"{endpoint.rstrip('/')}/v1/traces")
         self._provider.add_span_processor(BatchSpanProcessor(exporter))
-        self._tracer = self._provider.get_tracer("byline", version)
+        self._tracer = self._provider.get_tracer(specification.name, specification.version)
         databases = app.extensions["databases"]
         for name, access in databases.items():
             databases[name] = access._replace(kind=_TracedTransaction)
@@ -83,7 +83,7 @@ class Tracing:
         span: Span = call.span
         if span.is_recording():
             if call.operation:
-                span.set_attribute("byline.operation", call.operation)
+                span.set_attribute(self._operation, call.operation)
             if route := self._routes.get(call.operation):
                 span.update_name(f"{_method(call.method)} {route}")
                 span.set_attribute("http.route", route)
@@ -188,9 +188,9 @@ def _method(method: str) -> str:
     return method if method in _METHODS else "HTTP"
 
 
-def _resource(version: str) -> Resource:
+def _resource(specification: Specification) -> Resource:
     """What the environment says of this service, and its name where it says none."""
-    resource = Resource.create({"service.version": version})
+    resource = Resource.create({"service.version": specification.version})
     if str(resource.attributes["service.name"]).startswith("unknown_service"):
-        resource = resource.merge(Resource({"service.name": "byline"}))
+        resource = resource.merge(Resource({"service.name": specification.name}))
     return resource

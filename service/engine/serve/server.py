@@ -32,7 +32,7 @@ from service.engine.serve.protocol import Protocol
 from service.engine.serve.supervisor import Supervisor
 from service.engine.settings import BadConfiguration, EngineSettings
 
-logger = logging.getLogger("byline")
+logger = logging.getLogger(__name__)
 
 MOST_FILES = 65_536  # connections, mostly
 FEW_FILES = 1024
@@ -54,12 +54,11 @@ UVICORN: dict[str, Any] = {
 @dataclass(frozen=True)
 class Program:
     """What is served: the import path `application` of an ASGI application, and the Flask
-    application with its database; `title` and `notes` are lines that a start prints, `warnings`
-    lines that it logs."""
+    application with its database; `notes` are lines that a start prints, `warnings` lines that it
+    logs."""
 
     application: str
     flask: Callable[[], flask.Flask]
-    title: str
     notes: Iterable[str] = ()
     warnings: Iterable[str] = ()
 
@@ -99,7 +98,7 @@ def _serve(settings: EngineSettings, program: Program, listeners: list[socket.so
     importlib.import_module(program.application.partition(":")[0])
     where = f"http://{_authority(settings.host, listeners[0].getsockname()[1])}"
     told = [
-        program.title,
+        f"{settings.specification.title} {settings.specification.version}",
         f"  docs    {where}/docs",
         f"  spec    {where}/openapi.yaml",
         f"  health  {where}/health/ready",
@@ -131,15 +130,15 @@ def _supervise(
 ) -> None:
     with ExitStack() as stack:
         if settings.metrics_dir is None:
-            folder = stack.enter_context(_metrics_folder())
+            folder = stack.enter_context(_metrics_folder(settings.specification.name))
             os.environ.update({"METRICS_DIR": folder})  # for the workers
         Supervisor(config, listeners, settings.shutdown_delay).run()
 
 
-def _metrics_folder() -> TemporaryDirectory[str]:
+def _metrics_folder(name: str) -> TemporaryDirectory[str]:
     """A folder until the end; raises BadConfiguration where no temporary file can be written."""
     try:
-        return TemporaryDirectory(prefix="byline-")
+        return TemporaryDirectory(prefix=f"{name}-")
     except OSError:
         raise BadConfiguration(
             "METRICS_DIR must be set, to a folder in which several WORKERS count together: "

@@ -27,7 +27,7 @@ STOPPED = 2.0  # seconds between two looks that mean the supervisor itself was p
 LAST_WORD = 1.0  # seconds that workers have to accept the connections that still wait
 PAUSE = 1.0  # seconds until another try, after a worker that did not come up
 
-logger = logging.getLogger("byline")
+logger = logging.getLogger(__name__)
 _spawn = multiprocessing.get_context("spawn")
 _SIGNALS = [
     getattr(signal, name)

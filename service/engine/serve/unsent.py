@@ -80,8 +80,8 @@ class Unsent:
     def readings(self) -> Readings:
         """For the metrics."""
         return {
-            ("byline_unsent_bytes",): self._size,
-            ("byline_unread_connections_closed_total",): self._closed,
+            ("unsent_bytes",): self._size,
+            ("unread_connections_closed_total",): self._closed,
         }
 
     def _look(self, loop: asyncio.AbstractEventLoop) -> None:

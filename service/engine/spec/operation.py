@@ -44,11 +44,12 @@ STREAMING = 2  # chunks of an operation's streams that are made at the same time
 class Services:
     """What every operation needs and no specification can say.
 
-    `caller` gives the Caller behind the claims of a token, in the request's transaction, and raises
-    a Problem if there is none any more.
+    `realm` is the one that a 401 names. `caller` gives the Caller behind the claims of a token, in
+    the request's transaction, and raises a Problem if there is none any more.
     """
 
     flask: Flask
+    realm: str
     authority: Authority
     caller: Callable[[Claims, Transaction | None], Caller]
     kept_answers: type[KeptAnswers]
@@ -153,7 +154,7 @@ class Operation(FlaskOperation):
             if not retry:
                 raise
             transaction.rollback()
-            answer = problems.answer(problem, call.request_id)
+            answer = problems.answer(problem, call.request_id, self._services.realm)
         if self._is_slow and not self._ends_session:
             self._admit(call)  # the session may have ended, or the role changed, while it hashed
         if retry and isinstance(answer, Answer):

@@ -27,6 +27,16 @@ class Specification:
         return parsed(self.path.read_bytes())
 
     @property
+    def title(self) -> str:
+        """The name of the service, for people: `Planner`."""
+        return str(self.document["info"]["title"])
+
+    @property
+    def name(self) -> str:
+        """The title as programs spell it: its command, the prefix of its metrics, its realm."""
+        return re.sub("[^a-z0-9]+", "_", self.title.lower()).strip("_")
+
+    @property
     def version(self) -> str:
         return str(self.document["info"]["version"])
 
@@ -71,7 +81,7 @@ class Specification:
     def public_yaml(self, root: str = "/") -> bytes:
         """The document as it is in git, comments and components too, without its `x-` keys.
 
-        `root` is the path under which a proxy serves the API, such as `/byline`.
+        `root` is the path under which a proxy serves the API, such as `/planner`.
         """
         public = _WIRING.sub("", self.path.read_text("utf-8")).encode()
         if root == "/":

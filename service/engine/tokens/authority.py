@@ -105,7 +105,7 @@ def key_ring(settings: EngineSettings) -> KeyRing:
     if not ring:
         raise BadConfiguration(
             "JWT_KEYS_DIR has no key in it, and a production database gets none by itself: "
-            "run `byline keys generate`, or set JWT_PRIVATE_KEY"
+            f"run `{settings.specification.name} keys generate`, or set JWT_PRIVATE_KEY"
         )
     return ring
 

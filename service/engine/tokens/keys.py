@@ -23,7 +23,7 @@ from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 _Private = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey
 _Public = ec.EllipticCurvePublicKey | rsa.RSAPublicKey | ed25519.Ed25519PublicKey
 NAME = "%Y%m%dT%H%M%S.%fZ"  # a key file's name begins with the time from which it signs
-_log = logging.getLogger("byline")
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,4 +232,4 @@ def _secret(private: _Private) -> bytes:
         serialization.PrivateFormat.PKCS8,
         serialization.NoEncryption(),
     )
-    return hashlib.sha256(b"byline fingerprints" + der).digest()
+    return hashlib.sha256(b"fingerprints" + der).digest()

@@ -48,9 +48,7 @@ def main() -> None:
     with create_flask(settings).app_context():
         migrations.upgrade(db.engine)
         assert migrations.check(db.engine) == []
-    program = server.Program(
-        f"{__package__}.app:app", partial(create_flask, settings), title="Planner"
-    )
+    program = server.Program(f"{__package__}.app:app", partial(create_flask, settings))
     server.run(settings, program)
 
 
