@@ -45,16 +45,13 @@ class _Shared(httpx.HTTPTransport):
 
 
 @dataclass
-class Server:
-    """A running Byline: where it listens, and its Flask application to look behind the answers."""
+class Service:
+    """What runs: where it listens, and its Flask application to look behind the answers."""
 
     url: str
     flask: Any
-    settings: Settings
+    settings: Any
     transport: _Shared = field(default_factory=_Shared)
-
-    def __post_init__(self) -> None:
-        self.mailbox = Mailbox(self.settings.mail_dir)
 
     def client(self, token: str | None = None, **headers: str) -> httpx.Client:
         """A client of its own; `token` goes along as bearer."""
@@ -70,6 +67,16 @@ class Server:
             rows = result.all() if result.returns_rows else None
             transaction.commit()
         return rows
+
+
+@dataclass
+class Server(Service):
+    """A running Byline."""
+
+    settings: Settings
+
+    def __post_init__(self) -> None:
+        self.mailbox = Mailbox(self.settings.mail_dir)
 
     def sign_up(self, **fields: str) -> Person:
         """A new user, registered and signed in."""
@@ -148,20 +155,27 @@ def serving(
     if not is_migrated:
         with app.app.app_context():
             migrations.upgrade(db.engine)
-    recorded = Recorder(app, traffic)
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        server = uvicorn.Server(uvicorn.Config(recorded, log_level="warning", **UVICORN))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-        thread.start()
-        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        listener.listen()  # connections wait in the backlog until the server takes them
+    with listening(Recorder(app, traffic), app.app) as url:
         running = Server(url, app.app, configured)
         try:
             yield running
         finally:
             running.transport.end()
+
+
+@contextmanager
+def listening(app: Any, flask: Any) -> Iterator[str]:
+    """The address at which uvicorn serves an ASGI application; `flask` is the one inside it."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        server = uvicorn.Server(uvicorn.Config(app, log_level="warning", **UVICORN))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread.start()
+        listener.listen()  # connections wait in the backlog until the server takes them
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
             server.should_exit = True
             thread.join()
-            with app.app.app_context():
+            with flask.app_context():
                 db.engine.dispose()

@@ -167,7 +167,7 @@ KINDS = {
             "service/engine/spec/paging.py",
             "if size > LARGEST_PAGE and number:",
             "if size > 100 * LARGEST_PAGE and number:",
-            "tests/web/test_large_pages.py::test_the_links_lead_through_all_of_it",
+            "tests/engine/test_large_pages.py::test_the_links_lead_through_all_of_it",
         ),
         Mutant(
             "the index of a post has no end",

@@ -35,14 +35,14 @@ KINDS = {
             "service/engine/spec/paging.py",
             "if len(kept) < len(items) else stopped_at",
             "if len(kept) == limit or len(kept) < len(items) else stopped_at",
-            "tests/web/test_pagination.py::test_there_is_no_link_where_nothing_follows",
+            "tests/engine/test_pagination.py::test_there_is_no_link_where_nothing_follows",
         ),
         Mutant(
             "a link skips an item",
             "service/engine/spec/paging.py",
             'kept[-1]["id"] if',
             'items[-1]["id"] if',
-            "tests/web/test_pagination.py::test_the_next_page_is_after_the_last_item",
+            "tests/engine/test_pagination.py::test_the_next_page_is_after_the_last_item",
         ),
         Mutant(
             "a page begins with the last item of the one before",
@@ -79,35 +79,36 @@ KINDS = {
             "service/engine/database/owned.py",
             "statement = statement.where(self._unchanged)\n        columns",
             "pass\n        columns",
-            "tests/web/test_conditional.py::test_a_stale_write_is_refused",
+            "tests/engine/test_conditional.py::test_a_stale_write_is_refused",
         ),
         Mutant(
             "a deletion does not look at the version",
             "service/engine/database/owned.py",
             "statement = statement.where(self._unchanged)\n        return",
             "pass\n        return",
-            "tests/web/test_conditional.py::test_a_stale_write_is_refused",
+            "tests/engine/test_conditional.py::test_a_stale_write_is_refused",
         ),
         Mutant(
             "the tag of a post stays when its author is renamed",
             "service/models/posts.py",
             'f"{row.username}.{row.version}"',
             'f"1.{row.version}"',
-            "tests/web/test_conditional.py::test_a_post_changes_with_the_name_of_its_author",
+            "tests/posts/test_post_versions.py::test_a_post_changes_with_the_name_of_its_author",
         ),
         Mutant(
             "a change need not say of which version it is",
             "service/engine/http/conditional.py",
             "        if required:\n            raise PreconditionRequired\n",
             "",
-            "tests/web/test_conditional.py::test_a_change_has_to_say_of_which_version",
+            "tests/engine/test_conditional.py::test_a_change_has_to_say_of_which_version",
         ),
         Mutant(
             "what a client has already is sent again",
             "service/engine/http/conditional.py",
             "etag in {quoted(tag), quoted(_unencoded(tag))} for",
             "etag in {tag, _unencoded(tag)} for",
-            "tests/web/test_conditional.py::test_what_is_known_already_is_not_sent[sqlite-{tag}-post]",
+            "tests/engine/test_conditional.py"
+            "::test_what_is_known_already_is_not_sent[sqlite-{tag}-project]",
         ),
     ],
     "retries that do it twice": [
@@ -116,7 +117,7 @@ KINDS = {
             "service/engine/spec/operation.py",
             "if retry and (kept := retry.kept()):",
             "if retry and (kept := None):",
-            "tests/web/test_idempotency.py"
+            "tests/engine/test_idempotency.py"
             "::test_a_request_sent_again_is_answered_again_and_not_done_again",
         ),
         Mutant(
@@ -131,7 +132,7 @@ KINDS = {
             "service/engine/spec/idempotency.py",
             "            raise IdempotencyKeyReused\n",
             "            pass\n",
-            "tests/web/test_idempotency.py::test_a_key_used_with_another_body_is_refused",
+            "tests/engine/test_idempotency.py::test_a_key_used_with_another_body_is_refused",
         ),
     ],
     "records with gaps": [

@@ -1,4 +1,4 @@
-"""Conditional requests: what is known is not sent again, and what has changed not overwritten."""
+"""Conditional requests for profiles and accounts (all spellings are in engine/test_conditional)."""
 
 from __future__ import annotations
 
@@ -9,14 +9,13 @@ import pytest
 
 from tests.kit.serving import Person
 
-RESOURCES = ["post", "user", "me", "specification"]
+RESOURCES = ["user", "me", "specification"]
 
 
 @pytest.fixture
 def path(request: pytest.FixtureRequest, anna: Person) -> str:
     """The address of something of Anna's that has an entity tag."""
     return {
-        "post": f"/api/posts/{anna.post()['id']}",
         "user": f"/api/users/{anna.id}",
         "me": "/auth/me",
         "specification": "/openapi.json",
@@ -34,10 +33,9 @@ def spelled(pattern: str, tag: str) -> str:
 
 
 def change(person: Person, path: str, tag: str | bytes | None) -> httpx.Response:
-    """A change of a post or of a profile, for the version of this tag."""
+    """A change of a profile, for the version of this tag."""
     headers = {} if tag is None else {"If-Match": tag}
-    field = "content" if path.startswith("/api/posts") else "bio"
-    return person.http.patch(path, json={field: "Changed."}, headers=headers)
+    return person.http.patch(path, json={"bio": "Changed."}, headers=headers)
 
 
 @pytest.mark.parametrize("path", RESOURCES, indirect=True)
@@ -53,13 +51,9 @@ def test_a_tag_is_strong_and_stays_while_nothing_changes(anna: Person, path: str
     "known",
     [
         "{tag}",
-        "W/{tag}",
-        "{tag-gzip}",
         "W/{tag-br}",
         '"other", {tag}',
-        '"other",W/{tag} , "a,b"',
         "*",
-        ', {tag}, ,"x",',
     ],
 )
 def test_what_is_known_already_is_not_sent(anna: Person, path: str, known: str) -> None:
@@ -73,54 +67,27 @@ def test_what_is_known_already_is_not_sent(anna: Person, path: str, known: str) 
 
 
 @pytest.mark.parametrize("path", RESOURCES, indirect=True)
-@pytest.mark.parametrize("known", ['"other"', 'W/"other"', '""', '"*"', '"{"', '"caf\u00e9"'])
+@pytest.mark.parametrize("known", ['"other"', '"*"'])
 def test_what_is_not_known_is_sent(anna: Person, path: str, known: str) -> None:
     answer = anna.http.get(path, headers={"If-None-Match": known.encode("latin-1")})
     assert answer.status_code == 200
     assert answer.content == anna.http.get(path).content
 
 
-@pytest.mark.parametrize("path", RESOURCES, indirect=True)
-def test_a_list_of_tags_may_come_in_several_lines(anna: Person, path: str) -> None:
-    # RFC 9110, section 5.3; caches that have several versions send it so.
-    lines = [("If-None-Match", '"other"'), ("If-None-Match", tag_of(anna.http, path))]
-    assert anna.http.get(path, headers=lines).status_code == 304
-    if path.startswith("/api"):
-        ours = {"content": "New."} if "posts" in path else {"bio": "New."}
-        others, both = ([("If-Match", tag) for _, tag in kept] for kept in (lines[:1], lines))
-        assert anna.http.patch(path, json=ours, headers=others).status_code == 412
-        assert anna.http.patch(path, json=ours, headers=both).status_code == 200
-        mixed = [("If-Match", "*"), *both]  # is no list
-        assert anna.http.patch(path, json=ours, headers=mixed).status_code == 400
-
-
-@pytest.mark.parametrize("malformed", ["x", '"x', 'x"', 'w/"x"', '"x" "y"', '*, "x"', '"x"y'])
-def test_a_malformed_list_of_tags_is_refused(anna: Person, malformed: str) -> None:
-    path = f"/api/posts/{anna.post()['id']}"
-    read = anna.http.get(path, headers={"If-None-Match": malformed})
-    for answer, name in [(read, "If-None-Match"), (change(anna, path, malformed), "If-Match")]:
-        assert answer.status_code == 400
-        assert [error["pointer"] for error in answer.json()["errors"]] == [name]
-
-
 def test_the_tag_of_a_new_resource_is_the_one_it_is_read_with(
     anna: Person, admin: Person, anonymous: httpx.Client
 ) -> None:
     account = {"email": f"new-{anna.email}", "password": anna.password}
-    for created in (
-        anna.http.post("/api/posts", json={"title": "A", "content": "B"}),
-        admin.http.post("/api/users", json=account),
-    ):
-        assert tag_of(anonymous, created.headers["Location"]) == created.headers["ETag"]
+    created = admin.http.post("/api/users", json=account)
+    assert tag_of(anonymous, created.headers["Location"]) == created.headers["ETag"]
 
 
-@pytest.mark.parametrize("path", ["post", "user"], indirect=True)
+@pytest.mark.parametrize("path", ["user"], indirect=True)
 def test_a_change_gives_a_new_tag_which_is_the_next_one_to_match(anna: Person, path: str) -> None:
     first = tag_of(anna.http, path)
     second = change(anna, path, first).headers["ETag"]
     assert second != first
-    whole = "/auth/me" if path.startswith("/api/users") else path  # what a change is answered with
-    assert tag_of(anna.http, whole) == second
+    assert tag_of(anna.http, "/auth/me") == second  # what a change is answered with
     assert anna.http.get(path, headers={"If-None-Match": first}).status_code == 200
     assert change(anna, path, second).status_code == 200
 
@@ -136,21 +103,7 @@ def test_an_account_is_changed_by_its_own_tag_or_by_that_of_its_profile(
     assert change(anna, path, changed.headers["ETag"]).status_code == 200
 
 
-def test_a_post_changes_with_the_name_of_its_author(anna: Person) -> None:
-    path = f"/api/posts/{anna.post()['id']}"
-    tag = tag_of(anna.http, path)
-    name = {"username": f"{anna.username}-2"}
-    renamed = anna.http.patch(f"/api/users/{anna.id}", json=name, headers={"If-Match": "*"})
-    assert renamed.status_code == 200
-    answer = anna.http.get(path, headers={"If-None-Match": tag})
-    assert answer.status_code == 200
-    assert answer.json()["author"] == {"id": anna.id, **name}
-    assert answer.headers["ETag"] != tag
-    assert change(anna, path, tag).status_code == 412
-    assert change(anna, path, answer.headers["ETag"]).status_code == 200
-
-
-@pytest.mark.parametrize("path", ["post", "user"], indirect=True)
+@pytest.mark.parametrize("path", ["user"], indirect=True)
 def test_a_change_has_to_say_of_which_version(anna: Person, path: str) -> None:
     before = anna.http.get(path).json()
     answer = change(anna, path, None)
@@ -158,7 +111,7 @@ def test_a_change_has_to_say_of_which_version(anna: Person, path: str) -> None:
     assert anna.http.get(path).json() == before
 
 
-@pytest.mark.parametrize("path", ["post", "user"], indirect=True)
+@pytest.mark.parametrize("path", ["user"], indirect=True)
 @pytest.mark.parametrize(
     "tag",
     [
@@ -174,7 +127,7 @@ def test_a_change_of_the_named_version_is_made(anna: Person, path: str, tag: str
     assert "Changed." in anna.http.get(path).text
 
 
-@pytest.mark.parametrize("path", ["post", "user"], indirect=True)
+@pytest.mark.parametrize("path", ["user"], indirect=True)
 @pytest.mark.parametrize(
     "tag",
     [
@@ -207,13 +160,12 @@ def test_an_answer_with_a_tag_asks_proxies_to_leave_it_as_it_is(anna: Person, pa
 
 def test_so_does_the_answer_to_a_write(anna: Person, admin: Person) -> None:
     account = {"email": f"new-{anna.email}", "password": anna.password}
-    post = anna.http.post("/api/posts", json={"title": "A", "content": "B"})
-    changed = change(anna, post.headers["Location"], "*")
-    for answer in (post, changed, admin.http.post("/api/users", json=account)):
+    changed = change(anna, f"/api/users/{anna.id}", "*")
+    for answer in (changed, admin.http.post("/api/users", json=account)):
         assert answer.headers["Cache-Control"] == "no-store, no-transform"
 
 
-@pytest.mark.parametrize("path", ["post", "user"], indirect=True)
+@pytest.mark.parametrize("path", ["user"], indirect=True)
 def test_a_stale_write_is_refused(anna: Person, path: str) -> None:
     stale = tag_of(anna.http, path)
     assert change(anna, path, stale).status_code == 200
@@ -223,7 +175,7 @@ def test_a_stale_write_is_refused(anna: Person, path: str) -> None:
     assert anna.http.get(path).status_code == 200
 
 
-@pytest.mark.parametrize("path", ["post", "user"], indirect=True)
+@pytest.mark.parametrize("path", ["user"], indirect=True)
 @pytest.mark.parametrize("tag", [None, "*", "{tag}"])
 def test_a_delete_may_name_the_version(
     anna: Person, anonymous: httpx.Client, path: str, tag: str | None
@@ -233,15 +185,7 @@ def test_a_delete_may_name_the_version(
     assert anonymous.get(path).status_code == 404
 
 
-@pytest.mark.parametrize("tag", ['"1.1"', "*"])
-def test_what_is_not_there_is_not_found_whatever_version_is_named(anna: Person, tag: str) -> None:
-    path = f"/api/posts/{anna.post()['id']}"
-    assert anna.http.delete(path).status_code == 204
-    assert change(anna, path, tag).status_code == 404
-    assert anna.http.delete(path, headers={"If-Match": tag}).status_code == 404
-
-
-@pytest.mark.parametrize("path", ["post", "user"], indirect=True)
+@pytest.mark.parametrize("path", ["user"], indirect=True)
 def test_someone_elses_is_forbidden_whatever_version_is_named(
     anna: Person, ben: Person, path: str
 ) -> None:
@@ -251,8 +195,10 @@ def test_someone_elses_is_forbidden_whatever_version_is_named(
 
 
 def test_an_admin_is_held_to_the_version_too(anna: Person, admin: Person) -> None:
-    path = f"/api/posts/{anna.post()['id']}"
+    path = f"/api/users/{anna.id}"
     tag = tag_of(anna.http, path)
     assert change(anna, path, tag).status_code == 200
-    assert change(admin, path, tag).status_code == 412
-    assert change(admin, path, None).status_code == 428
+    disabling = {"disabled": True}
+    stale = admin.http.patch(path, json=disabling, headers={"If-Match": tag})
+    assert stale.status_code == 412
+    assert admin.http.patch(path, json=disabling).status_code == 428

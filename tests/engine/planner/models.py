@@ -16,7 +16,7 @@ from service.engine.database.statements import Prepared, insertion
 from service.engine.database.transaction import Row, db
 from service.engine.database.types import Id, Time
 from service.engine.ids import created_at, new_id
-from service.engine.problems import Forbidden, NotFound, PreconditionFailed
+from service.engine.problems import Forbidden, NotFound, PreconditionFailed, Problem
 
 
 class Project(db.Model):
@@ -24,16 +24,17 @@ class Project(db.Model):
 
     id: Mapped[str] = mapped_column(Id, primary_key=True)
     owner_id: Mapped[str] = mapped_column(Id, index=True)
-    name: Mapped[str] = mapped_column(sa.String(80))
+    name: Mapped[str] = mapped_column(sa.String(200))
+    notes: Mapped[str] = mapped_column(sa.Text)
     version: Mapped[int] = mapped_column(default=1)
     created_at: Mapped[str] = mapped_column(Time)
     updated_at: Mapped[str] = mapped_column(Time)
 
     @classmethod
-    def create(cls, owner: Caller, name: str) -> dict[str, Any]:
+    def create(cls, owner: Caller, name: str, notes: str = "") -> dict[str, Any]:
         id_ = new_id()
         times = {"created_at": created_at(id_), "updated_at": created_at(id_)}
-        _insert_project.write(id=id_, owner_id=owner.id, name=name, version=1, **times)
+        _insert_project.write(id=id_, owner_id=owner.id, name=name, notes=notes, version=1, **times)
         return cls.get(id_)
 
     @classmethod
@@ -44,22 +45,26 @@ class Project(db.Model):
         return {**shape(row), "etag": str(row.version)}
 
     @classmethod
-    def rename(
-        cls, project_id: UUID, caller: Caller, if_match: list[str] | None, name: str
+    def update(
+        cls, project_id: UUID, caller: Caller, if_match: list[str] | None, changes: dict[str, Any]
     ) -> dict[str, Any]:
-        if not _owned.update(project_id, caller, if_match, {"name": name}):
-            row = _get.first(id=project_id)
-            if row is None:
-                raise NotFound
-            raise PreconditionFailed if row.owner_id == caller.id else Forbidden
+        if not _owned.update(project_id, caller, if_match, changes):
+            raise _refused(project_id, caller)
         return cls.get(project_id)
+
+    @classmethod
+    def delete(cls, project_id: UUID, caller: Caller, if_match: list[str] | None) -> None:
+        if not _owned.delete(project_id, caller, if_match):
+            raise _refused(project_id, caller)
 
 
 class Task(db.Model):
     __tablename__ = "tasks"
 
     id: Mapped[str] = mapped_column(Id, primary_key=True)
-    project_id: Mapped[str] = mapped_column(Id, sa.ForeignKey("projects.id"), index=True)
+    project_id: Mapped[str] = mapped_column(
+        Id, sa.ForeignKey("projects.id", ondelete="CASCADE"), index=True
+    )
     name: Mapped[str] = mapped_column(sa.String(80))
 
     @classmethod
@@ -67,6 +72,11 @@ class Task(db.Model):
         id_ = new_id()
         _insert_task.write(id=id_, project_id=project_id, name=name)
         return {"id": str(id_), "project_id": str(project_id), "name": name}
+
+    @classmethod
+    def named(cls, name: str, limit: int) -> list[dict[str, Any]]:
+        rows = _named.tuples(name=name, limit=limit)
+        return [dict(zip(("id", "project_id", "name"), row, strict=True)) for row in rows]
 
 
 class KeptAnswer(db.Model):
@@ -94,21 +104,28 @@ class KeptAnswer(db.Model):
 
 
 def shape(row: Row) -> dict[str, Any]:
-    id_, name, created, *_ = row
-    return {"id": id_, "name": name, "created_at": created}
+    id_, owner_id, name, notes, created, *_ = row
+    return {"id": id_, "owner_id": owner_id, "name": name, "notes": notes, "created_at": created}
 
 
-_columns = (Project.id, Project.name, Project.created_at)
+_columns = (Project.id, Project.owner_id, Project.name, Project.notes, Project.created_at)
 Project.listing = Listing(
     sa.select(*_columns),
     key=Project.id,
     shape=shape,
+    bulk=Project.notes,
     owner_id=Project.owner_id == bindparam("owner_id", type_=Id),
+    later=Project.id >= bindparam("later"),
+    earlier=Project.id < bindparam("earlier"),
 )
 _get = Prepared(
-    sa.select(*_columns, Project.version, Project.owner_id).where(
-        Project.id == bindparam("id", type_=Id)
-    )
+    sa.select(*_columns, Project.version).where(Project.id == bindparam("id", type_=Id))
+)
+_named = Prepared(
+    sa.select(Task.id, Task.project_id, Task.name)
+    .where(Task.name == bindparam("name"))
+    .order_by(Task.id.desc())
+    .limit(bindparam("limit"))
 )
 _insert_project = insertion(Project)
 _insert_task = insertion(Task)
@@ -126,3 +143,10 @@ _kept = Prepared(
     )
 )
 _keep = insertion(KeptAnswer)
+
+
+def _refused(project_id: UUID, caller: Caller) -> Problem:
+    row = _get.first(id=project_id)
+    if row is None:
+        return NotFound()
+    return PreconditionFailed() if row.owner_id == caller.id else Forbidden()

@@ -1,6 +1,16 @@
 """Operations of the tag ops."""
 
-from service.engine.http import health
+from service.engine.http import docs, health
+from tests.engine.planner.settings import Settings
+
+
+async def get_openapi_json():
+    document = Settings.specification.public_json()
+    return document, 200, docs.document_headers(document)
+
+
+async def get_liveness():
+    return {"status": "ok"}
 
 
 async def get_readiness():

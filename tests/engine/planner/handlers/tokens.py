@@ -1,10 +1,15 @@
 """Operations of the tag tokens."""
 
+from service.engine.caller import Caller
 from service.engine.ids import new_id
 from service.engine.tokens.authority import authority
 
 
-def create_token():
+def create_token(body: dict):
     user_id = str(new_id())
     token = authority().tokens.access(user_id, user_id, generation=0, ttl=3600)
-    return {"access_token": token}, 201
+    return {"access_token": token, "id": user_id}, 201
+
+
+def get_me(caller: Caller):
+    return {"id": caller.id}

@@ -14,7 +14,8 @@ def upgrade() -> None:
         "projects",
         sa.Column("id", Id, primary_key=True),
         sa.Column("owner_id", Id, nullable=False),
-        sa.Column("name", sa.String(80), nullable=False),
+        sa.Column("name", sa.String(200), nullable=False),
+        sa.Column("notes", sa.Text, nullable=False),
         sa.Column("version", sa.Integer, nullable=False),
         sa.Column("created_at", Time, nullable=False),
         sa.Column("updated_at", Time, nullable=False),
@@ -23,7 +24,9 @@ def upgrade() -> None:
     op.create_table(
         "tasks",
         sa.Column("id", Id, primary_key=True),
-        sa.Column("project_id", Id, sa.ForeignKey("projects.id"), nullable=False),
+        sa.Column(
+            "project_id", Id, sa.ForeignKey("projects.id", ondelete="CASCADE"), nullable=False
+        ),
         sa.Column("name", sa.String(80), nullable=False),
     )
     op.create_index(op.f("ix_tasks_project_id"), "tasks", ["project_id"])

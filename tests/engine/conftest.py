@@ -1,0 +1,34 @@
+"""The fixtures of the other tests, here of the planner: `server`, `serve`, `anna` and so on."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from tests.kit import postgres
+from tests.kit.planning import Planner, planning
+
+
+@pytest.fixture(scope="session", params=["sqlite", "postgresql"])
+def server(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Planner]:
+    """The planner that most tests of the engine share, without limits, once on each database."""
+    folder = tmp_path_factory.mktemp(f"planner-{request.param}")
+    own = {} if request.param == "sqlite" else {"database_url": postgres.start()}
+    with planning(folder, **own) as running:
+        yield running
+
+
+@pytest.fixture
+def serve(tmp_path: Path) -> Iterator[Callable[..., Planner]]:
+    """Starts a planner of the test's own: `serve(rate_limit_enabled=True)`; on SQLite, or where
+    SERVE_ON=postgresql asks for it, on PostgreSQL."""
+    is_embedded = os.environ.get("SERVE_ON", "sqlite") == "sqlite"
+    own = {} if is_embedded else {"database_url": postgres.start()}
+    with ExitStack() as stack:
+        yield lambda **settings: stack.enter_context(planning(tmp_path, **own | settings))

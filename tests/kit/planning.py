@@ -1,0 +1,83 @@
+"""A server of the planner, the small API on which the engine is tried, and those who use it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import sqlalchemy as sa
+
+from service.engine.database import migrations
+from service.engine.database.transaction import db
+from service.engine.tokens.keys import generate_key
+from tests.kit.serving import Service, listening
+
+# Apart from the tables of the example, which other tests of this process compare with migrations.
+with pytest.MonkeyPatch.context() as patch:
+    apart = sa.MetaData(naming_convention=db.Model.metadata.naming_convention)
+    patch.setattr(db.Model, "metadata", apart)
+    from tests.engine.planner.application import create_app
+    from tests.engine.planner.settings import Settings
+
+
+class Planner(Service):
+    """A running planner."""
+
+    def sign_up(self, name: str = "anna") -> Owner:
+        """Somebody new, with a token of an hour."""
+        with self.client() as anonymous:
+            answer = anonymous.post("/tokens", json={"name": name})
+            assert answer.status_code == 201, answer.text
+        return Owner(self, answer.json())
+
+
+@dataclass
+class Owner:
+    """Somebody with a token; `http` sends it along."""
+
+    server: Planner
+    tokens: dict[str, str]
+    http: httpx.Client = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.http = self.server.client(self.tokens["access_token"])
+
+    @property
+    def id(self) -> str:
+        return self.tokens["id"]
+
+    def project(self, name: str = "A name", notes: str = "Some words.") -> dict[str, Any]:
+        """A new project of theirs."""
+        answer = self.http.post("/projects", json={"name": name, "notes": notes})
+        assert answer.status_code == 201, answer.text
+        return answer.json()
+
+
+@contextmanager
+def planning(folder: Path, **settings: Any) -> Iterator[Planner]:
+    """A planner with these settings; on an SQLite file in `folder` unless they name a database."""
+    settings = {
+        "database_url": f"sqlite:///{folder}/planner.db",
+        "jwt_keys_dir": folder / "keys",
+        "rate_limit_enabled": False,
+        "log_level": "WARNING",
+        "log_format": "json",
+        **settings,
+    }
+    configured = Settings(_env_file=None, **settings)
+    if not list(configured.jwt_keys_dir.glob("*.pem")):
+        generate_key(configured.jwt_keys_dir)
+    app = create_app(configured)
+    with app.app.app_context():
+        migrations.upgrade(db.engine)
+    with listening(app, app.app) as url:
+        running = Planner(url, app.app, configured)
+        try:
+            yield running
+        finally:
+            running.transport.end()
