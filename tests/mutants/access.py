@@ -40,14 +40,14 @@ KINDS = {
             "anybody may list the accounts",
             "openapi/openapi.yaml",
             """\
-      description: For admins. Each page that is read is an audit event, `accounts-listed`.
+      description: For admins. Reading a page is an audit event, `accounts-listed`.
       security:
         - accessToken: []
       x-rate-limit: client
       x-required-role: admin
 """,
             """\
-      description: For admins. Each page that is read is an audit event, `accounts-listed`.
+      description: For admins. Reading a page is an audit event, `accounts-listed`.
       security: []
       x-rate-limit: client
 """,
