@@ -10,9 +10,9 @@ from uuid import UUID
 
 import psycopg
 
+from service.caller import Caller
 from service.domain import search
 from service.domain.words import document, words
-from service.engine.caller import Caller
 from service.engine.ids import first_id_from
 from service.models import Credentials, Deletion, Post, PostDocument, Session, User
 
@@ -103,7 +103,6 @@ _TEXT = {"title": "Notes on tea", "content": "Warm the pot first, then wait."}
 def _caller(user_id: UUID) -> Caller:
     return Caller(
         id=str(user_id),
-        email="",
         username="",
         role="user",
         session_id="",

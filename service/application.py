@@ -25,6 +25,9 @@ MOST_HASHING = 64  # requests that wait to hash a password or do it; beyond it 5
 SEARCH_THREADS = 2  # so that searches, which may take long, leave the others to short calls
 MOST_SEARCHING = 16  # searches that wait or run; none takes longer than a second
 
+# Words of `x-rate-limit` for what is counted here: in the outbox, and when a session is refreshed.
+OWN_LIMITS = frozenset({"email", "rotations", "repeats"})
+
 
 def create_flask(settings: Settings) -> Flask:
     """The Flask application with its database: all that a command needs."""
@@ -35,7 +38,7 @@ def create_flask(settings: Settings) -> Flask:
 def create_app(settings: Settings) -> App:
     """The ASGI application; raises `BadConfiguration` when the settings do not make one."""
     flask = create_flask(settings)
-    assembly = assemble.Assembly(settings, flask, MEASURES)
+    assembly = assemble.Assembly(settings, flask, MEASURES, OWN_LIMITS)
     metrics = assembly.metrics
     Guard(
         flask,

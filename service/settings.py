@@ -1,20 +1,45 @@
 """The settings of this service, beside those of any."""
 
+import re
+from email.utils import getaddresses
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import parse_qsl, urlsplit
 
 from pydantic import AfterValidator
 
-from service.engine import settings_types as types
 from service.engine.settings import (
     BadConfiguration,
     EngineSettings,
+    Policies,
     number,
     seconds,
     setting,
     switch,
 )
+from service.engine.settings_types import require
 from service.specification import specification
+
+
+def _product(text: str) -> str:
+    require(text.isprintable() and 1 <= len(text) <= 60)
+    return text
+
+
+def _smtp(text: str) -> str:
+    url = urlsplit(text)
+    require(url.scheme in ("smtp", "smtps") and url.hostname and url.port != 0)
+    require(url.path in ("", "/") and not url.fragment and text.isprintable())
+    options = parse_qsl(url.query, keep_blank_values=True)
+    require(options in ([], [("starttls", "true")], [("starttls", "false")]))
+    require(url.scheme == "smtp" or options != [("starttls", "true")])
+    return text
+
+
+def _mailbox(text: str) -> str:
+    [(_, address)] = getaddresses([text])
+    require(text.isprintable() and re.fullmatch(r"[!-?A-~]+@[!-?A-~]+", address))
+    return text
 
 
 class Settings(EngineSettings):
@@ -22,21 +47,24 @@ class Settings(EngineSettings):
 
     specification = specification
 
+    rate_limits: Policies = setting(
+        {}, "POLICY=LIMIT pairs", "login=20 per minute,mail=5 per hour;20 per hour"
+    )
     access_token_ttl: int = seconds(900)
     refresh_token_ttl: int = seconds(2_592_000)
     session_ttl: int = seconds(7_776_000)
     password_min_length: int = number(8, least=8, most=256, example=15)
     require_verified_email: bool = switch(False)
-    product_name: Annotated[str, AfterValidator(types.product)] = setting(
+    product_name: Annotated[str, AfterValidator(_product)] = setting(
         "{title}", "a name of 1 to 60 printable characters", "{title}"
     )
-    smtp_url: Annotated[str, AfterValidator(types.smtp)] | None = setting(
+    smtp_url: Annotated[str, AfterValidator(_smtp)] | None = setting(
         None,
         "an smtp:// or smtps:// address",
         "smtp://user:password@mail.example.com:587?starttls=true",
         repr=False,
     )
-    mail_from: Annotated[str, AfterValidator(types.mailbox)] | None = setting(
+    mail_from: Annotated[str, AfterValidator(_mailbox)] | None = setting(
         None, "one e-mail address", "{title} <{name}@example.com>"
     )
     mail_dir: Path = setting(

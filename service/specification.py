@@ -1,6 +1,31 @@
 """What the service promises: `openapi/openapi.yaml`."""
 
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
 from service.engine.spec.specification import Specification
 from service.places import OPENAPI
 
-specification = Specification(OPENAPI)
+
+class _Specification(Specification):
+    """With the limits under `x-guard`, which the guard of the accounts counts."""
+
+    @cached_property
+    def policies(self) -> dict[str, int]:
+        """Every policy that `x-rate-limit` and `x-guard` declare, and how many limits it takes."""
+        return super().policies | dict.fromkeys(self.guards, 1)
+
+    @cached_property
+    def guards(self) -> dict[str, dict[str, Any]]:
+        """The entries of `x-guard` by policy; ValueError when two operations differ about one."""
+        found: dict[str, dict[str, Any]] = {}
+        for declared in self.declarations():
+            for entry in declared.get("x-guard", []):
+                if found.setdefault(entry["policy"], entry) != entry:
+                    raise ValueError(f"x-guard {entry['policy']} is declared in two ways")
+        return found
+
+
+specification = _Specification(OPENAPI)

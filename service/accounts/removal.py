@@ -7,7 +7,7 @@ from uuid import UUID
 
 import flask
 
-from service.engine.caller import Caller
+from service.caller import Caller
 from service.engine.database.transaction import after_commit
 from service.engine.observe.metrics import Readings
 from service.models import Deletion, IdempotencyKey

@@ -11,8 +11,8 @@ import sqlalchemy as sa
 
 from service.accounts.audit import record
 from service.accounts.guard import guard
+from service.caller import Caller
 from service.domain import passwords
-from service.engine.caller import Caller
 from service.engine.database.transaction import Row, Transaction, commit, db
 from service.engine.ids import rfc3339
 from service.engine.observe.metrics import count_on_commit, metrics
@@ -131,7 +131,6 @@ def caller(claims: Claims, transaction: Transaction | None = None) -> Caller:
 def _caller(claims: Claims, user: Row) -> Caller:
     return Caller(
         id=claims.subject,
-        email=user.email,
         username=user.username,
         role=user.role,
         session_id=claims.session_id,

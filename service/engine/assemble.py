@@ -80,7 +80,7 @@ def create_flask(
 class Assembly:
     """A service in the making: what its own parts need first, then the ASGI application.
 
-    `measures` are its metrics beside those of any service.
+    `measures` are its metrics beside those of any service, `own_limits` as in `Limits`.
 
     Raises `BadConfiguration` when the settings do not make one.
     """
@@ -90,6 +90,7 @@ class Assembly:
         settings: EngineSettings,
         flask: Flask,
         measures: Mapping[str, Measure] | None = None,
+        own_limits: frozenset[str] = frozenset(),
     ) -> None:
         self.settings = settings
         self.flask = flask
@@ -103,6 +104,7 @@ class Assembly:
             client=settings.rate_limit_client,
             overrides=settings.rate_limits,
             metrics=self.metrics,
+            own=own_limits,
         )
         self.tokens = Tokens(
             key_ring(settings), issuer=settings.jwt_issuer, audience=settings.jwt_audience

@@ -1,24 +1,20 @@
-"""Who calls, as every layer below the security check knows them."""
+"""Who calls, as far as the engine asks."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Protocol
 
 
-class Caller(NamedTuple):
-    """Who calls: a living session and its user, as the database has them at this moment.
+class Caller(Protocol):
+    """Who calls, as the database has them at this moment; a service's own class may say more."""
 
-    `session_end` is when the session ends at the latest, `generation` the one in the token.
-    """
+    @property
+    def id(self) -> str: ...
 
-    id: str
-    email: str
-    username: str
-    role: str
-    session_id: str
-    session_end: str
-    generation: int = 0
+    @property
+    def role(self) -> str:
+        """What `x-required-role` is compared with."""
 
     @property
     def is_admin(self) -> bool:
-        return self.role == "admin"
+        """Whether they may change what belongs to others."""

@@ -27,6 +27,7 @@ class BadConfiguration(Exception):
 
 
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(types.split)]
+Policies = Annotated[dict[str, str], NoDecode]
 WebAddress = Annotated[str, AfterValidator(types.web_address)]
 Level = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
 Format = Literal["json", "text"]
@@ -109,9 +110,7 @@ class EngineSettings(BaseSettings):
         repr=False,
     )
     rate_limit_enabled: bool = switch(True)
-    rate_limits: Annotated[dict[str, str], NoDecode] = setting(
-        {}, "POLICY=LIMIT pairs", "login=20 per minute,mail=5 per hour;20 per hour"
-    )
+    rate_limits: Policies = setting({}, "POLICY=LIMIT pairs", "client=600 per minute")
     rate_limit_client: Annotated[str, AfterValidator(types.one_limit)] | None = setting(
         None, "one limit", "300 per minute"
     )

@@ -4,11 +4,10 @@ A value that cannot be is a ValueError; `Because` also says why.
 """
 
 import re
-from email.utils import getaddresses
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import urlsplit
 
 from limits import parse_many
 from pydantic import SecretStr, ValidationInfo
@@ -23,7 +22,7 @@ class Because(ValueError):
     """A reason of our own: unlike those of the libraries, safe to print."""
 
 
-def _require(holds: object) -> None:
+def require(holds: object) -> None:
     if not holds:
         raise ValueError
 
@@ -39,21 +38,21 @@ def database(text: str) -> str:
     except (ArgumentError, ValueError):
         raise ValueError from None
     if url.drivername == "postgresql+psycopg":
-        _require(url.query.get("pgbouncer", "false") in ("true", "false"))
-        _require(url.port is None or 0 < url.port < 65536)
-        _require("@" not in (url.database or "") and text.isprintable())
+        require(url.query.get("pgbouncer", "false") in ("true", "false"))
+        require(url.port is None or 0 < url.port < 65536)
+        require("@" not in (url.database or "") and text.isprintable())
         return text
-    _require(url.drivername == "sqlite" and not url.host and text.isprintable())
+    require(url.drivername == "sqlite" and not url.host and text.isprintable())
     name = url.database or ":memory:"
     if ":memory:" in name or url.query.get("mode") == "memory":
         raise Because("is in memory, where each thread would see another database")
-    _require(not name.startswith("file:"))
+    require(not name.startswith("file:"))
     return url.set(database=str(Path(name).absolute())).render_as_string(hide_password=False)
 
 
 def replica(text: str, others: ValidationInfo) -> str:
     url = database(text)
-    _require(not url.startswith("sqlite:"))
+    require(not url.startswith("sqlite:"))
     if others.data.get("database_url", "").startswith("sqlite:"):
         raise Because("is set beside an SQLite file")
     return url
@@ -63,27 +62,27 @@ def store(text: str) -> str:
     scheme, _, place = text.partition("://")
     if text == "memory://":
         return text
-    _require(scheme in STORES and place and text.isprintable())
+    require(scheme in STORES and place and text.isprintable())
     if scheme != "redis+unix":
         authority = re.split(r"[/?#]", place, maxsplit=1)[0]
         hosts = authority.rpartition("@")[2].split(",")  # the last: a password may have one
         several = scheme in ("redis+sentinel", "redis+cluster")
-        _require(several or len(hosts) == 1)
+        require(several or len(hosts) == 1)
         for host in hosts:
             url = urlsplit(f"//{host}")
-            _require(url.hostname and "@" not in host and url.port != 0)
-            _require(not several or url.port)
+            require(url.hostname and "@" not in host and url.port != 0)
+            require(not several or url.port)
     return text
 
 
 def _count(limits: str) -> int:
     parsed = parse_many(limits)
-    _require(all(limit.amount > 0 for limit in parsed))
+    require(all(limit.amount > 0 for limit in parsed))
     return len(parsed)
 
 
 def one_limit(text: str) -> str:
-    _require(_count(text) == 1)
+    require(_count(text) == 1)
     return text
 
 
@@ -111,40 +110,19 @@ def pem(value: Any) -> Any:
     # `openssl ecparam -genkey` writes the name of the curve in front.
     curve = "(-----BEGIN EC PARAMETERS-----[^-]+-----END EC PARAMETERS-----\n)?"
     shape = rf"\s*{curve}{mark.format('BEGIN')}\n.+\n{mark.format('END')}\s*"
-    _require(not isinstance(pem, str) or re.fullmatch(shape, pem, re.DOTALL))
+    require(not isinstance(pem, str) or re.fullmatch(shape, pem, re.DOTALL))
     return pem
-
-
-def smtp(text: str) -> str:
-    url = urlsplit(text)
-    _require(url.scheme in ("smtp", "smtps") and url.hostname and url.port != 0)
-    _require(url.path in ("", "/") and not url.fragment and text.isprintable())
-    options = parse_qsl(url.query, keep_blank_values=True)
-    _require(options in ([], [("starttls", "true")], [("starttls", "false")]))
-    _require(url.scheme == "smtp" or options != [("starttls", "true")])
-    return text
-
-
-def product(text: str) -> str:
-    _require(text.isprintable() and 1 <= len(text) <= 60)
-    return text
-
-
-def mailbox(text: str) -> str:
-    [(_, address)] = getaddresses([text])
-    _require(text.isprintable() and re.fullmatch(r"[!-?A-~]+@[!-?A-~]+", address))
-    return text
 
 
 def web_address(text: str) -> str:
     url = urlsplit(text)
-    _require(url.scheme in ("http", "https") and url.hostname and url.port != 0)
-    _require(re.fullmatch(r"[!-~]+", text) and not url.query and not url.fragment)
+    require(url.scheme in ("http", "https") and url.hostname and url.port != 0)
+    require(re.fullmatch(r"[!-~]+", text) and not url.query and not url.fragment)
     return text.rstrip("/")
 
 
 def token(secret: SecretStr) -> SecretStr:
-    _require(re.fullmatch(r"[!-~]+", secret.get_secret_value()))
+    require(re.fullmatch(r"[!-~]+", secret.get_secret_value()))
     return secret
 
 
@@ -162,8 +140,8 @@ def hosts(hosts: tuple[str, ...]) -> tuple[str, ...]:
         if re.fullmatch(r"[\d./]+", host) or ":" in host:  # an address, or a network of them
             network_of(host)
         else:
-            _require(name.fullmatch(host))
-    _require(hosts)
+            require(name.fullmatch(host))
+    require(hosts)
     return tuple(host.removesuffix(".") for host in hosts)
 
 
@@ -180,7 +158,7 @@ def _unmapped(text: str) -> IPv4Network | IPv6Network:
     """The network; one of IPv4 addresses that are mapped into IPv6 as what it is."""
     network = network_of(text)
     if isinstance(network, IPv6Network) and (four := network[0].ipv4_mapped):
-        _require(network.prefixlen >= 96)
+        require(network.prefixlen >= 96)
         return IPv4Network((four, network.prefixlen - 96))
     return network
 
@@ -195,14 +173,14 @@ def _origin(text: str) -> str:
         raise Because("names null, which any page can be")
     if text == "*":
         return text
-    _require(re.fullmatch(r"[a-z][a-z0-9+.-]*://([a-z0-9._-]+|\[[0-9a-f:.]+\])(:\d+)?", text))
+    require(re.fullmatch(r"[a-z][a-z0-9+.-]*://([a-z0-9._-]+|\[[0-9a-f:.]+\])(:\d+)?", text))
     url = urlsplit(text)
-    _require(url.scheme != "file" and url.port != 0)
+    require(url.scheme != "file" and url.port != 0)
     own = {"http": ":80", "https": ":443"}.get(url.scheme)
     return text.removesuffix(own) if own else text
 
 
 def header_names(names: tuple[str, ...]) -> tuple[str, ...]:
     token = re.compile(r"[a-z0-9!#$%&'^_`|~+.-]+", re.IGNORECASE)  # RFC 9110, section 5.6.2; no *
-    _require(all(token.fullmatch(name) for name in names))
+    require(all(token.fullmatch(name) for name in names))
     return names

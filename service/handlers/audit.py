@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from service.engine.caller import Caller
+from service.caller import Caller
 from service.engine.ids import first_id_after
 from service.engine.spec.paging import page
 from service.models import AuditEvent

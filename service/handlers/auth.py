@@ -9,10 +9,10 @@ from service.accounts.audit import record
 from service.accounts.guard import guard
 from service.accounts.removal import remove_disputed
 from service.accounts.security import confirm, new_hash, prove, session_end, token_pair
+from service.caller import Caller
 from service.domain import accounts, addresses
 from service.domain.rotation import Place, Rotation, may_repeat
 from service.engine.call import Client
-from service.engine.caller import Caller
 from service.engine.database.transaction import commit
 from service.engine.http.networks import PROVIDER_BLOCK, network
 from service.engine.limits.limits import limits

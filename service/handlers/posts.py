@@ -4,10 +4,10 @@ from datetime import datetime
 from uuid import UUID
 
 from service.accounts import quota
+from service.caller import Caller
 from service.domain import search
 from service.domain.snippets import snippets
 from service.domain.words import document, words
-from service.engine.caller import Caller
 from service.engine.ids import first_id_after, first_id_from
 from service.engine.jobs.retrying import unlocked
 from service.engine.spec.paging import fitting, page

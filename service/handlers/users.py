@@ -6,8 +6,8 @@ from flask import current_app
 
 from service.accounts.audit import record
 from service.accounts.removal import remove_account
+from service.caller import Caller
 from service.domain import accounts, addresses, usernames
-from service.engine.caller import Caller
 from service.engine.spec.paging import page
 from service.mail import outbox
 from service.models import MailedToken, Profile, Session, User, mails

@@ -63,8 +63,8 @@ def _counted(kind: str, recipient: str, *, even_if_too_many: bool) -> bool:
     limits_ = limits()
     if not limits_.enabled:
         return True
-    of_one_kind = [Limit(*limit) for limit in limits_.per_address("mail")]
-    in_all = [Limit(*limit) for limit in limits_.per_address("mail-total")]
+    of_one_kind = [Limit(*limit) for limit in limits_.amounts("mail")]
+    in_all = [Limit(*limit) for limit in limits_.amounts("mail-total")]
     mailbox = addresses.mailbox(recipient)
     sent = MailCount.locked(mailbox)
     log = [Sent(*mail) for mail in sent]

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy import bindparam
 from sqlalchemy.orm import Mapped, mapped_column
 
-from service.engine.caller import Caller
+from service.caller import Caller
 from service.engine.database.listing import Items, Listing
 from service.engine.database.statements import insertion
 from service.engine.database.transaction import db

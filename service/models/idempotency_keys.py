@@ -59,7 +59,7 @@ class IdempotencyKey(db.Model):  # type: ignore[name-defined,misc] # made at run
     @classmethod
     def forget_account(cls, user_id: UUID) -> None:
         """Forget the answer that told an administrator of this account when they had made it."""
-        found = _forget_account.all(of=user_id, place=f"%/api/users/{user_id}%")
+        found = _forget_account.all(of=user_id, place=f'%/{user_id}"%')
         add_all((row.user_id, -row.size) for row in found)
 
 

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy import bindparam
 from sqlalchemy.orm import Mapped, mapped_column
 
-from service.engine.caller import Caller
+from service.caller import Caller
 from service.engine.database.listing import Listing
 from service.engine.database.owned import Owned
 from service.engine.database.statements import Prepared, insertion

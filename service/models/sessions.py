@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy import bindparam
 from sqlalchemy.orm import Mapped, mapped_column
 
-from service.engine.caller import Caller
+from service.caller import Caller
 from service.engine.database.listing import Items, Listing
 from service.engine.database.statements import Prepared, insertion
 from service.engine.database.transaction import Row, db
@@ -124,7 +124,6 @@ _mine = sa.and_(
 )
 _live = Prepared(
     sa.select(
-        User.email,
         User.username,
         User.role,
         Session.expires_at,

@@ -49,6 +49,7 @@ def serve(document: dict[str, Any], handler: Callable[..., Any] = get_thing) -> 
     """The application of a specification whose one operation is handled so."""
     services: Any = Services(
         flask=Flask("tiny", static_folder=None),
+        realm="tiny",
         authority=None,  # type: ignore[arg-type]
         caller=None,  # type: ignore[arg-type] # public
         kept_answers=None,  # type: ignore[arg-type] # no key

@@ -12,7 +12,7 @@ import httpx
 import pytest
 from sqlalchemy import select, text, update
 
-from service.engine.caller import Caller
+from service.caller import Caller
 from service.engine.database.transaction import db
 from service.models import Post, PostDocument, User
 from tests.kit.at_once import ANY, ROUNDS, Answering, at_once, codes, rows, signing_in, statuses
@@ -79,7 +79,7 @@ def test_nobody_gets_a_username_in_the_moment_it_is_given_up(
 def test_a_registration_that_waits_for_a_username_does_not_get_it_when_it_is_given_up(
     server: Server, crowd: httpx.Client, anna: Person
 ) -> None:
-    caller = Caller(anna.id, anna.email, anna.username, "user", "", "")
+    caller = Caller(anna.id, anna.username, "user", "", "")
     body = {"email": f"x{anna.email}", "password": PASSWORD, "username": anna.username}
     waiting = text("SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'transactionid'")
     with ThreadPoolExecutor(1) as threads, server.flask.app_context():

@@ -149,6 +149,7 @@ def test_a_parameter_in_part_of_a_segment_stops_the_start() -> None:
 BASIC = {"type": "http", "scheme": "basic", "x-token-type": "at+jwt"}
 KEY = {"type": "apiKey", "in": "header", "name": "X-Key"}
 UNTYPED = {"type": "http", "scheme": "bearer"}
+UNKNOWN = {"type": "http", "scheme": "bearer", "x-token-type": "at+jwe"}
 
 
 @pytest.mark.parametrize(
@@ -161,7 +162,7 @@ UNTYPED = {"type": "http", "scheme": "bearer"}
         ([{"token": []}, {"other": []}], "security scheme other is not enforced"),
     ],
 )
-@pytest.mark.parametrize("other", [BASIC, KEY, UNTYPED], ids=["basic", "key", "untyped"])
+@pytest.mark.parametrize("other", [BASIC, KEY, UNTYPED, UNKNOWN])
 def test_security_that_is_not_enforced_stops_the_start(security: Any, why: str, other: Any) -> None:
     with pytest.raises(ValueError, match=why):
         start(security=security, schemes={"other": other})

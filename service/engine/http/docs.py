@@ -19,7 +19,7 @@ _POLICY = (
 )
 _TRUSTED_TYPES = "require-trusted-types-for 'script'; trusted-types 'none'"
 _PAGE_HEADERS = {"Referrer-Policy": "no-referrer", "Cache-Control": "no-cache"}
-# The landing page hands the tokens of mailed links to the API.
+# The landing page may call the API.
 HOME_HEADERS = {
     "Content-Security-Policy": f"{_POLICY}img-src 'self'; connect-src 'self'; {_TRUSTED_TYPES}",
     **_PAGE_HEADERS,

@@ -17,7 +17,7 @@ PERIOD = 30.0  # seconds; jobs of this period and the one before count for the o
 
 _REGION = Size(16, 32)  # what a provider owns: tells networks of one attacker that come once each
 _REGION_SHARE = 1 / 8  # the part of a job's cost that counts for other networks of its region
-_SUCCESS = 0.25  # what a job weighs that has ended well, such as a sign-in; a failed one weighs 1
+_SUCCESS = 0.25  # what a job weighs that has ended well; a failed one weighs 1
 _BONUS = 8.0  # taken off the weight of a network whose jobs have succeeded
 _MOST_PROVEN = 10_000  # networks remembered as such
 

@@ -20,19 +20,19 @@ from service.engine.observe.metrics import Metrics
 from service.engine.problems import Problem, RateLimited
 from service.engine.spec.specification import limits as declared_limits
 
-BY_HANDLERS = {"rotations", "repeats"}  # what handlers count themselves, with `spend`
 _NO_LIMIT = 10**9
 # What an IPv6 /56 and /48 may do, as a multiple of one client's limit. Most households have one or
 # two networks in their /56; a /48 is a company, or many subscribers of a mobile network.
 _SITE, _PROVIDER_BLOCK = 4, 16
 Left = list[tuple[int, int]]  # per policy: what is left (-1: refused) and the seconds to the reset
-_COUNTED = {None, "failures", *BY_HANDLERS}  # what `counts` may say
+_PER = {"ip", "user", "session"}
+_COUNTS = {None, "failures"}
 Answering = TypeVar("Answering")
 Keys = tuple[str, ...]  # what a policy is counted under: for IPv6 clients also larger networks
 
 
 class Policy(NamedTuple):
-    """One named limit: `per` is ip, user, session or email.
+    """One named limit: `per` is ip, user, session, or a word of the service.
 
     `sums` are its limits, all of which must have room, for each of the keys. `only_failures` gives
     back what was counted unless the answer is a 401. `header` is the policy's item in
@@ -47,7 +47,11 @@ class Policy(NamedTuple):
 
 
 class Limits:
-    """Counts what clients do, and refuses what is too much; `document` is the specification."""
+    """Counts what clients do, and refuses what is too much; `document` is the specification.
+
+    `own` are words in `per` and `counts` that stand for what only the service can tell: a limit
+    with one of them is counted by the service itself, with `spend` or in its own way.
+    """
 
     def __init__(
         self,
@@ -59,11 +63,12 @@ class Limits:
         client: str | None,
         overrides: Mapping[str, str],
         metrics: Metrics,
+        own: frozenset[str] = frozenset(),
     ) -> None:
         self.enabled = enabled
         self._overrides = ({"client": client} if client else {}) | dict(overrides)
-        self._per_address: dict[str, Policy] = {}
-        self._by_handlers: dict[str, Policy] = {}
+        self._own_words = own
+        self._own: dict[str, Policy] = {}
         self._metrics = metrics
         self._store = Store(storage_url, metrics)
         self._clients = self.of_operation(document)
@@ -77,7 +82,8 @@ class Limits:
         """
         name, per = declared["policy"], declared["per"]
         only_failures = declared.get("counts") == "failures"
-        if per not in {"ip", "user", "session", "email"} or declared.get("counts") not in _COUNTED:
+        own = self._own_words
+        if per not in _PER | own or declared.get("counts") not in _COUNTS | own:
             raise ValueError(f"x-rate-limit {declared} is not enforced")
         override = self._overrides.get(name)
         items = parse_many(override.split(";")[number] if override else declared["limit"])
@@ -87,22 +93,24 @@ class Limits:
         return Policy(name, per, tuple(_sums(items)), only_failures, header)
 
     def of_operation(self, declared: dict[str, Any]) -> list[Policy]:
-        """The policies of an operation, or of the whole document, without those for an address."""
+        """The policies of an operation, or of the whole document, without those that the service
+        counts itself."""
         entries = list(declared_limits(declared))
         names = [entry["policy"] for entry in entries]
         policies = [
             self.policy(entry, names[:place].count(entry["policy"]))
             for place, entry in enumerate(entries)
         ]
-        # Which address is meant is known further in: the outbox counts those.
-        for policy in policies:
-            if policy.per == "email":
-                items = [each.sums[0] for each in policies if each[:2] == policy[:2]]
-                self._per_address[policy.name] = policy._replace(sums=(tuple(chain(*items)),))
-        for policy, entry in zip(policies, entries, strict=True):
-            if entry.get("counts") in BY_HANDLERS:
-                self._by_handlers[policy.name] = policy
-        return [p for p in policies if p.per != "email" and p.name not in self._by_handlers]
+        own = [
+            policy
+            for policy, entry in zip(policies, entries, strict=True)
+            if self._own_words & {entry["per"], entry.get("counts")}
+        ]
+        for policy in own:
+            same = [each.sums for each in own if each.name == policy.name]
+            sums = tuple(tuple(chain(*items)) for items in zip(*same, strict=True))
+            self._own[policy.name] = policy._replace(sums=sums)
+        return [policy for policy in policies if policy not in own]
 
     async def count_client(self, call: Call) -> None:
         """Count a request against its client address; raises `RateLimited`."""
@@ -139,11 +147,12 @@ class Limits:
                 left = await self._store.ask(partial(_give_back_all, policies, keys))
                 self._correct(call, policies, left)
 
-    def per_address(self, name: str) -> list[tuple[int, int]]:
-        """The limits of a policy for each address, as amounts and seconds; none if they are off."""
+    def amounts(self, name: str) -> list[tuple[int, int]]:
+        """The limits of a policy that the service counts itself, as amounts and seconds; none if
+        limits are off."""
         if not self.enabled:
             return []
-        return [(item.amount, item.get_expiry()) for item in self._per_address[name].sums[0]]
+        return [(item.amount, item.get_expiry()) for item in self._own[name].sums[0]]
 
     def decided(self, name: str, allowed: bool) -> None:
         """Note in the metrics what was decided elsewhere about a policy."""
@@ -151,9 +160,9 @@ class Limits:
         self._metrics.count("limiter_decisions_total", name, outcome)
 
     def spend(self, name: str) -> None:
-        """Count what only a handler can tell from other requests; raises `RateLimited`."""
+        """Count against a policy of the service's own; raises `RateLimited`."""
         if self.enabled:
-            policy, call = self._by_handlers[name], flask.request.environ[KEY]
+            policy, call = self._own[name], flask.request.environ[KEY]
             hit = partial(_hit_all, [policy], [_keys(policy, call)])
             self._note(call, [policy], self._store.ask_from_thread(hit))
 

@@ -50,7 +50,7 @@ class App(FlaskApp):
 
 
 class _TagResolver(Resolver):
-    """Finds `create_post` with the tag `posts` in `<package>.posts`."""
+    """Finds `list_tasks` with the tag `tasks` in `<package>.tasks`."""
 
     def __init__(self, package: str) -> None:
         super().__init__()

@@ -23,6 +23,7 @@ from service.engine.caller import Caller
 from service.engine.database.transaction import Transaction
 from service.engine.http import conditional, problems
 from service.engine.jobs.context import Flask, RequestContext
+from service.engine.jobs.fair_threads import FairPool
 from service.engine.jobs.replica import Replica
 from service.engine.jobs.retrying import transact
 from service.engine.jobs.threads import Pool
@@ -31,7 +32,7 @@ from service.engine.problems import AdminRequired, InternalError, Problem
 from service.engine.spec.idempotency import KeptAnswers, Retry
 from service.engine.spec.paging import Page, next_link
 from service.engine.spec.validation import Part, RequestValidator, ResponseDrift, ResponseValidator
-from service.engine.tokens.authority import Authority
+from service.engine.tokens.authority import TYPES, Authority
 from service.engine.tokens.tokens import Claims
 
 INJECTED = {"caller", "client"}  # arguments that do not come from the request's parameters
@@ -82,8 +83,8 @@ class Operation(FlaskOperation):
         self._policies = services.limits.of_operation(spec)
         self._failures = [policy for policy in self._policies if policy.only_failures]
         self._pool = services.pools[spec.get("x-worker-pool", "requests")]
-        # While it hashes, an operation holds neither a connection nor SQLite's write lock.
-        self._is_slow = spec.get("x-worker-pool") == "hashing"
+        # While it computes, such an operation holds neither a connection nor SQLite's write lock.
+        self._is_slow = isinstance(self._pool, FairPool)
         self._turns = asyncio.Semaphore(STREAMING)
         self._ends_session = spec.get("x-ends-session", False)  # the handler checks it
         headers = {p["name"]: p for p in declared.parameters if p["in"] == "header"}
@@ -156,7 +157,7 @@ class Operation(FlaskOperation):
             transaction.rollback()
             answer = problems.answer(problem, call.request_id, self._services.realm)
         if self._is_slow and not self._ends_session:
-            self._admit(call)  # the session may have ended, or the role changed, while it hashed
+            self._admit(call)  # the session may have ended, or the role changed, while it computed
         if retry and isinstance(answer, Answer):
             retry.keep(answer)
         return answer
@@ -250,7 +251,8 @@ def _token_types(operation: AbstractOperation) -> tuple[str, ...]:
             raise ValueError(f"{operation.operation_id}: optional or combined security")
         [(name, scopes)] = requirement.items()
         scheme = operation.security_schemes[name]
-        if scopes or scheme.get("scheme") != "bearer" or "x-token-type" not in scheme:
+        is_known = scheme.get("x-token-type") in TYPES
+        if scopes or scheme.get("scheme") != "bearer" or not is_known:
             raise ValueError(f"{operation.operation_id}: security scheme {name} is not enforced")
         types.append(scheme["x-token-type"])
     return tuple(types)

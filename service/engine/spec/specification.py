@@ -42,22 +42,12 @@ class Specification:
 
     @cached_property
     def policies(self) -> dict[str, int]:
-        """Every policy that `x-rate-limit` and `x-guard` declare, and how many limits it takes."""
+        """Every policy that `x-rate-limit` declares, and how many limits it takes."""
         counts: dict[str, int] = {}
-        for declared in self._declarations():
+        for declared in self.declarations():
             names = [entry["policy"] for entry in limits(declared)]
             counts |= {name: max(names.count(name), counts.get(name, 0)) for name in names}
-        return counts | dict.fromkeys(self.guards, 1)
-
-    @cached_property
-    def guards(self) -> dict[str, dict[str, Any]]:
-        """The entries of `x-guard` by policy; ValueError when two operations differ about one."""
-        found: dict[str, dict[str, Any]] = {}
-        for declared in self._declarations():
-            for entry in declared.get("x-guard", []):
-                if found.setdefault(entry["policy"], entry) != entry:
-                    raise ValueError(f"x-guard {entry['policy']} is declared in two ways")
-        return found
+        return counts
 
     @cached_property
     def key_set_max_age(self) -> int:
@@ -95,7 +85,7 @@ class Specification:
         """What `public_yaml` says, as JSON."""
         return orjson.dumps(parsed(self.public_yaml(root)))
 
-    def _declarations(self) -> Iterator[dict[str, Any]]:
+    def declarations(self) -> Iterator[dict[str, Any]]:
         """The document itself, and every operation."""
         yield self.document
         for item in self.document["paths"].values():

@@ -84,7 +84,7 @@ class RequestValidator:
         self._query = {parameter.name: parameter for parameter in located["query"]}
         self._defaults = {p.argument: p.default for p in located["query"] if p.default is not None}
         self._required = [p for p in located["query"] if p.required]
-        # Mail programs and networks add parameters to links, and probes to keep off caches.
+        # Programs that open links add parameters to them, and probes do to keep off caches.
         self._ignores_query = operation._operation.get("x-ignore-query", False)
         if self._ignores_query and self._query:
             raise ValueError(f"{operation.operation_id}: x-ignore-query beside query parameters")

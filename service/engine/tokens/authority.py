@@ -13,10 +13,11 @@ from service.engine.http.networks import address
 from service.engine.problems import InvalidToken, NotFound, TokenExpired, Unauthorized
 from service.engine.settings import BadConfiguration, EngineSettings
 from service.engine.tokens.keys import KeyRing, generate_key
-from service.engine.tokens.tokens import Claims, Tokens
+from service.engine.tokens.tokens import ACCESS, REFRESH, Claims, Tokens
 
 SCHEME = "Bearer"  # RFC 6750, in any case
 SCRAPER = ("metrics",)  # the token of the specification's scheme metricsToken: METRICS_TOKEN
+TYPES = {ACCESS, REFRESH, *SCRAPER}  # what `x-token-type` may say
 _FORWARDED = (b"forwarded", b"via", b"x-forwarded-for", b"x-real-ip")  # set by proxies
 
 

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from service.engine import assemble
-from service.engine.caller import Caller
 from service.engine.tokens.tokens import Claims
 from tests.engine.planner.models import KeptAnswer
 from tests.engine.planner.settings import Settings
 
 HERE = Path(__file__).parent
+
+
+class Owner(NamedTuple):
+    id: str
+    role: str = "owner"
+    is_admin: bool = False
 
 
 def create_flask(settings: Settings) -> Any:
@@ -27,13 +32,6 @@ def create_app(settings: Settings) -> Any:
     )
 
 
-def caller(claims: Claims, _transaction: Any) -> Caller:
+def caller(claims: Claims, _transaction: Any) -> Owner:
     """Whoever has a token: the planner has no accounts."""
-    return Caller(
-        id=claims.subject,
-        email="",
-        username="",
-        role="user",
-        session_id=claims.session_id,
-        session_end="",
-    )
+    return Owner(claims.subject)
