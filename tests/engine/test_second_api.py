@@ -141,8 +141,8 @@ def test_the_metrics_count_its_operations(url: str, anna: httpx.Client) -> None:
     assert set(re.findall(r"^# TYPE ([a-z]+)_", text, re.MULTILINE)) == {"planner", "process"}
 
 
-def test_its_tokens_come_from_it_and_are_for_it(url: str) -> None:
-    token = httpx.post(f"{url}/tokens").json()["access_token"]
+def test_its_tokens_come_from_it_and_are_for_it(anna: httpx.Client) -> None:
+    token = anna.headers["Authorization"].removeprefix("Bearer ")
     claims = jwt.decode(token, options={"verify_signature": False})
     assert (claims["iss"], claims["aud"]) == ("planner", "planner")
 
