@@ -9,7 +9,7 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check --no-input -qq
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test lint format check audit bench sdk contract faults lock mutants clean
+.PHONY: help run test lint format migration check audit bench sdk contract faults lock mutants clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' Makefile
@@ -41,6 +41,13 @@ lint: $(VENV)/.dev $(VENV)/.sdk ## style and types (ruff, mypy, bandit), and the
 format: $(VENV)/.dev ## mend what ruff can mend in style and imports
 	@$(BIN)/ruff check --quiet --fix-only .
 	@$(BIN)/ruff format --quiet .
+
+# Against a database that has all revisions but the new one.
+migration: $(VENV)/.dev ## a revision that brings what is new in the models: NAME="add projects" BRANCH=own
+	@folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; \
+	export DATABASE_URL="sqlite:///$$folder/new.db"; \
+	$(BIN)/byline db upgrade > /dev/null && \
+	$(BIN)/alembic -x "branch=$(BRANCH)" revision --autogenerate --message "$(NAME)"
 
 mutants: $(VENV)/.dev ## plants faults in copies and shows which test fails; MUTANTS=paging plants some
 	@echo "Planting faults"

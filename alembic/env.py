@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import sqlalchemy as sa
+from alembic.script import ScriptDirectory
 
 from alembic import context
 from service import migrations, settings
@@ -14,6 +15,8 @@ from service.application import create_flask
 from service.engine.database.transaction import db
 
 LOCK = 0x62796C696E65  # "byline": any number that no other program on the server locks
+OWN = "own"  # the branch of who builds on this service
+PARENT = "users@head"  # whose tables a new branch may refer to
 PATIENCE = 60_000  # milliseconds that the second process waits on SQLite
 
 
@@ -34,7 +37,7 @@ def _migrate(connection: sa.Connection) -> None:
             connection=connection,
             transaction_per_migration=True,
             render_as_batch=connection.dialect.name == "sqlite",
-            process_revision_directives=_number,
+            process_revision_directives=_name,
             **migrations.comparison(connection.dialect),
         )
         with context.begin_transaction():
@@ -67,10 +70,21 @@ def _alone_on_sqlite(connection: sa.Connection) -> Iterator[None]:
             raise RuntimeError(f"the migration leaves rows without their parents: {broken[:3]}")
 
 
-def _number(_context: object, _revision: object, directives: list[Any]) -> None:
-    """Give a new revision the next number instead of a random id."""
+def _name(_context: object, _revision: object, directives: list[Any]) -> None:
+    """Put a new revision at the end of its branch, and call it by the branch and a number.
+
+    The branch is Alembic's `-x branch=...`, see `make migration`. So two who work on two branches
+    never give their revisions the same name.
+    """
+    branch = context.get_x_argument(as_dictionary=True).get("branch") or OWN
+    scripts = ScriptDirectory.from_config(context.config)
     for script in directives:
-        script.rev_id = f"{int(context.get_head_revision() or 0) + 1:04}"
+        its = [s for s in scripts.walk_revisions() if s.branch_labels and branch in s.branch_labels]
+        script.rev_id = f"{branch}_{len(its) + 1:04}"
+        if its:
+            script.head = f"{branch}@head"
+        else:
+            script.head, script.branch_label, script.depends_on = "base", branch, PARENT
 
 
 main()

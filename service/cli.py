@@ -106,9 +106,9 @@ def schema() -> None:
 
 
 @schema.command()
-@click.argument("revision", default="head")
+@click.argument("revision", default="heads")
 def upgrade(revision: str) -> None:
-    """Bring the schema to REVISION, by default the newest."""
+    """Bring the schema to REVISION, by default the newest of each branch."""
     with _database() as engine:
         _migrations().upgrade(engine, revision)
         click.echo(f"The schema is {revisions.state(engine)}.")
@@ -120,7 +120,8 @@ def upgrade(revision: str) -> None:
 @click.argument("revision")
 @_yes
 def downgrade(revision: str, yes: bool) -> None:
-    """Take the schema back to REVISION; `base` removes every table and all data."""
+    """Take the schema back to REVISION; `base` removes every table and all data, `posts@base` those
+    of a branch."""
     _agree(yes, "This removes what the later migrations added, with its data")
     with _database() as engine:
         _migrations().downgrade(engine, revision)
@@ -132,8 +133,7 @@ def check() -> None:
     """Compare the schema with the code; exit code 1 if it is behind or differs."""
     with _database() as engine:
         state = revisions.require(engine)
-        # A newer schema has what this code cannot know.
-        if state is revisions.State.CURRENT and (differences := _migrations().check(engine)):
+        if differences := _migrations().check(engine):
             raise click.ClickException(
                 "\n  ".join(["The schema differs from the code:", *differences])
             )

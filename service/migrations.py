@@ -13,9 +13,10 @@ from service.engine.database.revisions import State, state
 __all__ = ["check", "comparison", "connect", "downgrade", "upgrade"]
 
 
-def upgrade(engine: sa.Engine, revision: str = "head") -> None:
-    """Bring the schema to `revision`, and at the head fill the keys of addresses and the counts of
-    stored bytes where they are missing; leaves a head alone that newer code has made."""
+def upgrade(engine: sa.Engine, revision: str = "heads") -> None:
+    """Bring the schema to `revision`, by default the newest of each branch, and there fill the keys
+    of addresses and the counts of stored bytes where they are missing; leaves alone what newer code
+    has made."""
     migrations.upgrade(engine, revision)
     if state(engine) is State.CURRENT:
         with connect(engine) as connection:

@@ -21,7 +21,7 @@ class LongDocuments:
     """The long documents of an account on SQLite.
 
     FTS5 takes about a microsecond for each word that it forgets, and a document may have a hundred
-    thousand. A document that ends with a space is being removed: see migration 0013.
+    thousand. A document that ends with a space is being removed: see posts_0002.
     """
 
     def keys(self, user_id: str, after: tuple[Any, ...] | None) -> Keys:

@@ -78,6 +78,23 @@ def test_serve_says_why_when_there_is_no_database(byline, monkeypatch):
     assert "secret" not in ended.output
 
 
+def test_a_newer_schema_must_have_the_tables_that_this_code_needs(tmp_path):
+    run(tmp_path, "db", "upgrade")
+    engine = sa.create_engine(f"sqlite:///{tmp_path}/byline.db")
+    with engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+        connection.exec_driver_sql("CREATE TABLE news (id INTEGER)")
+    assert run(tmp_path, "db", "check").stdout == "The schema is newer.\n"
+
+    with engine.begin() as connection:
+        connection.exec_driver_sql("DROP TABLE mail_counts")
+    engine.dispose()
+
+    checked = run(tmp_path, "db", "check")
+    assert checked.returncode == 1
+    assert checked.stderr == "Error: The schema differs from the code:\n  add_table mail_counts\n"
+
+
 def test_serve_runs_also_on_a_newer_schema_and_prints_its_addresses(tmp_path):
     assert run(tmp_path, "db", "upgrade").stdout == "The schema is current.\n"
     engine = sa.create_engine(f"sqlite:///{tmp_path}/byline.db")

@@ -45,7 +45,7 @@ def engine(request: pytest.FixtureRequest, tmp_path) -> Iterator[sa.Engine]:
     """A database with the schema of the release before."""
     url = postgres.start() if request.param == "postgresql" else f"sqlite:///{tmp_path}/byline.db"
     with create_flask(Settings(_env_file=None, database_url=url)).app_context():
-        migrations.upgrade(db.engine, "0005")
+        migrations.upgrade(db.engine, "users_0005")
         yield db.engine
         db.engine.dispose()
 
@@ -82,7 +82,7 @@ def test_an_upgrade_back_and_forth_leaves_the_rows(engine):
     for _ in range(2):
         migrations.upgrade(engine)
         assert keys(engine) == [EVA_NEW, f"!{id_of(1)}"]
-        migrations.downgrade(engine, "0005")
+        migrations.downgrade(engine, "users_0005")
     migrations.upgrade(engine)
 
 

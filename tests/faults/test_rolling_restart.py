@@ -22,8 +22,8 @@ import sqlalchemy as sa
 
 from alembic import op
 
-revision = "{revision}"
-down_revision = "{before}"
+revision = "posts_0003"
+down_revision = "0013"
 branch_labels = None
 depends_on = None
 
@@ -48,10 +48,7 @@ def newer(tmp_path: Path) -> Path:
     for name in ("app.py", "alembic.ini"):
         shutil.copy(ROOT / name, root)
     versions = root / "alembic" / "versions"
-    newest = max(path.name[:4] for path in versions.glob("[0-9]*.py"))
-    revision = f"{int(newest) + 1:04}"
-    text = MIGRATION.format(revision=revision, before=newest)
-    (versions / f"{revision}_add_moods.py").write_text(text)
+    (versions / "posts_0003_add_moods.py").write_text(MIGRATION)
     return root
 
 

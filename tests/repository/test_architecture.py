@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from itertools import groupby
 from pathlib import Path
 
 import pytest
@@ -220,11 +221,16 @@ def test_the_alembic_folder_is_no_package() -> None:
     assert not (ROOT / "alembic" / "__init__.py").exists(), "it would shadow the library"
 
 
-def test_a_migration_has_a_number_and_needs_nothing_of_the_service() -> None:
-    migrations = sorted((ROOT / "alembic" / "versions").glob("*.py"))
-    assert migrations
-    for number, path in enumerate(migrations, 1):
-        assert re.fullmatch(rf"{number:04}_[a-z]+(_[a-z]+)+", path.stem)
+def test_a_migration_has_the_number_that_is_next_in_its_branch() -> None:
+    names = [path.stem for path in sorted((ROOT / "alembic" / "versions").glob("*.py"))]
+    assert names
+    for branch, its in groupby(names, key=lambda name: name.partition("_")[0]):
+        for number, name in enumerate(its, 1):
+            assert re.fullmatch(rf"{branch}_{number:04}_[a-z]+(_[a-z]+)+", name)
+
+
+def test_a_migration_needs_nothing_of_the_service() -> None:
+    for path in (ROOT / "alembic" / "versions").glob("*.py"):
         assert not ours(path)
 
 

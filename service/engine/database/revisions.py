@@ -1,16 +1,26 @@
-"""Where the schema of a database stands, without Alembic: serving does not need its 7 MB."""
+"""Where the schema of a database stands, without Alembic: serving does not need its 7 MB.
+
+Revisions form a graph: a service has a branch for each of its parts, and whoever builds on it has
+branches of their own. `alembic_version` has a row for each revision that was run and that no other
+one which was run comes after.
+"""
 
 from __future__ import annotations
 
+import ast
+from collections.abc import Iterable
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
 
 from service.engine.settings import BadConfiguration
 
 _found = sa.text("SELECT version_num FROM alembic_version")
+
+Graph = dict[str, frozenset[str]]  # from each revision to those that must be run before it
 
 
 class State(StrEnum):
@@ -34,7 +44,7 @@ def state(engine: sa.Engine) -> State:
     """Where the database stands, by one small query: cheap enough for a readiness probe."""
     if engine.dialect.name == "sqlite" and not file(engine).exists():
         return State.EMPTY  # connecting would create the file
-    known = revisions(engine.get_execution_options()["migrations"])
+    known = graph(engine.get_execution_options()["migrations"])
     with engine.connect() as connection:
         require_utf8(connection)
         try:
@@ -45,9 +55,14 @@ def state(engine: sa.Engine) -> State:
             found = set()
     if not found:
         return State.EMPTY
-    if found == {known[-1]}:
-        return State.CURRENT
-    return State.BEHIND if found <= set(known) else State.NEWER
+    missing = known.keys() - _with_ancestors(found & known.keys(), known)
+    if not missing:
+        return State.CURRENT if found <= known.keys() else State.NEWER
+    # A row goes as soon as a revision after it is run, so a missing one after a row was never run.
+    # Any other may have been, if newer code has a revision after it.
+    if found <= known.keys() or any(known[revision] & found for revision in missing):
+        return State.BEHIND
+    return State.NEWER
 
 
 def require(engine: sa.Engine) -> State:
@@ -72,10 +87,55 @@ def require_utf8(connection: sa.Connection) -> None:
 
 
 @cache
-def revisions(migrations: Path) -> list[str]:
-    """The revisions in Alembic's folder, the newest last: their files begin with them."""
-    versions = migrations / "versions"
-    return sorted(path.name.partition("_")[0] for path in versions.glob("[0-9]*.py"))
+def graph(migrations: Path) -> Graph:
+    """The revisions in Alembic's folder.
+
+    Raises `BadConfiguration` when two have the same id, or when one comes after none that is there.
+    """
+    files: dict[str, str] = {}
+    found: Graph = {}
+    for path in sorted((migrations / "versions").glob("*.py")):
+        said = _assignments(path)
+        revision = said["revision"]
+        if revision in found:
+            raise BadConfiguration(
+                f"{files[revision]} and {path.name} are both the revision {revision}: give one of "
+                "them another id"
+            )
+        files[revision] = path.name
+        found[revision] = _names(said["down_revision"]) | _names(said.get("depends_on"))
+    for revision, before in found.items():
+        if absent := before - found.keys():
+            raise BadConfiguration(
+                f"{files[revision]} comes after the revision {min(absent)}, which has no file"
+            )
+    return found
+
+
+def _assignments(path: Path) -> dict[str, Any]:
+    """What a revision's file assigns to Alembic's names, which are strings, tuples or None."""
+    return {
+        target.id: ast.literal_eval(statement.value)
+        for statement in ast.parse(path.read_text("utf-8")).body
+        if isinstance(statement, ast.Assign)
+        for target in statement.targets
+        if isinstance(target, ast.Name) and target.id in {"revision", "down_revision", "depends_on"}
+    }
+
+
+def _names(given: str | Iterable[str] | None) -> frozenset[str]:
+    return frozenset([given] if isinstance(given, str) else given or ())
+
+
+def _with_ancestors(revisions: Iterable[str], known: Graph) -> set[str]:
+    found: set[str] = set()
+    waiting = list(revisions)
+    while waiting:
+        revision = waiting.pop()
+        if revision not in found:
+            found.add(revision)
+            waiting.extend(known[revision])
+    return found
 
 
 def file(engine: sa.Engine) -> Path:

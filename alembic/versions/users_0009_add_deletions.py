@@ -7,8 +7,8 @@ from sqlalchemy.dialects import postgresql
 
 from alembic import op
 
-revision = "0009"
-down_revision = "0008"
+revision = "users_0009"
+down_revision = "users_0008"
 branch_labels = None
 depends_on = None
 

@@ -6,8 +6,8 @@ import sqlalchemy as sa
 
 from alembic import op
 
-revision = "0010"
-down_revision = "0009"
+revision = "users_0010"
+down_revision = "users_0009"
 branch_labels = None
 depends_on = None
 

@@ -6,8 +6,8 @@ import sqlalchemy as sa
 
 from alembic import op
 
-revision = "0008"
-down_revision = "0007"
+revision = "users_0008"
+down_revision = "users_0007"
 branch_labels = None
 depends_on = None
 

@@ -6,8 +6,8 @@ import sqlalchemy as sa
 
 from alembic import op
 
-revision = "0005"
-down_revision = "0004"
+revision = "users_0005"
+down_revision = "users_0004"
 branch_labels = None
 depends_on = None
 

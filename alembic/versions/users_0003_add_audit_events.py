@@ -7,8 +7,8 @@ from sqlalchemy.dialects import postgresql
 
 from alembic import op
 
-revision = "0003"
-down_revision = "0002"
+revision = "users_0003"
+down_revision = "users_0002"
 branch_labels = None
 depends_on = None
 

@@ -1,4 +1,4 @@
-"""Create tables."""
+"""Create posts, and the index that finds them."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from sqlalchemy.dialects import postgresql
 
 from alembic import op
 
-revision = "0001"
+revision = "posts_0001"
 down_revision = None
-branch_labels = None
-depends_on = None
+branch_labels = ("posts",)
+depends_on = "users_0001"
 
 ID = sa.CHAR(36).with_variant(postgresql.UUID(as_uuid=False), "postgresql")
 TIME = sa.CHAR(24).with_variant(sa.TIMESTAMP(timezone=True), "postgresql")
@@ -23,38 +23,6 @@ TRIGGERS = {"INSERT": LEARN, "DELETE": FORGET, "UPDATE": f"{FORGET} {LEARN}"}
 
 
 def upgrade() -> None:
-    op.create_table(
-        "users",
-        sa.Column("id", ID, nullable=False),
-        sa.Column("email", sa.String(254), nullable=False),
-        sa.Column("email_verified", sa.Boolean, nullable=False),
-        sa.Column("username", sa.String(30), nullable=False),
-        sa.Column("bio", sa.String(500), nullable=False),
-        sa.Column("password_hash", sa.String(255), nullable=False),
-        sa.Column("role", sa.String(10), nullable=False),
-        sa.Column("disabled", sa.Boolean, nullable=False),
-        sa.Column("version", sa.Integer, nullable=False),
-        sa.Column("created_at", TIME, nullable=False),
-        sa.Column("updated_at", TIME, nullable=False),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_users")),
-        sa.UniqueConstraint("email", name=op.f("uq_users_email")),
-        sa.UniqueConstraint("username", name=op.f("uq_users_username")),
-    )
-    op.create_table(
-        "sessions",
-        sa.Column("id", ID, nullable=False),
-        sa.Column("user_id", ID, nullable=False),
-        sa.Column("generation", sa.Integer, nullable=False),
-        sa.Column("ip", sa.String(45), nullable=False),
-        sa.Column("user_agent", sa.String(255), nullable=False),
-        sa.Column("created_at", TIME, nullable=False),
-        sa.Column("last_used_at", TIME, nullable=False),
-        sa.Column("expires_at", TIME, nullable=False),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_sessions")),
-        _parent("sessions", "user_id", "users.id"),
-    )
-    op.create_index(op.f("ix_sessions_user_id"), "sessions", ["user_id"])
-    op.create_index(op.f("ix_sessions_expires_at"), "sessions", ["expires_at"])
     op.create_table(
         "posts",
         sa.Column("id", ID, nullable=False),
@@ -78,20 +46,6 @@ def upgrade() -> None:
         sa.UniqueConstraint("post_id", name=op.f("uq_post_documents_post_id")),
         _parent("post_documents", "post_id", "posts.id"),
     )
-    op.create_table(
-        "idempotency_keys",
-        sa.Column("user_id", ID, nullable=False),
-        sa.Column("operation", sa.String(64), nullable=False),
-        sa.Column("key", sa.String(255), nullable=False),
-        sa.Column("fingerprint", sa.CHAR(64), nullable=False),
-        sa.Column("status", sa.Integer, nullable=False),
-        sa.Column("headers", sa.Text, nullable=False),
-        sa.Column("body", sa.LargeBinary, nullable=False),
-        sa.Column("expires_at", TIME, nullable=False),
-        sa.PrimaryKeyConstraint("user_id", "operation", "key", name=op.f("pk_idempotency_keys")),
-        _parent("idempotency_keys", "user_id", "users.id"),
-    )
-    op.create_index(op.f("ix_idempotency_keys_expires_at"), "idempotency_keys", ["expires_at"])
     if op.get_context().dialect.name == "postgresql":
         op.create_index(
             op.f("ix_post_documents_lexemes"), "post_documents", ["lexemes"], postgresql_using="gin"
@@ -111,8 +65,8 @@ def upgrade() -> None:
 def downgrade() -> None:
     if op.get_context().dialect.name == "sqlite":
         op.execute("DROP TABLE post_search")
-    for table in ("idempotency_keys", "post_documents", "posts", "sessions", "users"):
-        op.drop_table(table)
+    op.drop_table("post_documents")
+    op.drop_table("posts")
 
 
 def _parent(table: str, column: str, parent: str) -> sa.ForeignKeyConstraint:

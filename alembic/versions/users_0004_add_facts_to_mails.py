@@ -6,8 +6,8 @@ import sqlalchemy as sa
 
 from alembic import op
 
-revision = "0004"
-down_revision = "0003"
+revision = "users_0004"
+down_revision = "users_0003"
 branch_labels = None
 depends_on = None
 

@@ -11,8 +11,8 @@ import sqlalchemy as sa
 
 from alembic import op
 
-revision = "0006"
-down_revision = "0005"
+revision = "users_0006"
+down_revision = "users_0005"
 branch_labels = None
 depends_on = None
 

@@ -6,8 +6,8 @@ import sqlalchemy as sa
 
 from alembic import op
 
-revision = "0011"
-down_revision = "0010"
+revision = "users_0011"
+down_revision = "users_0010"
 branch_labels = None
 depends_on = None
 

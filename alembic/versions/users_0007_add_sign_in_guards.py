@@ -7,8 +7,8 @@ from sqlalchemy.dialects import postgresql
 
 from alembic import op
 
-revision = "0007"
-down_revision = "0006"
+revision = "users_0007"
+down_revision = "users_0006"
 branch_labels = None
 depends_on = None
 

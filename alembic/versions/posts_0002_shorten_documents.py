@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from alembic import op
 
-revision = "0013"
-down_revision = "0012"
+revision = "0013"  # not "posts_0002": databases from before there were branches stand at it
+down_revision = "posts_0001"
 branch_labels = None
-depends_on = None
+depends_on = "users_0012"  # they have all that came before
 
 FORGET = "INSERT INTO post_search (post_search, rowid, words) VALUES ('delete', old.id, {words});"
 LEARN = "INSERT INTO post_search (rowid, words) VALUES (new.id, {words});"

@@ -7,8 +7,8 @@ from sqlalchemy.dialects import postgresql
 
 from alembic import op
 
-revision = "0002"
-down_revision = "0001"
+revision = "users_0002"
+down_revision = "users_0001"
 branch_labels = None
 depends_on = None
 

@@ -7,8 +7,8 @@ from sqlalchemy.dialects import postgresql
 
 from alembic import op
 
-revision = "0012"
-down_revision = "0011"
+revision = "users_0012"
+down_revision = "users_0011"
 branch_labels = None
 depends_on = None
 
