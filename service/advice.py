@@ -13,7 +13,7 @@ from service.engine.settings import given_names
 from service.settings import Settings
 from service.specification import specification
 
-TWO_MISTAKES = 18  # characters; names as long as this may have two typing mistakes
+TWO_MISTAKES_CHARACTERS = 18  # a name of this length may have two typing mistakes
 # Of other programs, and near to ours.
 _OTHERS = {"MAILDIR", "LOGLEVEL"}
 
@@ -68,7 +68,7 @@ def _plain(name: str) -> str:
 
 
 def _is_near(word: str, known: str) -> bool:
-    most = 2 if len(known) >= TWO_MISTAKES else 1
+    most = 2 if len(known) >= TWO_MISTAKES_CHARACTERS else 1
     # Cheap first: most names have other letters.
     if abs(len(word) - len(known)) > most or len(set(word) ^ set(known)) > 2 * most:
         return False

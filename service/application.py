@@ -21,9 +21,9 @@ from service.models import IdempotencyKey
 from service.places import MIGRATIONS
 from service.settings import Settings
 
-MOST_HASHING = 64  # requests that wait to hash a password or do it; beyond it 503 at once
+MAX_HASHES_IN_FLIGHT = 64  # running or waiting; one more is 503 at once
 SEARCH_THREADS = 2  # so that searches, which may take long, leave the others to short calls
-MOST_SEARCHING = 16  # searches that wait or run; none takes longer than a second
+MAX_SEARCHES_IN_FLIGHT = 16  # running or waiting; none takes longer than a second
 
 # Words of `x-rate-limit` for what is counted here: in the outbox, and when a session is refreshed.
 OWN_LIMITS = frozenset({"email", "rotations", "repeats"})
@@ -55,8 +55,8 @@ def create_app(settings: Settings) -> App:
         caller=security.caller,
         kept_answers=IdempotencyKey,
         pools={
-            "hashing": FairPool("hashing", settings.hash_threads, MOST_HASHING, nice=15),
-            "search": Pool("search", SEARCH_THREADS, MOST_SEARCHING, nice=10, size=size),
+            "hashing": FairPool("hashing", settings.hash_threads, MAX_HASHES_IN_FLIGHT, nice=15),
+            "search": Pool("search", SEARCH_THREADS, MAX_SEARCHES_IN_FLIGHT, nice=10, size=size),
         },
         beside=[Delivery(flask, settings, metrics), Erasure(flask)],
     )

@@ -26,7 +26,7 @@ from service.models import Post, PostDocument, User
 from service.models.storage import add_all, text_bytes
 
 PASSWORD = "demo-password"  # noqa: S105 # nosec B105 # no secret: the documentation tells it
-BATCH = 5000
+ROWS_PER_TRANSACTION = 5000
 SPAN = timedelta(days=365)
 
 # Python's own generator is quick, and nobody gains by guessing a demo post.
@@ -102,7 +102,7 @@ def _insert(
     rows: Iterator[dict[str, Any]],
     tables: Callable[[list[dict[str, Any]]], list[tuple[Any, list[dict[str, Any]]]]],
 ) -> Iterator[int]:
-    while batch := list(islice(rows, BATCH)):
+    while batch := list(islice(rows, ROWS_PER_TRANSACTION)):
         with db.transaction() as transaction:
             for model, values in tables(batch):
                 connection().execute(sa.insert(model), values)

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from service.domain import addresses
 from service.engine.database.types import Id
 
-BATCH = 1000  # rows per transaction, so that no request waits long for a lock
+ROWS_PER_TRANSACTION = 1000  # few, so that no request waits long for a lock
 
 # Not the model, which later migrations may change.
 _users = sa.table(
@@ -19,7 +19,7 @@ _missing = (
     sa.select(_users.c.id, _users.c.email)
     .where(_users.c.email_key.is_(None))
     .order_by(_users.c.id)
-    .limit(BATCH)
+    .limit(ROWS_PER_TRANSACTION)
 )
 _taken = sa.select(_users.c.email_key).where(
     _users.c.email_key.in_(sa.bindparam("keys", expanding=True))

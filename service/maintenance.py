@@ -34,7 +34,7 @@ from service.models.idempotency_keys import STORED
 from service.models.storage import add_all
 from service.specification import specification
 
-BATCH = 1000  # rows per transaction, so that no request waits long for a lock
+ROWS_PER_TRANSACTION = 1000  # few, so that no request waits long for a lock
 SETTLED = timedelta(minutes=1)  # by then every process signs with the newest key (keys.KeyRing)
 
 
@@ -75,7 +75,7 @@ def reindex() -> Iterator[tuple[int, int]]:
     an application context.
     """
     current, at = f"{words.VERSION} ", 0
-    while found := _read(PostDocument.beginnings, at, BATCH, len(current)):
+    while found := _read(PostDocument.beginnings, at, ROWS_PER_TRANSACTION, len(current)):
         old = [id_ for id_, beginning in found if beginning != current]
         yield len(found), sum(map(_renew, old))
         at = found[-1][0]
@@ -91,7 +91,7 @@ def rotate_keys(directory: Path, *, now: bool) -> tuple[Path, datetime]:
     return keys.generate_key(directory, moment), moment
 
 
-def signing_keys(directory: Path) -> Iterator[tuple[keys.Key, datetime, str]]:
+def signing_keys(directory: Path) -> Iterator[tuple[keys.SigningKey, datetime, str]]:
     """The keys in a folder, from when they sign, and what they do now, newest first.
 
     Raises `BadConfiguration`, with the name of the file, for one that is none.
@@ -143,14 +143,14 @@ def _purge(model: Any, moment: str, *conditions: sa.ColumnElement[bool]) -> int:
                 add_all((user_id, -size) for user_id, size in stored)
             transaction.commit()
         total += gone
-        if gone < BATCH:
+        if gone < ROWS_PER_TRANSACTION:
             return total
 
 
 def _delete(model: Any, *conditions: sa.ColumnElement[bool]) -> Any:
     key = sa.inspect(model).primary_key
     expired = sa.select(*key).where(model.expires_at <= bindparam("moment"), *conditions)
-    statement = sa.delete(model).where(sa.tuple_(*key).in_(expired.limit(BATCH)))
+    statement = sa.delete(model).where(sa.tuple_(*key).in_(expired.limit(ROWS_PER_TRANSACTION)))
     # Checked again: another transaction may renew a row while this one waits for its lock.
     statement = statement.where(model.expires_at <= bindparam("moment"))
     return statement.returning(*STORED) if model is IdempotencyKey else statement

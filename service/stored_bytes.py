@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from service.engine.database.types import Id
 
-BATCH = 50  # users per transaction; their rows are locked until it ends
+USERS_PER_TRANSACTION = 50  # their rows are locked until it ends
 
 # Not the models, which later migrations may change.
 _users = sa.table("users", sa.column("id", Id), sa.column("stored_bytes", sa.BigInteger))
@@ -20,7 +20,7 @@ _missing = (
     sa.select(_users.c.id)
     .where(_users.c.stored_bytes.is_(None), _users.c.id > sa.bindparam("after", type_=Id))
     .order_by(_users.c.id)
-    .limit(BATCH)
+    .limit(USERS_PER_TRANSACTION)
     .with_for_update()
 )
 _bytes = sa.func.octet_length

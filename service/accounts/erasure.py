@@ -18,11 +18,11 @@ from service.engine.jobs.background import Background
 from service.models import Deletion, deletions
 from service.models.long_documents import LongDocuments
 
-BATCH_SECONDS = 0.025  # that a batch should hold its locks, well below the 0.05 that it may
-FIRST_BATCH = 4  # rows: as few as may be too many, if each is large
-MOST_ROWS = 2000
-MOST_SQLITE_ROWS = 50  # small rows do not tell how large the next ones are, and all writers wait
-REST = 3  # after each batch, a pause of this many times its duration leaves the database to others
+BATCH_SECONDS = 0.025  # a batch should hold its locks this long; it may for 0.05
+FIRST_BATCH_ROWS = 4  # few, because each may be large
+MAX_ROWS_PER_BATCH = 2000
+MAX_SQLITE_ROWS_PER_BATCH = 50  # the next rows may be larger, and all writers wait
+PAUSE_FACTOR = 3  # a pause this many times as long as the batch leaves the database to others
 
 Table = deletions.OwnedRows | LongDocuments
 Batch = tuple[Table, deletions.Keys]
@@ -36,7 +36,7 @@ class Erasure(Background):
         self._app = app
         self._user = ""
         self._batches: Iterator[Batch] | None = None
-        self._size = FIRST_BATCH
+        self._size = FIRST_BATCH_ROWS
         app.extensions["erasure"] = self
 
     def finish(self) -> int:
@@ -49,7 +49,7 @@ class Erasure(Background):
     def _remove_and_rest(self) -> float | None:
         with self._app.app_context():
             taken = self._remove()
-        return None if taken is None else REST * taken
+        return None if taken is None else PAUSE_FACTOR * taken
 
     def _remove(self) -> float | None:
         """Remove one batch: the seconds it took, or None when there was nothing to remove."""
@@ -78,7 +78,8 @@ class Erasure(Background):
 
     @staticmethod
     def _most_rows() -> int:
-        return min(MOST_ROWS, MOST_SQLITE_ROWS) if _is_sqlite() else MOST_ROWS
+        sqlite = MAX_SQLITE_ROWS_PER_BATCH if _is_sqlite() else MAX_ROWS_PER_BATCH
+        return min(MAX_ROWS_PER_BATCH, sqlite)
 
     def _all_batches(self, user_id: str) -> Iterator[Batch]:
         """All rows of an account, until there are none in any table."""
@@ -87,7 +88,7 @@ class Erasure(Background):
             found = False
             tables: list[Table] = [LongDocuments()] if _is_sqlite() else []
             for owned in (*tables, *deletions.owned()):
-                self._size, last = FIRST_BATCH, None  # rows of another table, another time for each
+                self._size, last = FIRST_BATCH_ROWS, None  # rows of another table may be larger
                 while keys := owned.keys(user_id, last):
                     found, last = True, keys[-1]
                     while keys:

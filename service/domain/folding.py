@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from itertools import pairwise
 
-LONGEST_RUN = 30  # marks on a letter (Unicode UAX 15, Stream-Safe Text); sorting more is quadratic
+MAX_MARKS_PER_LETTER = 30  # Unicode UAX 15, Stream-Safe Text; sorting more is quadratic
 
 # Letters without a decomposition that people without the key for them write as others.
 _SPELT = {ord("æ"): "ae", ord("œ"): "oe", ord("þ"): "th"}
@@ -72,7 +72,7 @@ _JOINING = (
 )
 _JOINS = re.compile(f"[{_JOINING}]")
 _CLUSTER = re.compile(f"[\\s\\S][{_JOINING}]*")
-_LONG_RUN = re.compile(f"([{MARKS}\uff9e\uff9f]{{{LONGEST_RUN}}})[{MARKS}\uff9e\uff9f]+")
+_LONG_RUN = re.compile(f"([{MARKS}\uff9e\uff9f]{{{MAX_MARKS_PER_LETTER}}})[{MARKS}\uff9e\uff9f]+")
 
 
 def fold(text: str) -> str:
@@ -119,7 +119,7 @@ def _kept(base: str, run: str) -> str:
         return " "
     if _NON_JOINER in run and _POINTED.match(base):  # there it parts a word from its ending
         return " "
-    return "".join(mark for mark in run if _matters(base, mark))[:LONGEST_RUN]
+    return "".join(mark for mark in run if _matters(base, mark))[:MAX_MARKS_PER_LETTER]
 
 
 def _matters(base: str, mark: str) -> bool:

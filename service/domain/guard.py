@@ -12,8 +12,8 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from typing import NamedTuple
 
-_DAY = 86_400
-SHUT_OUT = 90 * _DAY  # seconds after which even strangers may try again
+_DAY_SECONDS = 86_400
+SHUT_OUT_SECONDS = 90 * _DAY_SECONDS  # after which even strangers may try again
 
 
 class Limit(NamedTuple):
@@ -78,7 +78,7 @@ class History:
             strangers = [failure for failure in self.failures if failure.is_stranger]
             waits.append((_wait(rules.strangers, strangers, attempt.at), True))
             if self._in_a_row(rules, attempt.at) >= rules.in_a_row:
-                waits.append((self.last + SHUT_OUT - attempt.at, True))
+                waits.append((self.last + SHUT_OUT_SECONDS - attempt.at, True))
         wait, by_strangers = max(waits)
         return Refusal(by_strangers, wait) if wait > 0 else None
 
@@ -111,7 +111,7 @@ class History:
 
     def must_tell(self, moment: float) -> bool:
         """Whether the owner is to be told of a refusal: the first time in a day."""
-        if moment - self.told < _DAY:
+        if moment - self.told < _DAY_SECONDS:
             return False
         self.told = moment
         return True
@@ -122,16 +122,19 @@ class History:
         return max(
             self.failures[-1].at + longest if self.failures else 0,
             self.last + self._lapse(rules),
-            self.told + _DAY,
+            self.told + _DAY_SECONDS,
         )
 
     def _in_a_row(self, rules: Rules, moment: float) -> int:
         return self.in_a_row if moment - self.last < self._lapse(rules) else 0
 
     def _lapse(self, rules: Rules) -> float:
-        """Seconds without a failure after which those in a row are forgotten: a day for each, so
-        that guesses at random addresses are not kept for long; SHUT_OUT once they are too many."""
-        return SHUT_OUT if self.in_a_row >= rules.in_a_row else self.in_a_row * _DAY
+        """Seconds without a failure after which those in a row are forgotten.
+
+        A day for each, so that guesses at random addresses are not kept for long, and
+        SHUT_OUT_SECONDS once they are too many.
+        """
+        return SHUT_OUT_SECONDS if self.in_a_row >= rules.in_a_row else self.in_a_row * _DAY_SECONDS
 
 
 def _recent(limit: Limit, failures: Iterable[Failure], moment: float) -> list[float]:

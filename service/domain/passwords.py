@@ -11,7 +11,7 @@ from argon2.exceptions import VerificationError
 
 from service.problems import WeakPassword
 
-_LONGEST = 256
+_MAX_CHARACTERS = 256
 # OWASP's second choice: 19 MiB, two passes, one lane. Moving these makes stored hashes `outdated`.
 _hasher = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1, hash_len=32, salt_len=16)
 # Zero salt and zero digest, but the parameters above: checking it takes as long as a real one.
@@ -54,8 +54,8 @@ def check_strength(password: str, *, minimum: int, email: str, username: str | N
     password = normal(password)
     if len(password) < minimum:
         raise WeakPassword(f"The password must have at least {minimum} characters.")
-    if len(password) > _LONGEST:
-        raise WeakPassword(f"The password must have at most {_LONGEST} characters.")
+    if len(password) > _MAX_CHARACTERS:
+        raise WeakPassword(f"The password must have at most {_MAX_CHARACTERS} characters.")
     guess = password.casefold()
     if guess in {_folded(email), _folded(email.rpartition("@")[0])}:
         raise WeakPassword("The password must not be the e-mail address or its first part.")

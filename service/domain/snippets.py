@@ -11,7 +11,7 @@ from service.domain.words import Word, character, folded, located
 
 # Characters that the snippets of one answer look through, and each of them at the least.
 _REACH, _LEAST_REACH = 200_000, 2_000
-_PIECE = 4096
+_PIECE_CHARACTERS = 4096
 
 
 def snippets(texts: list[str], query: Query) -> list[str]:
@@ -52,7 +52,7 @@ def _length(phrase: Phrase) -> int:
 def _first_match(text: str, query: Query) -> int:
     """Where in `text` an included phrase begins, the first one as a rule, or 0."""
     # Most matches are near the beginning: then the rest need not be read.
-    first = next(pieces(text, _PIECE), "")
+    first = next(pieces(text, _PIECE_CHARACTERS), "")
     for part in (first, text) if len(first) < len(text) else (text,):
         content = folded(part)
         haystack = f" {' '.join(word.text for word in located(content))} "
@@ -74,7 +74,7 @@ def _needle(phrase: Phrase) -> str:
 def _origin(text: str, offset: int) -> int:
     """The index of the character of `text` whose folding is at `offset` of the folded text."""
     at = 0
-    for piece in pieces(text, _PIECE):
+    for piece in pieces(text, _PIECE_CHARACTERS):
         length = len(fold(piece))
         if offset < length:
             break

@@ -17,12 +17,12 @@ from typing import NamedTuple
 from service.domain.folding import MARKS, SPACELESS, fold, pieces
 
 VERSION = "¶2"  # of the documents, the first word in each; `db reindex` renews older ones
-LONGEST_WORD = 64  # characters
-LONGEST_TEXT = 200_000  # characters after folding; the rest is not indexed
+MAX_WORD_CHARACTERS = 64
+MAX_TEXT_CHARACTERS = 200_000  # after folding; the rest is not indexed
 # Bytes that a document's words may take in PostgreSQL's `tsvector`, which ends at 1 048 575.
-LARGEST_INDEX = 1_000_000
+MAX_INDEX_BYTES = 1_000_000
 
-_PIECE = 4096
+_PIECE_CHARACTERS = 4096
 _UNIT = f"(?=[^\\W_]|[\U00020000-\U0003ffff])[{SPACELESS}][{MARKS}]*"
 _RUN = re.compile(f"((?:{_UNIT})+)|(?:(?![{SPACELESS}])[^\\W_][{MARKS}]*)+")
 _UNITS = re.compile(_UNIT)
@@ -39,22 +39,22 @@ class Word(NamedTuple):
 
 def folded(text: str) -> str:
     """The folding of a text as far as it is indexed."""
-    if len(text) <= _PIECE:
+    if len(text) <= _PIECE_CHARACTERS:
         return fold(text)
     parts, length = [], 0
-    for piece in pieces(text, _PIECE):
+    for piece in pieces(text, _PIECE_CHARACTERS):
         parts.append(fold(piece))
         length += len(parts[-1])
-        if length >= LONGEST_TEXT:
+        if length >= MAX_TEXT_CHARACTERS:
             break
-    return "".join(parts)[:LONGEST_TEXT]
+    return "".join(parts)[:MAX_TEXT_CHARACTERS]
 
 
 def located(text: str) -> Iterator[Word]:
     """The words of a folded text, in order."""
     for run in _RUN.finditer(text):
         if run[1] is None:
-            yield Word(run[0][:LONGEST_WORD], *run.span())
+            yield Word(run[0][:MAX_WORD_CHARACTERS], *run.span())
         else:
             yield from _pairs(text, *run.span())
 
@@ -63,7 +63,7 @@ def words(text: str) -> list[str]:
     """The words of a text that is not folded yet, as far as it is indexed."""
     text = folded(text)
     if text.isascii():  # as Latin letters are once folded; the same words in a tenth of the time
-        return [word[:LONGEST_WORD] for word in _ASCII_WORD.findall(text)]
+        return [word[:MAX_WORD_CHARACTERS] for word in _ASCII_WORD.findall(text)]
     return [word.text for word in located(text)]
 
 
@@ -90,7 +90,7 @@ def _pairs(text: str, start: int, end: int) -> Iterator[Word]:
 
 def _bounded(document: list[str]) -> list[str]:
     """The beginning of a document that a `tsvector` has room for."""
-    if len(document) * (LONGEST_WORD + 8) <= LARGEST_INDEX:
+    if len(document) * (MAX_WORD_CHARACTERS + 8) <= MAX_INDEX_BYTES:
         return document
     size, seen = 0, set()
     for number, word in enumerate(document):
@@ -98,6 +98,6 @@ def _bounded(document: list[str]) -> list[str]:
         if word not in seen:
             seen.add(word)
             size += len(word.encode()) + 3  # aligned, and the number of positions
-        if size > LARGEST_INDEX:
+        if size > MAX_INDEX_BYTES:
             return document[:number]
     return document

@@ -28,7 +28,7 @@ from service.engine.observe.catalogue import Measure
 from service.engine.observe.metrics import Metrics, Readings
 from service.engine.serve import heap
 from service.engine.serve.protocol import MALFORMED
-from service.engine.serve.unsent import STATE, Unsent
+from service.engine.serve.unsent import UNSENT, Unsent
 from service.engine.settings import BadConfiguration, EngineSettings
 from service.engine.spec.app import App
 from service.engine.spec.idempotency import KeptAnswers
@@ -37,10 +37,10 @@ from service.engine.spec.routing import Routing
 from service.engine.tokens.authority import Authority, key_ring
 from service.engine.tokens.tokens import Claims, Tokens
 
-MOST_IN_FLIGHT = 512  # in a process that wait or run; beyond it 503 at once
-MOST_SCRAPES = 64  # of the metrics that run or wait; their threads are never used for anything else
-HAND_OFF_SECONDS = 0.002  # a call waits this long for a busy thread before another one is woken
-GARBAGE = 20_000  # objects more than there were, until the collector looks for cycles
+MAX_REQUESTS_IN_FLIGHT = 512  # of a process, running or waiting; one more is 503 at once
+MAX_SCRAPES_IN_FLIGHT = 64  # of the metrics, running or waiting; they have their own threads
+HAND_OFF_SECONDS = 0.002  # a call waits this long for a busy thread, then another one is woken
+COLLECTOR_THRESHOLD_OBJECTS = 20_000  # new objects until the garbage collector runs
 
 
 class Beside(Protocol):
@@ -134,7 +134,7 @@ class Assembly:
         # SQLite computes here, PostgreSQL elsewhere.
         patience = HAND_OFF_SECONDS if settings.embedded else 0
         requests = Pool(
-            "request", settings.worker_threads, MOST_IN_FLIGHT, patience=patience, size=size
+            "request", settings.worker_threads, MAX_REQUESTS_IN_FLIGHT, patience=patience, size=size
         )
         services = Services(
             flask=flask,
@@ -146,7 +146,7 @@ class Assembly:
             pools={
                 "requests": requests,
                 **(pools or {}),
-                "metrics": Pool("metrics", 2, MOST_SCRAPES),
+                "metrics": Pool("metrics", 2, MAX_SCRAPES_IN_FLIGHT),
             },
             replica=replica,
         )
@@ -221,12 +221,12 @@ def _lifespan(
         gc.freeze()
         heap.release_large_blocks()
         thresholds = gc.get_threshold()
-        gc.set_threshold(GARBAGE)
+        gc.set_threshold(COLLECTOR_THRESHOLD_OBJECTS)
         for one in beside:
             one.start()
         try:
             async with assembly.metrics.shared(assembly.settings.metrics_dir):
-                yield {STATE: unsent, MALFORMED: assembly.limits.count_malformed}
+                yield {UNSENT: unsent, MALFORMED: assembly.limits.count_malformed}
         finally:
             gc.set_threshold(*thresholds)
             gc.unfreeze()

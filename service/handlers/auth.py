@@ -31,7 +31,7 @@ from service.models import (
     UserAddress,
     mails,
 )
-from service.models.sessions import AGENT_LENGTH
+from service.models.sessions import MAX_USER_AGENT_CHARACTERS
 from service.problems import CurrentPasswordWrong, SessionRevoked, TokenReused
 from service.specification import specification
 
@@ -57,7 +57,7 @@ def login(body: dict, client: Client):
 
 
 def refresh(caller: Caller, client: Client):
-    place = Place(network(client.ip, PROVIDER_BLOCK), client.user_agent[:AGENT_LENGTH])
+    place = Place(network(client.ip, PROVIDER_BLOCK), client.user_agent[:MAX_USER_AGENT_CHARACTERS])
     if Session.rotate(caller, **place._asdict()):
         limits().spend("refresh")
     elif _may_repeat(caller, place):

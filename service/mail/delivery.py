@@ -32,9 +32,9 @@ from service.settings import Settings
 logger = logging.getLogger(__name__)
 
 # Between mails. Without it, mails for known addresses would slow down what is timed beside them.
-PAUSE = 0.05
+PAUSE_SECONDS = 0.05
 # Seconds for each step of a mail server; what one takes more slowly than that is sent again.
-TIMEOUT = 30.0
+SMTP_TIMEOUT_SECONDS = 30.0
 GIVES_UP = timedelta(days=3)
 
 # No such mailbox, no mailbox can have this name, it has moved, the domain takes no mail (RFC 7505).
@@ -52,7 +52,9 @@ class Delivery(Background):
     """One thread that sends what is due; several processes may each have one."""
 
     def __init__(self, app: flask.Flask, settings: Settings, metrics: Metrics) -> None:
-        super().__init__("mails", lambda: PAUSE if self._deliver_one() else None, pause=PAUSE)
+        super().__init__(
+            "mails", lambda: PAUSE_SECONDS if self._deliver_one() else None, pause=PAUSE_SECONDS
+        )
         self._app = app
         self._send = transport(settings)
         self._letterhead = mails.letterhead(
@@ -133,7 +135,9 @@ def _write(folder: Path, message: EmailMessage, name: str) -> None:
 
 def _submit(url: SplitResult, tls: ssl.SSLContext, message: EmailMessage, _name: str) -> None:
     connect = partial(smtplib.SMTP_SSL, context=tls) if url.scheme == "smtps" else smtplib.SMTP
-    with closing(connect(url.hostname or "", url.port or 0, timeout=TIMEOUT)) as server:
+    with closing(
+        connect(url.hostname or "", url.port or 0, timeout=SMTP_TIMEOUT_SECONDS)
+    ) as server:
         if _wants_starttls(url):
             _start_tls(server, tls)
         if url.username:

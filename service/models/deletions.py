@@ -20,7 +20,7 @@ from service.models.mails import Mail
 from service.models.users import NO_HASH, User
 
 LEASE = timedelta(seconds=15)  # for which a process has an account to itself; each batch renews it
-KEYS_READ = 10_000  # keys that are read ahead, without a lock
+KEYS_READ_AHEAD = 10_000  # keys that are read ahead, without a lock
 
 Keys = list[tuple[Any, ...]]
 
@@ -92,7 +92,7 @@ class OwnedRows:
         """The next keys in the order of removal, newest first; reads without a lock."""
         following = self._first if after is None else self._first.where(self._key < after)
         with db.transaction(writes=False):
-            rows = connection().execute(following.limit(KEYS_READ), {"user": user_id})
+            rows = connection().execute(following.limit(KEYS_READ_AHEAD), {"user": user_id})
             return [tuple(row) for row in rows]
 
     def remove(self, keys: Keys) -> None:

@@ -13,8 +13,8 @@ from service.models.deletions import Keys
 from service.models.post_documents import PostDocument
 from service.models.posts import Post
 
-CUT = 2000  # characters of a document that are removed as one row is
-DOCUMENTS_READ = 100  # documents that are read ahead, without a lock
+CUT_CHARACTERS = 2000  # of a document, removed in one statement
+DOCUMENTS_READ_AHEAD = 100  # documents that are read ahead, without a lock
 
 
 class LongDocuments:
@@ -30,13 +30,13 @@ class LongDocuments:
         following = _long if after is None else _long.where(Post.id < after[0])
         with db.transaction(writes=False):
             found = connection().execute(following, {"user": user_id})
-            return [(row.post_id,) for row in found for _ in range(row.length // CUT)]
+            return [(row.post_id,) for row in found for _ in range(row.length // CUT_CHARACTERS)]
 
     def remove(self, keys: Keys) -> None:
         """Shorten the document of each post by as many cuts as there are keys of it."""
         for (post_id,), cuts in Counter(keys).items():
             words = connection().scalar(_words, {"post": post_id}) or ""
-            end = words.rfind(" ", 0, max(0, len(words) - cuts * CUT)) + 1
+            end = words.rfind(" ", 0, max(0, len(words) - cuts * CUT_CHARACTERS)) + 1
             connection().execute(_shorten, {"post": post_id, "rest": words[:end]})
 
 
@@ -44,9 +44,9 @@ _length = sa.func.length(PostDocument.words).label("length")
 _long = (
     sa.select(PostDocument.post_id, _length)
     .join(Post, Post.id == PostDocument.post_id)
-    .where(Post.author_id == bindparam("user"), _length > CUT)
+    .where(Post.author_id == bindparam("user"), _length > CUT_CHARACTERS)
     .order_by(Post.id.desc())
-    .limit(DOCUMENTS_READ)
+    .limit(DOCUMENTS_READ_AHEAD)
 )
 _words = sa.select(PostDocument.words).where(PostDocument.post_id == bindparam("post"))
 _shorten = (

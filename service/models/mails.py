@@ -46,7 +46,7 @@ LASTING = {EMAIL_CHANGED}
 OF_PASSWORDS = (INVITATION, PASSWORD_RESET)
 TO_OWN_ADDRESS = {EMAIL_VERIFICATION, *OF_PASSWORDS}
 FIRST_RETRY = timedelta(minutes=1)  # longer than a try takes, as a rule; see `Mail.sent`
-LONGEST_RETRY = timedelta(minutes=15)
+MAX_RETRY_DELAY = timedelta(minutes=15)
 
 
 class Sending(NamedTuple):
@@ -126,7 +126,9 @@ class Mail(db.Model):  # type: ignore[name-defined,misc] # made at run time
         claim = {
             "of": mail.id,
             "seen": mail.attempts,
-            "retry": rfc3339(moment + min(FIRST_RETRY * 2 ** min(mail.attempts, 9), LONGEST_RETRY)),
+            "retry": rfc3339(
+                moment + min(FIRST_RETRY * 2 ** min(mail.attempts, 9), MAX_RETRY_DELAY)
+            ),
             "hash": hashed(token) if token else None,
             "expiry": _expiry(mail, lifetime) if lifetime else None,
         }

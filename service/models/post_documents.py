@@ -10,7 +10,7 @@ from sqlalchemy import bindparam
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.orm import Mapped, mapped_column
 
-from service.engine.database.listing import LARGEST_READ, bounded
+from service.engine.database.listing import MAX_READ_BYTES, bounded
 from service.engine.database.statements import Prepared
 from service.engine.database.transaction import Row, current, db
 from service.engine.database.types import Id
@@ -18,7 +18,7 @@ from service.models.deletions import Deletion
 from service.models.posts import Post, columns, shape
 from service.models.users import User
 
-LONGEST_SEARCH = 1.0  # seconds
+SEARCH_TIMEOUT_SECONDS = 1.0
 
 
 class Lexemes(sa.types.TypeDecorator[str]):
@@ -94,12 +94,13 @@ class PostDocument(db.Model):  # type: ignore[name-defined,misc] # made at run t
 
         FTS5 takes the whole query as `fts5`; PostgreSQL takes the words as `tsquery` and then
         checks `phrases` and `nots` against the text: a tsvector forgets positions in long ones.
-        Ends, as a page of posts does, with the post in which their contents come to `LARGEST_READ`.
-        A search is ended after `LONGEST_SEARCH`, which is `Unavailable` to the client.
+        Ends, as a page of posts does, with the post that brings their contents to
+        `MAX_READ_BYTES`.
+        A search is ended after `SEARCH_TIMEOUT_SECONDS`, which is `Unavailable` to the client.
         """
         page = {"limit": limit, "offset": offset}
         rows: list[Any]
-        with current().limited(LONGEST_SEARCH):
+        with current().limited(SEARCH_TIMEOUT_SECONDS):
             if current().dialect.name == "postgresql":
                 rows = _tsvector_search.all(q=tsquery, phrases=phrases, nots=nots, **page)
             else:
@@ -140,7 +141,7 @@ _renew = Prepared(
 
 def _posts(hits: list[Row]) -> Iterator[tuple[Any, ...]]:
     """The posts of the documents, one after the other, each with its score."""
-    left = LARGEST_READ
+    left = MAX_READ_BYTES
     for hit in hits:
         if row := _post.first(row_id=hit.id):  # or it has been deleted since
             yield (*row, hit.score)

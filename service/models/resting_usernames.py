@@ -15,8 +15,8 @@ from service.engine.database.types import Id, Time
 from service.engine.ids import now, rfc3339
 from service.problems import UsernameTaken
 
-REST = timedelta(days=90)
-MOST_OF_A_USER = 10  # names: nobody can block more by renaming an account again and again
+REST_PERIOD = timedelta(days=90)
+MAX_RESTING_PER_USER = 10  # so that nobody can block more by renaming an account again and again
 
 
 class RestingUsername(db.Model):  # type: ignore[name-defined,misc] # made at run time
@@ -43,7 +43,7 @@ class RestingUsername(db.Model):  # type: ignore[name-defined,misc] # made at ru
     @classmethod
     def rest(cls, username: str, user_id: UUID | None) -> None:
         """Have a name rest from now on; `user_id` is who may take it back."""
-        expiry = rfc3339(datetime.now(UTC) + REST)
+        expiry = rfc3339(datetime.now(UTC) + REST_PERIOD)
         _rest.write(name=username, of=user_id, expiry=expiry)
         if user_id:
             _forget_oldest.write(of=user_id)
@@ -68,7 +68,7 @@ _newest = (
     sa.select(RestingUsername.username)
     .where(RestingUsername.user_id == bindparam("of"))
     .order_by(RestingUsername.expires_at.desc(), RestingUsername.username)
-    .limit(sa.literal_column(str(MOST_OF_A_USER)))
+    .limit(sa.literal_column(str(MAX_RESTING_PER_USER)))
 )
 _forget_oldest = Prepared(
     sa.delete(RestingUsername).where(

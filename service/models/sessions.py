@@ -19,8 +19,8 @@ from service.engine.database.types import Id, Time
 from service.engine.ids import created_at, new_id, now
 from service.models.users import User
 
-MOST = 100  # living sessions of one user
-AGENT_LENGTH = 255  # characters of a User-Agent that are kept
+MAX_SESSIONS_PER_USER = 100  # living ones
+MAX_USER_AGENT_CHARACTERS = 255  # kept of the header
 
 
 class Session(db.Model):  # type: ignore[name-defined,misc] # made at run time
@@ -33,31 +33,31 @@ class Session(db.Model):  # type: ignore[name-defined,misc] # made at run time
     generation: Mapped[int] = mapped_column(default=0)
     seen: Mapped[int] = mapped_column(server_default="0")  # the newest generation presented
     ip: Mapped[str] = mapped_column(sa.String(45))
-    user_agent: Mapped[str] = mapped_column(sa.String(AGENT_LENGTH))
+    user_agent: Mapped[str] = mapped_column(sa.String(MAX_USER_AGENT_CHARACTERS))
     created_at: Mapped[str] = mapped_column(Time)
     last_used_at: Mapped[str] = mapped_column(Time)  # the last rotation
     used_before: Mapped[str | None] = mapped_column(Time)  # the last one before its hour
     rotated_network: Mapped[str | None] = mapped_column(sa.String(45))
-    rotated_agent: Mapped[str | None] = mapped_column(sa.String(AGENT_LENGTH))
+    rotated_agent: Mapped[str | None] = mapped_column(sa.String(MAX_USER_AGENT_CHARACTERS))
     expires_at: Mapped[str] = mapped_column(Time, index=True)
 
     @classmethod
     def start(cls, *, user_id: str, ip: str, user_agent: str, expires_at: str) -> str:
         """The new session's id; it is at generation 0.
 
-        Of `MOST` living sessions it replaces the one that was used least recently, so the caller
-        holds the user's row locked: who starts one at the same time waits.
+        With `MAX_SESSIONS_PER_USER` living sessions it replaces the one used least recently, so the
+        caller must hold the user's row locked: two sign-ins at once must not count the same ones.
         """
         id_ = new_id()
         moment = created_at(id_)
-        _make_room.write(user_id=user_id, moment=moment, most=MOST - 1)
+        _make_room.write(user_id=user_id, moment=moment, most=MAX_SESSIONS_PER_USER - 1)
         _insert.write(
             id=id_,
             user_id=user_id,
             generation=0,
             seen=0,
             ip=ip[:45],
-            user_agent=user_agent[:AGENT_LENGTH],
+            user_agent=user_agent[:MAX_USER_AGENT_CHARACTERS],
             created_at=moment,
             last_used_at=moment,
             used_before=None,

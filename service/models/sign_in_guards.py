@@ -11,7 +11,7 @@ from service.engine.database.transaction import current, db
 from service.engine.database.types import Id, Time
 from service.engine.ids import now
 
-_SWEPT = 10  # expired rows that an attempt removes: more than it adds
+_ROWS_SWEPT = 10  # expired rows that an attempt removes: more than it adds
 
 
 class SignInGuard(db.Model):  # type: ignore[name-defined,misc] # made at run time
@@ -103,7 +103,7 @@ _forget = Prepared(sa.delete(SignInGuard).where(SignInGuard.account == bindparam
 _expired = (
     sa.select(SignInGuard.account)
     .where(SignInGuard.expires_at <= bindparam("moment"))
-    .limit(_SWEPT)
+    .limit(_ROWS_SWEPT)
     .with_for_update(skip_locked=True)
 )
 _sweep = Prepared(sa.delete(SignInGuard).where(SignInGuard.account.in_(_expired)))

@@ -125,8 +125,8 @@ def test_pages_pass_over_a_long_stretch_of_hidden_posts(
     rows_stay: Any,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(listing, "HIDDEN_STRETCH", 3)
-    monkeypatch.setattr(listing, "HIDDEN_STRETCHES", 2)
+    monkeypatch.setattr(listing, "HIDDEN_ROWS_PER_STATEMENT", 3)
+    monkeypatch.setattr(listing, "MAX_HIDDEN_STATEMENTS", 2)
     [first] = write(ben)
     mine = [first]
     for hidden in (30, 1, 2, 13):
@@ -159,7 +159,7 @@ def test_everything_it_owned_is_removed_in_small_batches(
         sizes.append(len(keys))
         remove(owned, keys)
 
-    monkeypatch.setattr(erasure, "MOST_ROWS", 5)
+    monkeypatch.setattr(erasure, "MAX_ROWS_PER_BATCH", 5)
     monkeypatch.setattr(erasure.deletions.OwnedRows, "remove", counted)
     delete_account(anna)
     until(lambda: rows(server, anna) == [0] * 5)
@@ -172,7 +172,7 @@ def test_everything_it_owned_is_removed_in_small_batches(
 def test_a_failure_in_the_middle_is_made_good(
     server: Server, anna: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(erasure, "MOST_ROWS", 3)
+    monkeypatch.setattr(erasure, "MAX_ROWS_PER_BATCH", 3)
     monkeypatch.setattr(erasure.deletions, "LEASE", erasure.deletions.LEASE * 0)
     monkeypatch.setattr("service.engine.jobs.background.IDLE_SECONDS", 0.01)
     write(anna, 20)

@@ -146,7 +146,7 @@ def test_requests_at_once_share_the_room_exactly(small: Server, eva: Person) -> 
 def test_what_the_previous_release_has_stored_is_counted_in_batches(
     small: Server, eva: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("service.stored_bytes.BATCH", 1)
+    monkeypatch.setattr("service.stored_bytes.USERS_PER_TRANSACTION", 1)
     others = [small.sign_up() for _ in range(3)]
     for person in [eva, *others]:
         write(person, 3000, **{"Idempotency-Key": "k"})

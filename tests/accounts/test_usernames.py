@@ -15,7 +15,7 @@ from service.domain.usernames import RESERVED
 from service.engine.ids import rfc3339
 from service.models import RestingUsername, User
 from service.models.mails import EMAIL_VERIFICATION
-from service.models.resting_usernames import MOST_OF_A_USER
+from service.models.resting_usernames import MAX_RESTING_PER_USER
 from tests.kit.accounts import etag, name, patch, told
 from tests.kit.mails import dispute, fresh, mailed
 from tests.kit.serving import PASSWORD, Person, Server
@@ -200,7 +200,7 @@ def test_a_change_that_is_refused_gives_nothing_up(
 def test_a_user_has_only_the_newest_names_resting(
     server: Server, anonymous: httpx.Client, anna: Person
 ) -> None:
-    given_up = [anna.username, *(renamed(anna) for _ in range(MOST_OF_A_USER))]
+    given_up = [anna.username, *(renamed(anna) for _ in range(MAX_RESTING_PER_USER))]
     renamed(anna)
     assert [name for name in given_up if not resting(server, name)] == given_up[:1]
     assert register(anonymous, given_up[0]).status_code == 201

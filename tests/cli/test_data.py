@@ -138,7 +138,7 @@ def test_purge_removes_what_deleted_users_owned(anywhere):
 
 
 def test_purge_deletes_what_has_expired_and_nothing_else(anywhere, monkeypatch):
-    monkeypatch.setattr(maintenance, "BATCH", 2)
+    monkeypatch.setattr(maintenance, "ROWS_PER_TRANSACTION", 2)
     anywhere("demo --yes --users 1 --posts 0")
     [user] = rows(sa.select(User.id))
     past, future = (rfc3339(datetime.now(UTC) + timedelta(hours=h)) for h in (-1, 1))

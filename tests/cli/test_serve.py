@@ -68,7 +68,7 @@ def test_what_the_application_refuses_ends_serve_too(tmp_path, workers):
 
 
 def test_serve_says_why_when_there_is_no_database(byline, monkeypatch):
-    monkeypatch.setattr(server, "PATIENCE", 0)
+    monkeypatch.setattr(server, "DATABASE_TIMEOUT_SECONDS", 0)
 
     ended = byline("serve", env={"DATABASE_URL": "postgresql://byline:secret@127.0.0.1:1/byline"})
 

@@ -45,7 +45,7 @@ def test_after_a_restart_of_the_database_no_request_fails(
 def test_a_change_whose_connection_is_ended_before_the_commit_is_made_again(
     server: Server, own: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(transactions, "QUICKLY", 60)
+    monkeypatch.setattr(transactions, "RECONNECT_WITHIN_SECONDS", 60)
     anna = server.sign_up()
     post = anna.post()
     waiting = "FROM pg_stat_activity WHERE datname = 'byline' AND wait_event_type = 'Lock'"

@@ -156,7 +156,7 @@ def test_a_try_that_is_overtaken_changes_nothing(tmp_path: Path, database: dict[
 def test_many_who_send_send_each_mail_once(
     tmp_path: Path, database: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(delivery, "PAUSE", 0)
+    monkeypatch.setattr(delivery, "PAUSE_SECONDS", 0)
     with opened(tmp_path, **database) as office, ExitStack() as stack:
         app, user_id = office.server.flask, office.register(fresh())
         addresses = [fresh() for _ in range(100)]
@@ -222,8 +222,8 @@ def test_mails_go_out_when_the_database_is_back(
 def test_a_mail_in_hand_does_not_hold_up_the_end(
     tmp_path: Path, database: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(delivery, "TIMEOUT", 3600)
-    monkeypatch.setattr(background, "STOP_SECONDS", 0.1)
+    monkeypatch.setattr(delivery, "SMTP_TIMEOUT_SECONDS", 3600)
+    monkeypatch.setattr(background, "STOP_TIMEOUT_SECONDS", 0.1)
     address = fresh()
     with mail_server() as post:
         settings = {"smtp_url": f"smtp://127.0.0.1:{post.port}", **database}

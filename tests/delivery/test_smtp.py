@@ -112,7 +112,7 @@ def test_a_mail_server_that_does_not_prove_itself_gets_nothing(
 def test_tls_that_is_offered_and_does_not_come_ends_it(
     reply: str, certify: Certify, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(delivery, "TIMEOUT", 0.5)
+    monkeypatch.setattr(delivery, "SMTP_TIMEOUT_SECONDS", 0.5)
     with mail_server(tls=certify()) as server:
         server.answers["STARTTLS"] = reply
         with pytest.raises((smtplib.SMTPResponseException, OSError)):
@@ -176,7 +176,7 @@ def test_a_wrong_password_keeps_the_mail(tmp_path: Path) -> None:
 def test_a_mail_is_sent_once_it_is_taken_whatever_comes_after(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(delivery, "TIMEOUT", 0.5)
+    monkeypatch.setattr(delivery, "SMTP_TIMEOUT_SECONDS", 0.5)
     with opened(tmp_path) as office:
         office.post.held.add("QUIT")
         address = fresh()

@@ -74,7 +74,7 @@ class Line:
 @pytest.fixture(scope="module", autouse=True)
 def _patience() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(delivery, "TIMEOUT", 1.0)
+        patch.setattr(delivery, "SMTP_TIMEOUT_SECONDS", 1.0)
         yield
 
 

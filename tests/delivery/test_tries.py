@@ -109,7 +109,7 @@ def test_requests_do_not_notice_a_mail_server_that_is_down(office: Office) -> No
 def test_requests_do_not_notice_a_mail_server_that_hangs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(delivery, "TIMEOUT", 3600)
+    monkeypatch.setattr(delivery, "SMTP_TIMEOUT_SECONDS", 3600)
     with silence() as (listener, url), opened(tmp_path, smtp_url=url) as office:
         first, second = fresh(), fresh()
         office.register(first)
@@ -124,7 +124,7 @@ def test_requests_do_not_notice_a_mail_server_that_hangs(
 def test_a_mail_server_that_hangs_is_left_after_a_while(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(delivery, "TIMEOUT", 0.1)
+    monkeypatch.setattr(delivery, "SMTP_TIMEOUT_SECONDS", 0.1)
     with silence() as (_, url), opened(tmp_path, smtp_url=url) as office:
         for address in (first := fresh(), fresh()):
             office.register(address)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from service.domain.guard import SHUT_OUT, Failure, History, Limit, Refusal, Rules
+from service.domain.guard import SHUT_OUT_SECONDS, Failure, History, Limit, Refusal, Rules
 
 RULES = Rules(Limit(10, 900), Limit(30, 3600), 100)
 MINUTE, HOUR, DAY = 60, 3600, 86_400
@@ -50,7 +50,7 @@ def test_a_known_network_gets_in_whatever_strangers_do() -> None:
         strangers(history, START + hour * HOUR, 40)
     assert attempt(history, START + 5 * HOUR, HOME, stranger=False) is None
     assert attempt(history, START + 5 * HOUR, ABROAD) == Refusal(
-        True, START + 3 * HOUR + SHUT_OUT - (START + 5 * HOUR)
+        True, START + 3 * HOUR + SHUT_OUT_SECONDS - (START + 5 * HOUR)
     )
 
 
@@ -103,7 +103,7 @@ def test_the_owner_is_told_once_a_day() -> None:
     assert history.must_tell(START + DAY)
 
 
-@pytest.mark.parametrize(("failures", "lasts"), [(1, DAY), (10, 10 * DAY), (100, SHUT_OUT)])
+@pytest.mark.parametrize(("failures", "lasts"), [(1, DAY), (10, 10 * DAY), (100, SHUT_OUT_SECONDS)])
 def test_a_history_expires_when_nothing_of_it_matters(failures: int, lasts: float) -> None:
     history = History()
     for number in range(failures):

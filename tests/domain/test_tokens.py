@@ -152,7 +152,7 @@ def test_nothing_but_a_refusal_comes_of_junk(token: str) -> None:
 
 
 def test_many_threads_share_one_verifier(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_CACHED", 8)
+    monkeypatch.setattr(module, "_MAX_CACHED_TOKENS", 8)
     many = [tokens.access(ANN, HERE, 0, 60) for _ in range(40)]
     with ThreadPoolExecutor(8) as pool:
         assert all(isinstance(claims, Claims) for claims in pool.map(outcome, many * 8))

@@ -71,7 +71,7 @@ def test_the_links_lead_through_all_of_it(
 def test_an_item_that_is_too_large_by_itself_comes_alone(
     anna: Owner, large: Projects, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("service.engine.spec.paging.LARGEST_PAGE", 1000)
+    monkeypatch.setattr("service.engine.spec.paging.MAX_PAGE_BYTES", 1000)
     found = [
         [project["id"] for project in page.json()]
         for page in pages(anna.http, "/projects", owner_id=anna.id)

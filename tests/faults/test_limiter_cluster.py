@@ -15,7 +15,7 @@ from tests.kit.smtp import until
 
 @pytest.fixture
 def shared(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> Serve:
-    monkeypatch.setattr(limit_store, "REST", 0.2)
+    monkeypatch.setattr(limit_store, "RETRY_SECONDS", 0.2)
     return sharing(serve)
 
 

@@ -26,7 +26,7 @@ def test_a_storm_before_the_mail_server_loses_nothing_and_slows_nobody(
     tmp_path: Path, database: str, report: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     report(f"{STORM} s of a middlebox before the mail server that forgets, delays, refuses, cuts")
-    monkeypatch.setattr(delivery, "TIMEOUT", 2.0)
+    monkeypatch.setattr(delivery, "SMTP_TIMEOUT_SECONDS", 2.0)
     seed = random.randrange(2**32)
     print(f"seed {seed}")
     chance = random.Random(seed)

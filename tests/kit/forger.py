@@ -9,7 +9,7 @@ from typing import Any
 import jwt
 from cryptography.hazmat.primitives import serialization as form
 
-from service.engine.tokens.keys import Key, KeyRing
+from service.engine.tokens.keys import KeyRing, SigningKey
 from tests.kit.forgery import PEMS, signed
 from tests.kit.serving import Person
 
@@ -39,7 +39,7 @@ class Forger:
         self.signature = decoded(self.parts[2])
         with server.client() as client:
             [self.jwk] = client.get("/.well-known/jwks.json").json()["keys"]
-        self.key: Key = KeyRing.from_directory(server.settings.jwt_keys_dir).newest()
+        self.key: SigningKey = KeyRing.from_directory(server.settings.jwt_keys_dir).newest()
 
     def forged(
         self,

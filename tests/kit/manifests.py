@@ -16,7 +16,7 @@ from service.settings import Settings
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 # Of SIGTERM: what a server may take after SHUTDOWN_DELAY.
-FINISH = UVICORN["timeout_graceful_shutdown"] + background.STOP_SECONDS  # seconds
+FINISH = UVICORN["timeout_graceful_shutdown"] + background.STOP_TIMEOUT_SECONDS  # seconds
 NOT_OURS = {"POD_IP", "MALLOC_ARENA_MAX"}
 
 

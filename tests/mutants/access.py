@@ -245,7 +245,7 @@ _live""",
         Mutant(
             "one network fills the queue for hashing",
             "service/engine/jobs/fair_threads.py",
-            "if not is_local(origin) and self._jobs.waiting(origin) >= MOST_WAITING:",
+            "if not is_local(origin) and self._jobs.waiting(origin) >= MAX_WAITING_PER_SITE:",
             "if False:",
             "tests/runtime/test_turns.py::test_two_of_one_network_may_wait",
         ),

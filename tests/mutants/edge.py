@@ -7,8 +7,8 @@ KINDS = {
         Mutant(
             "a client says itself where it comes from",
             "service/engine/http/proxies.py",
-            "reversed(chain.rsplit(",
-            "iter(chain.rsplit(",
+            "in map(str.strip, reversed(nearest)):",
+            "in map(str.strip, nearest):",
             "tests/web/test_proxies.py"
             "::test_the_client_is_the_rightmost_address_that_no_trusted_proxy_has",
         ),

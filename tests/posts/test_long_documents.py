@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from service.accounts import erasure
 from service.models import PostDocument
-from service.models.long_documents import CUT
+from service.models.long_documents import CUT_CHARACTERS
 from tests.kit.serving import Person, Server
 from tests.kit.smtp import until
 
@@ -22,8 +22,8 @@ FIRST, LAST = LONG[:2], LONG[-2:]
 @pytest.fixture
 def server(serve: Callable[..., Server], monkeypatch: pytest.MonkeyPatch) -> Server:
     """On SQLite; removes one row after the other, and notes what each step has the index forget."""
-    monkeypatch.setattr(erasure, "FIRST_BATCH", 1)
-    monkeypatch.setattr(erasure, "MOST_ROWS", 1)
+    monkeypatch.setattr(erasure, "FIRST_BATCH_ROWS", 1)
+    monkeypatch.setattr(erasure, "MAX_ROWS_PER_BATCH", 1)
     server = serve()
     server.execute(sa.text("CREATE TABLE forgotten (characters INTEGER)"))
     for event, left in (("UPDATE", "length(new.words)"), ("DELETE", "0")):
@@ -59,7 +59,7 @@ def test_a_long_document_is_forgotten_piece_by_piece(server: Server) -> None:
     [[length]] = server.execute(sa.select(sa.func.length(PostDocument.words)))
     delete_account(anna)
     pieces = [size for [size] in server.execute(sa.text("SELECT characters FROM forgotten"))]
-    assert max(pieces) < CUT + 100
+    assert max(pieces) < CUT_CHARACTERS + 100
     assert sum(pieces) == length
     check_index(server)
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from service.domain.words import LONGEST_TEXT
+from service.domain.words import MAX_TEXT_CHARACTERS
 from service.handlers import posts as handlers
 from service.models import PostDocument
 from tests.kit.serving import Person
@@ -32,7 +32,7 @@ def test_what_is_indexed_of_a_post_has_an_end(anna: Person) -> None:
     post = anna.post("title", "\ufdfa" * 100_000)
     statement = PostDocument.__table__.select().where(PostDocument.post_id == post["id"])
     [row] = anna.server.execute(statement)
-    assert len(row.words) < LONGEST_TEXT + 100
+    assert len(row.words) < MAX_TEXT_CHARACTERS + 100
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import pytest
 import sqlalchemy as sa
 from flask import has_request_context
 
-from service.engine.database.listing import LARGEST_READ
+from service.engine.database.listing import MAX_READ_BYTES
 from service.engine.database.transaction import Transaction
 from service.models import PostDocument
 from tests.kit.serving import Person, Server
@@ -159,7 +159,7 @@ def test_a_page_is_one_statement(
     assert answer.status_code == 200
     # Other tests may have left posts of which PostgreSQL first learns that they are large.
     largest = max((len(post["content"].encode()) for post in answer.json()), default=0)
-    is_large = largest > LARGEST_READ // 101 and not anna.server.settings.embedded
+    is_large = largest > MAX_READ_BYTES // 101 and not anna.server.settings.embedded
     assert len(statements) == (2 if is_large else 1)
 
 

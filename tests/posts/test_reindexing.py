@@ -52,7 +52,7 @@ def test_nothing_is_indexed_twice(old: Corpus, reindexing: Iterator[tuple[int, i
 def test_the_service_reads_and_writes_meanwhile(
     old: Corpus, reindexing: Iterator[tuple[int, int]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(maintenance, "BATCH", 1)
+    monkeypatch.setattr(maintenance, "ROWS_PER_TRANSACTION", 1)
     for number, _ in enumerate(reindexing):
         if number < 5:
             assert old.found("cafe") == {"tea"}

@@ -39,7 +39,7 @@ def endless(server: Server, monkeypatch: pytest.MonkeyPatch) -> Server:
     kind = "sqlite" if server.settings.embedded else "postgresql"
     for name in ("_fts5_search", "_tsvector_search"):
         monkeypatch.setattr(post_documents, name, Prepared(sa.text(ENDLESS[kind])))
-    monkeypatch.setattr(post_documents, "LONGEST_SEARCH", 0.2)
+    monkeypatch.setattr(post_documents, "SEARCH_TIMEOUT_SECONDS", 0.2)
     return server
 
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.domain.words import LARGEST_INDEX, LONGEST_TEXT, VERSION, document, words
+from service.domain.words import MAX_INDEX_BYTES, MAX_TEXT_CHARACTERS, VERSION, document, words
 from service.models.post_documents import _tsvector
 from tests.kit.texts import texts
 
@@ -76,15 +76,15 @@ def test_no_post_costs_more_than_a_document_may(text: str) -> None:
     began = time.process_time()
     made = document("a" * 200, words(text[:100_000]))
     assert time.process_time() - began < 2
-    assert len(made) <= 2 * LONGEST_TEXT
+    assert len(made) <= 2 * MAX_TEXT_CHARACTERS
     assert len(made.encode()) <= 1_100_000
-    assert _size(_tsvector(made)) <= LARGEST_INDEX
+    assert _size(_tsvector(made)) <= MAX_INDEX_BYTES
 
 
 def test_what_is_indexed_of_a_text_that_unfolds_has_an_end() -> None:
     made = words("\ufdfa " * 50_000 + "needle")
     assert "needle" not in made
-    assert len(" ".join(made)) <= LONGEST_TEXT
+    assert len(" ".join(made)) <= MAX_TEXT_CHARACTERS
 
 
 def test_a_long_text_is_indexed_to_its_end() -> None:

@@ -81,7 +81,7 @@ def databases() -> Iterator[tuple[Cluster, Cluster]]:
 def pair(
     databases: tuple[Cluster, Cluster], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Pair]:
-    monkeypatch.setattr(replica, "INTERVAL", 0.05)
+    monkeypatch.setattr(replica, "CHECK_INTERVAL_SECONDS", 0.05)
     pair = Pair(tmp_path, *databases)
     with pair.stack:
         yield pair

@@ -74,7 +74,7 @@ def test_public_reads_come_from_the_replica(server: Server, pair: Pair) -> None:
 def test_who_has_just_written_reads_it_although_the_replica_is_behind(
     server: Server, pair: Pair, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(replica, "MOST_LAG", 60)
+    monkeypatch.setattr(replica, "MAX_LAG_SECONDS", 60)
     anna, ben = at_home(server), at_home(server)
     with lagging(pair.standby):
         anna.post("Quite new")
@@ -107,7 +107,7 @@ def test_a_link_to_something_new_works_for_everybody(server: Server, pair: Pair)
 def test_what_needs_a_token_never_comes_from_the_replica(
     server: Server, pair: Pair, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(replica, "RECENT", 1)
+    monkeypatch.setattr(replica, "READ_OWN_WRITES_SECONDS", 1)
     anna = at_home(server)
     with lagging(pair.standby):
         assert changed(anna, bio="Mine")
@@ -120,7 +120,7 @@ def test_what_needs_a_token_never_comes_from_the_replica(
 def test_a_replica_too_far_behind_is_not_read_until_it_has_caught_up(
     server: Server, pair: Pair, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(replica, "MOST_LAG", 0.5)
+    monkeypatch.setattr(replica, "MAX_LAG_SECONDS", 0.5)
     with lagging(pair.standby):
         at_home(server).post("Unknown there")
         until(lambda: came_from(server, reader(server)) == "primary")
@@ -131,7 +131,7 @@ def test_a_replica_too_far_behind_is_not_read_until_it_has_caught_up(
 def test_of_two_processes_with_one_store_each_knows_who_has_written_at_the_other(
     pair: Pair, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(replica, "MOST_LAG", 60)
+    monkeypatch.setattr(replica, "MAX_LAG_SECONDS", 60)
     url = valkey.start()
     here, there = (pair.serve(rate_limit_storage_url=url) for _ in range(2))
     pair.follow(there)
@@ -195,7 +195,7 @@ def test_a_search_that_is_too_slow_on_the_replica_is_not_made_twice(
 ) -> None:
     endless = "SELECT count(*) FROM generate_series(1, 9999999) a, generate_series(1, 9999999) b"
     monkeypatch.setattr(post_documents, "_tsvector_search", Prepared(sa.text(endless)))
-    monkeypatch.setattr(post_documents, "LONGEST_SEARCH", 0.2)
+    monkeypatch.setattr(post_documents, "SEARCH_TIMEOUT_SECONDS", 0.2)
     before = counts(server)
     answer = reader(server).get("/api/search", params={"q": "tea"})
     assert answer.status_code == 503

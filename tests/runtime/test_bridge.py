@@ -83,8 +83,8 @@ def test_a_call_beyond_the_capacity_is_refused_at_once_and_not_for_ever() -> Non
 def test_a_call_is_refused_in_time_although_all_threads_are_stuck(
     patience: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bridge, "LONGEST_WAIT", 0.2)
-    monkeypatch.setattr(bridge, "SWEEP", 0.01)
+    monkeypatch.setattr(bridge, "QUEUE_TIMEOUT_SECONDS", 0.2)
+    monkeypatch.setattr(bridge, "QUEUE_CHECK_SECONDS", 0.01)
 
     async def calls() -> None:
         pool, busy = Pool("stuck", 2, 100, patience=patience), threading.Event()
@@ -141,7 +141,7 @@ def test_large_outcomes_are_not_piled_up_while_the_loop_is_busy(patience: float)
 
     def make(number: int) -> bytes:
         made.append(number)
-        return b"x" * bridge.LARGE
+        return b"x" * bridge.LARGE_OUTCOME_BYTES
 
     async def calls() -> None:
         pool = Pool("large", 4, 200, patience=patience, size=len)
@@ -149,7 +149,7 @@ def test_large_outcomes_are_not_piled_up_while_the_loop_is_busy(patience: float)
         await asyncio.sleep(0)
         deadline = time.monotonic() + 0.3
         while time.monotonic() < deadline:  # the loop is busy
-            assert len(made) <= bridge.MOST_LARGE + 4
+            assert len(made) <= bridge.MAX_LARGE_OUTCOMES + 4
         outcomes = await running
         assert len(outcomes) == len(made) == 100
 
@@ -168,10 +168,12 @@ def test_few_threads_make_large_outcomes_and_small_ones_are_made_by_all() -> Non
 
         def make() -> bytes:
             counts.append(pool.readings()["threads_busy"])
-            return b"x" * bridge.LARGE
+            return b"x" * bridge.LARGE_OUTCOME_BYTES
 
         await asyncio.gather(*(pool.run(make) for _ in range(100)))
-        assert sorted(counts[20:])[40] <= bridge.MAKING_LARGE + 1  # but for some that were woken
+        assert (
+            sorted(counts[20:])[40] <= bridge.MAX_THREADS_AFTER_LARGE + 1
+        )  # but for some that were woken
         stuck = [asyncio.ensure_future(pool.run(_wait, held)) for _ in range(7)]
         assert await pool.run(bytes) == b""
         held.set()

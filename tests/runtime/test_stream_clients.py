@@ -17,7 +17,7 @@ import pytest
 from service.engine.database.transaction import db
 from service.engine.serve import protocol, unsent
 from service.engine.serve.server import UVICORN
-from service.engine.spec.paging import PAGE
+from service.engine.spec.paging import ITEMS_PER_PART
 from tests.kit.exports import (
     PATH,
     borrowed,
@@ -85,7 +85,7 @@ def test_clients_that_do_not_read_hold_no_thread_and_no_connection(
 
 
 def test_of_an_answer_that_is_not_read_one_page_is_held(small: Server, author: Person) -> None:
-    page = PAGE * len(BIG[0])
+    page = ITEMS_PER_PART * len(BIG[0])
     tracemalloc.start()
     try:
         with ExitStack() as stack:
@@ -149,8 +149,8 @@ def test_who_goes_away_is_not_worked_for_and_not_in_the_log(
 def test_who_takes_nothing_is_not_waited_for_for_ever(
     target: str, header: str, small: Server, author: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(unsent, "READ_TIMEOUT", 0.2)
-    monkeypatch.setattr(unsent, "INTERVAL", 0.1)
+    monkeypatch.setattr(unsent, "READ_TIMEOUT_SECONDS", 0.2)
+    monkeypatch.setattr(unsent, "CHECK_INTERVAL_SECONDS", 0.1)
     lose, lost = protocol.Protocol.connection_lost, set()
 
     def lose_and_tell(self: Any, error: Exception | None) -> None:

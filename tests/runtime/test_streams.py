@@ -16,8 +16,8 @@ import pytest
 from sqlalchemy.exc import OperationalError
 
 from service.engine.problems import Unavailable
-from service.engine.spec.operation import CHUNK
-from service.engine.spec.paging import PAGE
+from service.engine.spec.operation import CHUNK_BYTES
+from service.engine.spec.paging import ITEMS_PER_PART
 from service.engine.spec.validation import ResponseDrift
 from service.handlers import auth
 from service.models import Post, User
@@ -63,7 +63,7 @@ def _nothing_stays(server: Server) -> Any:
 @pytest.fixture
 def author(anna: Person) -> Person:
     """Anna with four pages of posts, each of them a chunk."""
-    give_posts(anna, ["x" * (CHUNK // PAGE)] * 4 * PAGE)
+    give_posts(anna, ["x" * (CHUNK_BYTES // ITEMS_PER_PART)] * 4 * ITEMS_PER_PART)
     return anna
 
 
@@ -110,7 +110,7 @@ def test_a_failure_in_the_middle_cuts_it_off(
 ) -> None:
     before_page(page, monkeypatch, lambda: throw(failure))
     body = cut_off(author)
-    assert body.count(b'{"type":"post"') == (page - 1) * PAGE
+    assert body.count(b'{"type":"post"') == (page - 1) * ITEMS_PER_PART
     assert b"problem" not in body
 
 
@@ -169,7 +169,7 @@ def test_the_end_of_the_session_is_the_end_of_its_stream(
 ) -> None:
     ended = []
     before_page(2, monkeypatch, lambda: ended.append(end(author, admin)))
-    assert cut_off(author, "X-Request-Id: the-one").count(b'{"type":"post"') == PAGE
+    assert cut_off(author, "X-Request-Id: the-one").count(b'{"type":"post"') == ITEMS_PER_PART
     assert ended[0].is_success
     ours = [record for record in logged.records if record.name.startswith("service.")]
     assert [record.getMessage() for record in ours] == [
@@ -215,7 +215,7 @@ def test_other_requests_on_the_connection_have_their_answers_in_order(
         if target == LIVE:
             assert json.loads(body) == {"status": "ok"}
         else:
-            assert [line["type"] for line in lines(body)].count("post") == 4 * PAGE
+            assert [line["type"] for line in lines(body)].count("post") == 4 * ITEMS_PER_PART
 
 
 @pytest.mark.parametrize(
@@ -236,14 +236,14 @@ def test_a_body_that_nobody_asked_for_does_not_matter(
         received = rest(connection).removeprefix(b"HTTP/1.1 100 Continue\r\n\r\n")
     [(status, exported)] = responses(received)
     assert status == 200
-    assert [line["type"] for line in lines(exported)].count("post") == 4 * PAGE
+    assert [line["type"] for line in lines(exported)].count("post") == 4 * ITEMS_PER_PART
 
 
 def test_several_at_once_share_a_small_pool(serve: Callable[..., Server], server: Server) -> None:
     small = serve(database_url=server.settings.database_url, worker_threads=1)
     people = [small.sign_up() for _ in range(8)]
     for person in people:
-        give_posts(person, [person.id * (CHUNK // PAGE // 36)] * 4 * PAGE)
+        give_posts(person, [person.id * (CHUNK_BYTES // ITEMS_PER_PART // 36)] * 4 * ITEMS_PER_PART)
     barrier = Barrier(2 * len(people))
 
     def export(person: Person) -> list[dict[str, Any]]:
@@ -258,7 +258,7 @@ def test_several_at_once_share_a_small_pool(serve: Callable[..., Server], server
         posted = threads.map(post, people)
         for person, own in zip(people, threads.map(export, people), strict=True):
             contents = [line["content"] for line in own if line["type"] == "post"]
-            assert sum(content.startswith(person.id) for content in contents) == 4 * PAGE
-            assert len(contents) <= 4 * PAGE + 1
+            assert sum(content.startswith(person.id) for content in contents) == 4 * ITEMS_PER_PART
+            assert len(contents) <= 4 * ITEMS_PER_PART + 1
         assert all(posted)
     wait_until(lambda: in_flight(small.url) == borrowed(small) == 0, "something still goes on")

@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from service.engine.jobs import fair_threads as turns
-from service.engine.jobs.fair_threads import MOST_WAITING, FairPool
+from service.engine.jobs.fair_threads import MAX_WAITING_PER_SITE, FairPool
 from service.engine.problems import Unavailable
 
 HONEST = "198.51.100.7"
@@ -67,7 +67,7 @@ def cost(pool: FairPool, *origins: str) -> None:
 
 @pytest.fixture(autouse=True)
 def _one_period(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(turns, "PERIOD", 1e9)
+    monkeypatch.setattr(turns, "PERIOD_SECONDS", 1e9)
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_two_of_one_network_may_wait(addresses: list[str]) -> None:
         async with Stage() as stage:
             for number, address in enumerate(addresses):
                 await stage.ask(address, str(number))
-            assert stage.refused() == {str(MOST_WAITING)}
+            assert stage.refused() == {str(MAX_WAITING_PER_SITE)}
             await stage.ask(HONEST)
             assert HONEST not in stage.refused()
 
@@ -148,8 +148,8 @@ def test_what_comes_from_the_machine_itself_may_be_anybody(address: str) -> None
 def test_what_has_waited_too_long_is_refused_and_the_rest_goes_on(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("service.engine.jobs.threads.LONGEST_WAIT", 0.05)
-    monkeypatch.setattr("service.engine.jobs.threads.SWEEP", 0.01)
+    monkeypatch.setattr("service.engine.jobs.threads.QUEUE_TIMEOUT_SECONDS", 0.05)
+    monkeypatch.setattr("service.engine.jobs.threads.QUEUE_CHECK_SECONDS", 0.01)
 
     async def test() -> None:
         async with Stage() as stage:

@@ -9,9 +9,9 @@ from typing import Any, ClassVar
 
 import uvicorn
 
-from service.engine.serve.draining import ACCEPTED, Server
+from service.engine.serve.draining import CONNECTIONS_PER_TURN, Server
 
-NUMBER = 8 * ACCEPTED
+NUMBER = 8 * CONNECTIONS_PER_TURN
 
 
 class _Counted(asyncio.Protocol):
@@ -52,4 +52,4 @@ def test_many_connections_are_taken_in_each_turn_of_the_loop() -> None:
             stack.enter_context(socket.create_connection(listener.getsockname()))
         with asyncio.Runner(loop_factory=uvicorn.Config(_no_application).get_loop_factory()) as own:
             own.run(asyncio.wait_for(serve(listener), 30))
-    assert _Counted.taken[-1] - _Counted.taken[0] < 2 * NUMBER / ACCEPTED
+    assert _Counted.taken[-1] - _Counted.taken[0] < 2 * NUMBER / CONNECTIONS_PER_TURN

@@ -58,7 +58,7 @@ def test_workers_that_are_killed_as_they_start_are_replaced_too(start: Start) ->
 
 
 def test_a_worker_that_is_frozen_is_replaced(start: Start, patched: Patched) -> None:
-    patched("from service.engine.serve import supervisor; supervisor.SILENCE = 3")
+    patched("from service.engine.serve import supervisor; supervisor.HEARTBEAT_TIMEOUT_SECONDS = 3")
     byline = start(WORKERS="2")
     with httpx.stream("GET", byline.url) as answer:  # by one that the supervisor has heard
         frozen = psutil.Process(answered_by(answer))
@@ -71,7 +71,9 @@ def test_a_worker_that_is_frozen_is_replaced(start: Start, patched: Patched) -> 
 def test_connections_are_refused_even_while_a_worker_is_frozen(
     start: Start, patched: Patched
 ) -> None:
-    patched("from service.engine.serve import supervisor; supervisor.SILENCE = 1000")
+    patched(
+        "from service.engine.serve import supervisor; supervisor.HEARTBEAT_TIMEOUT_SECONDS = 1000"
+    )
     byline = start(WORKERS="2")
     frozen = byline.workers[0]
     frozen.suspend()

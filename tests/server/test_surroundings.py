@@ -95,7 +95,7 @@ def test_a_hang_up_is_ignored_under_nohup(start: Start, patched: Patched) -> Non
 
 def test_workers_outlive_a_pause_of_the_whole_service(start: Start, patched: Patched) -> None:
     # As `docker pause` does, or a stopped job: nobody was frozen, everybody was.
-    patched("from service.engine.serve import supervisor; supervisor.SILENCE = 3")
+    patched("from service.engine.serve import supervisor; supervisor.HEARTBEAT_TIMEOUT_SECONDS = 3")
     byline = start(WORKERS="2")
     byline.wait()
     supervisor, workers = psutil.Process(byline.process.pid), byline.workers

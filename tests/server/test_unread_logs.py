@@ -22,7 +22,7 @@ from tests.kit.ports import free_port
 from tests.kit.processes import Place
 from tests.kit.smtp import until
 
-PATCHED = "from service.engine.http import log_output; log_output.MOST_QUEUED = 20_000"
+PATCHED = "from service.engine.http import log_output; log_output.MAX_QUEUED_BYTES = 20_000"
 COMMAND = f"{PATCHED}; from service.cli import main; main(prog_name='byline')"
 DROPPED = "byline_log_lines_dropped_total"
 
@@ -133,7 +133,7 @@ def test_nothing_is_lost_while_somebody_reads_however_slowly() -> None:
 
 
 def test_what_is_dropped_is_whole_lines(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(log_output, "MOST_QUEUED", 10_000)
+    monkeypatch.setattr(log_output, "MAX_QUEUED_BYTES", 10_000)
     reader, writer = os.pipe()
     with os.fdopen(writer, "wb", buffering=0) as stream:
         output = LogOutput(stream)

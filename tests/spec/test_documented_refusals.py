@@ -10,7 +10,7 @@ import pytest
 
 from service import application
 from service.engine import assemble
-from service.engine.http.front_door import MAX_BODY
+from service.engine.http.front_door import MAX_BODY_BYTES
 from service.specification import specification
 from tests.kit.serving import Person, Server
 
@@ -65,7 +65,7 @@ def test_a_header_name_with_an_underscore_is_refused_by_all(anna: Person) -> Non
 
 
 def test_long_bodies_are_refused_by_all_that_take_one(anna: Person) -> None:
-    found = refusals(anna, 413, content=b" " * (MAX_BODY + 1))
+    found = refusals(anna, 413, content=b" " * (MAX_BODY_BYTES + 1))
     assert set(found.values()) == {(413, "body-too-large")}, found
 
 
@@ -86,7 +86,8 @@ def test_a_full_server_refuses_all_that_need_a_thread(
     serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     anna = serve().sign_up()
-    for room in ("MOST_IN_FLIGHT", "MOST_HASHING", "MOST_SEARCHING", "MOST_SCRAPES"):
+    for work in ("REQUESTS", "HASHES", "SEARCHES", "SCRAPES"):
+        room = f"MAX_{work}_IN_FLIGHT"
         module = assemble if hasattr(assemble, room) else application
         monkeypatch.setattr(module, room, 0)
     server = serve()  # on the same database and with the same keys

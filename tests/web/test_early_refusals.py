@@ -111,7 +111,7 @@ def test_a_client_that_writes_chunks_reads_why_it_is_refused(
 def test_a_slow_client_is_waited_for_longer_than_for_a_head(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(protocol, "HEAD_TIMEOUT", 0.2)
+    monkeypatch.setattr(protocol, "HEAD_TIMEOUT_SECONDS", 0.2)
     start = head("POST", "/auth/login", JSON, f"Content-Length: {LARGE}")
     with raw.connected(server.url) as connection:
         connection.sendall(start)
@@ -134,8 +134,8 @@ def go_on(server: Server, seconds: float) -> None:
 def test_what_is_dropped_has_an_end(
     end: str, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(messages, "MAX_DROPPED", 1_000_000)
-    monkeypatch.setattr(protocol, "MAX_DROPPED", 1_000_000)
+    monkeypatch.setattr(messages, "MAX_DROPPED_BYTES", 1_000_000)
+    monkeypatch.setattr(protocol, "MAX_DROPPED_BYTES", 1_000_000)
     version, more = ENDS[end]
     start = head("POST", "/auth/login", JSON, *more, "Content-Length: 999999999", version=version)
     with raw.connected(server.url) as connection:
@@ -148,7 +148,7 @@ def test_what_is_dropped_has_an_end(
 def test_a_client_that_never_ends_its_body_is_not_waited_for(
     end: str, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(protocol, "DROP_TIMEOUT", 0.3)
+    monkeypatch.setattr(protocol, "DROP_TIMEOUT_SECONDS", 0.3)
     version, more = ENDS[end]
     start = head("POST", "/auth/login", JSON, *more, f"Content-Length: {LARGE}", version=version)
     with raw.connected(server.url) as connection:

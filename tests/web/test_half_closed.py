@@ -114,8 +114,8 @@ def test_one_that_has_gone_is_noticed(target: str, server: Server, anna: Person)
 def test_a_reader_that_reads_nothing_is_bounded_like_all(
     server: Server, anna: Person, monkeypatch: Any
 ) -> None:
-    monkeypatch.setattr("service.engine.serve.unsent.READ_TIMEOUT", 0.2)
-    monkeypatch.setattr("service.engine.serve.unsent.INTERVAL", 0.1)
+    monkeypatch.setattr("service.engine.serve.unsent.READ_TIMEOUT_SECONDS", 0.2)
+    monkeypatch.setattr("service.engine.serve.unsent.CHECK_INTERVAL_SECONDS", 0.1)
     give_posts(anna, ["x" * 100_000] * 100)
     with socket.socket() as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)

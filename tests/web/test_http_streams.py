@@ -32,7 +32,11 @@ LAST = (
 )
 HEAD = re.compile(rb"HEAD [^\n]*\n(?:[^\n]+\n)*?X-Request-Id: (\w+)")
 PARTIAL, IN_FULL = 0.6, 30.0  # seconds that the server waits for what may not come
-WAITS = ((body, "TIMEOUT"), (protocol, "HEAD_TIMEOUT"), (protocol, "DROP_TIMEOUT"))
+WAITS = (
+    (body, "BODY_TIMEOUT_SECONDS"),
+    (protocol, "HEAD_TIMEOUT_SECONDS"),
+    (protocol, "DROP_TIMEOUT_SECONDS"),
+)
 
 pytestmark = pytest.mark.parametrize("server", ["sqlite"], indirect=True)
 

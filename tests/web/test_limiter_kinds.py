@@ -28,7 +28,7 @@ SECRET = "hunter2"
 
 @pytest.fixture
 def shared(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> Serve:
-    monkeypatch.setattr(limit_store, "REST", 0.2)
+    monkeypatch.setattr(limit_store, "RETRY_SECONDS", 0.2)
     return sharing(serve)
 
 

@@ -108,7 +108,7 @@ def test_a_server_can_start_without_its_store(shared: Serve, store: ValkeyServer
 def test_a_store_that_is_back_is_used_again(
     shared: Serve, store: ValkeyServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(limit_store, "REST", 0.05)
+    monkeypatch.setattr(limit_store, "RETRY_SECONDS", 0.05)
     url, port = store.connection_url, store.port
     here, there = shared(url, write="3 per day"), shared(url, write="3 per day")
     anna = here.sign_up()
@@ -126,7 +126,7 @@ def test_a_store_that_is_back_is_used_again(
 def test_a_store_that_hangs_is_waited_for_once(
     shared: Serve, store: ValkeyServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(limit_store, "REST", 0.05)
+    monkeypatch.setattr(limit_store, "RETRY_SECONDS", 0.05)
     server = shared(store.connection_url)
     burst(server)
     before = failures(server)
@@ -135,7 +135,7 @@ def test_a_store_that_hangs_is_waited_for_once(
     started = time.perf_counter()
     with server.client() as client:
         assert {client.get("/").status_code for _ in range(40)} == {200}
-    assert time.perf_counter() - started < 40 * limit_store.TIMEOUT
+    assert time.perf_counter() - started < 40 * limit_store.STEP_TIMEOUT_SECONDS
     assert failures(server) <= before + 1
 
 
@@ -146,7 +146,7 @@ def test_readiness_does_not_wait_for_a_store_that_hangs(shared: Serve, store: Va
         assert client.get("/health/ready").json()["status"] == "degraded"
         started = time.perf_counter()
         answers = [client.get("/health/ready").json()["status"] for _ in range(20)]
-    assert time.perf_counter() - started < 20 * limit_store.TIMEOUT
+    assert time.perf_counter() - started < 20 * limit_store.STEP_TIMEOUT_SECONDS
     assert set(answers) == {"degraded"}
 
 

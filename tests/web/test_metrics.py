@@ -143,7 +143,7 @@ def test_pools_and_the_process_are_measured(serve: Serve) -> None:
 def test_what_is_refused_for_want_of_a_thread_is_counted(
     serve: Serve, monkeypatch: pytest.MonkeyPatch, hashing_in_full: None
 ) -> None:
-    monkeypatch.setattr("service.application.MOST_HASHING", 1)
+    monkeypatch.setattr("service.application.MAX_HASHES_IN_FLIGHT", 1)
     server = serve(hash_threads=1)
     anna = server.sign_up()
     with ThreadPoolExecutor(8) as threads:

@@ -14,7 +14,7 @@ import httpx
 import psutil
 import pytest
 
-from service.engine.observe.shared_counters import Key, Numbers
+from service.engine.observe.shared_counters import CounterKey, Numbers
 from tests.kit import commands
 from tests.kit.prometheus import scrape
 from tests.kit.smtp import until
@@ -30,9 +30,9 @@ def sharing(folder: Path) -> Numbers:
     return numbers
 
 
-def together(numbers: Numbers) -> dict[Key, float]:
+def together(numbers: Numbers) -> dict[CounterKey, float]:
     """What all have counted, gauges only of those that live."""
-    total = Counter[Key]()
+    total = Counter[CounterKey]()
     for lives, own in numbers.everybodys():
         total.update({key: value for key, value in own.items() if lives or key != GAUGE})
     return dict(total)

@@ -75,7 +75,7 @@ def test_a_head_without_an_end_is_cut_off(start: bytes, server: Server) -> None:
 def test_who_sends_no_whole_head_is_not_waited_for(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(protocol, "HEAD_TIMEOUT", 0.05)
+    monkeypatch.setattr(protocol, "HEAD_TIMEOUT_SECONDS", 0.05)
     with connected(server) as silent, connected(server) as slow:
         slow.sendall(HEAD)
         assert (answered(silent), answered(slow)) == (b"", b"")
@@ -92,8 +92,8 @@ def test_who_sends_no_whole_head_is_not_waited_for(
 def test_what_comes_after_an_answer_is_not_waited_for(
     start: bytes, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(protocol, "HEAD_TIMEOUT", 0.5)
-    monkeypatch.setattr(protocol, "DROP_TIMEOUT", 0.5)
+    monkeypatch.setattr(protocol, "HEAD_TIMEOUT_SECONDS", 0.5)
+    monkeypatch.setattr(protocol, "DROP_TIMEOUT_SECONDS", 0.5)
     with connected(server) as connection:
         connection.sendall(start)
         assert connection.recv(65536).startswith(b"HTTP/1.1 ")
@@ -104,7 +104,7 @@ def test_what_comes_after_an_answer_is_not_waited_for(
 def test_a_body_without_an_end_is_not_waited_for(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(body, "TIMEOUT", 0.5)
+    monkeypatch.setattr(body, "BODY_TIMEOUT_SECONDS", 0.5)
     head = b"POST /auth/login HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
     with connected(server) as connection:
         connection.sendall(head + b"Content-Length: 50\r\n\r\n{")

@@ -165,7 +165,7 @@ def test_many_who_ask_do_not_make_a_probe_fail(serve: Serve, path: str) -> None:
 def test_a_server_is_ready_while_no_thread_is_free(
     serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for room in ("MOST_IN_FLIGHT", "MOST_HASHING", "MOST_SCRAPES"):
+    for room in ("MAX_REQUESTS_IN_FLIGHT", "MAX_HASHES_IN_FLIGHT", "MAX_SCRAPES_IN_FLIGHT"):
         module = assemble if hasattr(assemble, room) else application
         monkeypatch.setattr(module, room, 0)
     server = serve()

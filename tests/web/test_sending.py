@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from service.engine.serve.sending import JOINED, PIECE, Joining
+from service.engine.serve.sending import MAX_JOINED_BYTES, MAX_WRITE_BYTES, Joining
 
 HEAD = b"HTTP/1.1 200 OK\r\n\r\n"
 
@@ -19,7 +19,18 @@ class Transport:
         self.written.append(data)
 
 
-@pytest.mark.parametrize("size", [0, 1, JOINED, JOINED + 1, PIECE, PIECE + 1, 10 * PIECE + 7])
+@pytest.mark.parametrize(
+    "size",
+    [
+        0,
+        1,
+        MAX_JOINED_BYTES,
+        MAX_JOINED_BYTES + 1,
+        MAX_WRITE_BYTES,
+        MAX_WRITE_BYTES + 1,
+        10 * MAX_WRITE_BYTES + 7,
+    ],
+)
 def test_a_body_is_written_in_pieces_that_are_freed_one_by_one(size: int) -> None:
     transport, body = Transport(), bytes(n % 251 for n in range(size))
     joining = Joining(transport, lambda: None)
@@ -27,4 +38,4 @@ def test_a_body_is_written_in_pieces_that_are_freed_one_by_one(size: int) -> Non
     joining.write(body)
     joining.flush()
     assert b"".join(transport.written) == HEAD + body
-    assert max(map(len, transport.written)) <= max(PIECE, len(HEAD) + JOINED)
+    assert max(map(len, transport.written)) <= max(MAX_WRITE_BYTES, len(HEAD) + MAX_JOINED_BYTES)

@@ -71,7 +71,7 @@ def test_clients_that_do_not_read_make_room_and_others_are_answered(
     with ExitStack() as stack:
         not_reading(server, stack, 1)
         most = 3 * unsent_bytes(server)
-        monkeypatch.setattr(unsent, "MOST_OF_CLIENT", most)
+        monkeypatch.setattr(unsent, "MAX_UNSENT_BYTES_PER_CLIENT", most)
         not_reading(server, stack, 12)
         until(lambda: reading(server, "byline_unread_connections_closed_total") > 0)
         assert page(server) == whole
@@ -94,7 +94,7 @@ def test_a_client_with_more_than_its_share_makes_room_for_others_first(
 
     with ExitStack() as stack:
         other = asking(stack, "198.51.100.7")
-        monkeypatch.setattr(unsent, "MOST_OF_CLIENT", 2 * unsent_bytes(server))
+        monkeypatch.setattr(unsent, "MAX_UNSENT_BYTES_PER_CLIENT", 2 * unsent_bytes(server))
         for _ in range(8):
             asking(stack, "203.0.113.9")
         until(lambda: reading(server, "byline_unread_connections_closed_total") >= 4)

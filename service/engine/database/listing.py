@@ -16,9 +16,9 @@ from service.engine.database.statements import Prepared
 from service.engine.database.transaction import Select, current
 from service.engine.database.types import Id
 
-LARGEST_READ = 1024 * 1024  # bytes, or characters on SQLite, of the bulk of one page
-HIDDEN_STRETCH = 1000  # rows that one statement passes over
-HIDDEN_STRETCHES = 10  # after so many a page ends, although more may follow
+MAX_READ_BYTES = 1024 * 1024  # of the bulk of one page; characters on SQLite
+HIDDEN_ROWS_PER_STATEMENT = 1000  # that one statement passes over
+MAX_HIDDEN_STATEMENTS = 10  # then the page ends, although more may follow
 _is_hidden = itemgetter(-1)
 _Kind = tuple[frozenset[str], bool, bool]
 _Row = tuple[Any, ...]
@@ -78,7 +78,7 @@ class Listing:
         after: UUID | None = None,
         order: str = "newest",
         *,
-        largest: int = LARGEST_READ,
+        largest: int = MAX_READ_BYTES,
         **filters: Any,
     ) -> Items:
         """At most `limit` rows after the one with the id `after`; a filter of None is no filter."""
@@ -98,18 +98,18 @@ class Listing:
     ) -> Items:
         """The page that begins with `rows`, of which some are hidden."""
         found: list[dict[str, Any]] = []
-        for _ in range(HIDDEN_STRETCHES):
+        for _ in range(MAX_HIDDEN_STATEMENTS):
             given["after"] = rows[-1][self._key_place] if rows else given["after"]
             found += [self._shape(row) for row in rows if not row[-1]]
             if len(found) == limit or self._size(found) >= largest:
                 break
-            keys = self._keys(*kind).tuples(**given, limit=HIDDEN_STRETCH)
+            keys = self._keys(*kind).tuples(**given, limit=HIDDEN_ROWS_PER_STATEMENT)
             passed = list(takewhile(_is_hidden, keys))
             given["after"] = passed[-1][0] if passed else given["after"]
             rows = []
             if len(passed) < len(keys):
                 rows = self._rows(kind, limit - len(found), given, largest)
-            elif len(keys) < HIDDEN_STRETCH:
+            elif len(keys) < HIDDEN_ROWS_PER_STATEMENT:
                 return Items(found)
         return Items(found, str(given["after"]))
 
@@ -151,7 +151,7 @@ class Listing:
         return Prepared(statement)
 
 
-def bounded(statement: Select, bulk: Any, *order: Any, largest: Any = LARGEST_READ) -> Select:
+def bounded(statement: Select, bulk: Any, *order: Any, largest: Any = MAX_READ_BYTES) -> Select:
     """The rows of a statement up to that in which the bytes of `bulk` come to `largest`, for
     PostgreSQL: it knows the size of a text without reading it."""
     before = sa.func.sum(sa.func.octet_length(bulk)).over(order_by=order, rows=(None, -1))

@@ -12,8 +12,8 @@ import sqlalchemy as sa
 from psycopg.errors import _WaitTimeout
 from psycopg.pq import TransactionStatus
 
-CONNECT = 3  # seconds until a server that does not take a connection counts as gone
-ANSWER = 4.5  # seconds until one that does not answer does: PostgreSQL's own timeouts come first
+CONNECT_TIMEOUT_SECONDS = 3  # then the server counts as down
+ANSWER_TIMEOUT_SECONDS = 4.5  # longer than PostgreSQL's own timeouts, which end first
 TIMEOUTS = {  # milliseconds
     "statement_timeout": 4000,
     "lock_timeout": 3000,
@@ -32,8 +32,8 @@ SETTINGS = {
 # How an operator chooses a schema stays, but the default has to be found too.
 SEARCH_PATH = "SELECT set_config('search_path', current_setting('search_path') || ', public', {})"
 ISOLATION = "read committed"  # the races are decided by statements, not by snapshots
-QUIET_SECONDS = 1.0  # after which a connection may have been forgotten by something on the way
-PING_SECONDS = 0.3  # that such a connection has to answer, before another is opened
+QUIET_SECONDS = 1.0  # ping a connection idle for this long: a firewall may have dropped it
+PING_TIMEOUT_SECONDS = 0.3  # then the idle connection is replaced
 # Seconds, but for the last: so that the way stays open, and its end is noticed (libpq, 34.1.2).
 KEEPALIVES = {
     "keepalives": 1,
@@ -56,7 +56,7 @@ class Connection(psycopg.Connection[Any]):
     A server that is frozen or cut off keeps no timeout of its own.
     """
 
-    patience: float | None = ANSWER
+    patience: float | None = ANSWER_TIMEOUT_SECONDS
     used_at = 0.0  # monotonic seconds
 
     @property
@@ -88,7 +88,7 @@ def engine_options(address: str) -> tuple[sa.URL, dict[str, Any]]:
     pooled = url.query.get("pgbouncer") == "true"
     kept = {name: value for name, value in KEEPALIVES.items() if name not in url.query}
     arguments: dict[str, Any] = {
-        "connect_timeout": CONNECT,
+        "connect_timeout": CONNECT_TIMEOUT_SECONDS,
         "autocommit": True,
         "client_encoding": "utf8",
         **kept,
@@ -142,7 +142,7 @@ def set_up(engine: sa.Engine) -> None:
         arrived.register(connection.pgconn.socket, select.POLLIN)
         if quiet < QUIET_SECONDS and not arrived.poll(0):
             return True
-        patience, connection.patience = connection.patience, PING_SECONDS
+        patience, connection.patience = connection.patience, PING_TIMEOUT_SECONDS
         try:
             return bool(ask(connection))
         finally:

@@ -10,9 +10,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
-WRITE_TIMEOUT = 5.0  # seconds that a writer waits for its turn before the answer is 503
+WRITE_TIMEOUT_SECONDS = 5.0  # a writer waits this long for its turn, then the answer is 503
 
-STEPS = 10_000  # of SQLite's machine between two looks at the clock, less than a millisecond
+STEPS_PER_CLOCK_CHECK = 10_000  # instructions of SQLite's machine: less than a millisecond
 
 
 def set_up(engine: sa.Engine) -> None:
@@ -25,7 +25,7 @@ def set_up(engine: sa.Engine) -> None:
 def limited(connection: sqlite3.Connection, seconds: float) -> Iterator[None]:
     """Interrupts statements of the block once it has taken so long."""
     end = time.monotonic() + seconds
-    connection.set_progress_handler(lambda: time.monotonic() > end, STEPS)
+    connection.set_progress_handler(lambda: time.monotonic() > end, STEPS_PER_CLOCK_CHECK)
     try:
         yield
     finally:
@@ -40,7 +40,7 @@ def _open(connection: sqlite3.Connection, _record: object) -> None:
         "journal_mode = WAL",
         "synchronous = NORMAL",
         "foreign_keys = ON",
-        f"busy_timeout = {int(WRITE_TIMEOUT * 1000)}",
+        f"busy_timeout = {int(WRITE_TIMEOUT_SECONDS * 1000)}",
         # 16 MB: writes change the same pages again and again, and each is copied back once.
         "wal_autocheckpoint = 4000",
         "temp_store = MEMORY",

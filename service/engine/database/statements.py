@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from service.engine.database.transaction import Row, current, db
 
-READ_AHEAD = 24  # rows that are read together, although the first may be enough: a usual page
+READ_AHEAD_ROWS = 24  # fetched at once: a usual page
 
 
 class Prepared:
@@ -43,12 +43,12 @@ class Prepared:
 
     def within(self, length: int, place: int, **parameters: Any) -> list[tuple[Any, ...]]:
         """The rows, as plain tuples, up to where the texts of the column at `place` come to a
-        length in characters, and less than `READ_AHEAD` more; SQLite reads no further."""
+        length in characters, and less than `READ_AHEAD_ROWS` more; SQLite reads no further."""
         form, cursor = self._execute(parameters)
         rows: list[Any] = []
-        while length > 0 and (some := cursor.fetchmany(READ_AHEAD)):
+        while length > 0 and (some := cursor.fetchmany(READ_AHEAD_ROWS)):
             rows += some
-            if len(some) < READ_AHEAD:
+            if len(some) < READ_AHEAD_ROWS:
                 break
             length -= sum([len(row[place]) for row in some])
         cursor.close()

@@ -156,7 +156,7 @@ class Transaction:
 
     def _open(self) -> Any:
         # One queue for writers costs less than SQLite's own busy loop (see docs/architecture).
-        if self._lock and not self._lock.acquire(timeout=sqlite.WRITE_TIMEOUT):
+        if self._lock and not self._lock.acquire(timeout=sqlite.WRITE_TIMEOUT_SECONDS):
             raise problems.Unavailable("The database is busy.")
         try:
             self._pooled = self._engine.raw_connection()

@@ -17,9 +17,9 @@ from service.engine.problems import (
     NotFound,
 )
 
-MAX_HEADERS = 32 * 1024  # bytes, names and values together
-MAX_FIELDS = 100  # header lines
-MAX_BODY = 1024 * 1024  # bytes
+MAX_HEADER_BYTES = 32 * 1024  # of all names and values
+MAX_HEADER_LINES = 100
+MAX_BODY_BYTES = 1024 * 1024
 
 _SINGLE = {
     b"authorization",
@@ -61,7 +61,7 @@ class FrontDoor:
             if not self._exempt(call.path):
                 await self._limits.count_client(call)
             call.headers = _headers(scope["headers"])
-            if len(call.path) + len(call.query) > MAX_HEADERS:
+            if len(call.path) + len(call.query) > MAX_HEADER_BYTES:
                 raise HeadersTooLarge
             if call.path not in self._hostless and not self._hosts.allow(call.headers.get(b"host")):
                 raise HostNotAllowed
@@ -96,11 +96,11 @@ def unlimited(specification: dict[str, Any]) -> Callable[[str], bool]:
 def _headers(pairs: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
     headers: dict[bytes, bytes] = {}
     size = 0
-    if len(pairs) > MAX_FIELDS:
+    if len(pairs) > MAX_HEADER_LINES:
         raise HeadersTooLarge
     for name, value in pairs:
         size += len(name) + len(value)
-        if size > MAX_HEADERS:
+        if size > MAX_HEADER_BYTES:
             raise HeadersTooLarge
         if name in headers and name in _SINGLE:
             raise BadRequest("A header that may occur only once occurs twice.")
@@ -115,5 +115,5 @@ def _check_length(announced: bytes | None) -> None:
     if announced is not None:
         if not announced.isdigit():
             raise BadRequest("Content-Length is not a number.")
-        if len(announced) > 15 or int(announced) > MAX_BODY:
+        if len(announced) > 15 or int(announced) > MAX_BODY_BYTES:
             raise BodyTooLarge

@@ -19,8 +19,8 @@ from service.engine.problems import Unavailable
 from service.engine.serve.protocol import LEAVING
 
 INTERVAL_SECONDS = 1.0  # between two looks at the database
-STALE_SECONDS = 2.5  # after which what was seen last says nothing any more
-STOP_SECONDS = 5.0  # a stop waits this long for the look that is under way
+STALE_SECONDS = 2.5  # a look older than this proves nothing
+STOP_TIMEOUT_SECONDS = 5.0  # a stop waits this long for the look in progress
 
 logger = logging.getLogger(__name__)
 
@@ -36,7 +36,7 @@ class Readiness:
         self._app = app
         self._limits = limits
         self._refusal: str | None = None
-        self._is_degraded = False
+        self._limits_are_degraded = False
         self._looked_at = -math.inf
         self._has_looked = threading.Event()
         self._stopped = threading.Event()
@@ -50,7 +50,7 @@ class Readiness:
 
     def stop(self) -> None:
         self._stopped.set()
-        self._thread.join(STOP_SECONDS)
+        self._thread.join(STOP_TIMEOUT_SECONDS)
 
     def answer(self) -> dict[str, Any]:
         """The Readiness, without waiting; `degraded` while only the limiter's store is gone.
@@ -64,7 +64,7 @@ class Readiness:
             raise Unavailable("The database does not answer.")
         if self._refusal:
             raise Unavailable(self._refusal)
-        status, limiter = ("degraded", "down") if self._is_degraded else ("ok", "ok")
+        status, limiter = ("degraded", "down") if self._limits_are_degraded else ("ok", "ok")
         checks = {"database": "ok", "schema": "ok", "limiter": limiter}
         return {"status": status, "checks": checks}
 
@@ -74,7 +74,7 @@ class Readiness:
         while not self._stopped.is_set():
             self._refusal = self._look(engine)
             self._looked_at = time.monotonic()
-            self._is_degraded = self._limits.is_degraded()
+            self._limits_are_degraded = self._limits.is_degraded()
             self._has_looked.set()
             self._stopped.wait(INTERVAL_SECONDS)
 

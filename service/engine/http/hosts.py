@@ -16,8 +16,8 @@ from ipaddress import (
 from service.engine.http.occasional import Occasional
 from service.engine.settings_types import network_of
 
-REMEMBERED = 1000  # spellings of allowed hosts that are not read again
-LONGEST = 300  # characters of one that is remembered: a name has 253, a port six
+MAX_REMEMBERED_HOSTS = 1000  # spellings that are known to be allowed
+MAX_HOST_CHARACTERS = 300  # of a remembered spelling: a name has 253, a port six
 
 # RFC 3986, section 3.2.2, without user information: a Host has none (RFC 9110, section 7.2).
 _HOST = re.compile(
@@ -43,7 +43,7 @@ class TrustedHosts:
         if not self.matches(host):
             self._refused.warn()
             return False
-        if header and len(header) <= LONGEST and len(self._seen) < REMEMBERED:
+        if header and len(header) <= MAX_HOST_CHARACTERS and len(self._seen) < MAX_REMEMBERED_HOSTS:
             self._seen.add(header)
         return True
 

@@ -14,8 +14,8 @@ from collections.abc import Callable
 from functools import lru_cache, partial
 from typing import Any
 
-MOST_QUEUED = 1024 * 1024  # bytes that wait for a reader; lines beyond it are dropped and counted
-LAST_WAIT = 1.0  # seconds that a process which ends waits for its reader
+MAX_QUEUED_BYTES = 1024 * 1024  # for a slow reader; further lines are dropped and counted
+EXIT_TIMEOUT_SECONDS = 1.0  # a process that ends waits this long for its reader
 
 Write = Callable[[bytes], int]
 
@@ -37,8 +37,8 @@ class LogOutput:
         self._queue: deque[bytes] = deque()
         self._queued = 0
         self._dropped = 0
-        self._is_inside = False  # part of a line has been written
-        self._lost_end = False  # of the last line that was begun
+        self._is_inside_line = False  # part of a line has been written
+        self._lost_line_end = False  # of the last line that was begun
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
 
@@ -54,7 +54,7 @@ class LogOutput:
             if self._write and not self._queue:
                 rest = self._try(self._write, lines)
             # What has begun is finished, so that the next line does not follow half of one.
-            if rest is None or (rest == lines and self._queued + len(rest) > MOST_QUEUED):
+            if rest is None or (rest == lines and self._queued + len(rest) > MAX_QUEUED_BYTES):
                 self._dropped += lines.count(b"\n")
             elif rest:
                 self._queue.append(rest)
@@ -65,7 +65,7 @@ class LogOutput:
 
     def flush(self) -> None:
         """Wait a little for what has not been read."""
-        deadline = time.monotonic() + LAST_WAIT
+        deadline = time.monotonic() + EXIT_TIMEOUT_SECONDS
         while self._queue and time.monotonic() < deadline:
             time.sleep(0.01)
 
@@ -76,17 +76,17 @@ class LogOutput:
     def _try(self, write: Write, data: bytes) -> bytes | None:
         """What could not be written yet; None if it never can be."""
         try:
-            written = write(b"\n" + data if self._lost_end else data)
+            written = write(b"\n" + data if self._lost_line_end else data)
         except BlockingIOError:
             return data
         except OSError:  # the reader has gone, or the disk is full
-            self._lost_end |= self._is_inside
-            self._is_inside = False
+            self._lost_line_end |= self._is_inside_line
+            self._is_inside_line = False
             return None
-        if self._lost_end:
-            self._lost_end = False
+        if self._lost_line_end:
+            self._lost_line_end = False
             written -= 1
-        self._is_inside = written < len(data)
+        self._is_inside_line = written < len(data)
         return data[written:]
 
     def _drain(self) -> None:

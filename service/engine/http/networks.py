@@ -10,7 +10,7 @@ UNKNOWN = "unknown"  # stands for what has no address: a Unix socket, or text th
 
 _NAT64 = ip_network("64:ff9b::/96")  # RFC 6052, section 2.1: IPv4 clients of an IPv6-only server
 _IPV4 = 0xFFFFFFFF
-_LONGEST = 100  # characters of an address with a scope id; longer texts would fill the cache
+_MAX_ADDRESS_CHARACTERS = 100  # with a scope id; longer texts would fill the cache
 
 
 class Size(NamedTuple):
@@ -27,7 +27,7 @@ PROVIDER_BLOCK = Size(24, 48)  # what a moving or newly numbered client usually 
 
 def address(text: str) -> str:
     """The address in its one form: IPv4 in IPv6 as IPv4, without a scope id, else `UNKNOWN`."""
-    return _address(text) if len(text) <= _LONGEST else UNKNOWN
+    return _address(text) if len(text) <= _MAX_ADDRESS_CHARACTERS else UNKNOWN
 
 
 @lru_cache(8192)

@@ -6,7 +6,7 @@ import logging
 import time
 
 INTERVAL_SECONDS = 60  # between two lines of one kind
-LONGEST = 100  # characters of what was sent
+MAX_QUOTED_CHARACTERS = 100  # of what a client sent
 
 logger = logging.getLogger(__name__)
 
@@ -22,4 +22,4 @@ class Occasional:
         now = time.monotonic()
         if now - self._warned >= INTERVAL_SECONDS:
             self._warned = now
-            logger.warning(self._text, *(text[:LONGEST] for text in sent))
+            logger.warning(self._text, *(text[:MAX_QUOTED_CHARACTERS] for text in sent))

@@ -15,7 +15,7 @@ from typing import Any
 from service.engine.http.networks import UNKNOWN, address
 from service.engine.settings_types import UNIX
 
-LONGEST_CHAIN = 32  # addresses that are looked at: a client can add thousands
+MAX_FORWARDED_ADDRESSES = 32  # read from the end: a client can add thousands
 _WITH_PORT = re.compile(
     r"(?:\[(?P<six>[^\]]*:[^\]]*)\]|(?P<four>[0-9.]+))(?::[0-9]{1,5})?", re.ASCII
 )
@@ -52,7 +52,8 @@ class Proxies:
     def _client(self, chain: str) -> str | None:
         """The client at the end of a chain; None where no address is to be had."""
         client = None
-        for text in map(str.strip, reversed(chain.rsplit(",", LONGEST_CHAIN)[-LONGEST_CHAIN:])):
+        nearest = chain.rsplit(",", MAX_FORWARDED_ADDRESSES)[-MAX_FORWARDED_ADDRESSES:]
+        for text in map(str.strip, reversed(nearest)):
             if not text:
                 continue
             found = address_of(text)

@@ -8,8 +8,8 @@ from collections.abc import Callable
 
 logger = logging.getLogger(__name__)
 
-IDLE_SECONDS = 5.0  # until it looks for work again without being woken
-STOP_SECONDS = 10.0  # a stop waits this long for the step that is under way
+IDLE_SECONDS = 5.0  # until it looks for work without being woken
+STOP_TIMEOUT_SECONDS = 10.0  # a stop waits this long for the step in progress
 
 
 class Background:
@@ -37,7 +37,7 @@ class Background:
         self._stopped.set()
         self._woken.set()
         if self._thread:
-            self._thread.join(STOP_SECONDS)
+            self._thread.join(STOP_TIMEOUT_SECONDS)
 
     def wake(self) -> None:
         """Look for work soon."""

@@ -12,14 +12,14 @@ from typing import Any, NamedTuple
 from service.engine.http.networks import SITE, Size, is_local, network
 from service.engine.jobs.threads import Job, Pool
 
-MOST_WAITING = 2  # jobs of one site; a third is refused at once
-PERIOD = 30.0  # seconds; jobs of this period and the one before count for the order
+MAX_WAITING_PER_SITE = 2  # jobs; one more is refused at once
+PERIOD_SECONDS = 30.0  # the jobs of this period and the one before decide the order
 
 _REGION = Size(16, 32)  # what a provider owns: tells networks of one attacker that come once each
 _REGION_SHARE = 1 / 8  # the part of a job's cost that counts for other networks of its region
-_SUCCESS = 0.25  # what a job weighs that has ended well; a failed one weighs 1
-_BONUS = 8.0  # taken off the weight of a network whose jobs have succeeded
-_MOST_PROVEN = 10_000  # networks remembered as such
+_SUCCESS_WEIGHT = 0.25  # of a job that returned; one that raised weighs 1
+_PROVEN_BONUS = 8.0  # taken off the weight of a network whose jobs have succeeded
+_MAX_PROVEN_SITES = 10_000  # networks remembered as such
 
 
 class FairPool(Pool):
@@ -27,9 +27,9 @@ class FairPool(Pool):
 
     A job that raises costs four times as much as one that returns, and a network with one that has
     returned comes before those that are new: a flood of wrong passwords waits for honest clients.
-    A site (IPv4 /24, IPv6 /56) has at most MOST_WAITING jobs waiting, unless it is this machine:
-    behind a proxy that is not trusted everybody comes from there. When the pool is full, the job
-    that would come last gives way to one that would come before it.
+    A site (IPv4 /24, IPv6 /56) has at most MAX_WAITING_PER_SITE jobs waiting, unless it is this
+    machine: behind a proxy that is not trusted, every client has its address. When the pool is
+    full, a new job evicts the one that would run last, if it would itself run earlier.
     """
 
     def __init__(self, name: str, threads: int, capacity: int, *, nice: int = 0) -> None:
@@ -43,7 +43,7 @@ class FairPool(Pool):
 
     def _admit(self, origin: str) -> None:
         """Make room for a job from this address; raises `Unavailable`."""
-        if not is_local(origin) and self._jobs.waiting(origin) >= MOST_WAITING:
+        if not is_local(origin) and self._jobs.waiting(origin) >= MAX_WAITING_PER_SITE:
             raise self._refusal("Too many requests of your network are waiting.")
         if self._pending < self._capacity:
             return
@@ -113,10 +113,10 @@ class Turns:
         with self._lock:
             share = _share(origin)
             for name in share:
-                self._lately[name] += _SUCCESS - 1
+                self._lately[name] += _SUCCESS_WEIGHT - 1
             self._proven.pop(share.site, None)
             self._proven[share.site] = None
-            if len(self._proven) > _MOST_PROVEN:
+            if len(self._proven) > _MAX_PROVEN_SITES:
                 del self._proven[next(iter(self._proven))]
 
     def waiting(self, origin: str) -> int:
@@ -155,13 +155,13 @@ class Turns:
                 self._lately.get(name, 0) + self._before.get(name, 0) + ahead[name]
                 for name in share
             )
-            bonus = _BONUS if share.site in self._proven else 0
+            bonus = _PROVEN_BONUS if share.site in self._proven else 0
             weights.append(site + region * _REGION_SHARE - bonus)
             ahead.update(share)
         return weights
 
     def _turn_over(self) -> None:
-        period = time.monotonic() // PERIOD
+        period = time.monotonic() // PERIOD_SECONDS
         if period != self._period:
             self._before = self._lately if period == self._period + 1 else defaultdict(float)
             self._lately = defaultdict(float)

@@ -24,18 +24,18 @@ from service.engine.tokens.tokens import ACCESS
 
 logger = logging.getLogger(__name__)
 
-INTERVAL = 1.0  # seconds between two looks at how far the replica has come
-MOST_LAG = 5.0  # seconds behind the database up to which it is read
-PATIENCE = 10.0  # seconds that a stop waits for the look that is under way
-RECENT = 10  # seconds, at least, during which a caller that has written reads the primary
+CHECK_INTERVAL_SECONDS = 1.0  # between two comparisons of the replica with the database
+MAX_LAG_SECONDS = 5.0  # a replica further behind is not read
+STOP_TIMEOUT_SECONDS = 10.0  # a stop waits this long for the check in progress
+READ_OWN_WRITES_SECONDS = 10  # at least; a caller that has written reads the primary
 
 
 class Replica:
     """The database of DATABASE_REPLICA_URL.
 
-    A thread notes the position of the database's log and the time, and sees when the replica has
-    come there: nothing older than that time is missing. MOST_LAG is well below RECENT, so a caller
-    who is sent to the replica finds his own writes there, however far behind it falls.
+    A thread notes the position of the database's log with the time, and checks when the replica has
+    replayed up to it: then nothing older than that time is missing. MAX_LAG_SECONDS is well below
+    READ_OWN_WRITES_SECONDS, so a caller who is sent to the replica finds his own writes there.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class Replica:
         self._authority = authority
         self._limits = limits
         self._metrics = metrics
-        self._works = False
+        self._replica_works = False
         self._fresh_at = time.monotonic()
         self._positions: deque[tuple[float, str]] = deque(maxlen=600)
         self._stopped = threading.Event()
@@ -57,17 +57,17 @@ class Replica:
 
     def stop(self) -> None:
         self._stopped.set()
-        self._thread.join(PATIENCE)
+        self._thread.join(STOP_TIMEOUT_SECONDS)
 
     def wrote(self, call: Call) -> None:
         """Remember the caller of a request that has written, by token and by address."""
         names = [network(call.ip), *([call.claims.subject] if call.claims else [])]
         for name in names:
-            self._limits.remember(f"wrote:{name}", RECENT)
+            self._limits.remember(f"wrote:{name}", READ_OWN_WRITES_SECONDS)
 
     def read(self, call: Call, work: Callable[[Transaction], Any]) -> Any:
         """What `work` reads, on the replica if that may answer this call; else on the database."""
-        if self._keeps_up() and not self._limits.remembers(f"wrote:{self._who(call)}", RECENT):
+        if self._keeps_up() and not self._has_written(call):
             try:
                 answer = transact(work, writes=False, replica=True, tries=1)
                 self._count("replica")
@@ -77,7 +77,7 @@ class Replica:
             except Unavailable as refusal:
                 if refusal.is_slow:  # the database itself would be no quicker
                     raise
-                self._works = False  # until the thread has seen it working
+                self._replica_works = False  # until the thread has seen it working
                 self._count("failed")
         else:
             self._count("primary")
@@ -87,7 +87,10 @@ class Replica:
         self._metrics.count("replica_reads_total", outcome)
 
     def _keeps_up(self) -> bool:
-        return self._works and time.monotonic() - self._fresh_at < MOST_LAG
+        return self._replica_works and time.monotonic() - self._fresh_at < MAX_LAG_SECONDS
+
+    def _has_written(self, call: Call) -> bool:
+        return self._limits.remembers(f"wrote:{self._who(call)}", READ_OWN_WRITES_SECONDS)
 
     def _who(self, call: Call) -> str:
         """The user whose token the request carries, although it needs none; else the address."""
@@ -97,14 +100,14 @@ class Replica:
             return network(call.ip)
 
     def _watch(self) -> None:
-        while not self._stopped.wait(INTERVAL):
+        while not self._stopped.wait(CHECK_INTERVAL_SECONDS):
             with self._app.app_context():
                 try:
                     self._look()
                 except Exception as error:  # whatever it is, the database itself is there
-                    if self._works:
+                    if self._replica_works:
                         logger.warning("replica: %s", type(error).__name__)
-                    self._works = False
+                    self._replica_works = False
 
     def _look(self) -> None:
         position = partial(_ask, "SELECT pg_current_wal_insert_lsn()::text")
@@ -114,7 +117,7 @@ class Replica:
             if not _ask(passed, self._positions[0][1], replica=True):
                 break
             self._fresh_at, _ = self._positions.popleft()
-        self._works = True
+        self._replica_works = True
 
     def _readings(self) -> Readings:
         return {("replica_lag_seconds",): time.monotonic() - self._fresh_at}

@@ -18,9 +18,10 @@ logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-TRIES = 3
-LONG = 10_000  # characters; finding their words takes 5 to 20 ms
-QUICKLY = 1.0  # seconds: a connection that was lost later has cost the client enough
+MAX_TRIES = 3
+LONG_TEXT_CHARACTERS = 10_000  # finding the words of one takes 5 to 20 ms
+# A connection lost later is not retried: the client has waited enough.
+RECONNECT_WITHIN_SECONDS = 1.0
 
 
 def transact(
@@ -28,7 +29,7 @@ def transact(
     *,
     writes: bool,
     replica: bool = False,
-    tries: int = TRIES,
+    tries: int = MAX_TRIES,
     commits: bool = True,
 ) -> Any:
     """What `work` returns after its transaction is committed, or rolled back unless it `commits`.
@@ -50,7 +51,9 @@ def transact(
                     raise
             except (sa.exc.SQLAlchemyError, sqlite3.Error) as error:
                 lost = is_lost(error) and not transaction.is_committed
-                again = is_retryable(error) or (lost and time.monotonic() - began < QUICKLY)
+                again = is_retryable(error) or (
+                    lost and time.monotonic() - began < RECONNECT_WITHIN_SECONDS
+                )
                 if not (left and again):
                     problem = refusal(error)
                     if isinstance(problem, InternalError):
@@ -65,6 +68,6 @@ def unlocked(compute: Callable[[str], T], text: str) -> T:
 
     Only for the beginning of a handler, before it writes: what it has read may be stale afterwards.
     """
-    if len(text) > LONG:
+    if len(text) > LONG_TEXT_CHARACTERS:
         current().unlock()
     return compute(text)

@@ -18,11 +18,11 @@ from typing import Any, NamedTuple
 
 from service.engine.problems import Unavailable
 
-LONGEST_WAIT = 5.0  # seconds that a request may wait for a thread
-LARGE = 64 * 1024  # bytes of an outcome, from which on it counts against MOST_LARGE
-MOST_LARGE = 4  # outcomes of a pool that wait for the loop
-MAKING_LARGE = 2  # threads that go on at once with the next call after a large outcome
-SWEEP = 0.5  # seconds between checks for requests that have waited too long for a thread
+QUEUE_TIMEOUT_SECONDS = 5.0  # a request waits this long for a thread, then the answer is 503
+LARGE_OUTCOME_BYTES = 64 * 1024  # an outcome from this size on counts against MAX_LARGE_OUTCOMES
+MAX_LARGE_OUTCOMES = 4  # of one pool that wait for the loop
+MAX_THREADS_AFTER_LARGE = 2  # busy threads, up to which one goes on at once after a large outcome
+QUEUE_CHECK_SECONDS = 0.5  # between two looks for requests that have waited too long
 
 
 class Job(NamedTuple):
@@ -46,8 +46,8 @@ class Pool:
     give may wait as long to be handed back.
 
     `size` gives the bytes of an outcome. After a large one a thread rests if others are at work,
-    and none starts anything while the loop has MOST_LARGE of them to fetch. Otherwise the answers
-    to many clients would be in memory at the same time: threads are faster than the loop sends.
+    and none starts anything while the loop has MAX_LARGE_OUTCOMES of them to fetch. Otherwise the
+    answers to many clients would fill the memory: threads are faster than the loop sends.
     """
 
     def __init__(
@@ -68,10 +68,10 @@ class Pool:
         self._size = size
         self._large: deque[None] = deque()  # one for each large outcome: counted without a lock
         self._jobs: deque[Any] = deque()  # a Job as a plain tuple, which is made faster, or None
-        self._taken = 0  # jobs, so that it shows whether they are
+        self._jobs_started = 0  # jobs, so that it shows whether they are
         self._idle: list[threading.Lock] = []  # of threads that wait, the last to come first
         self._outcomes: deque[tuple[Any, Callable[[Any], None], Any, bool]] = deque()
-        self._is_called = False  # the loop, to fetch the outcomes
+        self._fetch_is_scheduled = False  # the loop, to fetch the outcomes
         self._watch: asyncio.TimerHandle | None = None
         self._sweeper: asyncio.TimerHandle | None = None
         self._pending = 0
@@ -137,25 +137,25 @@ class Pool:
             threading.Thread(target=self._work, name=name, daemon=True).start()
 
     def _look_later(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._watch = loop.call_later(self._patience, self._look, loop, self._taken)
+        self._watch = loop.call_later(self._patience, self._look, loop, self._jobs_started)
 
     def _look(self, loop: asyncio.AbstractEventLoop, taken: int) -> None:
         self._watch = None
         self._fetch()
         if self._jobs:
-            if self._taken == taken and len(self._large) < MOST_LARGE:
+            if self._jobs_started == taken and len(self._large) < MAX_LARGE_OUTCOMES:
                 self._wake()
             if self._sweeper is None and self._is_full():
                 self._sweep_later(loop)
             self._look_later(loop)
 
     def _sweep_later(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._sweeper = loop.call_later(SWEEP, self._sweep, loop)
+        self._sweeper = loop.call_later(QUEUE_CHECK_SECONDS, self._sweep, loop)
 
     def _sweep(self, loop: asyncio.AbstractEventLoop) -> None:
         """Refuse what has waited too long, as the threads would if they were not all stuck."""
         self._sweeper = None
-        for job in self._overdue_jobs(time.monotonic() - LONGEST_WAIT):
+        for job in self._overdue_jobs(time.monotonic() - QUEUE_TIMEOUT_SECONDS):
             if not job[1].done():
                 job[1].set_exception(self._overdue())
         if self._jobs:
@@ -177,14 +177,14 @@ class Pool:
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), self._nice)
         called = threading.Lock()
         called.acquire()
-        is_spare = False
+        must_rest = False
         while True:
-            job = self._next(called, is_spare)
+            job = self._next(called, must_rest)
             if job is None:
                 return
             loop, future, since, function, arguments, _ = job
             try:
-                if time.monotonic() - since > LONGEST_WAIT:
+                if time.monotonic() - since > QUEUE_TIMEOUT_SECONDS:
                     raise self._overdue()
                 outcome: Any = (future, future.set_result, function(*arguments))
             except StopIteration:  # which a future refuses to carry
@@ -192,49 +192,49 @@ class Pool:
             except BaseException as error:
                 outcome = (future, future.set_exception, error)
             is_large = self._hand_back(loop, outcome)
-            is_spare = is_large and self._alive - len(self._idle) > MAKING_LARGE
+            must_rest = is_large and self._alive - len(self._idle) > MAX_THREADS_AFTER_LARGE
             del job, future, function, arguments, outcome  # not kept alive while waiting
 
-    def _next(self, called: threading.Lock, is_spare: bool) -> Any:
+    def _next(self, called: threading.Lock, must_rest: bool) -> Any:
         while True:
-            if self._jobs and not is_spare and len(self._large) < MOST_LARGE:
+            if self._jobs and not must_rest and len(self._large) < MAX_LARGE_OUTCOMES:
                 try:
                     job = self._jobs.popleft()
                 except IndexError:  # another thread was quicker
                     continue
-                self._taken += 1
+                self._jobs_started += 1
                 return job
             self._idle.append(called)
-            if self._jobs and not is_spare and len(self._large) < MOST_LARGE:
+            if self._jobs and not must_rest and len(self._large) < MAX_LARGE_OUTCOMES:
                 # The call arrived just before, when this thread still looked busy.
                 with suppress(ValueError):  # woken already
                     self._idle.remove(called)
                     continue
             called.acquire()
-            is_spare = False
+            must_rest = False
 
     def _hand_back(self, loop: asyncio.AbstractEventLoop, outcome: Any) -> bool:
-        is_large = self._size(outcome[2]) >= LARGE
+        is_large = self._size(outcome[2]) >= LARGE_OUTCOME_BYTES
         if is_large:
             self._large.append(None)
         self._outcomes.append((*outcome, is_large))
         # With more to do at once, the loop is left alone until it looks: the two would only take
         # the interpreter from each other.
-        if not self._is_called and (is_large or not (self._patience and self._jobs)):
-            self._is_called = True
+        if not self._fetch_is_scheduled and (is_large or not (self._patience and self._jobs)):
+            self._fetch_is_scheduled = True
             with suppress(RuntimeError):  # the loop is closed: the server has gone
                 loop.call_soon_threadsafe(self._fetch)
         return is_large
 
     def _fetch(self) -> None:
-        self._is_called = False  # first: what is handed back from here on calls again
+        self._fetch_is_scheduled = False  # first: what is handed back from here on calls again
         while self._outcomes:
             future, tell, outcome, is_large = self._outcomes.popleft()
             if not future.done():
                 tell(outcome)
             if is_large:
                 self._large.pop()
-                if self._alive - len(self._idle) < MAKING_LARGE:
+                if self._alive - len(self._idle) < MAX_THREADS_AFTER_LARGE:
                     self._wake()
 
     def _overdue(self) -> Unavailable:

@@ -24,10 +24,10 @@ from service.engine.settings import BadConfiguration
 
 logger = logging.getLogger(__name__)
 
-TIMEOUT = 0.25  # seconds for one step of the client
-PATIENCE = 0.4  # seconds in which a store that is asked answers somebody, or it fails
-QUIET = 1  # seconds after which a connection may have been forgotten by something on the way
-REST = 2.0  # seconds until a store that failed is tried again
+STEP_TIMEOUT_SECONDS = 0.25  # one network step of the client library
+STORE_TIMEOUT_SECONDS = 0.4  # a store that answers nobody for this long has failed
+HEALTH_CHECK_SECONDS = 1  # ping a connection idle for this long: a firewall may have dropped it
+RETRY_SECONDS = 2.0  # between two tries of a store that has failed
 
 _TRIAL = RateLimitItemPerMinute(10**9)
 _HERE = f"{Windows.STORAGE_SCHEME[0]}://"
@@ -123,14 +123,14 @@ class Store:
 
     def _left(self, since: float) -> float:
         """Seconds until nobody's patience lasts any more, when one has waited since then."""
-        return max(since, self._answered_at) + PATIENCE - time.monotonic()
+        return max(since, self._answered_at) + STORE_TIMEOUT_SECONDS - time.monotonic()
 
     def _taken(self, asked: _Asked[Answer]) -> list[Answer]:
         """The answer that a thread has got, or none; it is not waited for any more."""
         if asked.done():
             return asked.result()
         asked.cancel()
-        self._fail(f"no answer within {PATIENCE} s")
+        self._fail(f"no answer within {STORE_TIMEOUT_SECONDS} s")
         return []
 
     def _fail(self, why: str) -> None:
@@ -145,11 +145,11 @@ class Store:
 
     def _watch(self) -> None:
         """Wait for the store to work again."""
-        while not self._closed.wait(REST):
+        while not self._closed.wait(RETRY_SECONDS):
             with suppress(Exception):
                 shared, started = self._connected(), time.monotonic()
                 _try(shared)
-                if time.monotonic() - started < PATIENCE / 2:
+                if time.monotonic() - started < STORE_TIMEOUT_SECONDS / 2:
                     self.is_failing = False
                     self._metrics.gauge("limiter_fallback", 0)
                     logger.warning("rate limit store works again")
@@ -176,9 +176,9 @@ def _options(url: str) -> dict[str, Any]:
     from redis.retry import Retry
 
     options: dict[str, Any] = {
-        "socket_timeout": TIMEOUT,
-        "socket_connect_timeout": TIMEOUT,
-        "health_check_interval": QUIET,
+        "socket_timeout": STEP_TIMEOUT_SECONDS,
+        "socket_connect_timeout": STEP_TIMEOUT_SECONDS,
+        "health_check_interval": HEALTH_CHECK_SECONDS,
     }
     if not url.startswith("redis+unix:"):  # its client has no such option
         options["socket_keepalive"] = True

@@ -22,15 +22,15 @@ from prometheus_client.core import HistogramMetricFamily, Metric
 
 from service.engine.database.transaction import after_commit
 from service.engine.observe.catalogue import MEASURES, PROCESS, Measure
-from service.engine.observe.shared_counters import Key, Numbers
+from service.engine.observe.shared_counters import CounterKey, Numbers
 
-INTERVAL = 1.0  # seconds after which the others see what only this process knows
-PATIENCE = 0.2  # seconds that a scrape waits for the database
+SHARE_INTERVAL_SECONDS = 1.0  # between two copies of local numbers to the shared file
+READINGS_TIMEOUT_SECONDS = 0.2  # a scrape waits this long for the database
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 _BOUNDS = [*map(str, map(float, _BUCKETS)), "+Inf"]
 _PLACES = [*_BOUNDS, "sum"]
 
-Readings = dict[Key, float]
+Readings = dict[CounterKey, float]
 
 
 class Metrics:
@@ -115,7 +115,7 @@ class Metrics:
         totals = self._totals()
         for aside in self._slow:
             totals.update(aside.ask())
-        samples: dict[str, list[tuple[Key, float]]] = defaultdict(list)
+        samples: dict[str, list[tuple[CounterKey, float]]] = defaultdict(list)
         for (name, *labels), value in sorted(totals.items()):
             samples[name].append((tuple(labels), value))
         for name, measure in self._measures.items():
@@ -141,7 +141,7 @@ class Metrics:
         while True:
             with suppress(Exception):  # a scrape will say what it is
                 self._look()
-            await asyncio.sleep(INTERVAL)
+            await asyncio.sleep(SHARE_INTERVAL_SECONDS)
 
     def _look(self) -> None:
         """Ask everything that is not counted as it happens."""
@@ -167,7 +167,7 @@ class Metrics:
                     readings[sample.name,] = sample.value
         return readings
 
-    def _is_gauge(self, key: Key) -> bool:
+    def _is_gauge(self, key: CounterKey) -> bool:
         measure = self._measures.get(key[0])
         return measure is not None and measure.type == "gauge"
 
@@ -213,7 +213,7 @@ class _Aside:
                 self._asked = threading.Thread(target=self._work, name="metrics", daemon=True)
                 self._asked.start()
             asked, answer = self._asked, self._answer
-        asked.join(PATIENCE)
+        asked.join(READINGS_TIMEOUT_SECONDS)
         return {} if asked.is_alive() else answer
 
     def _work(self) -> None:
@@ -222,7 +222,7 @@ class _Aside:
             answer.update(self._question())
 
 
-def _known_keys(measures: Mapping[str, Measure]) -> Iterator[Key]:
+def _known_keys(measures: Mapping[str, Measure]) -> Iterator[CounterKey]:
     """What is 0 until something happens: the first step of what begins later is not seen."""
     for name, measure in measures.items():
         if measure.type == "counter" or name == "limiter_fallback":
@@ -230,9 +230,9 @@ def _known_keys(measures: Mapping[str, Measure]) -> Iterator[Key]:
                 yield name, *labels
 
 
-def _histogram(name: str, measure: Measure, samples: list[tuple[Key, float]]) -> Metric:
+def _histogram(name: str, measure: Measure, samples: list[tuple[CounterKey, float]]) -> Metric:
     metric = HistogramMetricFamily(name, measure.help, labels=list(measure.labels))
-    by_labels: dict[Key, dict[str, float]] = defaultdict(dict)
+    by_labels: dict[CounterKey, dict[str, float]] = defaultdict(dict)
     for (*labels, place), value in samples:
         by_labels[tuple(labels)][place] = value
     for values, counts in by_labels.items():

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
-Key = tuple[str, ...]
+CounterKey = tuple[str, ...]
 
 _MAGIC = b"NUMBERS\n"
 _KEYS = 16  # where the keys begin, a line each; before them are the magic and how long they are
@@ -38,7 +38,7 @@ class Numbers:
         self._take(mmap.mmap(-1, _SIZE))
         self._memory[: len(_MAGIC)] = _MAGIC
 
-    def slot(self, key: Key) -> int:
+    def slot(self, key: CounterKey) -> int:
         """Where the number of this key is."""
         found = self._slots.get(key)
         if found is None:
@@ -46,18 +46,18 @@ class Numbers:
                 found = self._slot(key)
         return found
 
-    def add(self, key: Key, amount: float) -> None:
+    def add(self, key: CounterKey, amount: float) -> None:
         with self._lock:
             slot = self._slots.get(key)
             if slot is None:
                 slot = self._slot(key)
             self.values[slot] += amount
 
-    def set(self, key: Key, value: float) -> None:
+    def set(self, key: CounterKey, value: float) -> None:
         with self._lock:
             self.values[self._slot(key)] = value
 
-    def share(self, folder: Path, *, lasts: Callable[[Key], bool]) -> None:
+    def share(self, folder: Path, *, lasts: Callable[[CounterKey], bool]) -> None:
         """Count in a file in `folder` from now on: in one whose process has gone, of which it keeps
         the numbers that last, or in a new one. Raises OSError."""
         import fcntl  # which only Unix has
@@ -91,7 +91,7 @@ class Numbers:
             os.close(self._file)
             self._file = -1
 
-    def everybodys(self) -> Iterator[tuple[bool, dict[Key, float]]]:
+    def everybodys(self) -> Iterator[tuple[bool, dict[CounterKey, float]]]:
         """Of each process that shares, this one first, whether it lives, and its numbers."""
         with self._lock:
             own = self._own()
@@ -113,7 +113,7 @@ class Numbers:
                 values = memoryview(data)[_VALUES:].cast("d")
                 yield lives, {key: values[slot] for key, slot in _slots(data).items()}
 
-    def _own(self) -> dict[Key, float]:
+    def _own(self) -> dict[CounterKey, float]:
         return {key: self.values[slot] for key, slot in self._slots.items()}
 
     def _take(self, memory: mmap.mmap) -> None:
@@ -121,7 +121,7 @@ class Numbers:
         self._slots = _slots(memory)
         self.values = memoryview(memory)[_VALUES:].cast("d")
 
-    def _slot(self, key: Key) -> int:
+    def _slot(self, key: CounterKey) -> int:
         found = self._slots.get(key)
         if found is not None:
             return found
@@ -139,7 +139,7 @@ def _is_ours(data: bytes) -> bool:
     return len(data) == _SIZE and data.startswith(_MAGIC)
 
 
-def _slots(data: bytes | mmap.mmap) -> dict[Key, int]:
+def _slots(data: bytes | mmap.mmap) -> dict[CounterKey, int]:
     end = _KEYS + int.from_bytes(data[8:_KEYS], "little")
     lines = data[_KEYS:end].decode().splitlines()
     return {tuple(line.split("\t")): slot for slot, line in enumerate(lines)}

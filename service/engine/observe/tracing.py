@@ -28,7 +28,7 @@ from service.engine.spec.specification import Specification
 
 logger = logging.getLogger(__name__)
 
-PATIENCE = 3.0  # seconds that a stop waits for the last spans to be sent
+FLUSH_TIMEOUT_SECONDS = 3.0  # a stop waits this long for the last spans to be sent
 # https://opentelemetry.io/docs/specs/semconv/http/http-spans/: any other is _OTHER.
 _METHODS = {"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "QUERY", "TRACE"}
 _propagator = TraceContextTextMapPropagator()
@@ -98,7 +98,7 @@ class Tracing:
         """Send what is left, if the receiver takes it soon."""
         closing = threading.Thread(target=self._provider.shutdown, daemon=True)
         closing.start()
-        closing.join(PATIENCE)
+        closing.join(FLUSH_TIMEOUT_SECONDS)
 
 
 class _Exporter(OTLPSpanExporter):

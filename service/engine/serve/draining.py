@@ -22,9 +22,9 @@ from service.engine.serve.protocol import LEAVING
 # What a supervisor says to its workers, and they to it.
 DRAIN, RETIRE, CLOSE, FORCE = b"d", b"r", b"c", b"f"
 ALIVE, CLOSED = b".", b"x"
-ACCEPTED = 16  # connections that are taken in one turn of the loop
-PULSE = 1.0  # seconds between two of the first
-MUTED = 0.1  # seconds in which handshakes that have begun can end: more than a round trip
+CONNECTIONS_PER_TURN = 16  # accepted in one turn of the loop
+HEARTBEAT_SECONDS = 1.0  # between two ALIVE of a worker
+HANDSHAKE_SECONDS = 0.1  # more than a round trip: handshakes that have begun can finish
 _ATTACH_FILTER = 26  # SO_ATTACH_FILTER of asm-generic/socket.h
 
 
@@ -48,7 +48,7 @@ class Server(uvicorn.Server):
         self._delay = delay
         self._line = line
         self._closes = math.inf  # when the sockets do, by the monotonic clock
-        self._is_retired = False
+        self._is_being_replaced = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -78,7 +78,7 @@ class Server(uvicorn.Server):
 
     async def main_loop(self) -> None:
         await super().main_loop()
-        if self._is_retired:
+        if self._is_being_replaced:
             await self._close_listeners()
         while time.monotonic() < self._closes:
             await asyncio.sleep(0.05)
@@ -86,7 +86,7 @@ class Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         if not self._line:  # with a supervisor, it does this for all workers at once
             mute(listener for server in self.servers for listener in server.sockets)
-            await asyncio.sleep(MUTED)
+            await asyncio.sleep(HANDSHAKE_SECONDS)
         await self._close_listeners()
         await super().shutdown()
         for task in self._tasks:
@@ -95,7 +95,7 @@ class Server(uvicorn.Server):
     def _leave(self) -> None:
         """Make every answer the last of its connection, and the server not ready, if it ends."""
         self.lifespan.state[LEAVING] = True
-        if not self._is_retired:
+        if not self._is_being_replaced:
             self.config.loaded_app.app.extensions[LEAVING] = True
         for connection in self.server_state.connections:
             connection.leave()  # type: ignore[union-attr] # it is our Protocol
@@ -106,7 +106,7 @@ class Server(uvicorn.Server):
         while True:
             await self.on_tick(0)
             self._say(ALIVE)
-            await asyncio.sleep(PULSE)
+            await asyncio.sleep(HEARTBEAT_SECONDS)
 
     async def _obey(self, line: socket.socket) -> None:
         loop = asyncio.get_running_loop()
@@ -117,7 +117,7 @@ class Server(uvicorn.Server):
                 elif order == FORCE:
                     self.force_exit = True
                 else:
-                    self._is_retired = order == RETIRE
+                    self._is_being_replaced = order == RETIRE
                     self._leave()
         self._closes = 0
         self._leave()
@@ -163,7 +163,7 @@ def _several(listener: socket.socket) -> list[socket.socket]:
     answers are sent, so that a health check would wait for every connection that came before it.
     Not for workers: while one is replaced and others listen on, this has reset connections.
     """
-    return [listener, *(listener.dup() for _ in range(ACCEPTED - 1))]
+    return [listener, *(listener.dup() for _ in range(CONNECTIONS_PER_TURN - 1))]
 
 
 def mute(listeners: Iterable[Any]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 from contextlib import suppress
 
-LARGE = 128 * 1024  # bytes, with which glibc begins
+LARGE_BLOCK_BYTES = 128 * 1024  # glibc's own initial threshold
 _M_MMAP_THRESHOLD = -3  # of its malloc.h
 
 
@@ -16,4 +16,4 @@ def release_large_blocks() -> None:
     ones, which keep it from shrinking: after a burst the process stays several times as large.
     """
     with suppress(AttributeError, OSError):  # another library
-        ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, LARGE)
+        ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, LARGE_BLOCK_BYTES)

@@ -33,7 +33,7 @@ class Idling(Messages):
         One timer serves all answers of a connection: to set one for each costs more than this.
         """
         self.timeout_keep_alive_task = None
-        if self._in_head or self.cycle is not None or self._idle_since is None:
+        if self._is_reading_head or self.cycle is not None or self._idle_since is None:
             return  # the next answer sets it again
         left = self._idle_since + self.timeout_keep_alive - self.loop.time()
         if left > 0:
@@ -45,7 +45,7 @@ class Idling(Messages):
         self._idle_since = self.loop.time()
         if self.timeout_keep_alive_task is None:
             self._look_in(self.timeout_keep_alive)
-        if not (self._in_head or self._answering.more_body):
+        if not (self._is_reading_head or self._answering.more_body):
             self._forget()
 
     def _look_in(self, seconds: float) -> None:

@@ -12,10 +12,10 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from service.engine.call import Headers
 from service.engine.problems import BadRequest, BodyTooLarge, HeadersTooLarge
 
-MAX_HEAD = 72 * 1024  # bytes: what the front door takes of a target and of headers, and their marks
-MAX_FIELDS = 128  # header lines that are kept until the head ends; the front door takes fewer
-MAX_MESSAGE = 8 * 1024 * 1024  # bytes: the longest body in chunks of a byte each
-MAX_DROPPED = 32 * 1024 * 1024  # bytes of a message that has been answered before its end
+MAX_HEAD_BYTES = 72 * 1024  # a target and headers that the front door takes, with separators
+MAX_HEADER_LINES = 128  # kept until the head ends; the front door takes fewer
+MAX_MESSAGE_BYTES = 8 * 1024 * 1024  # the longest body, in chunks of one byte
+MAX_DROPPED_BYTES = 32 * 1024 * 1024  # of a message that was answered before its end
 
 
 class Messages(HttpToolsProtocol):
@@ -32,7 +32,7 @@ class Messages(HttpToolsProtocol):
     pipeline: Any
 
     # With more attributes in it, an instance's dictionary is no longer small.
-    __slots__ = ("_in_head", "_is_deaf", "_received")
+    __slots__ = ("_ignores_input", "_is_reading_head", "_received")
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
@@ -47,18 +47,18 @@ class Messages(HttpToolsProtocol):
         self.server = _address(transport.get_extra_info("sockname"))
         self.client = _address(transport.get_extra_info("peername"))
         self.scheme = "http"
-        self._in_head = False
+        self._is_reading_head = False
         self._received = 0  # bytes of the message that is read
-        self._is_deaf = False  # to what follows: it is not HTTP, or not to be answered
+        self._ignores_input = False  # to what follows: it is not HTTP, or not to be answered
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self._in_head = True
+        self._is_reading_head = True
         self._received = 0
 
     def on_header(self, name: bytes, value: bytes) -> None:
         # uvicorn's own code is repeated here because calling it would cost more than it does.
-        if self._in_head:  # later it is a trailer, and no header (RFC 9110, section 6.5.1)
+        if self._is_reading_head:  # later it is a trailer, and no header (RFC 9110, section 6.5.1)
             name = name.lower()
             value = value.rstrip(b" \t")  # section 5.5
             if name == b"expect" and value.lower() == b"100-continue":
@@ -81,7 +81,7 @@ class Messages(HttpToolsProtocol):
             raise ValueError
         if version == "1.0":  # its clients know no interim answers (section 10.1.1)
             self.expect_100_continue = False
-        self._in_head = False
+        self._is_reading_head = False
         if not self.url.startswith(b"/"):
             self.headers[:] = _with_host_of(self.url, self.headers)
         super().on_headers_complete()
@@ -89,7 +89,9 @@ class Messages(HttpToolsProtocol):
             self.cycle.keep_alive = False
 
     def on_message_complete(self) -> None:
-        if not self._in_head:  # the end of a head with an upgrade is not that of its message
+        if (
+            not self._is_reading_head
+        ):  # the end of a head with an upgrade is not that of its message
             self.cycle.more_body = False
             self.cycle.message_event.set()
 
@@ -109,20 +111,20 @@ class Messages(HttpToolsProtocol):
             except httptools.HttpParserError as error:
                 self.logger.warning("Invalid HTTP request received.")
                 raise BadRequest from error
-            if not self._in_head:  # CONNECT: what follows is not HTTP, and there is no tunnel
-                self._is_deaf = True
+            if not self._is_reading_head:
+                self._ignores_input = True  # a CONNECT is refused, and what follows it is not HTTP
                 return
             rest = self._head_without_upgrade() + rest
-        if self._in_head:
-            if self._received > MAX_HEAD or len(self.headers) > MAX_FIELDS:
+        if self._is_reading_head:
+            if self._received > MAX_HEAD_BYTES or len(self.headers) > MAX_HEADER_LINES:
                 raise HeadersTooLarge
-        elif self._received > MAX_MESSAGE and not self._may_go_on():
+        elif self._received > MAX_MESSAGE_BYTES and not self._may_go_on():
             raise BodyTooLarge
 
     def _may_go_on(self) -> bool:
         """Whether more than the longest message may come: the rest of one that is answered."""
         is_answered = self.cycle is not None and self.cycle.response_complete
-        return is_answered and self._received <= MAX_DROPPED
+        return is_answered and self._received <= MAX_DROPPED_BYTES
 
     def _head_without_upgrade(self) -> bytes:
         """The head that has just ended, to be parsed again as if no upgrade had been offered.

@@ -6,16 +6,16 @@ What a connection reads, and what ends each state besides the bytes it waits for
                       v                                                   |
     connected ----> head ----> body ----> answering ----> idle -----------+
                       |         |            |       timeout_keep_alive   ^
-          HEAD_TIMEOUT|         |            | the answer is the last one |
+          HEAD_TIMEOUT_SECONDS|         |            | the answer is the last one |
               MAX_HEAD|         |            v                            |
                       |         |          closed                         |
                       |         |                                         |
                       |         +--> rest: the answer came before the end of the body,
-                      |         |    which is dropped (DROP_TIMEOUT, MAX_DROPPED)
+                      |         |    which is dropped (DROP_TIMEOUT_SECONDS, MAX_DROPPED_BYTES)
                       v         v
                      lingering: the last answer is sent, the client may be writing yet. The
                      sending side is closed; what comes is dropped until the client closes
-                     (DROP_TIMEOUT, MAX_DROPPED).
+                     (DROP_TIMEOUT_SECONDS, MAX_DROPPED_BYTES).
 
 While a request waits for its turn, what comes behind it is kept as bytes and not read.
 """
@@ -28,14 +28,14 @@ from typing import Any
 from service.engine.http.networks import UNKNOWN, address
 from service.engine.problems import Problem
 from service.engine.serve.idling import Idling
-from service.engine.serve.messages import MAX_DROPPED
+from service.engine.serve.messages import MAX_DROPPED_BYTES
 from service.engine.serve.sending import Joining, refusal
-from service.engine.serve.unsent import STATE, Unsent
+from service.engine.serve.unsent import UNSENT, Unsent
 
-HEAD_TIMEOUT = 10.0  # seconds to send a head
-DROP_TIMEOUT = 60.0  # seconds in which a body that nobody waits for is taken
-PIECE = 4 * 1024  # bytes that are parsed before a request that they hold has to be answered
-LAST_CALL = 1.0  # seconds that a new connection has for its first request when the server stops
+HEAD_TIMEOUT_SECONDS = 10.0  # a client has this long to send a head
+DROP_TIMEOUT_SECONDS = 60.0  # an unread body is dropped for this long, then the connection closed
+MAX_PARSED_BYTES = 4 * 1024  # at once: what follows an unanswered request is kept unparsed
+FIRST_REQUEST_SECONDS = 1.0  # a new connection has this long to send one to a stopping server
 MALFORMED = "malformed"  # is in the lifespan's state: counts what is no HTTP for an address
 LEAVING = "leaving"  # is in the lifespan's state as soon as every answer is a connection's last
 
@@ -50,10 +50,10 @@ class Protocol(Idling):
     """
 
     __slots__ = (
+        "_client_has_sent_eof",
         "_deadline",
-        "_is_half_closed",
         "_is_lingering",
-        "_may_continue",
+        "_keep_alive_after_body",
         "_unread",
         "_unsent",
         "_waiting_app",
@@ -61,15 +61,17 @@ class Protocol(Idling):
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
-        self._unsent: Unsent = self.app_state[STATE]
+        self._unsent: Unsent = self.app_state[UNSENT]
         self._unread = b""
         self._deadline: asyncio.TimerHandle | None = None
         self._answering: Any = None
         self._waiting_app: Any = None  # the request that waits for earlier answers to be read
-        self._may_continue = False  # after an answer, if the client sends the body it announced
+        self._keep_alive_after_body = (
+            False  # after an answer, if the client sends the body it announced
+        )
         self._is_lingering = False
-        self._is_half_closed = False  # by the client, which may read yet
-        self._expect(HEAD_TIMEOUT)
+        self._client_has_sent_eof = False  # by the client, which may read yet
+        self._expect(HEAD_TIMEOUT_SECONDS)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_waiting()
@@ -91,9 +93,9 @@ class Protocol(Idling):
             super()._start_asgi_task(self._answering, app)
 
     def data_received(self, data: bytes) -> None:
-        if self._is_deaf:
+        if self._ignores_input:
             self._received += len(data)
-            if self._received > MAX_DROPPED:
+            if self._received > MAX_DROPPED_BYTES:
                 self.transport.abort()
         elif self.pipeline:
             self._keep(self._unread + data)
@@ -109,26 +111,26 @@ class Protocol(Idling):
         last = self._answering
         if self._is_lingering or last is None or last.response_complete or last.more_body:
             return False
-        self._is_half_closed = True
+        self._client_has_sent_eof = True
         self._end_after_answers()
         return True
 
     def on_headers_complete(self) -> None:
         super().on_headers_complete()
-        if self._deadline is not None and not self._in_head:
+        if self._deadline is not None and not self._is_reading_head:
             self._stop_waiting()
 
     def on_message_complete(self) -> None:
         super().on_message_complete()
-        if self._in_head:
+        if self._is_reading_head:
             return
         if self.cycle.response_complete:
             self._stop_waiting()
             self._forget()
-        elif self._may_continue:
+        elif self._keep_alive_after_body:
             if not self.cycle.response_started:
                 self.cycle.keep_alive = LEAVING not in self.app_state
-            self._may_continue = False
+            self._keep_alive_after_body = False
 
     def on_response_complete(self) -> None:
         self._answering.transport.flush()
@@ -142,7 +144,7 @@ class Protocol(Idling):
             self._start_asgi_task(*self.pipeline.pop())
         else:
             self._begin_idling()
-        if (self._unread or self._in_head) and not self.pipeline:
+        if (self._unread or self._is_reading_head) and not self.pipeline:
             data, self._unread = self._unread, b""
             self.flow.is_held = False
             self._read(data)
@@ -161,12 +163,12 @@ class Protocol(Idling):
 
     def shutdown(self) -> None:
         """Close as soon as what has begun is answered."""
-        if self._in_head:
+        if self._is_reading_head:
             return
         is_new = self.cycle is None and self._idle_since is None
         if is_new or self._is_lingering or self._has_rest():
             self._stop_waiting()
-            self._expect(LAST_CALL)
+            self._expect(FIRST_REQUEST_SECONDS)
         else:
             super().shutdown()
 
@@ -177,28 +179,28 @@ class Protocol(Idling):
         self._answering = cycle
         if cycle.waiting_for_100_continue and cycle.more_body:
             # If it is refused at once, nobody knows whether the body follows.
-            self._may_continue, cycle.keep_alive = cycle.keep_alive, False
+            self._keep_alive_after_body, cycle.keep_alive = cycle.keep_alive, False
         if self.flow.write_paused:
             self._waiting_app = app  # no answer is made before the client has read the last one
         else:
             super()._start_asgi_task(cycle, app)
 
     def _read(self, data: bytes) -> None:
-        for start in range(0, len(data), PIECE):
+        for start in range(0, len(data), MAX_PARSED_BYTES):
             if self.pipeline:
                 self._keep(data[start:])
                 return
             try:
-                self.parse(data[start : start + PIECE])
+                self.parse(data[start : start + MAX_PARSED_BYTES])
             except Problem as problem:
                 self._refuse(problem)
-            if self._is_deaf or self.transport.is_closing():
+            if self._ignores_input or self.transport.is_closing():
                 return
         if self.pipeline:
             self._stop_waiting()  # reading is paused, even within a head
-        elif self._in_head or self.cycle is None or self.cycle.response_complete:
+        elif self._is_reading_head or self.cycle is None or self.cycle.response_complete:
             # Empty lines before a head have no end of their own.
-            self._expect(DROP_TIMEOUT if self._has_rest() else HEAD_TIMEOUT)
+            self._expect(DROP_TIMEOUT_SECONDS if self._has_rest() else HEAD_TIMEOUT_SECONDS)
 
     def _keep(self, data: bytes) -> None:
         """Read it when it is its turn, and take no more until then."""
@@ -231,7 +233,7 @@ class Protocol(Idling):
             self.pipeline.popleft()
         last = self.pipeline[0][0] if self.pipeline else self._answering
         last.keep_alive = False
-        self._is_deaf = True
+        self._ignores_input = True
         self._stop_waiting()
 
     def _close(self) -> None:
@@ -239,11 +241,13 @@ class Protocol(Idling):
 
         While a client is writing, an immediate close resets the connection, and undoes the answer.
         """
-        if self._is_half_closed:
+        if self._client_has_sent_eof:
             self.transport.close()
             return
-        is_writing = self._answering.more_body or self._in_head or self.pipeline or self._unread
-        if LEAVING in self.app_state and not (self._is_deaf or is_writing):
+        is_writing = (
+            self._answering.more_body or self._is_reading_head or self.pipeline or self._unread
+        )
+        if LEAVING in self.app_state and not (self._ignores_input or is_writing):
             self.transport.close()  # the server does not wait for clients that may never look
         else:
             self._linger()
@@ -251,11 +255,11 @@ class Protocol(Idling):
     def _linger(self) -> None:
         if self.transport.is_closing():
             return
-        self._is_deaf = self._is_lingering = True
+        self._ignores_input = self._is_lingering = True
         self._received = 0
         self.pipeline.clear()
         self._stop_waiting()
-        self._expect(DROP_TIMEOUT)
+        self._expect(DROP_TIMEOUT_SECONDS)
         self.flow.resume_reading()
         if self.transport.can_write_eof():
             self.transport.write_eof()

@@ -10,8 +10,8 @@ from service.engine.call import Headers, encoded, new_request_id
 from service.engine.http import problems
 from service.engine.problems import Problem
 
-JOINED = 64 * 1024  # bytes of a body that are copied behind the head
-PIECE = 128 * 1024  # bytes that are written at once: until all are sent, all are kept
+MAX_JOINED_BYTES = 64 * 1024  # a body up to this size is copied behind the head
+MAX_WRITE_BYTES = 128 * 1024  # the transport frees a write only when all of it is sent
 _CONTINUE = b"HTTP/1.1 100 "
 
 
@@ -24,23 +24,23 @@ class Joining:
         self._transport = transport
         self._close = close
         self._head = b""
-        self._is_begun = False
+        self._has_head = False
 
     def write(self, data: bytes) -> None:
         if self._head:
-            if len(data) <= JOINED:
+            if len(data) <= MAX_JOINED_BYTES:
                 data, self._head = self._head + data, b""
             else:
                 self.flush()
-        elif not self._is_begun and not data.startswith(_CONTINUE):
-            self._is_begun = True
+        elif not self._has_head and not data.startswith(_CONTINUE):
+            self._has_head = True
             self._head = data
             return
-        if len(data) <= PIECE:
+        if len(data) <= MAX_WRITE_BYTES:
             self._transport.write(data)
         else:
-            for start in range(0, len(data), PIECE):
-                self._transport.write(data[start : start + PIECE])
+            for start in range(0, len(data), MAX_WRITE_BYTES):
+                self._transport.write(data[start : start + MAX_WRITE_BYTES])
 
     def flush(self) -> None:
         if self._head:

@@ -34,9 +34,9 @@ from service.engine.settings import BadConfiguration, EngineSettings
 
 logger = logging.getLogger(__name__)
 
-MOST_FILES = 65_536  # connections, mostly
-FEW_FILES = 1024
-PATIENCE = 10  # seconds that a start waits for its database
+WANTED_OPEN_FILES = 65_536  # mostly connections
+WARN_BELOW_OPEN_FILES = 1024
+DATABASE_TIMEOUT_SECONDS = 10  # a start waits this long for its database
 UVICORN: dict[str, Any] = {
     "http": Protocol,
     "ws": "none",
@@ -97,14 +97,14 @@ def _serve(settings: EngineSettings, program: Program, listeners: list[socket.so
     # What the application refuses shows here; a supervisor would start its workers for ever.
     importlib.import_module(program.application.partition(":")[0])
     where = f"http://{_authority(settings.host, listeners[0].getsockname()[1])}"
-    told = [
+    lines = [
         f"{settings.specification.title} {settings.specification.version}",
         f"  docs    {where}/docs",
         f"  spec    {where}/openapi.yaml",
         f"  health  {where}/health/ready",
         *program.notes,
     ]
-    output_of(sys.stdout).write("".join(f"{line}\n" for line in told).encode())
+    output_of(sys.stdout).write("".join(f"{line}\n" for line in lines).encode())
     config = uvicorn.Config(
         program.application,
         host=settings.host,
@@ -164,10 +164,10 @@ def _open_many_files() -> None:
     import resource
 
     limit, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = MOST_FILES if most == resource.RLIM_INFINITY else min(MOST_FILES, most)
+    wanted = WANTED_OPEN_FILES if most == resource.RLIM_INFINITY else min(WANTED_OPEN_FILES, most)
     if limit != resource.RLIM_INFINITY and limit < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
-    if wanted < FEW_FILES:
+    if wanted < WARN_BELOW_OPEN_FILES:
         logger.warning(
             "Only %d files can be open at once, connections included: raise the limit (ulimit -n).",
             wanted,
@@ -175,8 +175,8 @@ def _open_many_files() -> None:
 
 
 def _wait(engine: sa.Engine) -> None:
-    deadline = time.monotonic() + PATIENCE
-    told = False
+    deadline = time.monotonic() + DATABASE_TIMEOUT_SECONDS
+    was_announced = False
     while True:
         try:
             revisions.state(engine)
@@ -184,10 +184,10 @@ def _wait(engine: sa.Engine) -> None:
         except sa.exc.OperationalError:
             if time.monotonic() >= deadline:
                 raise
-        if not told:
-            waiting = f"Waiting up to {PATIENCE} s for the database ...\n"
+        if not was_announced:
+            waiting = f"Waiting up to {DATABASE_TIMEOUT_SECONDS} s for the database ...\n"
             output_of(sys.stderr).write(waiting.encode())
-        told = True
+        was_announced = True
         time.sleep(0.5)  # a start waits, not a request
 
 

@@ -18,14 +18,23 @@ from typing import Any
 import uvicorn
 from uvicorn.config import STARTUP_FAILURE
 
-from service.engine.serve.draining import CLOSE, CLOSED, DRAIN, FORCE, MUTED, RETIRE, Server, mute
+from service.engine.serve.draining import (
+    CLOSE,
+    CLOSED,
+    DRAIN,
+    FORCE,
+    HANDSHAKE_SECONDS,
+    RETIRE,
+    Server,
+    mute,
+)
 
-TICK = 0.1  # seconds between two looks at the workers
-SILENCE = 15.0  # seconds without a sign of life after which a worker counts as frozen
-START = 60.0  # the same, of one that is starting
-STOPPED = 2.0  # seconds between two looks that mean the supervisor itself was paused
-LAST_WORD = 1.0  # seconds that workers have to accept the connections that still wait
-PAUSE = 1.0  # seconds until another try, after a worker that did not come up
+POLL_SECONDS = 0.1  # between two looks at the workers
+HEARTBEAT_TIMEOUT_SECONDS = 15.0  # a silent worker is frozen after this long, and killed
+START_TIMEOUT_SECONDS = 60.0  # the same for a worker that is starting
+PAUSE_DETECTED_SECONDS = 2.0  # two looks further apart: the supervisor itself was paused
+CLOSE_TIMEOUT_SECONDS = 1.0  # workers have this long to accept the connections in the queue
+RESTART_DELAY_SECONDS = 1.0  # after a worker that did not start
 
 logger = logging.getLogger(__name__)
 _spawn = multiprocessing.get_context("spawn")
@@ -48,14 +57,14 @@ class Supervisor:
     ) -> None:
         self._config = config
         self._listeners = listeners
-        self._is_listening = True
+        self._listeners_are_open = True
         self._delay = delay
         self._workers: list[_Worker] = []
         self._looked = math.inf  # when, at the workers
-        self._was_ready = False  # any worker
+        self._a_worker_was_ready = False  # any worker
         self._starts = 0.0  # when another may be started
         self._closes: float | None = None  # when the socket does, once told to end
-        self._are_told = False  # the workers, that it does
+        self._workers_told_to_close = False  # the workers, that it does
         self._failure = 0
 
     def run(self) -> None:
@@ -75,8 +84,8 @@ class Supervisor:
 
     def _wait(self, waker: socket.socket) -> None:
         """Until something has happened, or a moment has passed."""
-        lines = [worker.line for worker in self._workers if not worker.is_silent]
-        wait([waker, *lines, *(worker.process.sentinel for worker in self._workers)], TICK)
+        lines = [worker.line for worker in self._workers if not worker.has_hung_up]
+        wait([waker, *lines, *(worker.process.sentinel for worker in self._workers)], POLL_SECONDS)
         with suppress(BlockingIOError):
             waker.recv(4096)
 
@@ -86,13 +95,13 @@ class Supervisor:
         self._look(now)
         if self._closes is None:
             self._complete(now)
-        elif now >= self._closes and self._is_listening:
+        elif now >= self._closes and self._listeners_are_open:
             self._close(now - self._closes)
 
     def _heed(self, received: int, now: float) -> None:
         if received == getattr(signal, "SIGHUP", None):
             for worker in self._workers:
-                worker.is_stale = True
+                worker.is_to_be_replaced = True
         elif self._closes is None:
             self._end(now if received == signal.SIGINT else now + self._delay)
         elif now < self._closes:
@@ -109,19 +118,19 @@ class Supervisor:
 
     def _close(self, late: float) -> None:
         """Close the socket in two steps; `late` is the time since the first, in seconds."""
-        if not self._are_told:
+        if not self._workers_told_to_close:
             mute(self._listeners)
-            time.sleep(MUTED)
+            time.sleep(HANDSHAKE_SECONDS)
             self._tell_all(CLOSE)
-            self._are_told = True
-        elif late > LAST_WORD or all(w.has_closed for w in self._workers):
+            self._workers_told_to_close = True
+        elif late > CLOSE_TIMEOUT_SECONDS or all(w.has_closed_listeners for w in self._workers):
             for listener in self._listeners:
                 with suppress(OSError):  # for those that are frozen, and have it open
                     listener.shutdown(socket.SHUT_RDWR)
             self._close_listeners()
 
     def _close_listeners(self) -> None:
-        self._is_listening = False
+        self._listeners_are_open = False
         for listener in self._listeners:
             listener.close()
 
@@ -132,14 +141,16 @@ class Supervisor:
     def _look(self, now: float) -> None:
         """Listen to the workers, and see to those that have ended."""
         # A container that was paused, or a job that was stopped, had nobody to be heard by.
-        was_stopped = now - self._looked > STOPPED
+        was_stopped = now - self._looked > PAUSE_DETECTED_SECONDS
         self._looked = now
         for worker in self._workers.copy():
             if was_stopped:
                 worker.heard = now
             worker.listen(now)
-            self._was_ready |= worker.is_ready
-            if now > worker.heard + (SILENCE if worker.is_ready else START):
+            self._a_worker_was_ready |= worker.is_ready
+            if now > worker.heard + (
+                HEARTBEAT_TIMEOUT_SECONDS if worker.is_ready else START_TIMEOUT_SECONDS
+            ):
                 logger.error("worker %s is frozen", worker.process.pid)
                 worker.process.kill()
                 worker.heard = now
@@ -153,28 +164,28 @@ class Supervisor:
         self._workers.remove(worker)
         worker.line.close()
         code = worker.process.exitcode or 0
-        if worker.is_leaving or self._closes is not None:
+        if worker.is_retiring or self._closes is not None:
             return
         if worker.is_ready:
             logger.error("worker %s has died (%s)", worker.process.pid, code)
             return
         logger.error("worker %s did not start (%s)", worker.process.pid, code)
-        self._starts = now + PAUSE
+        self._starts = now + RESTART_DELAY_SECONDS
         for other in self._workers:
-            other.is_stale = False  # better the old ones than none
-        if code > 0 and not self._was_ready:  # nor would another
+            other.is_to_be_replaced = False  # better the old ones than none
+        if code > 0 and not self._a_worker_was_ready:  # nor would another
             self._failure = code
             self._end(now)
 
     def _complete(self, now: float) -> None:
         """Start what is missing; one more than that, while there are workers to be replaced."""
-        serving = [worker for worker in self._workers if not worker.is_leaving]
-        stale = [worker for worker in serving if worker.is_stale]
+        serving = [worker for worker in self._workers if not worker.is_retiring]
+        stale = [worker for worker in serving if worker.is_to_be_replaced]
         missing = self._config.workers + bool(stale) - len(serving)
         if missing > 0 and now >= self._starts:
             self._workers += [_Worker(self._config, self._listeners) for _ in range(missing)]
         elif stale and missing <= 0 and all(worker.is_ready for worker in serving):
-            stale[0].is_leaving = True
+            stale[0].is_retiring = True
             stale[0].closes = now + self._delay
             stale[0].tell(RETIRE)
 
@@ -190,10 +201,10 @@ class _Worker:
         theirs.close()
         self.heard = time.monotonic()
         self.is_ready = False
-        self.is_silent = False
-        self.has_closed = False  # the socket
-        self.is_stale = False
-        self.is_leaving = False
+        self.has_hung_up = False
+        self.has_closed_listeners = False  # the socket
+        self.is_to_be_replaced = False
+        self.is_retiring = False
         self.closes: float | None = None
 
     def tell(self, order: bytes) -> None:
@@ -201,16 +212,16 @@ class _Worker:
             self.line.send(order)
 
     def listen(self, now: float) -> None:
-        if self.is_silent:
+        if self.has_hung_up:
             return
         with suppress(BlockingIOError):
             try:
                 said = self.line.recv(4096)
             except ConnectionError:
                 said = b""
-            self.is_silent = not said
+            self.has_hung_up = not said
             self.is_ready |= bool(said)
-            self.has_closed |= CLOSED in said
+            self.has_closed_listeners |= CLOSED in said
             self.heard = now
 
 

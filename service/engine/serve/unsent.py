@@ -10,12 +10,12 @@ from typing import Any
 
 from service.engine.http.networks import UNKNOWN, network
 
-STATE = "unsent"  # where the lifespan's state has it
-MOST = 32 * 1024 * 1024  # bytes in a process
-MOST_OF_CLIENT = 16 * 1024 * 1024  # bytes for one client's network
-READ_TIMEOUT = 60.0  # seconds within which a client must read some of its answer
-STUCK = 2.0  # seconds without taking any, after which a connection is the first to be closed
-INTERVAL = 1.0  # seconds between looks, while something waits
+UNSENT = "unsent"  # where the lifespan's state has it
+MAX_UNSENT_BYTES = 32 * 1024 * 1024  # in a process
+MAX_UNSENT_BYTES_PER_CLIENT = 16 * 1024 * 1024  # on the connections of one network
+READ_TIMEOUT_SECONDS = 60.0  # a client has this long to read some of its answer
+STUCK_SECONDS = 2.0  # a connection that took nothing for this long is closed first
+CHECK_INTERVAL_SECONDS = 1.0  # between two looks, while bytes wait
 
 Readings = dict[tuple[str, ...], float]
 
@@ -43,7 +43,7 @@ class Unsent:
         self._connections: dict[Any, _Waiting] = {}
         self._size = 0  # bytes at the last look, and what was added since
         self._timer: asyncio.Handle | None = None
-        self._is_due = False
+        self._look_is_due = False
         self._closed = 0
 
     def watch(self, connection: Any) -> None:
@@ -60,12 +60,14 @@ class Unsent:
         self._size += max(size - waiting.size, 0)
         waiting.size = max(size, waiting.size)
         # Not at once: what has just been written the kernel has had no time to take.
-        if self._size > MOST_OF_CLIENT and not self._is_due:
+        if self._size > MAX_UNSENT_BYTES_PER_CLIENT and not self._look_is_due:
             self._stop()
-            self._is_due = True
+            self._look_is_due = True
             self._timer = connection.loop.call_soon(self._look, connection.loop)
         elif self._timer is None:
-            self._timer = connection.loop.call_later(INTERVAL, self._look, connection.loop)
+            self._timer = connection.loop.call_later(
+                CHECK_INTERVAL_SECONDS, self._look, connection.loop
+            )
 
     def took(self, connection: Any) -> None:
         """Its client has taken most of what waited."""
@@ -85,7 +87,7 @@ class Unsent:
         }
 
     def _look(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._is_due = False
+        self._look_is_due = False
         now = loop.time()
         for connection, waiting in list(self._connections.items()):
             left = connection.transport.get_write_buffer_size()
@@ -94,19 +96,21 @@ class Unsent:
             waiting.left = left
             if not left:
                 del self._connections[connection]
-            elif now - waiting.moved >= READ_TIMEOUT:
+            elif now - waiting.moved >= READ_TIMEOUT_SECONDS:
                 self._close(connection)
         self._make_room(now)
         self._size = sum(waiting.size for waiting in self._connections.values())
-        self._timer = loop.call_later(INTERVAL, self._look, loop) if self._connections else None
+        self._timer = (
+            loop.call_later(CHECK_INTERVAL_SECONDS, self._look, loop) if self._connections else None
+        )
 
     def _make_room(self, now: float) -> None:
         clients: dict[str, list[Any]] = defaultdict(list)
         for connection, waiting in self._connections.items():
             clients[network(waiting.client) if waiting.client else UNKNOWN].append(connection)
         for connections in clients.values():
-            self._shorten(connections, MOST_OF_CLIENT, now)
-        self._shorten(self._connections, MOST, now)
+            self._shorten(connections, MAX_UNSENT_BYTES_PER_CLIENT, now)
+        self._shorten(self._connections, MAX_UNSENT_BYTES, now)
 
     def _shorten(self, connections: Iterable[Any], most: int, now: float) -> None:
         """Close some of these, until no more than so many bytes wait on them."""
@@ -116,7 +120,7 @@ class Unsent:
             return
 
         def urgency(item: tuple[Any, _Waiting]) -> tuple[bool, float]:
-            return now - item[1].moved < STUCK, item[1].begun
+            return now - item[1].moved < STUCK_SECONDS, item[1].begun
 
         for connection, waiting in sorted(sizes.items(), key=urgency):
             if excess <= 0:

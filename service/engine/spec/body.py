@@ -8,10 +8,10 @@ import math
 import re
 from typing import Any, NoReturn
 
-from service.engine.http.front_door import MAX_BODY
+from service.engine.http.front_door import MAX_BODY_BYTES
 from service.engine.problems import BadRequest, BodyTooLarge, InvalidRequest, MalformedBody
 
-TIMEOUT = 25.0  # seconds to send it, less than a shutdown waits
+BODY_TIMEOUT_SECONDS = 25.0  # a client has this long to send it: less than a shutdown waits
 MAX_DEPTH = 64
 MAX_VALUES = 10_000  # what takes longer to refuse than to send
 MAX_INTEGER = 2**63
@@ -19,13 +19,13 @@ MAX_INTEGER = 2**63
 _SUSPECT = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")
 
 
-async def read(receive: Any, largest: float = MAX_BODY) -> bytes:
+async def read(receive: Any, largest: float = MAX_BODY_BYTES) -> bytes:
     """The whole body, chunked or not, of at most `largest` bytes.
 
     Raises `BodyTooLarge` as soon as it is, `BadRequest` when its end does not come.
     """
     try:
-        async with asyncio.timeout(TIMEOUT):
+        async with asyncio.timeout(BODY_TIMEOUT_SECONDS):
             return await _read(receive, largest)
     except TimeoutError:
         raise BadRequest("The body took too long.") from None

@@ -37,8 +37,8 @@ from service.engine.tokens.tokens import Claims
 
 INJECTED = {"caller", "client"}  # arguments that do not come from the request's parameters
 WIRED = {"if_none_match", "idempotency_key"}  # parameters that are dealt with here
-CHUNK = 64 * 1024  # bytes of a stream for which a hop and a transaction pay
-STREAMING = 2  # chunks of an operation's streams that are made at the same time
+CHUNK_BYTES = 64 * 1024  # a chunk costs a hop and a transaction, so a stream has few
+MAX_CHUNKS_AT_ONCE = 2  # made at a time for all streams of an operation
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,7 @@ class Operation(FlaskOperation):
         self._pool = services.pools[spec.get("x-worker-pool", "requests")]
         # While it computes, such an operation holds neither a connection nor SQLite's write lock.
         self._is_slow = isinstance(self._pool, FairPool)
-        self._turns = asyncio.Semaphore(STREAMING)
+        self._turns = asyncio.Semaphore(MAX_CHUNKS_AT_ONCE)
         self._ends_session = spec.get("x-ends-session", False)  # the handler checks it
         headers = {p["name"]: p for p in declared.parameters if p["in"] == "header"}
         self._has_if_match = "If-Match" in headers
@@ -216,7 +216,7 @@ class Operation(FlaskOperation):
             for kind, items in parts:
                 chunk += response.lines(kind, items)
                 items.clear()  # or it is kept where it was made, while the client does not read
-                if len(chunk) >= CHUNK:
+                if len(chunk) >= CHUNK_BYTES:
                     break
             # Afterwards: what goes with a user while it is read must not look like the end.
             self._admit(call)

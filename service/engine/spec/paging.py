@@ -13,11 +13,11 @@ import orjson
 
 from service.engine.database.listing import END, Items
 
-LARGEST_PAGE = 1024 * 1024  # bytes
-LARGEST_REST = 2048  # bytes of an item's JSON without its bulk, whose characters take up to 6
-LARGEST_PART = 64 * 1024  # bytes that `pages` gives at a time, or one item
-PAGE = 10  # items that it gives at a time
-Listing = Callable[..., Items]  # a models.listing.Listing, or one with filters set
+MAX_PAGE_BYTES = 1024 * 1024
+MAX_BYTES_BESIDE_BULK = 2048  # of an item's JSON, without its bulk
+MAX_PART_BYTES = 64 * 1024  # that `pages` yields at a time, unless one item is larger
+ITEMS_PER_PART = 10  # that `pages` yields at a time, at most
+ListItems = Callable[..., Items]  # a models.listing.ListItems, or one with filters set
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +29,9 @@ class Page:
 
 
 def page(
-    listing: Listing, limit: int, after: UUID | None, order: str = "newest", **filters: Any
+    listing: ListItems, limit: int, after: UUID | None, order: str = "newest", **filters: Any
 ) -> Page:
-    """At most `limit` items of a listing after the id `after`, and at most about `LARGEST_PAGE`."""
+    """At most `limit` items of a listing after the id `after`, in about `MAX_PAGE_BYTES`."""
     items, stopped_at = listing(limit + 1, after, order, **filters)
     bulk = getattr(listing, "bulk", None)
     kept = items[:limit] if bulk is None else fitting(items[:limit], bulk)
@@ -39,28 +39,28 @@ def page(
 
 
 def fitting(items: list[dict[str, Any]], bulk: str = "") -> list[dict[str, Any]]:
-    """The first items whose JSON fits into `LARGEST_PAGE` together, but always at least one.
+    """The first items whose JSON fits into `MAX_PAGE_BYTES` together, but always at least one.
 
     `bulk` names the text of which the size depends, if there is one.
     """
     if bulk:
         characters = sum(map(len, map(itemgetter(bulk), items)))
-        if LARGEST_REST * len(items) + 6 * characters < LARGEST_PAGE:
+        if MAX_BYTES_BESIDE_BULK * len(items) + 6 * characters < MAX_PAGE_BYTES:
             return items
     size = 0
     for number, item in enumerate(items):
         size += len(orjson.dumps(item)) + 1
-        if size > LARGEST_PAGE and number:
+        if size > MAX_PAGE_BYTES and number:
             return items[:number]
     return items
 
 
-def pages(listing: Listing, **filters: Any) -> Iterator[list[dict[str, Any]]]:
+def pages(listing: ListItems, **filters: Any) -> Iterator[list[dict[str, Any]]]:
     """All of a listing, newest first, a page at a time, which the reader may empty."""
     after: UUID | None = None
     if getattr(listing, "bulk", None):
-        filters["largest"] = LARGEST_PART
-    while (found := listing(PAGE, after, **filters)) != END:
+        filters["largest"] = MAX_PART_BYTES
+    while (found := listing(ITEMS_PER_PART, after, **filters)) != END:
         after = UUID(found.stopped_at or found.rows[-1]["id"])
         yield found.rows
 

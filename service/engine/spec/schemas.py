@@ -9,7 +9,7 @@ from typing import Any
 
 from jsonschema_rs import Draft201909Validator
 
-CHARACTER = 12  # bytes of JSON for one character: two \u escapes above U+FFFF (RFC 8259, section 7)
+MAX_BYTES_PER_CHARACTER = 12  # of JSON: two \u escapes above U+FFFF (RFC 8259, section 7)
 _LENGTHS = {"uuid": 36, "date-time": 40}
 VISIBLE = "visible"  # a format of this service's own: text of which something can be seen
 # What nobody sees: white space, controls, what Unicode calls Default_Ignorable_Code_Point, an empty
@@ -76,16 +76,16 @@ def largest_json(schema: dict[str, Any]) -> float:
     """The bytes that the JSON of a value of this schema takes at most, but for white space between
     its parts; infinite where nothing bounds it."""
     if "enum" in schema:
-        return 2 + max(CHARACTER * len(str(value)) for value in schema["enum"])
+        return 2 + max(MAX_BYTES_PER_CHARACTER * len(str(value)) for value in schema["enum"])
     match schema.get("type"):
         case "string":
             longest = _LENGTHS.get(schema.get("format", ""), math.inf)
-            return 2 + CHARACTER * float(schema.get("maxLength", longest))
+            return 2 + MAX_BYTES_PER_CHARACTER * float(schema.get("maxLength", longest))
         case "array":
             return 2 + schema.get("maxItems", math.inf) * (1 + largest_json(schema["items"]))
         case "object" if schema.get("additionalProperties", True) is False:
             fields: dict[str, Any] = schema.get("properties", {})
-            names = sum(4 + CHARACTER * len(name) for name in fields)
+            names = sum(4 + MAX_BYTES_PER_CHARACTER * len(name) for name in fields)
             return 2 + names + sum(map(largest_json, fields.values()))
         case "integer" | "number" | "boolean":
             return 32

@@ -20,7 +20,7 @@ from connexion.operations import AbstractOperation
 from jsonschema_rs import Draft201909Validator
 
 from service.engine.call import Call
-from service.engine.http.front_door import MAX_BODY
+from service.engine.http.front_door import MAX_BODY_BYTES
 from service.engine.problems import InvalidRequest, UnsupportedMediaType
 from service.engine.spec import body, schemas
 
@@ -30,7 +30,7 @@ Part = tuple[str, list[dict[str, Any]]]  # the type of some lines of a stream, a
 LINE_ENDS = [(end.encode(), b"\\u%04x" % ord(end)) for end in "\x85\u2028\u2029"]
 MAX_ERRORS = 20
 MAX_PARAMETERS = 50  # in a query string
-WHITE_SPACE = 4096  # bytes of a body between its values, such as indentation
+MAX_WHITE_SPACE_BYTES = 4096  # between the values of a body, such as indentation
 _INTEGER = re.compile(r"-?(?:0|[1-9][0-9]{0,18})", re.ASCII)
 _STYLES = {"path": "simple", "query": "form", "header": "simple"}
 _CHARSET = re.compile(r'charset\s*=\s*(?:utf-?8|"utf-?8")', re.ASCII | re.IGNORECASE)
@@ -103,7 +103,9 @@ class RequestValidator:
             if not operation.request_body.get("required"):
                 raise ValueError(f"{operation.operation_id}: a body has to be required")
             self._body = schemas.compiled(schema)
-            self._largest_body = min(MAX_BODY, schemas.largest_json(schema) + WHITE_SPACE)
+            self._largest_body = min(
+                MAX_BODY_BYTES, schemas.largest_json(schema) + MAX_WHITE_SPACE_BYTES
+            )
             properties = schema.get("properties", {})
             self._body_defaults = {k: v["default"] for k, v in properties.items() if "default" in v}
 

@@ -27,7 +27,7 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Key:
+class SigningKey:
     """A signing key, the one algorithm it is for, and its public half, also as a JWK (RFC 7517).
 
     `secret` is derived from it, for what only this service may recompute. It signs from
@@ -54,7 +54,7 @@ class KeyRing:
 
     def __init__(
         self,
-        keys: Mapping[str, Key],
+        keys: Mapping[str, SigningKey],
         directory: Path | None = None,
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], float] = time.time,
@@ -89,12 +89,12 @@ class KeyRing:
     def __len__(self) -> int:
         return len(self.keys)
 
-    def current(self) -> Mapping[str, Key]:
+    def current(self) -> Mapping[str, SigningKey]:
         """The keys by kid, as they were in the folder at most a minute ago."""
         self._look(every=60)
         return self.keys
 
-    def latest(self) -> Mapping[str, Key]:
+    def latest(self) -> Mapping[str, SigningKey]:
         """The keys by kid, with those that another process may use already; costs a stat."""
         if self._directory:
             # A new file counts at once, or rotating would cost requests.
@@ -102,7 +102,7 @@ class KeyRing:
             self._look(every=1 if unchanged else 0)
         return self.keys
 
-    def newest(self) -> Key:
+    def newest(self) -> SigningKey:
         """The key that signs; raises LookupError if there is none.
 
         While none is due, as with a clock that is behind, it is the first that will be.
@@ -112,7 +112,7 @@ class KeyRing:
         due = [key for key in keys if key.signs_from <= now]
         return due[-1] if due else keys[0]
 
-    def find(self, kid: str) -> Key | None:
+    def find(self, kid: str) -> SigningKey | None:
         """The key called `kid`, looked up in the folder too if it is unknown."""
         return self.keys.get(kid) or self.latest().get(kid)
 
@@ -187,7 +187,7 @@ def _listing(directory: Path) -> list[tuple[Path, int]]:
     return [folder, *((path, _changed(path)) for path in key_files(directory))]
 
 
-def _load(listing: list[tuple[Path, int]]) -> dict[str, Key]:
+def _load(listing: list[tuple[Path, int]]) -> dict[str, SigningKey]:
     keys = {}
     for path, _ in listing[1:]:
         try:
@@ -202,7 +202,7 @@ def _load(listing: list[tuple[Path, int]]) -> dict[str, Key]:
     return keys
 
 
-def _key(pem: bytes, name: str) -> Key:
+def _key(pem: bytes, name: str) -> SigningKey:
     try:
         private = serialization.load_pem_private_key(pem, password=None)
     except (ValueError, TypeError, UnsupportedAlgorithm):  # their words may quote the content
@@ -223,7 +223,7 @@ def _key(pem: bytes, name: str) -> Key:
     digest = hashlib.sha256(json.dumps(jwk, separators=(",", ":")).encode()).digest()
     kid = base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
     jwk |= {"kid": kid, "use": "sig", "alg": algorithm}
-    return Key(kid, algorithm, private, private.public_key(), jwk, _secret(private))
+    return SigningKey(kid, algorithm, private, private.public_key(), jwk, _secret(private))
 
 
 def _secret(private: _Private) -> bytes:

@@ -15,15 +15,15 @@ import jwt
 from jwt.types import Options
 
 from service.engine.problems import InvalidToken, TokenExpired
-from service.engine.tokens.keys import Key, KeyRing
+from service.engine.tokens.keys import KeyRing, SigningKey
 
 ACCESS = "at+jwt"  # RFC 9068, section 2.1
 REFRESH = "rt+jwt"
 # The claims with the generation: two, so that no type passes for the other by a mistake.
 GENERATION = {ACCESS: "pair", REFRESH: "gen"}
 
-_LONGEST = 2048
-_CACHED = 4096
+_MAX_TOKEN_CHARACTERS = 2048
+_MAX_CACHED_TOKENS = 4096
 _COMPACT = re.compile(r"[\w-]+\.[\w-]+\.[\w-]+", re.ASCII)  # RFC 7515, section 7.1: no padding
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _OPTIONS: Options = {
@@ -57,7 +57,10 @@ class Tokens:
         self, ring: KeyRing, *, issuer: str, audience: str, clock: Callable[[], float] = time.time
     ) -> None:
         self._ring, self._issuer, self._audience, self._clock = ring, issuer, audience, clock
-        self._verified: tuple[Mapping[str, Key], dict[tuple[str, str], Claims]] = (ring.keys, {})
+        self._verified: tuple[Mapping[str, SigningKey], dict[tuple[str, str], Claims]] = (
+            ring.keys,
+            {},
+        )
         self._lock = threading.Lock()
 
     def access(self, subject: str, session_id: str, generation: int, ttl: int) -> str:
@@ -82,7 +85,7 @@ class Tokens:
         if claims is None:
             claims = self._checked(token, typ)
             with self._lock:
-                if len(verified) >= _CACHED:
+                if len(verified) >= _MAX_CACHED_TOKENS:
                     del verified[next(iter(verified))]
                 verified[typ, token] = claims
         if claims.expires_at <= self._clock():
@@ -117,7 +120,7 @@ class Tokens:
         return jwt.encode(payload, key.private, algorithm=key.algorithm, headers=headers)
 
     def _checked(self, token: str, typ: str) -> Claims:
-        if len(token) > _LONGEST or not _COMPACT.fullmatch(token):
+        if len(token) > _MAX_TOKEN_CHARACTERS or not _COMPACT.fullmatch(token):
             raise InvalidToken
         try:
             header = jwt.get_unverified_header(token)
