@@ -101,6 +101,17 @@ def test_what_comes_after_an_answer_is_not_waited_for(
         answered(connection)  # which ends: the server closes
 
 
+def test_a_client_that_never_sends_the_body_of_a_refused_request_is_disconnected(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(protocol, "DROP_TIMEOUT_SECONDS", 0.5)
+    head = b"POST /auth/login HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain\r\n"
+    with connected(server) as connection:
+        connection.sendall(head + b"Content-Length: 50\r\n\r\n")
+        assert connection.recv(65536).startswith(b"HTTP/1.1 415 ")
+        answered(connection)  # which ends: the server closes
+
+
 def test_a_body_without_an_end_is_not_waited_for(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:

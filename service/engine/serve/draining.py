@@ -1,4 +1,4 @@
-"""uvicorn's server, which ends in steps: it says so, then listens no more, then finishes."""
+"""uvicorn's server, which ends in steps: drain, close, finish (drawn in `__init__.py`)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ import uvicorn
 
 from service.engine.serve.protocol import LEAVING
 
-# What a supervisor says to its workers, and they to it.
+# Orders of the supervisor to a worker, and what a worker says.
 DRAIN, RETIRE, CLOSE, FORCE = b"d", b"r", b"c", b"f"
 ALIVE, CLOSED = b".", b"x"
 CONNECTIONS_PER_TURN = 16  # accepted in one turn of the loop
@@ -29,12 +29,11 @@ _ATTACH_FILTER = 26  # SO_ATTACH_FILTER of asm-generic/socket.h
 
 
 class Server(uvicorn.Server):
-    """Told to end, it answers everything for another `delay` seconds, not ready and each time with
-    `Connection: close`, so that clients go elsewhere by themselves; then it refuses connections and
-    finishes what it has begun.
+    """Told to end, it goes on answering for `delay` seconds, not ready and with
+    `Connection: close`, so that clients move elsewhere. Then it closes its sockets and finishes.
 
-    SIGINT does not wait, and neither does a second signal. Worker processes are given a `line` to
-    their supervisor: they heed no signals, but what comes from there, and end when it has gone.
+    SIGINT and a second signal skip the delay. A worker process gets a `line` to its supervisor,
+    ignores signals, obeys the orders from the line, and ends when the supervisor has gone.
     """
 
     def __init__(
@@ -47,7 +46,7 @@ class Server(uvicorn.Server):
         super().__init__(config)
         self._delay = delay
         self._line = line
-        self._closes = math.inf  # when the sockets do, by the monotonic clock
+        self._closes = math.inf  # when the sockets are to be closed, by the monotonic clock
         self._is_being_replaced = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._tasks: list[asyncio.Task[None]] = []
@@ -60,7 +59,7 @@ class Server(uvicorn.Server):
         if not self.should_exit:
             self._closes = now + (0 if sig == signal.SIGINT else self._delay)
             self.should_exit = True
-            if self._loop:  # which may be in the midst of making a connection
+            if self._loop:  # not here: the signal may have interrupted the making of a connection
                 self._loop.call_soon_threadsafe(self._leave)
         elif now < self._closes:
             self._closes = now
@@ -84,7 +83,7 @@ class Server(uvicorn.Server):
             await asyncio.sleep(0.05)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        if not self._line:  # with a supervisor, it does this for all workers at once
+        if not self._line:  # a supervisor does it for all of its workers
             mute(listener for server in self.servers for listener in server.sockets)
             await asyncio.sleep(HANDSHAKE_SECONDS)
         await self._close_listeners()
@@ -93,7 +92,7 @@ class Server(uvicorn.Server):
             task.cancel()
 
     def _leave(self) -> None:
-        """Make every answer the last of its connection, and the server not ready, if it ends."""
+        """Make every answer its connection's last; not ready any more, unless it is replaced."""
         self.lifespan.state[LEAVING] = True
         if not self._is_being_replaced:
             self.config.loaded_app.app.extensions[LEAVING] = True
@@ -102,7 +101,7 @@ class Server(uvicorn.Server):
         self.should_exit = True
 
     async def _beat(self) -> None:
-        """Keep the Date right to the end, and tell the supervisor that the loop is running."""
+        """Keep the Date header right while draining, and tell the supervisor that the loop runs."""
         while True:
             await self.on_tick(0)
             self._say(ALIVE)
@@ -128,8 +127,7 @@ class Server(uvicorn.Server):
                 self._line.send(what)
 
     async def _close_listeners(self) -> None:
-        """Close the sockets, and take the connections that the kernel has made by then: it would
-        reset them."""
+        """Close the sockets, after accepting what is in their queues: the kernel would reset it."""
         listeners = [
             socket.fromfd(listener.fileno(), listener.family, listener.type)
             for server in self.servers
@@ -157,20 +155,20 @@ class Server(uvicorn.Server):
 
 
 def _several(listener: socket.socket) -> list[socket.socket]:
-    """The socket, and others for the same queue of connections.
+    """The socket and duplicates of it, which share one queue of connections.
 
-    libuv takes one connection from a socket in each turn of the loop. Turns are long while large
-    answers are sent, so that a health check would wait for every connection that came before it.
-    Not for workers: while one is replaced and others listen on, this has reset connections.
+    libuv accepts one connection from a socket in each turn of the loop. Turns are long while large
+    answers are sent, and a health check would wait one turn for each connection before it. Workers
+    do without: replacing one while others listen has reset connections.
     """
     return [listener, *(listener.dup() for _ in range(CONNECTIONS_PER_TURN - 1))]
 
 
 def mute(listeners: Iterable[Any]) -> None:
-    """Let the kernel begin no more connections there, and complete those that it has begun.
+    """Have the kernel drop new SYNs, but finish the handshakes that have begun (Linux only).
 
-    A client whose SYN is dropped repeats it after a second, when nobody listens any more. The
-    filter sees the TCP header; it is the socket's own, in whatever process. Linux only.
+    A client repeats its SYN after a second, and is refused then: nothing listens any more. The
+    filter is attached to the socket itself, so it holds in every process that shares it.
     """
     if sys.platform != "linux":
         return

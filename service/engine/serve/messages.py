@@ -89,9 +89,7 @@ class Messages(HttpToolsProtocol):
             self.cycle.keep_alive = False
 
     def on_message_complete(self) -> None:
-        if (
-            not self._is_reading_head
-        ):  # the end of a head with an upgrade is not that of its message
+        if not self._is_reading_head:  # it is, at the end of a head that offers an upgrade
             self.cycle.more_body = False
             self.cycle.message_event.set()
 

@@ -1,24 +1,4 @@
-"""HTTP as uvicorn reads it, with an end to what it would wait for, keep and believe.
-
-What a connection reads, and what ends each state besides the bytes it waits for:
-
-                      +------------------- next request ------------------+
-                      v                                                   |
-    connected ----> head ----> body ----> answering ----> idle -----------+
-                      |         |            |       timeout_keep_alive   ^
-          HEAD_TIMEOUT_SECONDS|         |            | the answer is the last one |
-              MAX_HEAD|         |            v                            |
-                      |         |          closed                         |
-                      |         |                                         |
-                      |         +--> rest: the answer came before the end of the body,
-                      |         |    which is dropped (DROP_TIMEOUT_SECONDS, MAX_DROPPED_BYTES)
-                      v         v
-                     lingering: the last answer is sent, the client may be writing yet. The
-                     sending side is closed; what comes is dropped until the client closes
-                     (DROP_TIMEOUT_SECONDS, MAX_DROPPED_BYTES).
-
-While a request waits for its turn, what comes behind it is kept as bytes and not read.
-"""
+"""An HTTP/1.1 connection of uvicorn's, in which every state has an end: drawn in `__init__.py`."""
 
 from __future__ import annotations
 
@@ -43,10 +23,10 @@ LEAVING = "leaving"  # is in the lifespan's state as soon as every answer is a c
 class Protocol(Idling):
     """For `uvicorn.Config(http=...)`.
 
-    uvicorn itself waits for ever for the rest of a head, and for a client to read its answer; of
-    pipelined requests it tells only the last that the client has gone, keeps all that follow, and
-    refuses what comes behind them before it has answered them; and it resets connections on which
-    a client is writing yet, so that nobody reads why.
+    uvicorn itself waits forever for the rest of a head, and for a client to read its answer. Of
+    pipelined requests it keeps any number, tells only the last one that the client has gone, and
+    sends the refusal of a malformed one before the answers to those before it. And it resets
+    connections on which a client is still sending, which loses the answer.
     """
 
     __slots__ = (
@@ -70,7 +50,7 @@ class Protocol(Idling):
             False  # after an answer, if the client sends the body it announced
         )
         self._is_lingering = False
-        self._client_has_sent_eof = False  # by the client, which may read yet
+        self._client_has_sent_eof = False
         self._expect(HEAD_TIMEOUT_SECONDS)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -144,6 +124,8 @@ class Protocol(Idling):
             self._start_asgi_task(*self.pipeline.pop())
         else:
             self._begin_idling()
+            if self._has_rest():
+                self._expect(DROP_TIMEOUT_SECONDS)
         if (self._unread or self._is_reading_head) and not self.pipeline:
             data, self._unread = self._unread, b""
             self.flow.is_held = False
@@ -152,12 +134,12 @@ class Protocol(Idling):
 
     @property
     def client_address(self) -> str | None:
-        """Of the client whose request is answered, None on a Unix socket; a proxy has many."""
+        """The client whose request is answered, not its proxy; None on a Unix socket."""
         client = self._answering.scope["client"] if self._answering else self.client
         return client[0] if client else None
 
     def leave(self) -> None:
-        """Say with the answer that is being made, unless it has begun, that it is the last."""
+        """Make the answer in progress the last one, unless its head has been sent."""
         if self._answering and not self._answering.response_started:
             self._answering.keep_alive = False
 
@@ -178,10 +160,10 @@ class Protocol(Idling):
         cycle.transport = Joining(self.transport, self._close)
         self._answering = cycle
         if cycle.waiting_for_100_continue and cycle.more_body:
-            # If it is refused at once, nobody knows whether the body follows.
+            # Refused before `100 Continue`, a client may send the body or not: close, to be safe.
             self._keep_alive_after_body, cycle.keep_alive = cycle.keep_alive, False
         if self.flow.write_paused:
-            self._waiting_app = app  # no answer is made before the client has read the last one
+            self._waiting_app = app  # or unread answers would fill the memory
         else:
             super()._start_asgi_task(cycle, app)
 
@@ -199,11 +181,11 @@ class Protocol(Idling):
         if self.pipeline:
             self._stop_waiting()  # reading is paused, even within a head
         elif self._is_reading_head or self.cycle is None or self.cycle.response_complete:
-            # Empty lines before a head have no end of their own.
+            # Also when no head has begun: empty lines may come before it, without end.
             self._expect(DROP_TIMEOUT_SECONDS if self._has_rest() else HEAD_TIMEOUT_SECONDS)
 
     def _keep(self, data: bytes) -> None:
-        """Read it when it is its turn, and take no more until then."""
+        """Parse this after the answer in progress, and read no more until then."""
         self._unread = data
         self.flow.is_held = True
         self.flow.pause_reading()
@@ -211,7 +193,7 @@ class Protocol(Idling):
 
     def _refuse(self, problem: Problem) -> None:
         """Answer with a problem, and close the connection that it came on."""
-        if self._has_rest():  # which has its answer
+        if self._has_rest():  # the request has its answer, and cannot get a second one
             self._linger()
             return
         before = self._answering
@@ -228,7 +210,8 @@ class Protocol(Idling):
         task.add_done_callback(self.tasks.discard)
 
     def _end_after_answers(self) -> None:
-        """Answer the whole requests that have come; a refusal would be taken for such an answer."""
+        """Answer the complete requests, then close without a refusal of what follows: the client
+        would take it for the answer to one of them."""
         if self.pipeline and self.cycle.more_body:
             self.pipeline.popleft()
         last = self.pipeline[0][0] if self.pipeline else self._answering
@@ -237,10 +220,7 @@ class Protocol(Idling):
         self._stop_waiting()
 
     def _close(self) -> None:
-        """Close behind an answer, in a way that leaves it to be read (RFC 9112, section 9.6).
-
-        While a client is writing, an immediate close resets the connection, and undoes the answer.
-        """
+        """Close after an answer so that the client can still read it (RFC 9112, section 9.6)."""
         if self._client_has_sent_eof:
             self.transport.close()
             return
@@ -248,7 +228,7 @@ class Protocol(Idling):
             self._answering.more_body or self._is_reading_head or self.pipeline or self._unread
         )
         if LEAVING in self.app_state and not (self._ignores_input or is_writing):
-            self.transport.close()  # the server does not wait for clients that may never look
+            self.transport.close()  # at shutdown, only clients that are sending are waited for
         else:
             self._linger()
 
@@ -265,7 +245,7 @@ class Protocol(Idling):
             self.transport.write_eof()
 
     def _has_rest(self) -> bool:
-        """Whether a request has been answered before the end of its body, which is yet to come."""
+        """Whether the last request was answered before its body had come."""
         return self.cycle is not None and self.cycle.response_complete and self.cycle.more_body
 
     def _disconnect(self, cycle: Any) -> None:
@@ -273,7 +253,7 @@ class Protocol(Idling):
         cycle.message_event.set()
 
     def _expect(self, seconds: float) -> None:
-        """Close the connection if what it waits for has not come by then."""
+        """Close the connection after so many seconds, unless `_stop_waiting` is called first."""
         if self._deadline is None:
             self._deadline = self.loop.call_later(seconds, self.transport.close)
 

@@ -60,11 +60,11 @@ class Supervisor:
         self._listeners_are_open = True
         self._delay = delay
         self._workers: list[_Worker] = []
-        self._looked = math.inf  # when, at the workers
-        self._a_worker_was_ready = False  # any worker
-        self._starts = 0.0  # when another may be started
-        self._closes: float | None = None  # when the socket does, once told to end
-        self._workers_told_to_close = False  # the workers, that it does
+        self._looked = math.inf  # when the workers were last looked at
+        self._a_worker_was_ready = False
+        self._starts = 0.0  # the earliest time for another start
+        self._closes: float | None = None  # when the listeners are to close; None: not ending
+        self._workers_told_to_close = False
         self._failure = 0
 
     def run(self) -> None:
@@ -78,12 +78,12 @@ class Supervisor:
         finally:
             self._close_listeners()
             for worker in self._workers:
-                worker.line.close()  # which ends it
+                worker.line.close()  # a worker ends when its line is closed
         if self._failure:
             sys.exit(self._failure)
 
     def _wait(self, waker: socket.socket) -> None:
-        """Until something has happened, or a moment has passed."""
+        """Wait for a signal, a word or the end of a worker, at most POLL_SECONDS."""
         lines = [worker.line for worker in self._workers if not worker.has_hung_up]
         wait([waker, *lines, *(worker.process.sentinel for worker in self._workers)], POLL_SECONDS)
         with suppress(BlockingIOError):
@@ -114,10 +114,10 @@ class Supervisor:
         self._tell_all(DRAIN)
         for worker in self._workers:
             if not worker.is_ready:
-                worker.process.kill()  # it would listen yet, when the others do not
+                worker.process.kill()  # it would go on listening when the others have closed
 
     def _close(self, late: float) -> None:
-        """Close the socket in two steps; `late` is the time since the first, in seconds."""
+        """One step of closing the listeners; `late` is the time since the first, in seconds."""
         if not self._workers_told_to_close:
             mute(self._listeners)
             time.sleep(HANDSHAKE_SECONDS)
@@ -125,7 +125,7 @@ class Supervisor:
             self._workers_told_to_close = True
         elif late > CLOSE_TIMEOUT_SECONDS or all(w.has_closed_listeners for w in self._workers):
             for listener in self._listeners:
-                with suppress(OSError):  # for those that are frozen, and have it open
+                with suppress(OSError):  # for frozen workers, which still have it open
                     listener.shutdown(socket.SHUT_RDWR)
             self._close_listeners()
 
@@ -139,8 +139,8 @@ class Supervisor:
             worker.tell(order)
 
     def _look(self, now: float) -> None:
-        """Listen to the workers, and see to those that have ended."""
-        # A container that was paused, or a job that was stopped, had nobody to be heard by.
+        """Read what the workers said, kill those that are frozen, and remove those that ended."""
+        # After a pause of the container or job, nothing was read for a while: nobody is frozen.
         was_stopped = now - self._looked > PAUSE_DETECTED_SECONDS
         self._looked = now
         for worker in self._workers.copy():
@@ -172,13 +172,13 @@ class Supervisor:
         logger.error("worker %s did not start (%s)", worker.process.pid, code)
         self._starts = now + RESTART_DELAY_SECONDS
         for other in self._workers:
-            other.is_to_be_replaced = False  # better the old ones than none
-        if code > 0 and not self._a_worker_was_ready:  # nor would another
+            other.is_to_be_replaced = False  # the old ones work, the new ones do not
+        if code > 0 and not self._a_worker_was_ready:  # no other would start either
             self._failure = code
             self._end(now)
 
     def _complete(self, now: float) -> None:
-        """Start what is missing; one more than that, while there are workers to be replaced."""
+        """Start the workers that are missing, and one more while some are to be replaced."""
         serving = [worker for worker in self._workers if not worker.is_retiring]
         stale = [worker for worker in serving if worker.is_to_be_replaced]
         missing = self._config.workers + bool(stale) - len(serving)
@@ -191,7 +191,7 @@ class Supervisor:
 
 
 class _Worker:
-    """A process, and what is known of it."""
+    """A worker process, as the supervisor knows it."""
 
     def __init__(self, config: uvicorn.Config, listeners: list[socket.socket]) -> None:
         self.line, theirs = socket.socketpair()
@@ -202,7 +202,7 @@ class _Worker:
         self.heard = time.monotonic()
         self.is_ready = False
         self.has_hung_up = False
-        self.has_closed_listeners = False  # the socket
+        self.has_closed_listeners = False
         self.is_to_be_replaced = False
         self.is_retiring = False
         self.closes: float | None = None
@@ -226,7 +226,7 @@ class _Worker:
 
 
 def _work(config: uvicorn.Config, listeners: list[socket.socket], line: socket.socket) -> None:
-    for number in _SIGNALS:  # sent to the whole group; only the supervisor acts
+    for number in _SIGNALS:  # a terminal sends them to the whole group; the supervisor acts
         signal.signal(number, signal.SIG_IGN)
     line.setblocking(False)
     config.configure_logging()
@@ -235,12 +235,12 @@ def _work(config: uvicorn.Config, listeners: list[socket.socket], line: socket.s
     if not server.started:
         sys.exit(STARTUP_FAILURE)
     logging.shutdown()
-    os._exit(0)  # the application has closed what it had; taking it apart costs a second
+    os._exit(0)  # everything is closed; a regular exit of the interpreter takes a second
 
 
 @contextmanager
 def _signals() -> Iterator[tuple[list[int], socket.socket]]:
-    """The signals as they come, and a socket that is readable when one has."""
+    """The list that signals are added to, and a socket that is readable after each."""
     told: list[int] = []
     waker, woken = socket.socketpair()
     with waker, woken:

@@ -103,9 +103,8 @@ class RequestValidator:
             if not operation.request_body.get("required"):
                 raise ValueError(f"{operation.operation_id}: a body has to be required")
             self._body = schemas.compiled(schema)
-            self._largest_body = min(
-                MAX_BODY_BYTES, schemas.largest_json(schema) + MAX_WHITE_SPACE_BYTES
-            )
+            largest = schemas.largest_json(schema) + MAX_WHITE_SPACE_BYTES
+            self._largest_body = min(MAX_BODY_BYTES, largest)
             properties = schema.get("properties", {})
             self._body_defaults = {k: v["default"] for k, v in properties.items() if "default" in v}
 
