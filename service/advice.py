@@ -21,18 +21,18 @@ _OTHERS = {"MAILDIR", "LOGLEVEL"}
 def warnings(settings: Settings) -> Iterator[str]:
     """The lines to warn with at a start."""
     for given, known in misspelt(given_names(), [name.upper() for name in Settings.model_fields]):
-        yield f"{given} is no setting: is {known} meant?"
+        yield f"{given} is not a setting. Did you mean {known}?"
     if settings.smtp_url is None and not _can_be_written(settings.mail_dir):
-        yield "MAIL_DIR cannot be written, so mails wait: set SMTP_URL, or name another folder."
+        yield "MAIL_DIR is not writable, so mails wait: set SMTP_URL or choose another folder."
     site = urlsplit(settings.public_url)
     mails_go_out = settings.smtp_url and not is_local(urlsplit(settings.smtp_url).hostname or "")
     if mails_go_out and is_local(site.hostname or ""):
-        yield "PUBLIC_URL is an address of this machine, where the readers of mails cannot go."
+        yield "PUBLIC_URL is an address of this machine: others cannot open the links in mails."
     if not is_local(site.hostname or ""):
         if site.scheme == "http":
             yield "PUBLIC_URL is http://: the tokens in mailed links travel without encryption."
         if not TrustedHosts(settings.trusted_hosts).matches(site.netloc):
-            yield "TRUSTED_HOSTS does not name the host of PUBLIC_URL: its requests are refused."
+            yield "TRUSTED_HOSTS lacks the host of PUBLIC_URL, so requests for it are refused."
 
 
 def is_local(host: str) -> bool:

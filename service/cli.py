@@ -56,10 +56,10 @@ class _Commands(click.Group):
             raise click.ClickException(f"{place}{error.strerror}") from None
         except sa.exc.DBAPIError as error:
             line = next(iter(str(error.orig).splitlines()), type(error.orig).__name__)
-            raise click.ClickException(f"The database does not work: {line}") from None
+            raise click.ClickException(f"Database error: {line}") from None
 
 
-_yes = click.option("--yes", is_flag=True, help="Do it in any database, without a question.")
+_yes = click.option("--yes", is_flag=True, help="Do it in any database without asking.")
 
 
 def _show_version(ctx: click.Context, _parameter: click.Parameter, wanted: bool) -> None:
@@ -83,14 +83,14 @@ def main() -> None:
     click.get_current_context().call_on_close(gc.freeze)
 
 
-@main.command(help=f"Serve the API, on a schema that `{NAME} db upgrade` has made.")
+@main.command(help=f"Serve the API. Run `{NAME} db upgrade` first.")
 @click.option("--host", help="The address to listen on, instead of HOST.")
 @click.option("--port", help="The port to listen on, instead of PORT.")
 def serve(host: str | None, port: str | None) -> None:
     # By way of the environment, so that the workers read the same settings.
     os.environ.update({k: v for k, v in {"HOST": host, "PORT": port}.items() if v is not None})
     settings = load()
-    mails = f"  mails   {settings.mail_dir}/*.eml, until there is an SMTP_URL"
+    mails = f"  mails   {settings.mail_dir}/*.eml, until SMTP_URL is set"
     program = server.Program(
         "service.asgi:app",
         partial(create_flask, settings),
@@ -102,13 +102,13 @@ def serve(host: str | None, port: str | None) -> None:
 
 @main.group("db")
 def schema() -> None:
-    """The schema of the database."""
+    """Manage the database schema."""
 
 
 @schema.command()
 @click.argument("revision", default="heads")
 def upgrade(revision: str) -> None:
-    """Bring the schema to REVISION, by default the newest of each branch."""
+    """Upgrade the schema to REVISION, by default the newest of each branch."""
     with _database() as engine:
         _migrations().upgrade(engine, revision)
         click.echo(f"The schema is {revisions.state(engine)}.")
@@ -120,9 +120,9 @@ def upgrade(revision: str) -> None:
 @click.argument("revision")
 @_yes
 def downgrade(revision: str, yes: bool) -> None:
-    """Take the schema back to REVISION; `base` removes every table and all data, `posts@base` those
+    """Downgrade the schema to REVISION; `base` removes every table and all data, `posts@base` those
     of a branch."""
-    _agree(yes, "This removes what the later migrations added, with its data")
+    _agree(yes, "This removes everything that later migrations added, including its data")
     with _database() as engine:
         _migrations().downgrade(engine, revision)
         click.echo(f"The schema is {revisions.state(engine)}.")
@@ -142,7 +142,7 @@ def check() -> None:
 
 @schema.command()
 def reindex() -> None:
-    """Index for search what an older version has indexed; the service may run meanwhile."""
+    """Renew the search index of posts from an older version, while the service runs."""
     total = 0
     hidden = not sys.stderr.isatty()
     with _ready_database():
@@ -151,14 +151,14 @@ def reindex() -> None:
             for seen, renewed in maintenance.reindex():
                 bar.update(seen)
                 total += renewed
-    click.echo(f"Indexed {total} posts anew.")
+    click.echo(f"Reindexed {total} posts.")
 
 
 @main.command()
 @click.option("--email", required=True)
 @click.option("--username", help="By default a random one.")
 def create_admin(email: str, username: str | None) -> None:
-    """Make an administrator; the password comes from a prompt, or as a line of standard input.
+    """Create an administrator; the password is read from a prompt or from standard input.
 
     An account that has the address already must have confirmed it. It is promoted and gets the
     password; its sessions end.
@@ -172,12 +172,12 @@ def create_admin(email: str, username: str | None) -> None:
 
 @main.group()
 def keys() -> None:
-    """The keys that sign the tokens."""
+    """Manage the keys that sign tokens."""
 
 
 @keys.command()
 def generate() -> None:
-    """Make the first key."""
+    """Create the first key."""
     directory = _keys_directory(load())
     if signing.key_files(directory):
         raise click.ClickException(
@@ -189,7 +189,7 @@ def generate() -> None:
 @keys.command()
 @click.option("--now", is_flag=True, help="After a theft: sign at once, and trust no other key.")
 def rotate(now: bool) -> None:
-    """Publish a new key, which signs once all verifiers have it, and remove outlived ones."""
+    """Publish a new key, which signs once all verifiers have it, and remove expired ones."""
     settings = load()
     directory = _keys_directory(settings)
     path, moment = maintenance.rotate_keys(directory, now=now)
@@ -204,8 +204,8 @@ def rotate(now: bool) -> None:
 
 @keys.command("list")
 def list_keys() -> None:
-    """The keys, newest first: id, algorithm, time from which it signs, and what it does now:
-    it is published, signs, or verifies what it has signed."""
+    """List the keys, newest first: id, algorithm, time from which it signs, and whether it is
+    published, signs, or only verifies."""
     for key, moment, does in maintenance.signing_keys(_keys_directory(load())):
         click.echo(f"{key.kid}  {key.algorithm:<5}  {moment:%Y-%m-%dT%H:%M:%SZ}  {does}")
 
@@ -216,7 +216,7 @@ def list_keys() -> None:
 @_yes
 def fill(users: int, posts: int, yes: bool) -> None:
     """Add plausible users and posts; the users' password is `demo-password`."""
-    _agree(yes, "This adds accounts with a password that everybody knows")
+    _agree(yes, "This adds accounts with a publicly known password")
     hidden = not sys.stderr.isatty()
     bar = click.progressbar(length=users + posts, file=sys.stderr, hidden=hidden)
     with _ready_database(), bar:
@@ -227,7 +227,7 @@ def fill(users: int, posts: int, yes: bool) -> None:
 
 @main.command()
 def purge() -> None:
-    """Delete what has expired (sessions, tokens, keys, counts) and what deleted users owned."""
+    """Delete expired rows (sessions, tokens, keys, counts) and the data of deleted users."""
     with _ready_database():
         for table, rows in maintenance.purge().items():
             click.echo(f"{table:<18} {rows:>8} deleted")
@@ -293,5 +293,5 @@ def _name_unreachable(engine: sa.Engine) -> None:
 
 def _keys_directory(settings: Settings) -> Path:
     if settings.jwt_private_key is not None:
-        raise click.ClickException("JWT_PRIVATE_KEY is set: that key is used, and no folder.")
+        raise click.ClickException("JWT_PRIVATE_KEY is set, so no key folder is used.")
     return settings.jwt_keys_dir

@@ -58,7 +58,7 @@ def fill(users: int, posts: int) -> Iterator[int]:
     if not posts:
         return
     if not authors:
-        raise InvalidRequest("Posts need somebody to write them: ask for users too.")
+        raise InvalidRequest("Posts need authors: ask for users too.")
     # Nobody writes before the first of them is there.
     first = datetime.fromisoformat(created_at(UUID(authors[0])))
     texts = (_post(id_, authors) for id_ in _ids(posts, max(first, moment - SPAN), moment))

@@ -81,7 +81,7 @@ def load() -> Settings:
     settings = Settings.load()
     if settings.smtp_url and "public_url" not in settings.model_fields_set:
         raise BadConfiguration(
-            "PUBLIC_URL must be set beside SMTP_URL because links in mails lead there, "
+            "PUBLIC_URL must be set when SMTP_URL is because links in mails lead there, "
             f"for example PUBLIC_URL=https://{specification.name}.example.com"
         )
     return settings

@@ -50,7 +50,7 @@ def make_admin(
 def _check_username(username: str) -> None:
     pattern = specification.document["components"]["schemas"]["Username"]["pattern"]
     if not re.fullmatch(pattern, username):
-        raise InvalidRequest("A user name has 3 to 30 of a-z, 0-9, - and _.")
+        raise InvalidRequest("A user name has 3 to 30 characters from a-z, 0-9, - and _.")
 
 
 _standing = Prepared(

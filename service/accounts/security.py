@@ -151,7 +151,7 @@ def _note_first_use(caller: Caller) -> None:
             Session.see(caller)
             transaction.commit()
     except (sa.exc.SQLAlchemyError, Unavailable) as error:
-        logger.warning("the first use of a token was not noted: %s", type(error).__name__)
+        logger.warning("could not record the first use of a token: %s", type(error).__name__)
 
 
 def _failed(user: Row | None, problem: Problem) -> Problem:

@@ -122,19 +122,19 @@ class EngineSettings(BaseSettings):
     jwt_audience: str = setting("{name}", "a name or an address", "{name}", min_length=1)
     trusted_hosts: Annotated[Names, AfterValidator(types.hosts)] = setting(
         ("localhost", "127.0.0.1", "[::1]"),
-        "host names, *.names, IP addresses or networks without ports, with commas between",
+        "host names, *.names, IP addresses or networks without ports, separated by commas",
         "{name}.example.com,*.example.org,10.0.0.0/8,[::1]",
     )
     trusted_proxies: Annotated[Names, AfterValidator(types.networks)] = setting(
-        (), "IP addresses, networks or unix:, with commas between", "10.0.0.0/8,192.168.1.7"
+        (), "IP addresses, networks or unix:, separated by commas", "10.0.0.0/8,192.168.1.7"
     )
     cors_origins: Annotated[Names, AfterValidator(types.origins)] = setting(
         (),
-        "scheme://host or scheme://host:port with commas between, or *",
+        "scheme://host or scheme://host:port, separated by commas, or *",
         "https://app.example.com,capacitor://localhost,http://localhost:5173",
     )
     cors_headers: Annotated[Names, AfterValidator(types.header_names)] = setting(
-        (), "names of request headers with commas between", "X-Client-Version,X-Tenant"
+        (), "names of request headers, separated by commas", "X-Client-Version,X-Tenant"
     )
     host: str = setting("127.0.0.1", "a host name or an IP address", "::1", pattern=r"^[\w.:-]+$")
     port: int = number(8000, least=0, most=65535, example=9000)
@@ -147,7 +147,9 @@ class EngineSettings(BaseSettings):
     worker_threads: int = number(16, least=1, most=256, example=16)
     shutdown_delay: int = setting(3, "a whole number of seconds from 0 to 300", "10", ge=0, le=300)
     metrics_dir: Path | None = setting(
-        None, "a folder in which processes of one machine count together", "/run/{name}/metrics"
+        None,
+        "a folder in which the processes of a machine share their counts",
+        "/run/{name}/metrics",
     )
     metrics_token: Annotated[SecretStr, AfterValidator(types.token)] | None = setting(
         None, "printable ASCII without spaces", "a-long-random-word"

@@ -32,7 +32,7 @@ def database(text: str) -> str:
     # SQLAlchemy takes what is behind the first @ for the host, and errors name that.
     before, at, _ = text.partition("@")
     if text.count("@") > 1 or (at and re.search(r"%(?![0-9a-fA-F]{2})", before)):
-        raise Because("has an @ or a % in user or password (write %40 and %25 for them)")
+        raise Because("has an @ or % in the user or password (write %40 and %25)")
     try:
         url = make_url(text)
     except (ArgumentError, ValueError):
@@ -45,7 +45,7 @@ def database(text: str) -> str:
     require(url.drivername == "sqlite" and not url.host and text.isprintable())
     name = url.database or ":memory:"
     if ":memory:" in name or url.query.get("mode") == "memory":
-        raise Because("is in memory, where each thread would see another database")
+        raise Because("is in memory, but each thread would see a different database")
     require(not name.startswith("file:"))
     return url.set(database=str(Path(name).absolute())).render_as_string(hide_password=False)
 
@@ -170,7 +170,7 @@ def origins(origins: tuple[str, ...]) -> tuple[str, ...]:
 def _origin(text: str) -> str:
     """An origin as browsers write it (RFC 6454, section 6.2): without the scheme's own port."""
     if text == "null":
-        raise Because("names null, which any page can be")
+        raise Because("includes null, which any page can send")
     if text == "*":
         return text
     require(re.fullmatch(r"[a-z][a-z0-9+.-]*://([a-z0-9._-]+|\[[0-9a-f:.]+\])(:\d+)?", text))

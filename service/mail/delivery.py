@@ -183,7 +183,7 @@ def _code(reply: bytes) -> bytes:
 def _why(error: Exception) -> str:
     """What failed, without the words of a server: they may name the address."""
     if isinstance(error, NoTls):
-        return "the mail server offers no STARTTLS, which SMTP_URL asks for or its password needs"
+        return "the mail server offers no STARTTLS, which SMTP_URL or its password requires"
     if type(error) is OSError and error.errno:  # its name says nothing, ENOSPC says all
         return f"OSError {errno.errorcode.get(error.errno, error.errno)}"
     refusals = error.recipients.values() if isinstance(error, smtplib.SMTPRecipientsRefused) else ()

@@ -13,7 +13,7 @@ from tests.kit.mailbox import text
 from tests.kit.serving import Person, Server
 
 NEW_PASSWORD = "seven purple herons at dawn"
-DEAD = "This link does not work any more"
+DEAD = "This link no longer works"
 
 
 def mailed(server: Server, address: str, subject: str, number: int = 0) -> str:
@@ -97,7 +97,7 @@ def test_the_button_removes_an_account_that_a_stranger_made_and_opening_the_link
     assert account(anna)["email"] == anna.email
 
     page.get_by_role("button", name="It was not me").click()
-    expect(heading(page, "Your address is not used any more")).to_be_focused()
+    expect(heading(page, "Your address is no longer used")).to_be_focused()
     assert anna.http.get("/auth/me").status_code == 401
     page.goto(link)
     page.get_by_role("button", name="It was not me").click()

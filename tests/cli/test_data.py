@@ -109,9 +109,9 @@ def test_reindex_renews_the_documents_of_older_versions(anywhere):
     )
     execute(sa.update(PostDocument).values(words="of old", lexemes="of old"))
 
-    assert anywhere("db reindex").output == "Indexed 20 posts anew.\n"
+    assert anywhere("db reindex").output == "Reindexed 20 posts.\n"
     assert all(document(post.title, words(post.content)) == post.words for post in rows(joined))
-    assert anywhere("db reindex").output == "Indexed 0 posts anew.\n"
+    assert anywhere("db reindex").output == "Reindexed 0 posts.\n"
 
 
 def test_demo_posts_need_an_author(upgraded):

@@ -123,7 +123,7 @@ def test_serve_runs_also_on_a_newer_schema_and_prints_its_addresses(tmp_path):
         f"  docs    http://127.0.0.1:{port}/docs\n"
         f"  spec    http://127.0.0.1:{port}/openapi.yaml\n"
         f"  health  http://127.0.0.1:{port}/health/ready\n"
-        "  mails   instance/mail/*.eml, until there is an SMTP_URL\n"
+        "  mails   instance/mail/*.eml, until SMTP_URL is set\n"
     )
 
 

@@ -45,5 +45,5 @@ def test_a_production_database_without_a_key_is_refused(
     ended = run(tmp_path, "serve", DATABASE_URL=database, WORKERS=workers)
     report(more=ended.stderr.strip()[:60] + " ...")
     assert ended.returncode == 2
-    assert "JWT_KEYS_DIR has no key in it" in ended.stderr
+    assert "JWT_KEYS_DIR contains no key" in ended.stderr
     assert ended.stderr.count("\n") == 1

@@ -27,7 +27,7 @@ def test_a_start_without_a_database_says_why(state: str, tmp_path: Path, report:
     report(more=f"exit code {ended} after {taken:.0f} s: {last[:60]} ...")
     assert ended == 1
     assert waiting == ["Waiting up to 10 s for the database ..."]
-    assert last.startswith("Error: The database does not work: connection ")
+    assert last.startswith("Error: Database error: connection ")
     assert taken >= 10
 
 

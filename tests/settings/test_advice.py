@@ -88,14 +88,14 @@ def test_the_environment_and_the_env_file_are_both_read(
     monkeypatch.setenv("trusted_host", "hunter2")
     monkeypatch.setenv("trusted_proxies", "10.0.0.0/8")  # is one, in small letters
     assert list(warnings(load())) == [
-        "REQUIRE_VERIFIED_EMAILS is no setting: is REQUIRE_VERIFIED_EMAIL meant?",
-        "TRUSTED_HOST is no setting: is TRUSTED_HOSTS meant?",
+        "REQUIRE_VERIFIED_EMAILS is not a setting. Did you mean REQUIRE_VERIFIED_EMAIL?",
+        "TRUSTED_HOST is not a setting. Did you mean TRUSTED_HOSTS?",
     ]
 
 
-HERE = "PUBLIC_URL is an address of this machine, where the readers of mails cannot go."
+HERE = "PUBLIC_URL is an address of this machine: others cannot open the links in mails."
 CLEAR = "PUBLIC_URL is http://: the tokens in mailed links travel without encryption."
-UNNAMED = "TRUSTED_HOSTS does not name the host of PUBLIC_URL: its requests are refused."
+UNNAMED = "TRUSTED_HOSTS lacks the host of PUBLIC_URL, so requests for it are refused."
 
 
 @pytest.mark.parametrize(
@@ -131,7 +131,7 @@ def test_a_folder_for_mails_that_cannot_be_is_named(
     for folder in ("hunter2", "hunter2/mail"):
         monkeypatch.setenv("MAIL_DIR", folder)
         [line] = warnings(load())
-        assert line.startswith("MAIL_DIR cannot be written")
+        assert line.startswith("MAIL_DIR is not writable")
         assert "hunter2" not in line
     monkeypatch.setenv("MAIL_DIR", str(tmp_path / "new" / "mail"))
     assert list(warnings(load())) == []
@@ -145,11 +145,11 @@ def test_a_start_warns_once_and_serves(tmp_path: Path, workers: str) -> None:
     process = start(log, free_port(), TRUSTED_HOST="hunter2", WORKERS=workers)
     try:
         until(lambda: "docs    http" in log.read_text() or process.poll() is not None)
-        until(lambda: log.read_text().count("is no setting") >= 2 or process.poll() is not None)
+        until(lambda: log.read_text().count("is not a setting") >= 2 or process.poll() is not None)
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(60)
-    lines = [line for line in log.read_text().splitlines() if "is no setting" in line]
+    lines = [line for line in log.read_text().splitlines() if "is not a setting" in line]
     assert len(lines) == 2
     assert '"level":"warning"' in lines[0]
     assert "hunter2" not in log.read_text()
@@ -158,6 +158,6 @@ def test_a_start_warns_once_and_serves(tmp_path: Path, workers: str) -> None:
 def test_a_mail_server_without_the_address_for_links_does_not_start(tmp_path: Path) -> None:
     ended = run(tmp_path, "serve", SMTP_URL="smtp://u:hunter2@mail.example.com")
     assert (ended.returncode, ended.stdout) == (2, "")
-    assert ended.stderr.startswith("Error: PUBLIC_URL must be set beside SMTP_URL")
+    assert ended.stderr.startswith("Error: PUBLIC_URL must be set when SMTP_URL is")
     assert ended.stderr.count("\n") == 1
     assert "hunter2" not in ended.stderr

@@ -70,7 +70,7 @@ def test_every_example_is_a_good_value(monkeypatch, name):
 )
 def test_a_database_in_memory_is_refused_with_its_reason(monkeypatch, address):
     monkeypatch.setenv("DATABASE_URL", address)
-    assert "in memory, where each thread would see another database" in _refusal()
+    assert "in memory, but each thread would see a different database" in _refusal()
 
 
 def test_of_several_bad_values_the_first_is_named(monkeypatch):

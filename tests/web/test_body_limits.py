@@ -73,7 +73,9 @@ def test_a_larger_body_is_not_parsed(
     headers = {"Content-Type": "application/json"}
     answer = anonymous.post("/auth/login", content=sent, headers=headers)
     assert (answer.status_code, answer.json()["code"]) == (413, "body-too-large")
-    assert answer.json()["detail"] == "The body may be at most 10386 bytes here."
+    assert (
+        answer.json()["detail"] == "The body of this operation may have at most 10386 bytes here."
+    )
     assert parsed == []
 
 

@@ -179,7 +179,7 @@ def test_the_log_names_the_setting_that_is_empty(
             client.options("/api/posts", headers=PREFLIGHT)
         client.options("/api/posts")  # no preflight
     assert [line for line in caplog.messages if "CORS_" in line] == [
-        f"Refused the origin {ORIGIN!r}, for CORS_ORIGINS is not set.",
+        f"Refused the origin {ORIGIN!r}, because CORS_ORIGINS is not set.",
     ]
 
 

@@ -217,11 +217,11 @@ def test_a_receiver_that_fails_costs_a_line_and_no_request(
         return [r.getMessage() for r in caplog.records if "traces" in r.getMessage()]
 
     until(lambda: was_told_of() and len(collector.paths) > 3)
-    assert was_told_of() == ["traces are lost: their receiver does not take them"]
+    assert was_told_of() == ["traces are lost: their receiver does not accept them"]
     collector.refuses = False
     if collector.hangs:
         collector.hangs.set()
-    until(lambda: was_told_of()[1:] == ["traces are taken again"])
+    until(lambda: was_told_of()[1:] == ["traces are accepted again"])
     assert collector.spans
 
 

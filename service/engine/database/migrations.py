@@ -85,7 +85,7 @@ def connect(engine: sa.Engine) -> Iterator[sa.Connection]:
     """
     if engine.get_execution_options().get("pgbouncer"):
         raise BadConfiguration(
-            "DATABASE_URL is that of a PgBouncer: migrate on a connection to PostgreSQL itself"
+            "DATABASE_URL names a PgBouncer: migrations need PostgreSQL's own address"
         )
     with _opened(engine.execution_options(writes=True)) as connection:
         try:

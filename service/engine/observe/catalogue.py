@@ -40,27 +40,27 @@ MEASURES = {
     "pool_waiting": gauge("Requests that wait for a thread", pool=ANY),
     "pool_pending": gauge("Requests that wait or run", pool=ANY),
     "pool_capacity": gauge("Requests that may wait or run", pool=ANY),
-    "pool_refusals_total": counter("Requests refused for want of a thread", pool=ANY),
+    "pool_refusals_total": counter("Requests refused because no thread was free", pool=ANY),
     "database_connections": gauge("Connections that the pool may have"),
     "database_connections_in_use": gauge("Connections that are in use"),
     "replica_lag_seconds": gauge("How far the replica is behind", highest=True),
     "replica_reads_total": counter(
-        "Reads that the replica may answer, by the database that did",
+        "Reads that the replica may answer, by the database that answered",
         outcome=("replica", "primary", "failed"),
     ),
     "limiter_decisions_total": counter(
-        "Requests that a limit was asked about",
+        "Requests checked against a limit",
         policy=ANY,
         outcome=OUTCOMES,
     ),
-    "limiter_store_failures_total": counter("Times that the rate limits' store did not answer"),
-    "limiter_fallback": gauge("Processes that count for themselves because the store is away"),
+    "limiter_store_failures_total": counter("Calls that the rate limits' store did not answer"),
+    "limiter_fallback": gauge("Processes that count for themselves because the store is down"),
     "unsent_bytes": gauge("Bytes of answers that clients have not taken yet"),
     "unread_connections_closed_total": counter(
         "Connections closed because their clients did not read the answers"
     ),
-    "log_lines_dropped_total": counter("Log lines that nobody read in time"),
-    "build_info": gauge("The version that runs", highest=True, version=ANY),
+    "log_lines_dropped_total": counter("Log lines dropped because they were not read in time"),
+    "build_info": gauge("The running version", highest=True, version=ANY),
     "processes": gauge("Processes that serve"),
 }
 # Under these names without a prefix, as every client library has them.

@@ -110,9 +110,9 @@ class _Exporter(OTLPSpanExporter):
         result = super().export(spans)
         failed = result is not SpanExportResult.SUCCESS
         if failed and not self._is_down:
-            logger.warning("traces are lost: their receiver does not take them")
+            logger.warning("traces are lost: their receiver does not accept them")
         if self._is_down and not failed:
-            logger.warning("traces are taken again")
+            logger.warning("traces are accepted again")
         self._is_down = failed
         return result
 

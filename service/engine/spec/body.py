@@ -32,7 +32,7 @@ async def read(receive: Any, largest: float = MAX_BODY_BYTES) -> bytes:
 
 
 def too_large(largest: float) -> BodyTooLarge:
-    return BodyTooLarge(f"The body may be at most {largest:.0f} bytes here.")
+    return BodyTooLarge(f"The body of this operation may have at most {largest:.0f} bytes here.")
 
 
 def parse(raw: bytes) -> Any:

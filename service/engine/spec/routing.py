@@ -71,7 +71,7 @@ class Routing(SpecMiddleware):
     def __init__(self, app: Any) -> None:
         self.app = app
         self._routes = Routes({})
-        self._preflights = Occasional("Refused the origin %r, for CORS_ORIGINS is not set.")
+        self._preflights = Occasional("Refused the origin %r, because CORS_ORIGINS is not set.")
 
     def add_api(self, specification: Specification, **_: Any) -> None:
         self._routes = Routes(specification["paths"])

@@ -105,7 +105,7 @@ def key_ring(settings: EngineSettings) -> KeyRing:
         raise BadConfiguration(f"JWT_KEYS_DIR cannot be used: {error}") from None
     if not ring:
         raise BadConfiguration(
-            "JWT_KEYS_DIR has no key in it, and a production database gets none by itself: "
+            "JWT_KEYS_DIR contains no key, and none is created for a production database: "
             f"run `{settings.specification.name} keys generate`, or set JWT_PRIVATE_KEY"
         )
     return ring

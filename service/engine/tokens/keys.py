@@ -135,7 +135,7 @@ class KeyRing:
                 # An empty folder is most likely a mistake, so the known keys stay in use.
                 self.keys = _load(listing) or self.keys
             except ValueError as problem:
-                _log.warning("The signing keys stay as they were: %s", problem)
+                _log.warning("The signing keys were not reloaded: %s", problem)
             self._listing = listing  # last: a thread that misses a key meanwhile waits
 
 
