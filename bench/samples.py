@@ -103,6 +103,7 @@ _TEXT = {"title": "Notes on tea", "content": "Warm the pot first, then wait."}
 def _caller(user_id: UUID) -> Caller:
     return Caller(
         id=str(user_id),
+        email="",
         username="",
         role="user",
         session_id="",

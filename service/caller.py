@@ -12,6 +12,7 @@ class Caller(NamedTuple):
     """
 
     id: str
+    email: str
     username: str
     role: str
     session_id: str

@@ -131,6 +131,7 @@ def caller(claims: Claims, transaction: Transaction | None = None) -> Caller:
 def _caller(claims: Claims, user: Row) -> Caller:
     return Caller(
         id=claims.subject,
+        email=user.email,
         username=user.username,
         role=user.role,
         session_id=claims.session_id,

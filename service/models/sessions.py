@@ -124,6 +124,7 @@ _mine = sa.and_(
 )
 _live = Prepared(
     sa.select(
+        User.email,
         User.username,
         User.role,
         Session.expires_at,

@@ -57,7 +57,7 @@ _addressee = Prepared(
 _verified = Prepared(
     sa.select(User.email).where(User.id == bindparam("id"), User.email_verified.is_(True))
 )
-_unproved = sa.select(User.id, User.username, User.role).where(
+_unproved = sa.select(User.id, User.email, User.username, User.role).where(
     User.email_verified.is_(False), User.role == "user"
 )
 _disputed = Prepared(_unproved.where(User.id == bindparam("id"), User.email == bindparam("email")))

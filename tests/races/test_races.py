@@ -79,7 +79,7 @@ def test_nobody_gets_a_username_in_the_moment_it_is_given_up(
 def test_a_registration_that_waits_for_a_username_does_not_get_it_when_it_is_given_up(
     server: Server, crowd: httpx.Client, anna: Person
 ) -> None:
-    caller = Caller(anna.id, anna.username, "user", "", "")
+    caller = Caller(anna.id, anna.email, anna.username, "user", "", "")
     body = {"email": f"x{anna.email}", "password": PASSWORD, "username": anna.username}
     waiting = text("SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'transactionid'")
     with ThreadPoolExecutor(1) as threads, server.flask.app_context():
