@@ -50,7 +50,8 @@ def test_every_file_is_applied():
 
 def test_the_image_is_that_of_this_version():
     [image] = documents("kubernetes/kustomization.yaml")[0]["images"]
-    assert image["newTag"] == specification.version
+    version = specification.version
+    assert image["newTag"] == version, f"set newTag in kustomization.yaml to {version}, too"
 
 
 def test_kustomize_puts_them_together():

@@ -11,16 +11,21 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from service.specification import specification
 from tests.kit import postgres
 from tests.kit.commands import run, serving
 from tests.kit.smtp import mail_server, until
-from tests.privacy import mishaps, visits
+from tests.privacy import mishaps, unvisited, visits
 from tests.privacy.marks import Marks, Secret
 from tests.privacy.tour import OPERATIONS, PARAMETERS, Heard, Tour, Visitor
 
-GUARDED = ("account", "strangers", "confirm")
-COUNTED = ("export", "login", "password", "refresh", "register", "search", "write")
-ROOMY = ",".join(f"{policy}=9999 per hour" for policy in (*GUARDED, *COUNTED))
+# Those of mails are given below, or are to be met; a session has no other that it could meet.
+ELSEWHERE = {"client", "mail", "mail-total", "repeat"}
+ROOMY = ",".join(
+    f"{policy}={';'.join(['9999 per hour'] * number)}"
+    for policy, number in specification.policies.items()
+    if policy not in ELSEWHERE
+)
 FIRST = {
     "LOG_FORMAT": "json",
     "RATE_LIMIT_CLIENT": "99999 per hour",
@@ -109,6 +114,7 @@ def _first_tour(tour: Tour, evidence: Evidence, engine: sa.Engine, metrics_token
     visits.writing(tour, anna, ben)
     visits.coming(tour, ben, ada, cora)
     visits.looking_around(tour, anna, metrics_token)
+    unvisited.call(tour, unvisited.UNVISITED, (ben, anna, ada))
     mishaps.malformed(tour, anna)
     for visitor in (anna, ada):
         mishaps.misplaced(tour, visitor)

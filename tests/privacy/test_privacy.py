@@ -86,7 +86,9 @@ def test_the_tour_gets_every_documented_answer(evidence: Evidence) -> None:
         if status != "503"
     }
     seen = {(heard.operation, heard.status) for heard in evidence.heard}
-    assert documented - seen - ONLY_IN_A_RACE == set()
+    missing = documented - seen - ONLY_IN_A_RACE
+    # Operations without a visit are called as unvisited.py can: some answers need more than that.
+    assert not missing, f"no visit gets {sorted(missing)}: add one to tests/privacy/visits.py"
     assert {500, 503} <= {status for _, status in seen}
 
 

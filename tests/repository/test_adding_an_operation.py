@@ -1,27 +1,48 @@
-"""docs/adding-an-operation.md, followed to the letter in a copy of the repository."""
+"""docs/adding-an-operation.md, followed to the letter in a copy of the repository: `make check` has
+nothing to say about the operation."""
+
+from __future__ import annotations
 
 import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
 
 from tests.kit.copies import ROOT, copy_repository, run_tests
+from tests.kit.programs import npm_programs
 
 GUIDE = (ROOT / "docs" / "adding-an-operation.md").read_text()
 BLOCK = r"nto\s`([^`]+)`, (?:before `([^`]+)`|at the end)\n\n```\w+\n(.*?)```"
 REPLACEMENT = r"in `([^`]+)`, `([^`]+)`\s+becomes `([^`]+)`"
+BIN = Path(sys.executable).parent
 
-CHECKS = [
-    *(
-        "-v",
-        "tests/spec/test_contract.py",
-        "tests/repository/test_architecture.py",
-        "tests/accounts/test_users.py",
-    ),
-    *("-k", "contract or architecture or (posts_have_an_address and sqlite)"),
+# What `make test` has of tests that a new operation can break, or that find it by themselves.
+TESTS = [
+    "tests/spec/test_contract.py",
+    "tests/repository/test_architecture.py",
+    "tests/privacy/test_unvisited.py",
+    "tests/accounts/test_users.py",
 ]
+CHOSEN = "contract or architecture or unvisited or (posts_have_an_address and sqlite)"
+# `make lint`; Spectral has this paragraph in tests/spec/test_rules.py.
+RUFF = [BIN / "ruff", "check", "--quiet", "--no-cache"]
+FORMAT = [BIN / "ruff", "format", "--quiet", "--no-cache"]
+BANDIT = [BIN / "bandit", "--quiet"]
 
 
-def test_the_guide_adds_an_operation_in_three_steps_and_three_files(tmp_path):
-    copy = copy_repository(tmp_path / "copy")
-    changed = set()
+@pytest.fixture(scope="module")
+def changed() -> set[str]:
+    """The files that the steps change."""
+    return set()
+
+
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory: pytest.TempPathFactory, changed: set[str]) -> Path:
+    """The repository after the steps of the guide."""
+    copy = copy_repository(tmp_path_factory.mktemp("guide") / "copy")
     for file, anchor, text in re.findall(BLOCK, GUIDE, re.DOTALL):
         before = (copy / file).read_text()
         assert not anchor or before.count(anchor) == 1
@@ -31,10 +52,68 @@ def test_the_guide_adds_an_operation_in_three_steps_and_three_files(tmp_path):
         before = (copy / file).read_text()
         assert old in before
         (copy / file).write_text(before.replace(old, new))
+    return copy
+
+
+def said(copy: Path, *command: str | Path) -> str:
+    """What a command prints in the copy, unless it ends well."""
+    run = subprocess.run(
+        command,
+        cwd=copy,
+        env={"PATH": f"{BIN}:/usr/bin:/bin", "PYTHONPATH": str(copy), "HOME": str(copy)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return "" if run.returncode == 0 else f"{run.stdout}{run.stderr}"
+
+
+def test_the_guide_adds_an_operation_in_three_files_and_the_tests_pass(
+    copy: Path, changed: set[str]
+) -> None:
     assert len(changed) == 3
 
-    code, printed = run_tests(copy, *CHECKS)
+    code, printed = run_tests(copy, "-v", *TESTS, "-k", CHOSEN)
 
     assert code == 0, printed[-4000:]
     assert "test_a_users_posts_have_an_address_of_their_own[sqlite] PASSED" in printed
     assert "list_user_posts" in printed  # the contract test found it by itself
+
+
+def test_style_and_security_linters_find_nothing(copy: Path, changed: set[str]) -> None:
+    files = sorted(file for file in changed if file.endswith(".py"))
+    assert "`make format` adds" in GUIDE
+    assert said(copy, *FORMAT, *files) == ""
+    assert said(copy, *RUFF, *files) == ""
+    assert said(copy, *BANDIT, *(file for file in files if file.startswith("service"))) == ""
+
+
+def test_mypy_finds_nothing(copy: Path) -> None:
+    known = ROOT / ".mypy_cache"
+    if known.exists():  # else it takes half a minute instead of a second
+        shutil.copytree(known, copy / ".mypy_cache", ignore=shutil.ignore_patterns("*.lock"))
+    assert said(copy, BIN / "mypy", "--no-error-summary") == ""
+
+
+def test_redocly_finds_nothing(copy: Path) -> None:
+    lint = [BIN / "node", npm_programs() / "redocly", "lint", "--config", "openapi/redocly.yaml"]
+    assert said(copy, *lint, "openapi/openapi.yaml") == ""
+
+
+def test_the_gate_says_what_a_release_with_it_needs_and_is_content_then(copy: Path) -> None:
+    npm = npm_programs().parent
+    (copy / "openapi" / "node_modules").symlink_to(npm)
+    gate = [BIN / "python", "-m", "openapi.gate"]
+    if told := said(copy, *gate):
+        specification = copy / "openapi" / "openapi.yaml"
+        text = specification.read_text()
+        [version] = set(re.findall(r"make it version (\d+\.\d+\.\d+)", told))
+        specification.write_text(
+            re.sub(r"(?m)^  version: .*", f"  version: {version}", text, count=1)
+        )
+        told = said(copy, *gate)
+        assert f"a section `## {version}`" in told
+        changelog = copy / "CHANGELOG.md"
+        section = f"\n## {version}\n\n- A user's posts have an address of their own.\n"
+        changelog.write_text(changelog.read_text().replace("\n## ", f"{section}\n## ", 1))
+        assert said(copy, *gate) == ""
