@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -90,6 +91,8 @@ class Operation:
         own = {"email": f"{name}@example.com", "username": f"u-{name}"}
         if body:
             body |= {field: own[field] for field in body.keys() & own}
+        unknown = [name for name in re.findall(r"{(\w+)}", self.path) if name not in ids]
+        assert not unknown, f"{self} needs {unknown}: have _ids() make one that the person owns"
         return http.request(self.method, self.path.format(**ids), json=body, headers=headers)
 
     def __str__(self) -> str:
@@ -110,7 +113,9 @@ MISTAKEN = [
     for token in TOKENS.values()
     if token not in operation.tokens
 ]
-RESERVED = [o for o in SECURED if o.is_for_admins or o.names_one]
+# With an id in their path, and yet for every user who is signed in: it belongs to no one of them.
+SHARED: set[str] = set()
+RESERVED = [o for o in SECURED if o.is_for_admins or (o.names_one and str(o) not in SHARED)]
 SHOWN = [o for o in OPERATIONS if o.is_public and o.names_one]
 
 
@@ -215,6 +220,8 @@ def test_the_tokens_of_a_dead_session_open_nothing(
 @pytest.mark.parametrize("operation", RESERVED, ids=str)
 def test_a_stranger_is_refused(operation: Operation, anonymous: httpx.Client, cast: Cast) -> None:
     answer = operation.send(anonymous, cast.ids, cast.stranger.tokens["access_token"])
+    told = f"{operation} served a stranger. If every user may call it, add it to SHARED"
+    assert answer.status_code != operation.success, told
     _assert_refused(answer, operation, *operation.refusal)
 
 
