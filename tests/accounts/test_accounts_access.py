@@ -170,7 +170,7 @@ def _assert_refused(answer: httpx.Response, operation: Operation, status: int, c
     assert (answer.status_code, answer.json()["code"]) == (status, code)
 
 
-def test_every_operation_says_whom_it_is_for() -> None:
+def test_every_operation_declares_its_security() -> None:
     assert all("security" in operation.declared for operation in OPERATIONS)
     assert len(SECURED) >= 14
     assert {str(operation) for operation in SHOWN} >= {"get_user", "get_post"}
@@ -178,7 +178,7 @@ def test_every_operation_says_whom_it_is_for() -> None:
 
 @pytest.mark.usefixtures("unharmed")
 @pytest.mark.parametrize("operation", SECURED, ids=str)
-def test_nobody_is_let_in_without_a_token(
+def test_a_missing_token_is_a_401(
     operation: Operation, anonymous: httpx.Client, cast: Cast
 ) -> None:
     answer = operation.send(anonymous, cast.ids, None)
@@ -188,7 +188,7 @@ def test_nobody_is_let_in_without_a_token(
 
 @pytest.mark.usefixtures("unharmed")
 @pytest.mark.parametrize("operation", SECURED, ids=str)
-def test_nobody_is_let_in_with_garbage(
+def test_a_garbage_token_is_a_401(
     operation: Operation, anonymous: httpx.Client, cast: Cast
 ) -> None:
     answer = operation.send(anonymous, cast.ids, "gar.ba.ge")
@@ -198,7 +198,7 @@ def test_nobody_is_let_in_with_garbage(
 
 @pytest.mark.usefixtures("unharmed")
 @pytest.mark.parametrize(("operation", "token"), MISTAKEN, ids=str)
-def test_a_token_of_the_other_class_opens_nothing(
+def test_a_token_of_the_other_class_is_refused(
     operation: Operation, token: str, anonymous: httpx.Client, cast: Cast
 ) -> None:
     answer = operation.send(anonymous, cast.ids, cast.owner.tokens[token])
@@ -208,7 +208,7 @@ def test_a_token_of_the_other_class_opens_nothing(
 @pytest.mark.usefixtures("unharmed")
 @pytest.mark.parametrize("who", DEAD)
 @pytest.mark.parametrize(("operation", "token"), GRANTED, ids=str)
-def test_the_tokens_of_a_dead_session_open_nothing(
+def test_the_tokens_of_an_ended_session_are_refused(
     operation: Operation, token: str, who: str, anonymous: httpx.Client, cast: Cast
 ) -> None:
     answer = operation.send(anonymous, cast.ids, cast.tokens[who][token])
@@ -228,7 +228,7 @@ def test_a_stranger_is_refused(operation: Operation, anonymous: httpx.Client, ca
 @pytest.mark.parametrize(
     ("operation", "token"), [pair for pair in GRANTED if not pair[0].is_for_admins], ids=str
 )
-def test_a_user_may_do_it_with_what_is_theirs(
+def test_a_user_may_change_their_own_resources(
     operation: Operation, token: str, anonymous: httpx.Client, anna: Person
 ) -> None:
     anna.post()
@@ -237,7 +237,7 @@ def test_a_user_may_do_it_with_what_is_theirs(
 
 
 @pytest.mark.parametrize("operation", RESERVED, ids=str)
-def test_an_admin_may_do_it_with_all_that_others_can_see(
+def test_an_admin_may_change_the_resources_of_others(
     operation: Operation, anonymous: httpx.Client, anna: Person, admin: Person
 ) -> None:
     anna.post()
@@ -248,7 +248,7 @@ def test_an_admin_may_do_it_with_all_that_others_can_see(
 
 @pytest.mark.parametrize("token", [None, "gar.ba.ge", *DEAD])
 @pytest.mark.parametrize("operation", SHOWN, ids=str)
-def test_what_is_public_is_answered_whatever_the_token(
+def test_public_operations_ignore_the_token(
     operation: Operation, token: str | None, anonymous: httpx.Client, cast: Cast
 ) -> None:
     pair = cast.tokens.get(token or "", {"access_token": token})

@@ -66,7 +66,7 @@ def test_an_event_says_what_was_done_by_whom_to_whom_and_when(anna: Person) -> N
     assert register["created_at"] >= anna.tokens["user"]["created_at"]
 
 
-def test_a_user_sees_the_events_about_their_own_account_and_no_others(
+def test_a_user_sees_only_the_events_of_their_own_account(
     server: Server, anna: Person, ben: Person, admin: Person
 ) -> None:
     fail_to_sign_in(server, anna.email)
@@ -86,7 +86,7 @@ def test_a_user_sees_the_events_about_their_own_account_and_no_others(
             assert {event["user_id"] for event in listed(person.http, **filters)} <= {person.id}
 
 
-def test_an_admin_sees_all_events_and_one_no_more_only_the_own(
+def test_an_admin_sees_all_events_and_a_former_admin_only_their_own(
     server: Server, anna: Person, ben: Person, admin: Person
 ) -> None:
     since = {"created_after": rfc3339(datetime.now(UTC) - timedelta(minutes=10))}
@@ -102,7 +102,7 @@ def test_an_admin_sees_all_events_and_one_no_more_only_the_own(
     assert {event["user_id"] for event in listed(admin.http)} == {admin.id}
 
 
-def test_where_an_admin_sits_is_shown_to_admins_only(
+def test_the_network_address_of_an_admin_is_shown_to_admins_only(
     server: Server, serve: Callable[..., Server]
 ) -> None:
     settings = {name: getattr(server.settings, name) for name in ("database_url", "mail_dir")}
@@ -160,7 +160,7 @@ FILTERS: list[tuple[dict[str, Any], set[str]]] = [
 
 
 @pytest.mark.parametrize(("filters", "expected"), FILTERS)
-def test_filters_hold_alone_and_together(
+def test_filters_work_alone_and_combined(
     filters: dict[str, Any],
     expected: set[str],
     past: dict[str, str],
@@ -178,7 +178,7 @@ def test_filters_hold_alone_and_together(
         assert found == sorted(set(found), reverse=True)
 
 
-def test_created_after_is_about_later_and_not_about_the_same(anna: Person) -> None:
+def test_created_after_excludes_the_given_moment(anna: Person) -> None:
     login, register = listed(anna.http)
     for moment in (register["created_at"], login["created_at"]):
         later = [event for event in (login, register) if event["created_at"] > moment]
@@ -199,11 +199,11 @@ def test_created_after_is_about_later_and_not_about_the_same(anna: Person) -> No
         {"after": "1"},
     ],
 )
-def test_what_no_filter_may_be_is_refused(query: dict[str, Any], anna: Person) -> None:
+def test_an_invalid_filter_is_refused(query: dict[str, Any], anna: Person) -> None:
     assert told(anna.http.get(PATH, params=query)) == (400, "invalid-request")
 
 
-def test_events_want_a_token(anonymous: httpx.Client) -> None:
+def test_listing_events_requires_a_token(anonymous: httpx.Client) -> None:
     assert told(anonymous.get(PATH)) == (401, "authentication-required")
 
 
@@ -224,7 +224,9 @@ def test_links_lead_through_all_events_once(
     assert all(f"actor_id={admin.id}" in str(answer.url) for answer in asked)
 
 
-def test_events_outlive_whom_they_are_about(server: Server, anna: Person, admin: Person) -> None:
+def test_events_remain_after_their_user_is_deleted(
+    server: Server, anna: Person, admin: Person
+) -> None:
     patch(admin.http, anna, disabled=True)
     before = written(server, str(UUID(int=0)))
     assert admin.http.delete(f"/api/users/{anna.id}", headers=ANY).is_success
@@ -234,7 +236,7 @@ def test_events_outlive_whom_they_are_about(server: Server, anna: Person, admin:
     assert actions(listed(admin.http, actor_id=anna.id)) == ["login", "register"]
 
 
-def test_no_statement_of_ours_changes_an_event() -> None:
+def test_no_statement_of_the_service_changes_an_event() -> None:
     change = re.compile(
         r"(update|delete)\(\s*(AuditEvent|audit_events)|(UPDATE|DELETE FROM)\s+audit_events"
         r"|(delete|merge)\(event\b"
@@ -244,7 +246,7 @@ def test_no_statement_of_ours_changes_an_event() -> None:
     assert [str(source) for source in sources if change.search(source.read_text())] == []
 
 
-def test_of_things_that_happen_at_once_none_is_forgotten(
+def test_concurrent_changes_are_all_recorded(
     server: Server, anna: Person, ben: Person, admin: Person
 ) -> None:
     server.verify(anna)
@@ -281,7 +283,7 @@ def guarded(server: Server, tmp_path_factory: Any) -> Iterator[Server]:
         yield running
 
 
-def test_the_guard_lets_ten_failures_be_written_down_and_no_more(guarded: Server) -> None:
+def test_the_guard_limits_the_events_of_failed_sign_ins_to_ten(guarded: Server) -> None:
     anna = guarded.sign_up()
     before = latest(guarded)
     answers = [fail_to_sign_in(guarded, anna.email).status_code for _ in range(13)]

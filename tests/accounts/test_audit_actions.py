@@ -260,7 +260,7 @@ WRITTEN: list[tuple[Callable[[Scene], Doing], int, list[tuple[Any, ...]]]] = [
 @pytest.mark.parametrize(
     ("prepare", "status", "expected"), [pytest.param(*row, id=row[0].__name__) for row in WRITTEN]
 )
-def test_what_is_done_is_written_down_once(
+def test_each_change_causes_one_event(
     prepare: Callable[[Scene], Doing], status: int, expected: list[Any], scene: Scene
 ) -> None:
     do = prepare(scene)
@@ -280,12 +280,12 @@ TRIED_ELSEWHERE = {"sign-in-blocked"}  # with the guard on: tests/web/test_stran
 PLANNED = {"recovery-requested"}
 
 
-def test_every_action_of_the_specification_is_tried_here() -> None:
+def test_every_audit_action_of_the_specification_has_a_case() -> None:
     tried = {action for *_, events in WRITTEN for action, *_ in events} | TRIED_ELSEWHERE
     assert tried == set(ACTIONS) - PLANNED
 
 
-def test_the_same_request_again_is_the_same_event(scene: Scene) -> None:
+def test_a_replayed_request_causes_no_second_event(scene: Scene) -> None:
     key = {"Idempotency-Key": secrets.token_hex(6)}
     create = partial(scene.admin.http.post, "/api/users", json=new_user(), headers=key)
     before = latest(scene.server)

@@ -172,7 +172,7 @@ SILENT: dict[str, tuple[Callable[[Person, Person, Person], Doing], int | str]] =
 
 
 @pytest.mark.parametrize(("prepare", "expected"), SILENT.values(), ids=SILENT)
-def test_what_does_not_happen_or_does_not_matter_is_not_written_down(
+def test_a_request_that_changes_nothing_causes_no_event(
     prepare: Callable[[Person, Person, Person], Doing],
     expected: int | str,
     server: Server,
@@ -188,7 +188,7 @@ def test_what_does_not_happen_or_does_not_matter_is_not_written_down(
     assert written(server, before) == []
 
 
-def test_what_cannot_be_committed_is_not_written_down(
+def test_a_change_that_is_not_committed_causes_no_event(
     server: Server, anna: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = latest(server)
@@ -218,7 +218,7 @@ CHANGES: dict[str, Callable[[Person, Person], httpx.Response]] = {
 
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
-def test_what_cannot_be_written_down_does_not_happen(
+def test_a_change_whose_event_cannot_be_written_does_not_happen(
     change: Callable[[Person, Person], httpx.Response],
     server: Server,
     anna: Person,

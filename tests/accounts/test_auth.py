@@ -35,7 +35,7 @@ def told(answer: httpx.Response) -> tuple[int, str]:
 # register
 
 
-def test_registering_makes_an_account_and_says_where(anonymous: httpx.Client) -> None:
+def test_registering_returns_the_new_account_and_its_location(anonymous: httpx.Client) -> None:
     body = account(username=f"u-{name()}")
     answer = anonymous.post("/auth/register", json=body)
     assert answer.status_code == 201
@@ -86,7 +86,9 @@ def test_spaces_around_an_address_are_refused(space: str, anonymous: httpx.Clien
         assert address not in answer.text
 
 
-def test_a_missing_username_is_made_up_and_not_from_the_address(anonymous: httpx.Client) -> None:
+def test_a_missing_username_is_generated_and_not_derived_from_the_address(
+    anonymous: httpx.Client,
+) -> None:
     local = f"marguerite-{name()}"
     made = [
         anonymous.post("/auth/register", json=account(email=f"{local}@{host}.example")).json()
@@ -105,7 +107,7 @@ def test_a_username_belongs_to_one_user(anonymous: httpx.Client, anna: Person) -
 
 
 @pytest.mark.parametrize("username", ["Anna", "an", "-anna", "an na", "anna\n", "änna", "a" * 31])
-def test_a_username_has_a_form(username: str, anonymous: httpx.Client) -> None:
+def test_a_malformed_username_is_refused(username: str, anonymous: httpx.Client) -> None:
     answer = anonymous.post("/auth/register", json=account(username=username))
     assert told(answer) == (400, "invalid-request")
     assert {error["pointer"] for error in answer.json()["errors"]} == {"/username"}
@@ -132,7 +134,7 @@ def test_a_weak_password_is_refused_with_a_reason(
     assert password not in answer.text
 
 
-def test_the_operator_may_ask_for_longer_passwords(serve: Serve) -> None:
+def test_the_operator_may_require_longer_passwords(serve: Serve) -> None:
     with serve(password_min_length=15).client() as anonymous:
         short = anonymous.post("/auth/register", json=account(password="fourteen chars"))
         assert told(short) == (400, "weak-password")
@@ -175,7 +177,7 @@ def test_a_password_is_the_same_however_it_is_composed(
         assert anonymous.post("/auth/login", json=credentials).status_code == status
 
 
-def test_failures_to_sign_in_cannot_be_told_apart(
+def test_an_unknown_address_and_a_wrong_password_get_the_same_answer(
     anonymous: httpx.Client, server: Server, anna: Person, ben: Person
 ) -> None:
     server.execute(update(User).where(User.id == ben.id).values(disabled=True))
@@ -206,7 +208,7 @@ def test_an_unknown_address_takes_as_much_hashing_as_a_wrong_password(
     assert hashing == hashing[:1] * 2
 
 
-def test_only_the_right_password_tells_that_an_account_is_disabled(
+def test_only_the_correct_password_reveals_that_an_account_is_disabled(
     anonymous: httpx.Client, server: Server, anna: Person
 ) -> None:
     server.execute(update(User).where(User.id == anna.id).values(disabled=True))
@@ -216,7 +218,7 @@ def test_only_the_right_password_tells_that_an_account_is_disabled(
     assert told(anonymous.post("/auth/login", json=wrong)) == (401, "invalid-credentials")
 
 
-def test_only_the_right_password_tells_that_an_address_is_unverified(serve: Serve) -> None:
+def test_only_the_correct_password_reveals_that_an_address_is_unverified(serve: Serve) -> None:
     server = serve(require_verified_email=True)
     right = account()
     wrong = right | {"password": "wrong"}

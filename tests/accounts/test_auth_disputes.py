@@ -35,7 +35,7 @@ def events(person: Person) -> list[dict[str, str]]:
     return list(found.json())
 
 
-def test_a_disputed_account_is_gone_with_everything_of_it(
+def test_disputing_a_registration_removes_the_account_and_its_data(
     server: Server, anonymous: httpx.Client, anna: Person
 ) -> None:
     post = anna.post()
@@ -51,7 +51,7 @@ def test_a_disputed_account_is_gone_with_everything_of_it(
         assert told(use(anonymous, token)) == INVALID
 
 
-def test_a_disputed_registration_is_written_down(
+def test_a_disputed_registration_is_an_audit_event(
     server: Server, anonymous: httpx.Client, anna: Person
 ) -> None:
     assert dispute(anonymous, mailed(EMAIL_VERIFICATION, anna)).status_code == 204
@@ -80,7 +80,7 @@ def test_the_owner_of_a_disputed_address_can_register_it(
     assert owner.id != anna.id
 
 
-def test_the_mail_says_from_where_and_has_a_link_for_either_answer(
+def test_the_mail_names_the_network_address_and_has_a_link_for_either_answer(
     server: Server, anna: Person
 ) -> None:
     [mail] = server.mailbox.wait(anna.email, VERIFICATION)
@@ -90,7 +90,7 @@ def test_the_mail_says_from_where_and_has_a_link_for_either_answer(
     assert f"{server.settings.public_url}/#/dispute-email?token=" in said
 
 
-def test_a_disputed_change_does_not_happen_and_leaves_the_account(
+def test_disputing_a_change_of_address_cancels_it_and_keeps_the_account(
     server: Server, anonymous: httpx.Client, anna: Person
 ) -> None:
     new = fresh()
@@ -101,7 +101,7 @@ def test_a_disputed_change_does_not_happen_and_leaves_the_account(
     assert anna.http.get("/auth/me").json()["email"] == anna.email
 
 
-def test_who_disputes_a_change_is_not_shown_to_the_account_that_asked_for_it(
+def test_the_network_address_that_disputes_a_change_is_not_shown_to_the_account(
     server: Server, anonymous: httpx.Client, anna: Person
 ) -> None:
     assert dispute(anonymous, mailed(EMAIL_CHANGE, anna)).status_code == 204
@@ -113,7 +113,7 @@ def test_who_disputes_a_change_is_not_shown_to_the_account_that_asked_for_it(
 @pytest.mark.parametrize(
     ("kind", "action"), [(EMAIL_CHANGE, "email-changed"), (EMAIL_VERIFICATION, "email-verified")]
 )
-def test_who_confirms_an_address_is_not_shown_to_the_account_that_named_it(
+def test_the_network_address_that_confirms_an_email_is_not_shown_to_its_account(
     kind: str, action: str, server: Server, anonymous: httpx.Client, anna: Person
 ) -> None:
     assert confirm(anonymous, mailed(kind, anna)).status_code == 204
@@ -146,7 +146,7 @@ def test_the_account_of_an_administrator_cannot_be_disputed(
     assert anna.http.get("/auth/me").status_code == 200
 
 
-def test_only_the_last_mail_can_be_used_to_dispute(
+def test_only_the_latest_mail_can_be_used_to_dispute(
     server: Server, anonymous: httpx.Client, anna: Person
 ) -> None:
     first = server.mailbox.token(anna.email, VERIFICATION)
@@ -157,14 +157,14 @@ def test_only_the_last_mail_can_be_used_to_dispute(
 
 
 @pytest.mark.parametrize("kind", [PASSWORD_RESET])
-def test_a_token_of_another_kind_disputes_nothing(
+def test_a_token_of_another_kind_cannot_dispute_a_registration(
     kind: str, anonymous: httpx.Client, anna: Person
 ) -> None:
     assert told(dispute(anonymous, mailed(kind, anna))) == INVALID
     assert told(dispute(anonymous, "x")) == INVALID
 
 
-def test_a_confirmed_account_keeps_its_session_and_a_confirmed_token_disputes_nothing(
+def test_a_confirmed_account_keeps_its_session_and_its_token_cannot_dispute_it(
     anonymous: httpx.Client, anna: Person
 ) -> None:
     token = mailed(EMAIL_VERIFICATION, anna)

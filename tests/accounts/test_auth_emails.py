@@ -58,7 +58,7 @@ def test_the_mail_of_a_registration_verifies_the_address(
     }
 
 
-def test_an_account_made_by_an_admin_is_verified_alike(
+def test_an_account_created_by_an_admin_is_verified_in_the_same_way(
     anonymous: httpx.Client, server: Server, admin: Person
 ) -> None:
     body = {"email": fresh(), "password": PASSWORD}
@@ -82,7 +82,7 @@ def test_a_refused_registration_sends_nothing(
 # request_email_verification, complete_email_verification
 
 
-def test_another_verification_may_be_asked_for(anonymous: httpx.Client, anna: Person) -> None:
+def test_another_verification_mail_can_be_requested(anonymous: httpx.Client, anna: Person) -> None:
     assert confirm(anonymous, mailed("email-verification", anna)).status_code == 204
     assert me(anna)["email_verified"] is True
 
@@ -95,7 +95,7 @@ def test_nothing_is_sent_for_an_address_that_is_verified(server: Server, anna: P
     assert len(server.mailbox.to(anna.email)) == 1
 
 
-def test_what_shows_the_verification_has_another_tag_then(
+def test_verifying_changes_the_tag_of_the_account_only(
     anonymous: httpx.Client, anna: Person
 ) -> None:
     paths = ["/auth/me", f"/api/users/{anna.id}", f"/api/posts/{anna.post()['id']}"]
@@ -116,7 +116,7 @@ def test_what_shows_the_verification_has_another_tag_then(
 # change_email
 
 
-def test_the_new_address_counts_once_it_is_confirmed(
+def test_the_new_address_replaces_the_old_one_once_it_is_confirmed(
     anonymous: httpx.Client, server: Server, anna: Person
 ) -> None:
     again, new = server.sign_in(anna.email), fresh()
@@ -133,7 +133,7 @@ def test_the_new_address_counts_once_it_is_confirmed(
     assert anna.http.get("/auth/me").headers["etag"] != tag
 
 
-def test_the_old_address_is_told_and_has_no_say_in_it(server: Server, anna: Person) -> None:
+def test_an_admins_change_sends_a_notice_without_an_undo_link(server: Server, anna: Person) -> None:
     new = fresh()
     verify(anna)
     change(anna, new)
@@ -145,7 +145,7 @@ def test_the_old_address_is_told_and_has_no_say_in_it(server: Server, anna: Pers
     assert anna.username not in str(mail)
 
 
-def test_an_address_that_was_left_is_free(
+def test_an_address_given_up_can_be_taken(
     anonymous: httpx.Client, server: Server, anna: Person
 ) -> None:
     new = fresh()
@@ -166,7 +166,7 @@ def test_the_new_address_is_kept_as_every_address_is(
     assert me(anna)["email"] == new
 
 
-def test_nobody_is_told_that_an_address_is_taken(
+def test_changing_to_a_taken_address_gets_the_usual_answer(
     anonymous: httpx.Client, server: Server, anna: Person, ben: Person
 ) -> None:
     before = [me(person) for person in (anna, ben)]
@@ -187,7 +187,7 @@ def test_nobody_is_told_that_an_address_is_taken(
     ]
 
 
-def test_an_address_that_was_taken_meanwhile_stays_with_who_has_it(
+def test_an_address_registered_meanwhile_stays_with_its_account(
     anonymous: httpx.Client, server: Server, anna: Person
 ) -> None:
     new = fresh()
@@ -198,13 +198,13 @@ def test_an_address_that_was_taken_meanwhile_stays_with_who_has_it(
     assert (me(anna)["email"], me(ben)["email"]) == (anna.email, new)
 
 
-def test_an_old_address_that_nobody_has_confirmed_is_not_told(server: Server, anna: Person) -> None:
+def test_an_unverified_old_address_gets_no_notice(server: Server, anna: Person) -> None:
     assert change(anna, fresh()).status_code == 202
     all_sent(server)
     assert server.mailbox.to(anna.email, NOTICE) == []
 
 
-def test_a_wrong_current_password_sends_nothing(server: Server, anna: Person) -> None:
+def test_a_wrong_current_password_sends_no_mail(server: Server, anna: Person) -> None:
     new = fresh()
     verify(anna)
     older = mailed("email-change", anna)
@@ -215,7 +215,7 @@ def test_a_wrong_current_password_sends_nothing(server: Server, anna: Person) ->
     assert confirm(anna.http, older).status_code == 204
 
 
-def test_wrong_current_passwords_are_counted_apart_from_failures_to_sign_in(
+def test_wrong_current_passwords_do_not_count_as_failed_sign_ins(
     serve: Callable[..., Server], server: Server, anna: Person
 ) -> None:
     ample = dict.fromkeys(("client", "login"), "10000 per day")
@@ -233,7 +233,7 @@ def test_wrong_current_passwords_are_counted_apart_from_failures_to_sign_in(
 
 
 @pytest.mark.parametrize("email", ["", "anna", "anna@", " {}", "{}\u200b", "x" * 250 + "@x.de"])
-def test_what_is_no_address_is_refused(email: str, anna: Person) -> None:
+def test_a_malformed_address_is_refused(email: str, anna: Person) -> None:
     answer = change(anna, email.format(fresh()))
     assert told(answer) == (400, "invalid-request")
     assert {error["pointer"] for error in answer.json()["errors"]} == {"/email"}
@@ -252,7 +252,7 @@ def test_changing_to_ones_own_address_verifies_it(server: Server, anna: Person) 
     assert len(events) == 1  # the second time nothing has changed
 
 
-def test_an_admin_who_disables_somebody_stops_their_change_of_address(
+def test_disabling_an_account_cancels_its_change_of_address(
     anonymous: httpx.Client, server: Server, anna: Person, admin: Person
 ) -> None:
     token = mailed("email-change", anna)

@@ -59,7 +59,7 @@ def age(server: Server, token: str, **time: float) -> None:
 
 
 @each_kind
-def test_a_token_is_good_once(kind: str, anonymous: httpx.Client, anna: Person) -> None:
+def test_a_mailed_token_can_be_used_once(kind: str, anonymous: httpx.Client, anna: Person) -> None:
     token = mailed(kind, anna)
     answer = use(kind, anonymous, token)
     assert (answer.status_code, answer.content) == (204, b"")
@@ -68,7 +68,7 @@ def test_a_token_is_good_once(kind: str, anonymous: httpx.Client, anna: Person) 
 
 
 @pytest.mark.parametrize(("kind", "minutes"), MINUTES)
-def test_a_token_is_good_for_a_while(
+def test_a_mailed_token_expires(
     kind: str, minutes: int, anonymous: httpx.Client, server: Server, anna: Person
 ) -> None:
     token = mailed(kind, anna)
@@ -77,7 +77,7 @@ def test_a_token_is_good_for_a_while(
 
 
 @pytest.mark.parametrize(("kind", "minutes"), MINUTES)
-def test_a_token_that_is_too_old_opens_nothing(
+def test_an_expired_mailed_token_is_refused(
     kind: str, minutes: int, anonymous: httpx.Client, server: Server, anna: Person
 ) -> None:
     token = mailed(kind, anna)
@@ -88,7 +88,7 @@ def test_a_token_that_is_too_old_opens_nothing(
 
 
 @each_kind
-def test_a_token_of_one_kind_opens_nothing_of_another(
+def test_a_mailed_token_of_one_kind_is_refused_for_another(
     kind: str, anonymous: httpx.Client, anna: Person
 ) -> None:
     token = mailed(kind, anna)
@@ -116,7 +116,9 @@ def test_a_token_of_one_kind_opens_nothing_of_another(
         ("\x00", "malformed-body"),
     ],
 )
-def test_what_is_no_token_opens_nothing(garbage: Any, code: str, anonymous: httpx.Client) -> None:
+def test_a_malformed_mailed_token_is_refused(
+    garbage: Any, code: str, anonymous: httpx.Client
+) -> None:
     for answer in (confirm(anonymous, garbage), reset(anonymous, garbage)):
         assert told(answer) == (400, code)
         pointers = [error["pointer"] for error in answer.json().get("errors", [])]
@@ -124,7 +126,7 @@ def test_what_is_no_token_opens_nothing(garbage: Any, code: str, anonymous: http
 
 
 @each_kind
-def test_what_is_nearly_a_token_opens_nothing(
+def test_a_nearly_correct_mailed_token_is_refused(
     kind: str, anonymous: httpx.Client, anna: Person
 ) -> None:
     token = mailed(kind, anna)
@@ -137,7 +139,7 @@ def test_what_is_nearly_a_token_opens_nothing(
     assert use(kind, anonymous, token).status_code == 204
 
 
-def test_nothing_in_the_database_tells_a_token(server: Server, anna: Person) -> None:
+def test_the_database_contains_no_usable_token(server: Server, anna: Person) -> None:
     tokens = [mailed(kind, anna) for kind in KINDS]
     with server.flask.app_context():
         tables = inspect(db.engine).get_table_names()
@@ -174,7 +176,7 @@ def test_a_newer_token_replaces_the_older_one(
 
 
 @pytest.mark.parametrize("kind", [EMAIL_CHANGE, PASSWORD_RESET])
-def test_asking_again_ends_the_older_token_at_once(
+def test_a_new_request_invalidates_the_older_token_at_once(
     kind: str, anonymous: httpx.Client, server: Server, anna: Person
 ) -> None:
     older = mailed(kind, anna)
@@ -186,7 +188,7 @@ def test_asking_again_ends_the_older_token_at_once(
 
 
 @each_kind
-def test_a_mail_that_is_late_does_not_end_a_newer_token(
+def test_a_delayed_mail_does_not_invalidate_a_newer_token(
     kind: str, anonymous: httpx.Client, server: Server, anna: Person
 ) -> None:
     server.mailbox.wait(anna.email, VERIFICATION)
@@ -225,7 +227,7 @@ def ending(
     return KINDS, partial(anna.http.delete, f"/api/users/{anna.id}")
 
 
-def test_what_ends_tokens_ends_those_that_were_sent(
+def test_ending_the_tokens_of_an_account_invalidates_sent_ones(
     ending: Ending, anonymous: httpx.Client, anna: Person
 ) -> None:
     kinds, end = ending
@@ -235,7 +237,7 @@ def test_what_ends_tokens_ends_those_that_were_sent(
         assert told(use(kind, anonymous, token)) == INVALID
 
 
-def test_what_ends_tokens_ends_those_that_are_still_to_be_sent(
+def test_ending_the_tokens_of_an_account_cancels_queued_ones(
     ending: Ending, server: Server, anna: Person
 ) -> None:
     kinds, end = ending

@@ -27,21 +27,21 @@ def refresh(http: httpx.Client, token: str) -> httpx.Response:
     return http.post("/auth/refresh", headers={"Authorization": f"Bearer {token}"})
 
 
-def test_a_new_password_is_told(anna: Person) -> None:
+def test_a_changed_password_sends_a_notice(anna: Person) -> None:
     verify(anna)
     assert change_password(anna).status_code == 200
     [mail] = anna.server.mailbox.wait(anna.email, PASSWORD_CHANGED)
     assert "from the address 127.0.0.1." in text(mail)
 
 
-def test_a_password_that_was_reset_is_told(anonymous: httpx.Client, anna: Person) -> None:
+def test_a_reset_password_sends_a_notice(anonymous: httpx.Client, anna: Person) -> None:
     assert request_reset(anonymous, anna.email).status_code == 202
     token = anna.server.mailbox.token(anna.email, RESET)
     assert reset(anonymous, token).status_code == 204  # which verifies the address, too
     assert subjects(anna) == [PASSWORD_CHANGED]
 
 
-def test_a_session_that_ends_because_a_token_was_used_twice_is_told(
+def test_a_session_ended_by_a_reused_token_sends_a_notice(
     anonymous: httpx.Client, anna: Person
 ) -> None:
     verify(anna)
@@ -53,12 +53,12 @@ def test_a_session_that_ends_because_a_token_was_used_twice_is_told(
     assert subjects(anna) == [REUSED]
 
 
-def test_an_unverified_address_is_told_nothing(anna: Person) -> None:
+def test_an_unverified_address_gets_no_notice(anna: Person) -> None:
     assert change_password(anna).status_code == 200
     assert subjects(anna) == []
 
 
-def test_a_refused_change_is_not_told(anna: Person) -> None:
+def test_a_refused_change_sends_no_notice(anna: Person) -> None:
     verify(anna)
     body = {"current_password": "wrong", "new_password": NEW_PASSWORD}
     assert anna.http.put("/auth/password", json=body).status_code == 403

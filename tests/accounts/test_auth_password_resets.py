@@ -63,7 +63,7 @@ def test_however_an_address_is_spelled_it_is_one_account(
     assert server.sign_in(anna.email, NEW_PASSWORD).id == anna.id
 
 
-def test_nobody_is_told_whose_address_it_is(
+def test_a_reset_request_does_not_reveal_whether_an_account_exists(
     anonymous: httpx.Client, server: Server, anna: Person, ben: Person, admin: Person
 ) -> None:
     assert patch(admin.http, ben, disabled=True).status_code == 200
@@ -80,13 +80,15 @@ def test_nobody_is_told_whose_address_it_is(
 
 
 @pytest.mark.parametrize("email", ["", "anna", "anna@", " {}", "{} ", "{}\n", "x" * 250 + "@x.de"])
-def test_what_is_no_address_is_refused(email: str, anonymous: httpx.Client, anna: Person) -> None:
+def test_a_malformed_address_is_refused(email: str, anonymous: httpx.Client, anna: Person) -> None:
     answer = request_reset(anonymous, email.format(anna.email))
     assert told(answer) == (400, "invalid-request")
     assert {error["pointer"] for error in answer.json()["errors"]} == {"/email"}
 
 
-def test_asking_changes_nothing_yet(anonymous: httpx.Client, server: Server, anna: Person) -> None:
+def test_a_reset_request_changes_nothing_yet(
+    anonymous: httpx.Client, server: Server, anna: Person
+) -> None:
     mailed(KIND, anna)
     assert anna.http.get("/auth/me").json() == anna.tokens["user"]
     assert refresh(anna).status_code == 200
@@ -165,7 +167,7 @@ def test_a_weak_password_leaves_the_token_good(
     assert reset(anonymous, token).status_code == 204
 
 
-def test_a_password_is_called_weak_only_to_who_has_a_token(anonymous: httpx.Client) -> None:
+def test_a_password_is_called_weak_only_if_the_token_is_valid(anonymous: httpx.Client) -> None:
     assert told(reset(anonymous, "x", "password1")) == (400, "token-invalid")
 
 

@@ -25,7 +25,7 @@ def test_refreshing_gives_the_next_pair(anonymous: httpx.Client, anna: Person) -
     assert refresh(anonymous, pair).status_code == 200
 
 
-def test_the_token_before_gets_the_current_pair_again_for_ten_seconds(
+def test_the_previous_refresh_token_returns_the_current_pair_for_ten_seconds(
     anonymous: httpx.Client, server: Server, anna: Person
 ) -> None:
     first = refresh(anonymous, anna.tokens).json()
@@ -38,7 +38,7 @@ def test_the_token_before_gets_the_current_pair_again_for_ten_seconds(
         assert refresh(anonymous, pair).status_code == 200
 
 
-def test_the_token_before_is_a_reuse_after_ten_seconds(
+def test_the_previous_refresh_token_is_treated_as_reused_after_ten_seconds(
     anonymous: httpx.Client, server: Server, anna: Person, again: Person
 ) -> None:
     pair = refresh(anonymous, anna.tokens).json()
@@ -51,7 +51,9 @@ def test_the_token_before_is_a_reuse_after_ten_seconds(
     assert me(anonymous, again.tokens).status_code == 200
 
 
-def test_an_older_token_is_a_reuse_at_once(anonymous: httpx.Client, anna: Person) -> None:
+def test_an_older_refresh_token_is_treated_as_reused_at_once(
+    anonymous: httpx.Client, anna: Person
+) -> None:
     first = refresh(anonymous, anna.tokens).json()
     second = refresh(anonymous, first).json()
     answer = refresh(anonymous, anna.tokens)
@@ -83,7 +85,7 @@ def test_a_session_ends_for_good_at_its_end(
     assert session["id"] == session_id(again)
 
 
-def test_no_token_claims_to_last_longer_than_its_session(
+def test_no_token_outlives_its_session(
     anonymous: httpx.Client, server: Server, anna: Person
 ) -> None:
     move(server, anna, expires_at=ago(minutes=-5))

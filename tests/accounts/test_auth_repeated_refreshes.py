@@ -45,7 +45,7 @@ def events(server: Server, since: str) -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("minutes", [1, 60 * 24 * 20])
-def test_a_client_that_lost_the_answer_gets_the_pair_whenever_it_asks_again(
+def test_a_client_that_lost_the_answer_gets_the_pair_at_any_later_time(
     minutes: int, proxied: Server, anna: Person
 ) -> None:
     first = refresh(at(proxied, HERE), anna.tokens).json()
@@ -59,7 +59,7 @@ def test_a_client_that_lost_the_answer_gets_the_pair_whenever_it_asks_again(
 
 
 @pytest.mark.parametrize("path", ["/auth/me", "/auth/export", "/auth/sessions"])
-def test_a_read_with_the_new_access_token_shows_that_the_answer_has_come(
+def test_using_the_new_access_token_confirms_that_the_pair_arrived(
     path: str, proxied: Server, anna: Person
 ) -> None:
     pair = refresh(at(proxied, HERE), anna.tokens).json()
@@ -69,7 +69,7 @@ def test_a_read_with_the_new_access_token_shows_that_the_answer_has_come(
     assert told(refresh(at(proxied, HERE), anna.tokens)) == (401, "token-reused")
 
 
-def test_a_refused_request_shows_it_too(proxied: Server, anna: Person) -> None:
+def test_a_refused_request_confirms_it_too(proxied: Server, anna: Person) -> None:
     pair = refresh(at(proxied, HERE), anna.tokens).json()
     with proxied.client(pair["access_token"]) as http:
         assert http.delete(f"/api/posts/{session_id(anna)}").status_code == 404
@@ -77,7 +77,9 @@ def test_a_refused_request_shows_it_too(proxied: Server, anna: Person) -> None:
     assert told(refresh(at(proxied, HERE), anna.tokens)) == (401, "token-reused")
 
 
-def test_the_access_token_before_shows_nothing(proxied: Server, anna: Person) -> None:
+def test_using_the_previous_access_token_does_not_confirm_the_new_pair(
+    proxied: Server, anna: Person
+) -> None:
     refresh(at(proxied, HERE), anna.tokens)
     assert anna.http.get("/auth/me").status_code == 200
     move(proxied, anna, last_used_at=ago(seconds=12))
@@ -94,7 +96,7 @@ def test_the_access_token_before_shows_nothing(proxied: Server, anna: Person) ->
         (FAR, "", 401),
     ],
 )
-def test_within_ten_seconds_the_place_of_the_rotation_counts(
+def test_within_ten_seconds_the_network_of_the_rotation_decides(
     address: str, agent: str, status: int, proxied: Server, anna: Person
 ) -> None:
     pair = refresh(at(proxied, HERE), anna.tokens).json()
@@ -106,7 +108,7 @@ def test_within_ten_seconds_the_place_of_the_rotation_counts(
     assert me(at(proxied, HERE), pair).status_code == status
 
 
-def test_what_two_clients_have_in_common_by_chance_proves_nothing(
+def test_an_empty_user_agent_does_not_prove_that_two_clients_are_the_same(
     proxied: Server, anna: Person
 ) -> None:
     pair = refresh(at(proxied, HERE, ""), anna.tokens).json()
@@ -114,7 +116,7 @@ def test_what_two_clients_have_in_common_by_chance_proves_nothing(
     assert told(refresh(at(proxied, FAR, ""), anna.tokens)) == (401, "token-reused")
 
 
-def test_a_thief_who_polls_the_session_learns_nothing_of_a_rotation(
+def test_a_rotation_does_not_show_in_any_answer_to_the_session(
     proxied: Server, anna: Person
 ) -> None:
     def seen() -> list[Any]:
@@ -127,7 +129,7 @@ def test_a_thief_who_polls_the_session_learns_nothing_of_a_rotation(
     assert seen() == before
 
 
-def test_the_mark_is_one_write_in_a_rotation_and_none_otherwise(
+def test_the_first_use_of_a_pair_is_written_once_and_later_uses_are_not(
     proxied: Server, anna: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pair = refresh(at(proxied, HERE), anna.tokens).json()
@@ -155,7 +157,7 @@ def test_the_owner_of_a_verified_address_is_told_of_a_reuse(
     assert FAR in text(mail)
 
 
-def test_an_access_token_of_the_version_before_goes_on_working(
+def test_an_access_token_of_the_previous_release_keeps_working(
     proxied: Server, anna: Person
 ) -> None:
     pair = refresh(at(proxied, HERE), anna.tokens).json()
@@ -168,7 +170,7 @@ def test_an_access_token_of_the_version_before_goes_on_working(
     assert me(at(proxied, HERE), {"access_token": old}).json()["id"] == anna.id
 
 
-def test_reads_go_on_while_their_first_use_cannot_be_noted(
+def test_reads_succeed_while_the_first_use_of_a_token_cannot_be_recorded(
     proxied: Server, anna: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pair = refresh(at(proxied, HERE), anna.tokens).json()
@@ -192,7 +194,7 @@ def test_a_read_whose_session_is_known_waits_for_no_writer(proxied: Server, anna
         assert me(at(proxied, HERE), pair).status_code == 200
 
 
-def test_a_session_that_is_signed_out_while_its_first_use_is_noted_has_ended(
+def test_signing_out_during_the_first_use_of_a_token_ends_the_session(
     proxied: Server, anna: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pair, see = refresh(at(proxied, HERE), anna.tokens).json(), Session.see

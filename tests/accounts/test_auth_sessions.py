@@ -35,7 +35,7 @@ def test_signing_out_ends_the_session_at_once(
     assert me(anonymous, again.tokens).status_code == 200
 
 
-def test_signing_out_ends_what_was_refreshed_too(anonymous: httpx.Client, anna: Person) -> None:
+def test_signing_out_ends_refreshed_tokens_too(anonymous: httpx.Client, anna: Person) -> None:
     pair = refresh(anonymous, anna.tokens).json()
     assert call(anonymous, "POST", "/auth/logout", anna.tokens["access_token"]).status_code == 204
     assert told(me(anonymous, pair)) == (401, "session-revoked")
@@ -73,7 +73,7 @@ def test_a_user_sees_where_they_are_signed_in(server: Server, anna: Person, ben:
         ("a\u202eb\u0085/1.0".encode(), "ab/1.0"),
     ],
 )
-def test_a_session_names_its_program_in_whatever_language(
+def test_a_session_shows_a_user_agent_in_any_script(
     server: Server, anna: Person, sent: bytes, shown: str
 ) -> None:
     body = {"email": anna.email, "password": anna.password}
@@ -94,7 +94,7 @@ def add_sessions(server: Server, person: Person, times: list[str]) -> list[str]:
 
 
 @pytest.mark.parametrize("limit", [1, 2, 7, 100])
-def test_the_list_has_the_current_session_first_and_each_once(
+def test_the_list_starts_with_the_current_session_and_repeats_none(
     limit: int, server: Server, anna: Person
 ) -> None:
     older = add_sessions(server, anna, [ago(days=1)] * 9)
@@ -133,7 +133,7 @@ def test_a_sign_in_beyond_a_hundred_ends_the_session_used_least_recently(
     assert me(anonymous, anna.tokens).status_code == 200
 
 
-def test_of_a_hundred_and_thirty_sign_ins_a_hundred_live_and_are_exported(
+def test_after_130_sign_ins_100_sessions_are_active_and_exported(
     server: Server, anna: Person
 ) -> None:
     for _ in range(130):
@@ -144,7 +144,7 @@ def test_of_a_hundred_and_thirty_sign_ins_a_hundred_live_and_are_exported(
     assert told(anna.http.get("/auth/me")) == (401, "session-revoked")
 
 
-def test_refreshing_shows_as_use_once_its_hour_is_over(
+def test_last_used_at_changes_once_an_hour_is_over(
     anonymous: httpx.Client, server: Server, anna: Person
 ) -> None:
     def used() -> str:
@@ -189,7 +189,7 @@ def test_all_other_sessions_end_together(
     assert ben.http.get("/auth/me").status_code == 200
 
 
-def test_the_session_of_another_looks_like_none(anna: Person, ben: Person, admin: Person) -> None:
+def test_the_session_of_another_user_is_a_404(anna: Person, ben: Person, admin: Person) -> None:
     for http in (ben.http, admin.http):
         theirs = http.delete(f"/auth/sessions/{session_id(anna)}")
         none = http.delete(f"/auth/sessions/{UNKNOWN}")

@@ -31,7 +31,7 @@ def authority(server: Server) -> Tokens:
 # get_me
 
 
-def test_an_account_is_read_once_while_it_stays_the_same(anna: Person) -> None:
+def test_an_unchanged_account_is_a_304(anna: Person) -> None:
     first = anna.http.get("/auth/me")
     assert first.json() == anna.tokens["user"]
     same = {"If-None-Match": first.headers["etag"]}
@@ -57,7 +57,7 @@ def test_an_account_is_read_once_while_it_stays_the_same(anna: Person) -> None:
         ("Bearer {token} {token}", "invalid-token"),
     ],
 )
-def test_what_is_no_bearer_token_opens_nothing(
+def test_a_malformed_authorization_header_is_a_401(
     header: str, code: str, anonymous: httpx.Client, anna: Person
 ) -> None:
     value = header.format(token=anna.tokens["access_token"])
@@ -97,7 +97,7 @@ def test_a_token_is_only_good_for_the_user_of_its_session(
 # get_jwks
 
 
-def test_the_key_set_is_public_and_may_be_kept(anonymous: httpx.Client) -> None:
+def test_the_key_set_is_public_and_may_be_cached(anonymous: httpx.Client) -> None:
     answer = anonymous.get("/.well-known/jwks.json")
     assert answer.headers["cache-control"] == "public, max-age=600"
     keys: list[dict[str, Any]] = answer.json()["keys"]
@@ -115,7 +115,7 @@ def test_anyone_can_verify_a_token_with_the_key_set(server: Server, anna: Person
     assert claims["sub"] == anna.id
 
 
-def test_a_verifier_that_keeps_the_key_set_takes_every_token_while_keys_rotate(
+def test_a_verifier_that_caches_the_key_set_accepts_every_token_during_rotation(
     server: Server, anna: Person
 ) -> None:
     verifier = jwt.PyJWKClient(f"{server.url}/.well-known/jwks.json", lifespan=600)

@@ -57,7 +57,7 @@ def email_of(person: Person) -> tuple[str, bool]:
     return account["email"], account["email_verified"]
 
 
-def test_the_old_address_gets_it_all_back(
+def test_undoing_a_change_gives_the_account_back_to_the_old_address(
     server: Server, anonymous: httpx.Client, victim: Person
 ) -> None:
     new = moved(victim)
@@ -81,13 +81,13 @@ def test_a_notice_names_no_other_address_and_has_a_link(server: Server, victim: 
     assert new not in str(mail)
 
 
-def test_an_unverified_old_address_gets_no_say(server: Server, anna: Person) -> None:
+def test_an_unverified_old_address_cannot_undo_a_change(server: Server, anna: Person) -> None:
     moved(anna)
     all_sent(server)
     assert server.mailbox.to(anna.email, CHANGED) == []
 
 
-def test_a_thief_who_changes_it_twice_and_the_password_too_is_undone(
+def test_undoing_reverts_two_changes_of_address_and_a_changed_password(
     anonymous: httpx.Client, victim: Person
 ) -> None:
     second = moved(victim)
@@ -105,7 +105,7 @@ def test_a_thief_who_changes_it_twice_and_the_password_too_is_undone(
         assert told(login(anonymous, address, NEW_PASSWORD)) == (401, "invalid-credentials")
 
 
-def test_undoing_the_last_change_leaves_the_first_one_to_be_undone(
+def test_after_undoing_the_last_change_the_first_can_still_be_undone(
     anonymous: httpx.Client, victim: Person
 ) -> None:
     second = moved(victim)
@@ -117,7 +117,7 @@ def test_undoing_the_last_change_leaves_the_first_one_to_be_undone(
     assert email_of(victim) == (victim.email, True)
 
 
-def test_an_account_that_a_thief_made_with_the_old_address_is_in_nobodys_way(
+def test_an_unverified_account_with_the_old_address_does_not_prevent_an_undo(
     server: Server, anonymous: httpx.Client, victim: Person
 ) -> None:
     moved(victim)
@@ -139,7 +139,7 @@ def test_an_old_address_that_another_account_has_verified_stays_there(
     assert victim.http.get("/auth/me").json()["email"] == new
 
 
-def test_a_change_that_was_asked_for_meanwhile_ends(
+def test_a_change_of_address_requested_meanwhile_ends(
     server: Server, anonymous: httpx.Client, victim: Person
 ) -> None:
     moved(victim)
@@ -164,7 +164,9 @@ def test_a_change_is_undone_for_seven_days_from_the_change_on(
     assert told(undo(anonymous, token)) == INVALID
 
 
-def test_a_notice_that_is_sent_late_is_good_for_less(server: Server, victim: Person) -> None:
+def test_the_link_of_a_delayed_notice_expires_seven_days_after_the_change(
+    server: Server, victim: Person
+) -> None:
     moved(victim)
     notice(victim, victim.email)
     late = first_id_from(datetime.now(UTC) - timedelta(days=2))
@@ -192,7 +194,7 @@ def test_a_disabled_or_deleted_account_does_not_come_back(
     assert told(undo(anonymous, token)) == INVALID
 
 
-def test_a_token_of_another_kind_undoes_nothing(
+def test_a_token_of_another_kind_cannot_undo_a_change(
     server: Server, anonymous: httpx.Client, victim: Person
 ) -> None:
     verification = server.mailbox.token(server.sign_up().email, VERIFICATION)
@@ -205,7 +207,7 @@ def test_a_token_of_another_kind_undoes_nothing(
         assert told(use(anonymous, changed)) == INVALID
 
 
-def test_one_of_many_undoes_a_change(server: Server, victim: Person) -> None:
+def test_one_of_several_concurrent_undo_requests_succeeds(server: Server, victim: Person) -> None:
     moved(victim)
     token = notice(victim, victim.email)
     with server.client() as crowd:

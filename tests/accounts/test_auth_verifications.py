@@ -28,7 +28,7 @@ def login(http: httpx.Client, email: str, password: str = PASSWORD) -> httpx.Res
 
 
 @pytest.mark.parametrize("state", [{"email_verified": True}, {"disabled": True}, None])
-def test_asking_for_a_verification_tells_nothing_of_an_account(
+def test_requesting_a_verification_does_not_reveal_whether_an_account_exists(
     state: dict[str, bool] | None, anonymous: httpx.Client, server: Server, anna: Person
 ) -> None:
     """It is answered alike for a known address, for one without such an account, and for none."""
@@ -50,7 +50,7 @@ def test_asking_for_a_verification_tells_nothing_of_an_account(
     assert len(server.mailbox.to(other)) == (1 if state else 0)
 
 
-def test_a_stranger_may_ask_and_the_mail_goes_to_the_address_of_the_account(
+def test_anybody_may_request_a_mail_and_only_the_accounts_address_gets_it(
     anonymous: httpx.Client, server: Server
 ) -> None:
     anna = server.sign_up(email=f"fiona-{fresh()}")
@@ -75,7 +75,7 @@ def strict(serve: Callable[..., Server], server: Server) -> Server:
     )
 
 
-def test_who_has_to_be_verified_signs_in_after_it(strict: Server) -> None:
+def test_a_user_who_must_be_verified_signs_in_after_verification(strict: Server) -> None:
     email = fresh()
     with strict.client() as http:
         registered = http.post("/auth/register", json={"email": email, "password": PASSWORD})
@@ -85,7 +85,7 @@ def test_who_has_to_be_verified_signs_in_after_it(strict: Server) -> None:
         assert login(http, email).status_code == 200
 
 
-def test_who_has_to_be_verified_gets_another_mail_without_signing_in(strict: Server) -> None:
+def test_an_unverified_user_gets_another_mail_without_signing_in(strict: Server) -> None:
     email = fresh()
     with strict.client() as http:
         http.post("/auth/register", json={"email": email, "password": PASSWORD})
@@ -94,7 +94,7 @@ def test_who_has_to_be_verified_gets_another_mail_without_signing_in(strict: Ser
         assert login(http, email).status_code == 200
 
 
-def test_who_has_to_be_verified_may_also_take_a_new_password(strict: Server) -> None:
+def test_resetting_the_password_verifies_an_unverified_user(strict: Server) -> None:
     email = fresh()
     with strict.client() as http:
         http.post("/auth/register", json={"email": email, "password": PASSWORD})

@@ -50,7 +50,7 @@ def pages(http: httpx.Client, query: dict[str, Any]) -> Iterator[list[dict[str, 
         yield answer.json()
 
 
-def test_its_posts_and_its_profile_are_gone_before_the_rows_are(
+def test_the_posts_and_profile_of_a_deleted_account_are_404_at_once(
     server: Server, anonymous: httpx.Client, anna: Person, ben: Person, rows_stay: Any
 ) -> None:
     word = f"w{secrets.token_hex(6)}"
@@ -77,7 +77,7 @@ def test_its_posts_and_its_profile_are_gone_before_the_rows_are(
     assert ben.id in users
 
 
-def test_its_owner_is_nobody_before_the_rows_are_gone(
+def test_the_tokens_of_a_deleted_account_stop_working_at_once(
     server: Server, anonymous: httpx.Client, anna: Person, rows_stay: Any
 ) -> None:
     write(anna)
@@ -95,7 +95,7 @@ def test_its_owner_is_nobody_before_the_rows_are_gone(
     assert again.http.get("/api/posts", params={"author_id": again.id}).json() == []
 
 
-def test_administrators_find_nothing_of_it_before_the_rows_are_gone(
+def test_administrators_do_not_see_a_deleted_account_before_its_rows_are_removed(
     anonymous: httpx.Client, anna: Person, admin: Person, rows_stay: Any
 ) -> None:
     [post_id] = write(anna)
@@ -117,7 +117,7 @@ def test_administrators_find_nothing_of_it_before_the_rows_are_gone(
         assert told(admin.http.delete(path, headers=ANY)) == (404, "not-found")
 
 
-def test_pages_pass_over_a_long_stretch_of_hidden_posts(
+def test_pages_skip_a_long_run_of_hidden_posts(
     server: Server,
     anonymous: httpx.Client,
     anna: Person,
@@ -144,7 +144,7 @@ def test_pages_pass_over_a_long_stretch_of_hidden_posts(
         assert found == sorted(found, reverse=order == "newest")
 
 
-def test_everything_it_owned_is_removed_in_small_batches(
+def test_everything_a_deleted_account_owned_is_removed_in_small_batches(
     server: Server, anna: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for number in range(12):
@@ -169,7 +169,7 @@ def test_everything_it_owned_is_removed_in_small_batches(
     assert left == [(0,)]
 
 
-def test_a_failure_in_the_middle_is_made_good(
+def test_removal_continues_after_a_failure_in_the_middle(
     server: Server, anna: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(erasure, "MAX_ROWS_PER_BATCH", 3)
@@ -191,7 +191,7 @@ def test_a_failure_in_the_middle_is_made_good(
     assert len(calls) > 10
 
 
-def test_what_is_written_while_it_is_hidden_goes_with_it(
+def test_a_post_written_to_a_hidden_account_is_removed_too(
     server: Server, anna: Person, rows_stay: Callable[[], None]
 ) -> None:
     [post_id] = write(anna)
@@ -205,7 +205,7 @@ def test_what_is_written_while_it_is_hidden_goes_with_it(
     until(lambda: rows(server, anna) == [0] * 5)
 
 
-def test_the_metrics_tell_how_many_wait(
+def test_the_metrics_show_how_many_deletions_wait(
     server: Server, anonymous: httpx.Client, anna: Person, rows_stay: Any
 ) -> None:
     def waiting() -> float:

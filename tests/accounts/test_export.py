@@ -60,7 +60,7 @@ def prolific(server: Server, anna: Person, ben: Person, admin: Person) -> Person
     return anna
 
 
-def test_it_is_what_the_other_operations_say_and_nothing_else(
+def test_an_export_contains_exactly_what_the_other_operations_return(
     prolific: Person, ben: Person, admin: Person
 ) -> None:
     answer = export(prolific)
@@ -78,7 +78,7 @@ def test_it_is_what_the_other_operations_say_and_nothing_else(
         assert other.username not in answer.text
 
 
-def test_its_lines_come_in_the_order_of_their_types_and_fit_the_specification(
+def test_the_lines_of_an_export_are_ordered_by_type_and_fit_the_specification(
     prolific: Person,
 ) -> None:
     found = lines(export(prolific).content)
@@ -90,14 +90,14 @@ def test_its_lines_come_in_the_order_of_their_types_and_fit_the_specification(
         assert [str(error) for error in validator.iter_errors(line)] == []
 
 
-def test_a_new_account_is_a_few_lines(anna: Person) -> None:
+def test_the_export_of_a_new_account_has_a_few_lines(anna: Person) -> None:
     found = [(line["type"], line.get("action")) for line in lines(export(anna).content)]
     actions = ("account-exported", "login", "register")
     events = [("audit_event", action) for action in actions]
     assert found == [("account", None), ("session", None), *events]
 
 
-def test_its_headers_make_it_a_file_that_nobody_keeps(anna: Person) -> None:
+def test_the_headers_of_an_export_make_it_a_file_that_is_not_cached(anna: Person) -> None:
     headers = export(anna).headers
     assert headers["Content-Type"] == "application/x-ndjson"
     assert headers["Content-Disposition"] == 'attachment; filename="byline-export.ndjson"'
@@ -106,7 +106,7 @@ def test_its_headers_make_it_a_file_that_nobody_keeps(anna: Person) -> None:
     assert "Content-Length" not in headers
 
 
-def test_its_head_is_the_same_without_a_line(anna: Person) -> None:
+def test_the_head_of_an_export_has_the_headers_and_no_lines(anna: Person) -> None:
     head, get = anna.http.head(PATH), export(anna)
     assert (head.status_code, head.content) == (200, b"")
     for name in ("Content-Type", "Content-Disposition", "Cache-Control"):
@@ -116,7 +116,7 @@ def test_its_head_is_the_same_without_a_line(anna: Person) -> None:
 @pytest.mark.parametrize(
     ("path", "action"), [(PATH, "account-exported"), ("/api/accounts", "accounts-listed")]
 )
-def test_nothing_is_written_down_of_a_head_alone(path: str, action: str, admin: Person) -> None:
+def test_a_head_request_causes_no_event(path: str, action: str, admin: Person) -> None:
     def events() -> int:
         mine = {"action": action, "actor_id": admin.id}
         return len(admin.http.get("/api/audit-events", params=mine).json())
@@ -127,7 +127,7 @@ def test_nothing_is_written_down_of_a_head_alone(path: str, action: str, admin: 
     assert events() == 1
 
 
-def test_it_is_written_down_before_it_is_sent(server: Server, anna: Person) -> None:
+def test_an_export_is_an_audit_event_before_its_first_byte(server: Server, anna: Person) -> None:
     before = latest(server)
     with anna.http.stream("GET", PATH) as answer:
         assert answer.status_code == 200
@@ -136,7 +136,9 @@ def test_it_is_written_down_before_it_is_sent(server: Server, anna: Person) -> N
         assert lines(answer.read())[2]["action"] == "account-exported"
 
 
-def test_no_secret_and_no_others_address_is_in_it(server: Server, anna: Person) -> None:
+def test_an_export_contains_no_secret_and_no_address_of_others(
+    server: Server, anna: Person
+) -> None:
     anna.http.put("/auth/email", json={"email": f"x{anna.email}", "current_password": PASSWORD})
     server.mailbox.wait(anna.email, VERIFICATION)
     hers = select(User.password_hash, Mail.id, Mail.token_hash).join(Mail, Mail.user_id == User.id)
@@ -149,13 +151,15 @@ def test_no_secret_and_no_others_address_is_in_it(server: Server, anna: Person) 
 
 
 @pytest.mark.parametrize("token", [None, "refresh_token"])
-def test_it_wants_an_access_token(token: str | None, server: Server, anna: Person) -> None:
+def test_an_export_requires_an_access_token(
+    token: str | None, server: Server, anna: Person
+) -> None:
     with server.client(token and anna.tokens[token]) as client:
         code = "invalid-token" if token else "authentication-required"
         assert told(client.get(PATH)) == (401, code)
 
 
-def test_there_is_one_a_minute_for_each_user(serve: Callable[..., Server]) -> None:
+def test_a_user_may_export_once_a_minute(serve: Callable[..., Server]) -> None:
     server = serve(rate_limit_enabled=True)
     anna, ben = server.sign_up(), server.sign_up()
     first = export(anna)
@@ -172,7 +176,7 @@ def test_there_is_one_a_minute_for_each_user(serve: Callable[..., Server]) -> No
     assert export(ben).status_code == 200
 
 
-def test_its_memory_does_not_grow_with_the_posts(server: Server, anna: Person) -> None:
+def test_the_memory_of_an_export_does_not_grow_with_the_posts(server: Server, anna: Person) -> None:
     def peak() -> tuple[int, int]:
         """The bytes that came, and the most that were held meanwhile."""
         tracemalloc.start()
@@ -193,7 +197,9 @@ def test_its_memory_does_not_grow_with_the_posts(server: Server, anna: Person) -
     assert after < before + 2_000_000
 
 
-def test_no_attribute_of_a_row_slips_into_it(anna: Person, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_export_contains_no_undocumented_field(
+    anna: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
     belongings = auth._belongings
 
     def more(caller: Any) -> Any:

@@ -38,18 +38,22 @@ def contents(anna: Person) -> list[str]:
     return texts[::-1]
 
 
-def test_the_reader_of_the_guide_gets_whole_objects(anna: Person, contents: list[str]) -> None:
+def test_the_code_of_the_guide_reads_whole_objects_from_an_export(
+    anna: Person, contents: list[str]
+) -> None:
     with anna.http.stream("GET", PATH) as export:
         items = [json.loads(line) for line in export.iter_lines()]
     assert [item["content"] for item in items if item["type"] == "post"] == contents
 
 
-def test_the_text_splits_into_the_same_lines_everywhere(anna: Person, contents: list[str]) -> None:
+def test_an_export_splits_into_the_same_lines_in_every_reader(
+    anna: Person, contents: list[str]
+) -> None:
     text = anna.http.get(PATH).text
     assert text.splitlines() == text.split("\n")[:-1]
 
 
-def test_the_readline_of_node_gets_whole_objects(
+def test_nodes_readline_reads_whole_objects_from_an_export(
     anna: Person, contents: list[str], tmp_path: Path
 ) -> None:
     npm_programs()

@@ -67,7 +67,7 @@ def test_an_invitation_sets_the_password_and_verifies_the_address(
 
 
 @pytest.mark.parametrize("more", [{}, {"password": PASSWORD}])
-def test_an_invited_admin_is_one_from_accepting_on(
+def test_accepting_an_invitation_makes_an_invited_admin_an_admin(
     more: dict[str, str], anonymous: httpx.Client, server: Server, admin: Person
 ) -> None:
     account = invite(admin, role="admin", **more)
@@ -79,7 +79,7 @@ def test_an_invited_admin_is_one_from_accepting_on(
     ]
 
 
-def test_a_role_that_was_given_later_counts_and_not_that_of_the_invitation(
+def test_a_role_set_later_overrides_that_of_the_invitation(
     anonymous: httpx.Client, server: Server, admin: Person
 ) -> None:
     account = invite(admin, role="admin")
@@ -91,7 +91,7 @@ def test_a_role_that_was_given_later_counts_and_not_that_of_the_invitation(
     assert sign_in(anonymous, account["email"], NEW_PASSWORD).json()["user"]["role"] == "user"
 
 
-def test_an_invited_admin_who_moves_to_another_address_is_none_by_it(
+def test_confirming_another_address_does_not_accept_an_invitation_as_admin(
     anonymous: httpx.Client, server: Server, admin: Person
 ) -> None:
     account = invite(admin, role="admin", password=PASSWORD)
@@ -107,7 +107,7 @@ def test_an_invited_admin_who_moves_to_another_address_is_none_by_it(
 
 
 @pytest.mark.parametrize("password", ["", " ", "!", "None", PASSWORD])
-def test_an_account_without_a_password_lets_nobody_in(
+def test_nobody_can_sign_in_to_an_account_without_a_password(
     password: str, anonymous: httpx.Client, admin: Person
 ) -> None:
     account = invite(admin)
@@ -139,7 +139,7 @@ def test_an_invitation_is_good_for_seven_days_and_once(
 # recover_account
 
 
-def test_an_admin_has_a_reset_mailed_and_learns_no_token(
+def test_recovering_an_account_mails_a_reset_and_shows_no_token(
     anonymous: httpx.Client, server: Server, admin: Person, anna: Person
 ) -> None:
     answer = recover(admin, anna.id)
@@ -155,7 +155,7 @@ def test_an_admin_has_a_reset_mailed_and_learns_no_token(
     assert tuple(event) == (admin.id, anna.id)
 
 
-def test_recovering_is_for_admins_and_for_accounts_that_are_there(
+def test_only_admins_may_recover_an_account_and_it_must_exist(
     anonymous: httpx.Client, admin: Person, anna: Person, ben: Person
 ) -> None:
     assert told(recover(anna, ben.id)) == told(recover(anna, anna.id)) == (403, "admin-required")
@@ -213,7 +213,7 @@ def test_an_admin_sets_an_address_that_its_owner_confirms(
     assert actions(server, anna.id).count("email-changed") == 1
 
 
-def test_whoever_gets_mail_for_a_mistyped_address_does_not_remove_the_account(
+def test_the_owner_of_a_mistyped_address_cannot_remove_the_account(
     anonymous: httpx.Client, server: Server, admin: Person, anna: Person
 ) -> None:
     assert confirm(anonymous, mailed("email-verification", anna)).status_code == 204
@@ -239,7 +239,7 @@ def test_an_invitation_to_a_mistyped_address_is_sent_again_to_the_right_one(
 
 
 @pytest.mark.parametrize("respell", [str, str.upper, str.title])
-def test_an_address_that_is_the_same_or_spelt_otherwise_still_signs_in(
+def test_an_unchanged_or_respelled_address_still_signs_in(
     respell: Any, anonymous: httpx.Client, server: Server, admin: Person
 ) -> None:
     anna = server.verify(server.sign_up(email=f"{fresh()[:12]}@m\xfcller.example"))
@@ -249,9 +249,7 @@ def test_an_address_that_is_the_same_or_spelt_otherwise_still_signs_in(
     assert sign_in(anonymous, anna.email, PASSWORD).status_code == 200
 
 
-def test_an_address_is_refused_that_is_taken_or_none(
-    admin: Person, anna: Person, ben: Person
-) -> None:
+def test_a_taken_or_malformed_address_is_refused(admin: Person, anna: Person, ben: Person) -> None:
     assert told(patch(admin.http, anna, email=ben.email.upper())) == (409, "email-taken")
     assert told(patch(admin.http, anna, email=f" {fresh()}")) == (400, "invalid-request")
     assert told(patch(anna.http, anna, email=fresh())) == (403, "admin-only-field")

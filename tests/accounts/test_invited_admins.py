@@ -41,7 +41,7 @@ def remove(by: Person, who: Person) -> httpx.Response:
 
 
 @pytest.mark.parametrize("dismiss", [demote, disable, remove])
-def test_nobody_becomes_an_admin_by_the_word_of_a_former_one(
+def test_the_invitation_of_a_former_admin_makes_no_admin(
     dismiss: Callable[[Person, Person], httpx.Response],
     anonymous: httpx.Client,
     server: Server,
@@ -54,7 +54,7 @@ def test_nobody_becomes_an_admin_by_the_word_of_a_former_one(
     assert sign_in(anonymous, email, NEW_PASSWORD).json()["user"]["role"] == "user"
 
 
-def test_another_admin_may_stand_by_an_invitation(
+def test_another_admin_can_renew_an_invitation(
     anonymous: httpx.Client, server: Server, admin: Person
 ) -> None:
     former = server.make_admin(server.sign_up())

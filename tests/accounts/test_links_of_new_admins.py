@@ -53,7 +53,7 @@ def disabled_admin(person: Person) -> None:
     person.server.execute(update(User).where(User.id == person.id).values(**changes))
 
 
-def test_an_address_from_before_the_promotion_gets_no_administrator(
+def test_an_undo_link_from_before_a_promotion_does_not_work(
     server: Server, anonymous: httpx.Client, admin: Person, bert: Person
 ) -> None:
     new = moved(bert)
@@ -64,7 +64,7 @@ def test_an_address_from_before_the_promotion_gets_no_administrator(
 
 
 @pytest.mark.parametrize("answer", [confirm, dispute])
-def test_a_change_that_was_asked_for_before_the_promotion_ends(
+def test_a_pending_change_of_address_ends_with_a_promotion(
     answer: Any, server: Server, anonymous: httpx.Client, admin: Person, bert: Person
 ) -> None:
     new = fresh()
@@ -75,7 +75,7 @@ def test_a_change_that_was_asked_for_before_the_promotion_ends(
     assert bert.http.get("/auth/me").json()["email"] == bert.email
 
 
-def test_a_link_that_is_still_to_be_sent_is_not_sent_to_the_old_address(
+def test_a_queued_link_is_not_sent_to_the_old_address(
     server: Server, admin: Person, bert: Person
 ) -> None:
     new = fresh()
@@ -88,7 +88,7 @@ def test_a_link_that_is_still_to_be_sent_is_not_sent_to_the_old_address(
     assert server.mailbox.to(bert.email, CHANGED) == []
 
 
-def test_a_disabled_administrator_who_is_enabled_owes_nothing_to_older_addresses(
+def test_enabling_a_disabled_administrator_ends_links_to_older_addresses(
     server: Server, anonymous: httpx.Client, admin: Person, bert: Person
 ) -> None:
     new = moved(bert)
@@ -99,7 +99,7 @@ def test_a_disabled_administrator_who_is_enabled_owes_nothing_to_older_addresses
     assert email_of(admin, bert.id) == new
 
 
-def test_an_invited_administrator_who_takes_another_address_is_none_and_may_undo_it(
+def test_an_invited_admin_with_another_address_stays_a_user_and_may_undo_the_change(
     server: Server, anonymous: httpx.Client, admin: Person
 ) -> None:
     name = fresh()
@@ -130,7 +130,7 @@ def test_a_link_to_the_administrators_own_address_stays_good(
     assert server.sign_in(invited["email"], NEW_PASSWORD).tokens["user"]["role"] == "admin"
 
 
-def test_a_reset_that_was_asked_for_before_the_promotion_stays_good(
+def test_a_reset_link_from_before_the_promotion_stays_valid(
     server: Server, anonymous: httpx.Client, admin: Person, bert: Person
 ) -> None:
     request_reset(anonymous, bert.email)
@@ -139,7 +139,7 @@ def test_a_reset_that_was_asked_for_before_the_promotion_stays_good(
     assert reset(anonymous, link).status_code == 204
 
 
-def test_an_administrators_own_change_is_undone_as_anybodys(
+def test_an_administrator_can_undo_their_own_change_of_address(
     server: Server, anonymous: httpx.Client, admin: Person, bert: Person
 ) -> None:
     assert patch(admin.http, bert, role="admin").status_code == 200
@@ -151,7 +151,7 @@ def test_an_administrators_own_change_is_undone_as_anybodys(
 
 
 @pytest.mark.parametrize("changes", [{"role": "user"}, {"bio": "Tea."}, {"disabled": False}])
-def test_a_user_who_stays_one_may_undo_a_change(
+def test_a_user_who_is_not_promoted_may_undo_a_change(
     changes: dict[str, Any], server: Server, anonymous: httpx.Client, admin: Person, bert: Person
 ) -> None:
     moved(bert)
@@ -171,7 +171,7 @@ def test_a_user_who_is_enabled_again_may_undo_a_change(
     assert undo(anonymous, undoing).status_code == 204
 
 
-def test_a_recovery_by_an_admin_leaves_a_change_to_be_undone(
+def test_a_change_of_address_can_be_undone_after_a_recovery_by_an_admin(
     server: Server, anonymous: httpx.Client, admin: Person, bert: Person
 ) -> None:
     new = moved(bert)

@@ -43,7 +43,7 @@ def test_the_old_address_gets_a_notice_without_a_link_or_the_new_address(
     assert server.mailbox.to(new, MOVED) == []
 
 
-def test_an_old_address_that_nobody_confirmed_hears_nothing(
+def test_an_unverified_old_address_gets_no_undo_link(
     server: Server, admin: Person, anna: Person
 ) -> None:
     assert patch(admin.http, anna, email=fresh()).status_code == 200
@@ -52,7 +52,7 @@ def test_an_old_address_that_nobody_confirmed_hears_nothing(
 
 
 @pytest.mark.parametrize("changes", [{"bio": "Tea."}, {"role": "user"}])
-def test_another_change_by_an_admin_sends_no_notice(
+def test_a_change_by_an_admin_that_keeps_the_address_sends_no_notice(
     changes: dict[str, str], server: Server, admin: Person, anna: Person
 ) -> None:
     verify(anna)
@@ -61,7 +61,7 @@ def test_another_change_by_an_admin_sends_no_notice(
     assert server.mailbox.to(anna.email, MOVED) == []
 
 
-def test_a_notice_comes_however_many_mails_the_old_address_has_had(
+def test_a_notice_is_sent_even_if_the_old_address_has_had_too_many_mails(
     server: Server, admin: Person, anna: Person
 ) -> None:
     for number in range(1, 6):
@@ -71,7 +71,7 @@ def test_a_notice_comes_however_many_mails_the_old_address_has_had(
         assert patch(admin.http, anna, email=anna.email).status_code == 200
 
 
-def test_whoever_reads_an_old_mailbox_cannot_undo_what_an_admin_did(
+def test_the_old_mailbox_cannot_undo_an_admins_change(
     anonymous: httpx.Client, server: Server, admin: Person, anna: Person
 ) -> None:
     verify(anna)
@@ -85,9 +85,7 @@ def test_whoever_reads_an_old_mailbox_cannot_undo_what_an_admin_did(
     assert server.mailbox.to(second, CHANGED) == []
 
 
-def test_an_undo_link_that_is_still_to_be_sent_is_not_sent_any_more(
-    server: Server, admin: Person, anna: Person
-) -> None:
+def test_a_queued_undo_link_is_cancelled(server: Server, admin: Person, anna: Person) -> None:
     verify(anna)
     new = fresh()
     assert change(anna, new).status_code == 202

@@ -30,7 +30,7 @@ def test_a_role_is_refused_to_an_unverified_address_and_nothing_changes(
     assert anna.http.get("/auth/me").status_code == 200
 
 
-def test_an_address_that_is_verified_later_may_get_the_role(admin: Person, anna: Person) -> None:
+def test_an_account_verified_later_may_become_an_admin(admin: Person, anna: Person) -> None:
     assert told(patch(admin.http, anna, role="admin")) == UNVERIFIED
     assert reset(anna.http, mailed("password-reset", anna)).status_code == 204
     assert patch(admin.http, anna, role="admin").json()["role"] == "admin"

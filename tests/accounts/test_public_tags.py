@@ -49,7 +49,7 @@ def tags(http: httpx.Client, paths: list[str]) -> list[str]:
 
 
 @pytest.mark.parametrize("happen", PRIVATE)
-def test_what_happens_to_an_account_does_not_show_in_public_tags(
+def test_private_changes_of_an_account_do_not_show_in_public_tags(
     anonymous: httpx.Client, anna: Person, admin: Person, happen: Callable[[Person, Person], None]
 ) -> None:
     paths = [f"/api/users/{anna.id}", f"/api/posts/{anna.post()['id']}"]
@@ -68,7 +68,7 @@ def test_a_post_can_be_changed_although_its_author_confirms_an_address_meanwhile
     assert anna.http.patch(path, json=changes, headers=headers).status_code == 200
 
 
-def test_public_tags_change_with_what_they_stand_for(anonymous: httpx.Client, anna: Person) -> None:
+def test_public_tags_change_with_the_public_content(anonymous: httpx.Client, anna: Person) -> None:
     paths = [f"/api/users/{anna.id}", f"/api/posts/{anna.post()['id']}"]
     profile, post = tags(anonymous, paths)
     assert patch(anna.http, anna, bio="Writes about tea.").status_code == 200
@@ -78,7 +78,9 @@ def test_public_tags_change_with_what_they_stand_for(anonymous: httpx.Client, an
     assert not {profile, post, told} & set(tags(anonymous, paths))
 
 
-def test_the_tag_of_a_profile_is_good_for_one_change(anna: Person, anonymous: httpx.Client) -> None:
+def test_the_tag_of_a_profile_can_be_used_for_one_change(
+    anna: Person, anonymous: httpx.Client
+) -> None:
     path = f"/api/users/{anna.id}"
     read = {"If-Match": tags(anonymous, [path])[0]}
     assert anna.http.patch(path, json={"bio": "First."}, headers=read).status_code == 200

@@ -60,7 +60,7 @@ def stored(server: Server, person: Person) -> int:
     return total
 
 
-def test_what_does_not_fit_is_a_409_and_nothing_of_it_stays(small: Server, eva: Person) -> None:
+def test_a_post_over_the_quota_is_a_409_and_leaves_no_trace(small: Server, eva: Person) -> None:
     first = write(eva, 6000)
     assert first.status_code == 201
     assert told(write(eva, 4001)) == FULL
@@ -97,7 +97,9 @@ def test_an_administrator_changes_and_deletes_on_the_authors_account(
     assert (counted(small, eva), counted(small, admin)) == (0, 0)
 
 
-def test_full_users_may_still_shrink_and_delete(small: Server, eva: Person) -> None:
+def test_users_over_their_quota_may_still_shorten_and_delete_posts(
+    small: Server, eva: Person
+) -> None:
     path = f"/api/posts/{write(eva, 6000).json()['id']}"
     small.execute(update(User).where(User.id == eva.id).values(stored_bytes=2 * QUOTA))
     assert eva.http.patch(path, json={"content": "x" * 5000}, headers=ANY).status_code == 200
@@ -124,7 +126,7 @@ def test_answers_that_are_kept_for_a_key_count_until_they_are_purged(
     assert write(eva, 3000).status_code == 201
 
 
-def test_requests_at_once_share_the_room_exactly(small: Server, eva: Person) -> None:
+def test_concurrent_requests_never_exceed_the_quota(small: Server, eva: Person) -> None:
     with ThreadPoolExecutor(12) as threads:
         answers = list(threads.map(lambda _: write(eva, 1500), range(12)))
     made = [answer.json()["id"] for answer in answers if answer.status_code == 201]
@@ -143,7 +145,7 @@ def test_requests_at_once_share_the_room_exactly(small: Server, eva: Person) -> 
     assert counted(small, eva) == stored(small, eva)
 
 
-def test_what_the_previous_release_has_stored_is_counted_in_batches(
+def test_the_text_stored_by_the_previous_release_is_counted_in_batches(
     small: Server, eva: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("service.stored_bytes.USERS_PER_TRANSACTION", 1)

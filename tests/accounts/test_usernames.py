@@ -83,7 +83,7 @@ def test_a_reserved_name_is_refused(
 
 
 @pytest.mark.parametrize("username", ["administrate", "admin1", "rooted", "annaroot", "by-lines"])
-def test_a_name_with_a_reserved_one_in_it_is_not_refused(
+def test_a_name_that_contains_a_reserved_name_is_accepted(
     username: str, anonymous: httpx.Client
 ) -> None:
     assert register(anonymous, f"{username}-{name()}").status_code == 201
@@ -123,7 +123,7 @@ def test_a_random_name_is_never_reserved() -> None:
 # Names that rest
 
 
-def test_a_name_given_up_for_another_rests_for_others(
+def test_a_name_given_up_for_another_cannot_be_taken_by_others(
     server: Server, anonymous: httpx.Client, admin: Person, anna: Person, ben: Person
 ) -> None:
     new = renamed(anna)
@@ -142,7 +142,7 @@ def test_a_name_given_up_for_another_rests_for_others(
     assert register(anonymous, new).status_code == 201
 
 
-def test_it_rests_for_ninety_days(server: Server, anna: Person) -> None:
+def test_a_given_up_name_is_reserved_for_ninety_days(server: Server, anna: Person) -> None:
     renamed(anna)
     [[user_id, expiry]] = resting(server, anna.username)
     left = datetime.fromisoformat(expiry) - datetime.now(UTC)
@@ -151,7 +151,7 @@ def test_it_rests_for_ninety_days(server: Server, anna: Person) -> None:
 
 
 @pytest.mark.parametrize("by_admin", [False, True])
-def test_the_names_of_a_deleted_account_rest_and_say_nothing_of_it(
+def test_the_names_of_a_deleted_account_rest_without_a_trace_of_their_owner(
     by_admin: bool, server: Server, anonymous: httpx.Client, admin: Person, anna: Person
 ) -> None:
     last = renamed(anna)
@@ -165,7 +165,7 @@ def test_the_names_of_a_deleted_account_rest_and_say_nothing_of_it(
     assert patch(again.http, again, username=last).status_code == 200
 
 
-def test_a_name_that_rested_before_rests_anew(
+def test_a_name_taken_and_given_up_again_rests_again(
     server: Server, anonymous: httpx.Client, anna: Person, ben: Person
 ) -> None:
     renamed(anna)
@@ -183,7 +183,7 @@ def test_an_admin_who_renames_an_account_can_take_that_back(admin: Person, anna:
     assert patch(admin.http, anna, username=anna.username).status_code == 200
 
 
-def test_a_change_that_is_refused_gives_nothing_up(
+def test_a_refused_change_keeps_the_old_name_taken(
     server: Server, anna: Person, ben: Person
 ) -> None:
     new = {"username": f"u-{name()}"}
@@ -214,7 +214,7 @@ def test_the_name_of_a_disputed_account_does_not_rest(
     assert register(anonymous, anna.username).status_code == 201
 
 
-def test_a_refusal_is_kept_for_a_key_and_nothing_else_is(
+def test_only_the_refusal_is_kept_for_an_idempotency_key(
     server: Server, admin: Person, anna: Person
 ) -> None:
     delete(anna)

@@ -23,7 +23,7 @@ def delete(http: httpx.Client, person: Person, **headers: str) -> httpx.Response
 # list_users and get_user
 
 
-def test_a_profile_shows_what_is_public_and_nothing_else(
+def test_a_profile_shows_only_public_fields(
     anonymous: httpx.Client, anna: Person, admin: Person
 ) -> None:
     account = anna.tokens["user"]
@@ -34,7 +34,7 @@ def test_a_profile_shows_what_is_public_and_nothing_else(
         assert all(user.keys() == public.keys() for user in http.get("/api/users").json())
 
 
-def test_a_user_name_that_nobody_has_lists_nobody(anonymous: httpx.Client) -> None:
+def test_filtering_by_an_unknown_user_name_lists_nobody(anonymous: httpx.Client) -> None:
     answer = anonymous.get("/api/users", params={"username": f"u-{name()}"})
     assert (answer.status_code, answer.json()) == (200, [])
 
@@ -47,16 +47,14 @@ def test_users_are_paged_newest_first(anonymous: httpx.Client, server: Server) -
     assert [id_ for id_ in ids if id_ in mine] == [person.id for person in reversed(people)]
 
 
-def test_a_page_goes_on_behind_a_user_who_is_gone(anonymous: httpx.Client, server: Server) -> None:
+def test_a_page_may_start_after_a_deleted_user(anonymous: httpx.Client, server: Server) -> None:
     older, newer = server.sign_up(), server.sign_up()
     assert delete(newer.http, newer).status_code == 204
     page = anonymous.get("/api/users", params={"after": newer.id, "limit": 1})
     assert [user["id"] for user in page.json()] == [older.id]
 
 
-def test_a_profile_is_read_once_while_it_stays_the_same(
-    anonymous: httpx.Client, anna: Person
-) -> None:
+def test_an_unchanged_profile_is_a_304(anonymous: httpx.Client, anna: Person) -> None:
     path = f"/api/users/{anna.id}"
     tag = anonymous.get(path).headers["etag"]
     same = anonymous.get(path, headers={"If-None-Match": tag})
@@ -67,7 +65,7 @@ def test_a_profile_is_read_once_while_it_stays_the_same(
 
 
 @pytest.mark.parametrize(("user_id", "status"), [(UNKNOWN, 404), ("me", 400), ("1", 400)])
-def test_only_a_user_has_a_profile(user_id: str, status: int, anonymous: httpx.Client) -> None:
+def test_an_unknown_user_has_no_profile(user_id: str, status: int, anonymous: httpx.Client) -> None:
     assert anonymous.get(f"/api/users/{user_id}").status_code == status
 
 
@@ -86,7 +84,7 @@ def test_an_owner_changes_their_name_and_bio(anonymous: httpx.Client, anna: Pers
     assert anonymous.get(f"/api/users/{anna.id}").json()["username"] == username
 
 
-def test_only_what_is_sent_changes(anna: Person) -> None:
+def test_fields_that_are_not_sent_stay_unchanged(anna: Person) -> None:
     patch(anna.http, anna, bio="Writes about tea.")
     assert patch(anna.http, anna, username=f"new-{name()}").json()["bio"] == "Writes about tea."
     assert patch(anna.http, anna, bio="").json()["bio"] == ""
@@ -133,14 +131,14 @@ def test_a_change_fits_the_specification(changes: dict[str, Any], admin: Person)
     assert told(patch(admin.http, admin, **changes)) == (400, "invalid-request")
 
 
-def test_a_name_in_use_is_not_given_again(anna: Person, ben: Person) -> None:
+def test_a_name_in_use_cannot_be_taken(anna: Person, ben: Person) -> None:
     before = etag(anna)
     assert told(patch(anna.http, anna, username=ben.username)) == (409, "username-taken")
     assert etag(anna) == before
     assert patch(anna.http, anna, username=anna.username).status_code == 200
 
 
-def test_others_change_and_delete_nothing(anna: Person, ben: Person) -> None:
+def test_a_user_may_not_change_or_delete_another(anna: Person, ben: Person) -> None:
     for headers in (ANY, {"If-Match": etag(anna)}, {"If-Match": '"x"'}):
         answer = ben.http.patch(f"/api/users/{anna.id}", json={"bio": "x"}, headers=headers)
         assert told(answer) == (403, "forbidden")
@@ -148,7 +146,7 @@ def test_others_change_and_delete_nothing(anna: Person, ben: Person) -> None:
     assert anna.http.get("/auth/me").json() == anna.tokens["user"]
 
 
-def test_nobody_can_be_changed_or_deleted_who_is_not_there(anna: Person, admin: Person) -> None:
+def test_changing_or_deleting_an_unknown_user_is_a_404(anna: Person, admin: Person) -> None:
     for http in (anna.http, admin.http):
         answer = http.patch(f"/api/users/{UNKNOWN}", json={"bio": "x"}, headers=ANY)
         assert told(answer) == (404, "not-found")
@@ -184,13 +182,13 @@ def test_a_deleted_user_is_gone_with_everything(
     assert server.sign_up(email=anna.email).id != anna.id
 
 
-def test_a_second_delete_finds_nobody(anna: Person, admin: Person) -> None:
+def test_a_second_delete_is_a_404(anna: Person, admin: Person) -> None:
     assert delete(admin.http, anna).status_code == 204
     assert told(delete(admin.http, anna)) == (404, "not-found")
     assert told(delete(anna.http, anna)) == (401, "session-revoked")
 
 
-def test_a_stale_tag_deletes_nobody(anna: Person) -> None:
+def test_a_delete_with_a_stale_tag_is_refused(anna: Person) -> None:
     stale = etag(anna)
     patch(anna.http, anna, bio="Writes about tea.")
     assert told(delete(anna.http, anna, **{"If-Match": stale})) == (412, "precondition-failed")

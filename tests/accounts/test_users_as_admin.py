@@ -31,7 +31,7 @@ def last_admin(server: Server, admin: Person) -> Iterator[Person]:
 
 
 @pytest.mark.parametrize("choice", [{}, {"role": "user"}, {"role": "admin"}])
-def test_an_admin_creates_accounts_which_begin_as_those_of_users(
+def test_accounts_created_by_an_admin_start_like_registered_ones(
     choice: dict[str, str], server: Server, admin: Person
 ) -> None:
     body = {"email": f"{name()}@EXAMPLE.com", "password": PASSWORD, **choice}
@@ -48,7 +48,7 @@ def test_an_admin_creates_accounts_which_begin_as_those_of_users(
 
 
 @pytest.mark.parametrize("changes", [{"role": "user"}, {"disabled": True}])
-def test_who_is_no_admin_any_more_when_the_password_is_hashed_creates_nobody(
+def test_an_admin_demoted_while_the_password_is_hashed_creates_no_account(
     changes: dict[str, Any], server: Server, admin: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def hashed(password: str) -> str:
@@ -80,7 +80,7 @@ def test_an_account_for_someone_follows_the_rules_of_registering(
 # update_user
 
 
-def test_a_role_counts_from_the_next_request_on(
+def test_a_new_role_applies_from_the_next_request(
     server: Server, anna: Person, admin: Person
 ) -> None:
     server.verify(anna)
@@ -113,7 +113,7 @@ def test_other_changes_by_an_admin_end_no_session(
 
 
 @pytest.mark.parametrize("changes", [{"role": "user"}, {"disabled": True}, None])
-def test_the_last_active_admin_stays(
+def test_the_last_active_admin_cannot_be_demoted_disabled_or_deleted(
     changes: dict[str, Any] | None, server: Server, last_admin: Person
 ) -> None:
     def retire() -> httpx.Response:
@@ -170,7 +170,7 @@ def test_accounts_are_filtered(server: Server, anna: Person, ben: Person, admin:
         {"username": "anna"},
     ],
 )
-def test_a_filter_that_cannot_be_is_named(query: dict[str, str], admin: Person) -> None:
+def test_an_impossible_filter_is_named_in_the_error(query: dict[str, str], admin: Person) -> None:
     answer = admin.http.get("/api/accounts", params=query)
     assert told(answer) == (400, "invalid-request")
     assert [error["pointer"] for error in answer.json()["errors"]] == list(query)

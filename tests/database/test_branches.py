@@ -124,7 +124,7 @@ def test_one_head_of_several_has_to_be_named(using, code):
 
 
 @pytest.mark.parametrize("more", [(OWN,), (NEXT_OF_USERS,), (NEXT_OF_POSTS,), (OWN, NEXT_OF_USERS)])
-def test_a_schema_of_newer_code_is_left_alone_and_good_to_run_on(using, code, more):
+def test_a_newer_schema_is_left_alone_and_can_be_served(using, code, more):
     with using(code("newer", *more)) as engine:
         migrations.upgrade(engine)
         there = rows(engine)
@@ -173,7 +173,7 @@ def test_two_revisions_with_one_id_are_named(using, code):
         migrations.upgrade(engine)
 
 
-def test_a_revision_whose_forerunner_has_no_file_is_named(using, code):
+def test_a_revision_without_its_parents_file_is_named(using, code):
     folder = code("torn", OWN)
     (folder / "versions" / "posts_0001_create_posts.py").unlink()
     with using(folder) as engine, pytest.raises(BadConfiguration, match="posts_0001, which has no"):

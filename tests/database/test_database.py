@@ -47,7 +47,7 @@ def test_a_connection_that_the_database_has_ended_is_not_used_again(tmp_path: Pa
         assert other != own
 
 
-def test_what_a_prepared_statement_is_refused_is_an_error_of_sqlalchemy(server: Server) -> None:
+def test_an_error_of_a_prepared_statement_is_an_error_of_sqlalchemy(server: Server) -> None:
     user = server.sign_up()
     nobody = f"{user.id[:-12]}{'0' * 12}"
     refused = pytest.raises(sa.exc.IntegrityError)

@@ -66,7 +66,7 @@ def _upgrade(url: str) -> None:
         db.engine.dispose()
 
 
-def test_everything_works_with_strange_defaults(server: Server) -> None:
+def test_everything_works_with_unusual_database_defaults(server: Server) -> None:
     anna = server.sign_up()
     key = {"Idempotency-Key": "strange"}
     body = {"title": TEXT, "content": TEXT}
@@ -98,7 +98,7 @@ def test_everything_works_with_strange_defaults(server: Server) -> None:
     assert anna.http.delete(f"/api/users/{anna.id}").status_code == 204
 
 
-def test_a_database_that_is_read_only_is_read_and_its_writes_are_503(
+def test_a_read_only_database_answers_reads_and_gives_503_for_writes(
     postgresql: Cluster, tmp_path: Path
 ) -> None:
     url = postgresql.create("frozen")
@@ -115,7 +115,7 @@ def test_a_database_that_is_read_only_is_read_and_its_writes_are_503(
         assert refused.headers["retry-after"] == "1"
 
 
-def test_what_libpq_reads_from_the_environment_changes_no_answer(
+def test_environment_variables_of_libpq_change_no_answer(
     postgresql: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     url = postgresql.create("from_elsewhere")

@@ -60,7 +60,7 @@ def insert(engine: sa.Engine, *emails: str) -> None:
         connection.execute(INSERT, [person(number, email) for number, email in enumerate(emails)])
 
 
-def test_every_row_of_the_release_before_gets_a_key(engine):
+def test_every_row_of_the_previous_release_gets_a_key(engine):
     many = [f"user{number}@example.com" for number in range(2500)]
     insert(engine, "ann@b\xfccher.example", "stra\xdfe@x.example", "ann@ab--cd.example", *many)
     migrations.upgrade(engine)
@@ -90,7 +90,7 @@ def test_an_upgrade_back_and_forth_leaves_the_rows(engine):
     ("written", "its_key"),
     [("bob@example.com", "bob@example.com"), ("bob@xn--mller-kva.example",) * 2],
 )
-def test_processes_of_the_release_before_go_on_writing(engine, written, its_key):
+def test_processes_of_the_previous_release_keep_writing(engine, written, its_key):
     insert(engine, "ann@example.com")
     migrations.upgrade(engine)
     with engine.begin() as connection:
@@ -100,7 +100,7 @@ def test_processes_of_the_release_before_go_on_writing(engine, written, its_key)
     assert keys(engine) == [f"new-{its_key}", its_key]
 
 
-def test_the_release_before_is_told_that_an_address_is_taken(engine):
+def test_the_previous_release_refuses_a_taken_address(engine):
     migrations.upgrade(engine)
     insert(engine, "ann@example.com")
     with engine.begin() as connection:
@@ -112,7 +112,7 @@ def test_the_release_before_is_told_that_an_address_is_taken(engine):
 
 
 @pytest.mark.parametrize("on", ["sqlite", "postgresql"])
-def test_who_registered_with_the_release_before_signs_in(on: str, tmp_path) -> None:
+def test_a_user_of_the_previous_release_signs_in(on: str, tmp_path) -> None:
     own = {"database_url": postgres.start()} if on == "postgresql" else {}
     with serving(tmp_path, **own) as server:
         written = {"ann@example.com": "Ann@Example.com", EVA_OLD: EVA_NEW}

@@ -192,7 +192,7 @@ def test_a_changed_post_is_found_by_its_new_words_only(search):
 
 
 @pytest.mark.parametrize("table", ["post_documents", "posts", "users"])
-def test_what_is_deleted_leaves_the_index_also_by_cascade(search, table):
+def test_deleted_rows_leave_the_search_index_even_by_cascade(search, table):
     search.execute(sa.update(PostDocument).values(words="zebras"))
     search.exec_driver_sql(f"DELETE FROM {table}")
 
@@ -220,7 +220,7 @@ def test_revisions_are_read_without_alembic_as_alembic_reads_them() -> None:
     assert revisions.graph(MIGRATIONS) == walked
 
 
-def test_what_serves_does_without_alembic(tmp_path: Path) -> None:
+def test_serving_does_not_import_alembic(tmp_path: Path) -> None:
     settings = {"DATABASE_URL": f"sqlite:///{tmp_path}/b.db", "JWT_KEYS_DIR": str(tmp_path / "k")}
     script = "import app, service.cli, sys; assert 'alembic.command' not in sys.modules"
     command = [sys.executable, "-W", "ignore", "-c", script]

@@ -89,6 +89,6 @@ def test_the_timeouts_hold_in_every_transaction_and_nothing_stays_in_a_session(
         assert session.execute("SELECT count(*) FROM pg_prepared_statements").fetchone() == (0,)
 
 
-def test_migrations_refuse_to_go_through_it(server: Server) -> None:
+def test_migrations_refuse_to_run_through_pgbouncer(server: Server) -> None:
     with server.flask.app_context(), pytest.raises(BadConfiguration, match="DATABASE_URL is that"):
         migrations.upgrade(db.engine)

@@ -136,7 +136,7 @@ def test_mails_are_counted_by_mailbox(address: str, its_mailbox: str) -> None:
         "@" * 254,
     ],
 )
-def test_what_is_no_address_is_refused(address: str) -> None:
+def test_a_malformed_address_is_refused(address: str) -> None:
     with pytest.raises(InvalidRequest) as refusal:
         checked(address)
     assert refusal.value.errors == [

@@ -116,7 +116,7 @@ def test_a_change_gives_a_new_tag_which_is_the_next_one_to_match(anna: Owner, pa
 
 
 @pytest.mark.parametrize("path", ["project"], indirect=True)
-def test_a_change_has_to_say_of_which_version(anna: Owner, path: str) -> None:
+def test_a_change_requires_if_match(anna: Owner, path: str) -> None:
     before = anna.http.get(path).json()
     answer = change(anna, path, None)
     assert (answer.status_code, answer.json()["code"]) == (428, "precondition-required")
@@ -188,7 +188,7 @@ def test_a_stale_write_is_refused(anna: Owner, path: str) -> None:
 
 @pytest.mark.parametrize("path", ["project"], indirect=True)
 @pytest.mark.parametrize("tag", [None, "*", "{tag}"])
-def test_a_delete_may_name_the_version(
+def test_a_delete_may_send_if_match(
     anna: Owner, anonymous: httpx.Client, path: str, tag: str | None
 ) -> None:
     headers = {"If-Match": tag.format(tag=tag_of(anonymous, path))} if tag else {}
@@ -205,7 +205,7 @@ def test_what_is_not_there_is_not_found_whatever_version_is_named(anna: Owner, t
 
 
 @pytest.mark.parametrize("path", ["project"], indirect=True)
-def test_someone_elses_is_forbidden_whatever_version_is_named(
+def test_changing_anothers_resource_is_a_403_whatever_the_version(
     anna: Owner, ben: Owner, path: str
 ) -> None:
     for tag in (tag_of(anna.http, path), '"other"', "*"):

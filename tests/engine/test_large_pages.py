@@ -53,7 +53,7 @@ def pages(client: httpx.Client, path: str, **query: Any) -> Iterator[httpx.Respo
 
 @pytest.mark.parametrize("order", ["newest", "oldest"])
 @pytest.mark.parametrize("limit", [3, 100])
-def test_the_links_lead_through_all_of_it(
+def test_following_the_links_visits_every_item(
     anna: Owner, large: Projects, rows_read: list[int], order: str, limit: int
 ) -> None:
     found: Projects = {}

@@ -65,7 +65,7 @@ def write(anna: Owner) -> Write:
         ("oldest", 6, ["abcdef", "g"]),
     ],
 )
-def test_the_links_lead_through_all_pages(
+def test_following_the_links_visits_every_page(
     anna: Owner, write: Write, order: str, limit: int, expected: list[str]
 ) -> None:
     write("abcdefg")
@@ -115,7 +115,7 @@ def test_the_next_page_is_after_the_last_item(anna: Owner, write: Write) -> None
     assert parse_qs(reference.query)["after"] == [answer.json()[-1]["id"]]
 
 
-def test_the_link_keeps_what_was_asked_for(anna: Owner, write: Write) -> None:
+def test_the_link_keeps_the_query_parameters(anna: Owner, write: Write) -> None:
     write("abcd")
     query = {
         "owner_id": anna.id,

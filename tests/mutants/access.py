@@ -10,14 +10,14 @@ KINDS = {
             "        RestingUsername.check(username, id_)\n",
             "",
             "tests/accounts/test_usernames.py"
-            "::test_the_names_of_a_deleted_account_rest_and_say_nothing_of_it",
+            "::test_the_names_of_a_deleted_account_rest_without_a_trace_of_their_owner",
         ),
         Mutant(
             "a user name rests only for the user who gave it up",
             "service/models/resting_usernames.py",
             "RestingUsername.user_id != bindparam",
             "RestingUsername.user_id == bindparam",
-            "tests/accounts/test_usernames.py::test_a_name_given_up_for_another_rests_for_others",
+            "tests/accounts/test_usernames.py::test_a_name_given_up_for_another_cannot_be_taken_by_others",
         ),
         Mutant(
             "an owner may take a reserved user name by a change",
@@ -66,7 +66,7 @@ KINDS = {
             'or header["typ"] != typ:',
             "or typ == REFRESH != header['typ']:",
             "tests/accounts/test_accounts_access.py"
-            "::test_a_token_of_the_other_class_opens_nothing[sqlite-get_me-refresh_token]",
+            "::test_a_token_of_the_other_class_is_refused[sqlite-get_me-refresh_token]",
         ),
         Mutant(
             "any user passes for an administrator",
@@ -118,7 +118,7 @@ _live""",
             """\
 )
 _live""",
-            "tests/accounts/test_auth_sessions.py::test_the_session_of_another_looks_like_none",
+            "tests/accounts/test_auth_sessions.py::test_the_session_of_another_user_is_a_404",
         ),
         Mutant(
             "the last administrator may go",
@@ -131,15 +131,14 @@ _live""",
             """\
             raise _refused(user_id, caller)
         if name_rests:""",
-            "tests/accounts/test_users_as_admin.py::test_the_last_active_admin_stays",
+            "tests/accounts/test_users_as_admin.py::test_the_last_active_admin_cannot_be_demoted_disabled_or_deleted",
         ),
         Mutant(
             "everybody sees everybody's audit events",
             "service/models/audit_events.py",
             "return _all if caller.is_admin else cls.of(caller.id)",
             "return _all",
-            "tests/accounts/test_audit.py"
-            "::test_a_user_sees_the_events_about_their_own_account_and_no_others",
+            "tests/accounts/test_audit.py::test_a_user_sees_only_the_events_of_their_own_account",
         ),
     ],
     "sessions that live on": [
@@ -155,14 +154,14 @@ _live""",
             "service/models/sessions.py",
             '.where(_mine, Session.generation == bindparam("generation_"))',
             ".where(_mine)",
-            "tests/accounts/test_auth_refresh.py::test_an_older_token_is_a_reuse_at_once",
+            "tests/accounts/test_auth_refresh.py::test_an_older_refresh_token_is_treated_as_reused_at_once",
         ),
         Mutant(
             "a pair that has arrived leaves the token before it good",
             "service/domain/rotation.py",
             "if rotation.seen < rotation.generation:",
             "if rotation.seen <= rotation.generation:",
-            "tests/accounts/test_auth_repeated_refreshes.py::test_a_refused_request_shows_it_too",
+            "tests/accounts/test_auth_repeated_refreshes.py::test_a_refused_request_confirms_it_too",
         ),
         Mutant(
             "two tabs may be in two places",
@@ -170,14 +169,14 @@ _live""",
             " and _is_same_place(rotation, place)",
             "",
             "tests/accounts/test_auth_repeated_refreshes.py"
-            "::test_what_two_clients_have_in_common_by_chance_proves_nothing",
+            "::test_an_empty_user_agent_does_not_prove_that_two_clients_are_the_same",
         ),
         Mutant(
             "the refusal of a token used twice takes the end of its session back",
             "service/handlers/auth.py",
             "    commit()  # the session ends although the answer is a refusal\n",
             "",
-            "tests/accounts/test_auth_refresh.py::test_an_older_token_is_a_reuse_at_once",
+            "tests/accounts/test_auth_refresh.py::test_an_older_refresh_token_is_treated_as_reused_at_once",
         ),
     ],
     "limit not counted": [
@@ -263,8 +262,8 @@ _live""",
             _lock.first(name=account)
 """,
             "",
-            "tests/races/test_races.py::test_of_sixty_guesses_at_a_password_ten_are_looked_at"
-            "_however_many_processes",
+            "tests/races/test_races.py::test_of_60_concurrent_guesses_10_are_compared"
+            "_over_all_processes",
             only="postgresql",
         ),
     ],

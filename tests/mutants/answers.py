@@ -9,7 +9,7 @@ KINDS = {
             "service/handlers/posts.py",
             "return post, 201,",
             "return post, 200,",
-            "tests/posts/test_posts.py::test_a_new_post_is_where_its_location_says",
+            "tests/posts/test_posts.py::test_a_new_post_can_be_read_at_its_location",
         ),
         Mutant(
             "a missing If-Match is a 400",
@@ -26,7 +26,7 @@ KINDS = {
             "service/models/profiles.py",
             "_public = sa.select(User.id, User.username,",
             "_public = sa.select(User.id, User.email, User.username,",
-            "tests/accounts/test_users.py::test_a_profile_shows_what_is_public_and_nothing_else",
+            "tests/accounts/test_users.py::test_a_profile_shows_only_public_fields",
         ),
         Mutant(
             "a problem names the class that was raised",
@@ -42,7 +42,7 @@ KINDS = {
             "service/handlers/posts.py",
             """return post, 201, {"Location": f"/api/posts/{post['id']}"}""",
             "return post, 201",
-            "tests/posts/test_posts.py::test_a_new_post_is_where_its_location_says",
+            "tests/posts/test_posts.py::test_a_new_post_can_be_read_at_its_location",
         ),
         Mutant(
             "a 401 has no WWW-Authenticate",
@@ -99,7 +99,7 @@ KINDS = {
             """\
                 detail = "is not a parameter of this operation"
                 []""",
-            "tests/posts/test_posts.py::test_a_filter_that_makes_no_sense_is_refused",
+            "tests/posts/test_posts.py::test_a_contradictory_filter_is_refused",
         ),
         Mutant(
             "a user name may have capitals",
@@ -112,7 +112,7 @@ KINDS = {
       maxLength: 30
       pattern: '^[A-Za-z0-9][A-Za-z0-9_-]{2,29}$'
 """,
-            "tests/accounts/test_auth.py::test_a_username_has_a_form",
+            "tests/accounts/test_auth.py::test_a_malformed_username_is_refused",
         ),
         Mutant(
             "an address in capitals is another one",
@@ -144,7 +144,7 @@ KINDS = {
             'sa.case((User.email_key == bindparam("key"), User.invited_role))',
             "User.invited_role",
             "tests/accounts/test_invitations.py"
-            "::test_an_invited_admin_who_moves_to_another_address_is_none_by_it",
+            "::test_confirming_another_address_does_not_accept_an_invitation_as_admin",
         ),
         Mutant(
             "a word of a search is an operator of the engine",
@@ -167,14 +167,14 @@ KINDS = {
             "service/engine/spec/paging.py",
             "if size > MAX_PAGE_BYTES and number:",
             "if size > 100 * MAX_PAGE_BYTES and number:",
-            "tests/engine/test_large_pages.py::test_the_links_lead_through_all_of_it",
+            "tests/engine/test_large_pages.py::test_following_the_links_visits_every_item",
         ),
         Mutant(
             "the index of a post has no end",
             "service/domain/words.py",
             "if size > MAX_INDEX_BYTES:",
             "if size > 100 * MAX_INDEX_BYTES:",
-            "tests/posts/test_words.py::test_no_post_costs_more_than_a_document_may",
+            "tests/posts/test_words.py::test_the_index_of_a_post_is_bounded",
         ),
     ],
     "secrets told": [
@@ -191,7 +191,7 @@ KINDS = {
             "service/accounts/security.py",
             "                raise InvalidCredentials\n",
             '                raise InvalidCredentials(None if user else "Nobody is here.")\n',
-            "tests/accounts/test_auth.py::test_failures_to_sign_in_cannot_be_told_apart",
+            "tests/accounts/test_auth.py::test_an_unknown_address_and_a_wrong_password_get_the_same_answer",
         ),
         Mutant(
             "an unknown address is refused sooner than a wrong password",

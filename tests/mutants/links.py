@@ -9,7 +9,7 @@ KINDS = {
             "service/handlers/auth.py",
             "    Credentials.remove_password(user_id)  # whoever changed the address knew it\n",
             "",
-            "tests/accounts/test_auth_undone_changes.py::test_the_old_address_gets_it_all_back",
+            "tests/accounts/test_auth_undone_changes.py::test_undoing_a_change_gives_the_account_back_to_the_old_address",
         ),
         Mutant(
             "a new password ends the token that undoes a change of address",
@@ -17,7 +17,7 @@ KINDS = {
             "LIFETIMES.keys() - LASTING",
             "LIFETIMES",
             "tests/accounts/test_auth_undone_changes.py"
-            "::test_a_thief_who_changes_it_twice_and_the_password_too_is_undone",
+            "::test_undoing_reverts_two_changes_of_address_and_a_changed_password",
         ),
         Mutant(
             "whoever reads an old mailbox undoes an admin's change of address",
@@ -25,7 +25,7 @@ KINDS = {
             "MailedToken.revoke_all(user_id)",
             "MailedToken.revoke(user_id)",
             "tests/accounts/test_moved_by_admin.py"
-            "::test_whoever_reads_an_old_mailbox_cannot_undo_what_an_admin_did",
+            "::test_the_old_mailbox_cannot_undo_an_admins_change",
         ),
         Mutant(
             "whoever reads an old mailbox takes over an administrator's account",
@@ -33,7 +33,7 @@ KINDS = {
             "accounts.becomes_admin(before, account)",
             "False",
             "tests/accounts/test_links_of_new_admins.py"
-            "::test_an_address_from_before_the_promotion_gets_no_administrator",
+            "::test_an_undo_link_from_before_a_promotion_does_not_work",
         ),
         Mutant(
             "any password reset redeems the promise of an invitation",
@@ -49,7 +49,7 @@ KINDS = {
             '    _inviter.role == "admin",\n    _inviter.disabled.is_(False),\n',
             "",
             "tests/accounts/test_invited_admins.py"
-            "::test_nobody_becomes_an_admin_by_the_word_of_a_former_one",
+            "::test_the_invitation_of_a_former_admin_makes_no_admin",
         ),
         Mutant(
             "mails are counted by address, so that one mailbox gets any number",
@@ -64,7 +64,7 @@ KINDS = {
             "service/models/mailed_tokens.py",
             "or not _use.write(hash=digest)",
             "",
-            "tests/accounts/test_auth_mailed_tokens.py::test_a_token_is_good_once",
+            "tests/accounts/test_auth_mailed_tokens.py::test_a_mailed_token_can_be_used_once",
         ),
     ],
 }

@@ -10,7 +10,7 @@ KINDS = {
             "statement = sa.delete(self._model).where(self._mine)",
             "statement = sa.update(self._model).where(self._mine)"
             ".values(version=self._model.version)",
-            "tests/posts/test_posts.py::test_a_deleted_post_is_gone_and_a_second_delete_says_so",
+            "tests/posts/test_posts.py::test_a_second_delete_of_a_post_is_a_404",
         ),
         Mutant(
             "a session that is ended loses its refresh token only",
@@ -100,7 +100,7 @@ KINDS = {
             "service/engine/http/conditional.py",
             "        if required:\n            raise PreconditionRequired\n",
             "",
-            "tests/engine/test_conditional.py::test_a_change_has_to_say_of_which_version",
+            "tests/engine/test_conditional.py::test_a_change_requires_if_match",
         ),
         Mutant(
             "what a client has already is sent again",
@@ -142,7 +142,7 @@ KINDS = {
             '    record("password-changed", caller.id)\n',
             "",
             "tests/accounts/test_audit_actions.py"
-            "::test_what_is_done_is_written_down_once[sqlite-change_password]",
+            "::test_each_change_causes_one_event[sqlite-change_password]",
         ),
         Mutant(
             "an export has no posts in it",
@@ -151,7 +151,7 @@ KINDS = {
             '        yield "post", posts\n',
             "",
             "tests/accounts/test_export.py"
-            "::test_it_is_what_the_other_operations_say_and_nothing_else",
+            "::test_an_export_contains_exactly_what_the_other_operations_return",
         ),
     ],
     "mails lost or halved": [

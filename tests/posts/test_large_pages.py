@@ -54,7 +54,9 @@ def pages(client: httpx.Client, path: str, **query: Any) -> Iterator[httpx.Respo
         yield answer
 
 
-def test_the_links_lead_through_all_of_it(anna: Person, large: Posts, rows_read: list[int]) -> None:
+def test_following_the_links_visits_every_item(
+    anna: Person, large: Posts, rows_read: list[int]
+) -> None:
     found: Posts = {}
     for page in pages(anna.http, "/api/posts", author_id=anna.id, limit=100):
         assert page.status_code == 200
@@ -65,7 +67,7 @@ def test_the_links_lead_through_all_of_it(anna: Person, large: Posts, rows_read:
     assert list(found.items()) == list(reversed(large.items()))
 
 
-def test_a_search_gives_fewer_results_and_goes_on_behind_them(
+def test_a_search_may_return_fewer_results_and_continues_after_them(
     anna: Person, large: Posts, rows_read: list[int]
 ) -> None:
     found: list[str] = []
@@ -82,7 +84,7 @@ def test_a_search_gives_fewer_results_and_goes_on_behind_them(
     assert sorted(found) == sorted(large)
 
 
-def test_the_export_is_read_in_parts_as_large(
+def test_the_export_is_read_in_parts_of_the_same_size(
     anna: Person, large: Posts, rows_read: list[int]
 ) -> None:
     exported = lines(anna.http.get("/auth/export").content)

@@ -53,7 +53,7 @@ def check_index(server: Server) -> None:
     server.execute(sa.text(statement))
 
 
-def test_a_long_document_is_forgotten_piece_by_piece(server: Server) -> None:
+def test_a_long_document_leaves_the_index_piece_by_piece(server: Server) -> None:
     anna = server.sign_up()
     anna.post("Long", LONG)
     [[length]] = server.execute(sa.select(sa.func.length(PostDocument.words)))

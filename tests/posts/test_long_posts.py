@@ -17,7 +17,7 @@ LONG = "東京 " * 20_000
 
 
 @pytest.mark.parametrize("text", EXPENSIVE.values(), ids=EXPENSIVE)
-def test_the_most_expensive_post_is_taken_changed_and_found(anna: Person, text: str) -> None:
+def test_the_most_expensive_post_can_be_created_changed_and_found(anna: Person, text: str) -> None:
     rare = f"r{secrets.token_hex(8)}"
     content = text[:99_000]
     post = anna.post(rare, content)
@@ -28,7 +28,7 @@ def test_the_most_expensive_post_is_taken_changed_and_found(anna: Person, text: 
     assert [result["post"]["id"] for result in found] == [post["id"]]
 
 
-def test_what_is_indexed_of_a_post_has_an_end(anna: Person) -> None:
+def test_the_indexed_text_of_a_post_is_bounded(anna: Person) -> None:
     post = anna.post("title", "\ufdfa" * 100_000)
     statement = PostDocument.__table__.select().where(PostDocument.post_id == post["id"])
     [row] = anna.server.execute(statement)
@@ -51,7 +51,9 @@ def meanwhile(ben: Person, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return answers
 
 
-def test_others_write_while_a_long_post_is_made_ready(anna: Person, meanwhile: list[int]) -> None:
+def test_other_requests_write_while_a_long_post_is_prepared(
+    anna: Person, meanwhile: list[int]
+) -> None:
     key = {"Idempotency-Key": secrets.token_hex(8)}
     body = {"title": "long", "content": LONG}
     for _ in range(2):

@@ -78,7 +78,7 @@ def test_a_query_is_words_phrases_and_minus(
     assert parse(query) == Query(tuple(included), tuple(excluded))
 
 
-def test_each_engine_is_asked_for_words_and_for_phrases_in_its_own_way() -> None:
+def test_words_and_phrases_are_translated_to_the_syntax_of_each_database() -> None:
     assert parse('"a b" c -d -"e f"').terms() == {
         "fts5": '("a b" AND "c") NOT ("d" OR "e f")',
         "tsquery": "'a' & 'b' & 'c' & !'d'",
@@ -87,7 +87,7 @@ def test_each_engine_is_asked_for_words_and_for_phrases_in_its_own_way() -> None
     }
 
 
-def test_a_character_alone_is_asked_for_as_the_beginning_of_words() -> None:
+def test_a_single_character_is_searched_as_a_prefix() -> None:
     assert parse('猫 "と 犬" -鳥 -"a 魚"').terms() == {
         "fts5": '("猫" * AND "と 犬" *) NOT ("鳥" * OR "a 魚" *)',
         "tsquery": "'猫':* & 'と' & '犬':* & !'鳥':*",
@@ -154,7 +154,7 @@ def test_sqlite_accepts_every_query(index: sqlite3.Connection, query: str, text:
 
 @settings(max_examples=500, deadline=None)
 @given(junk)
-def test_what_postgresql_is_asked_holds_letters_and_digits_and_no_operator_of_the_user(
+def test_a_tsquery_contains_no_operator_of_the_user(
     query: str,
 ) -> None:
     terms = parse(query).terms()
@@ -167,7 +167,7 @@ def test_what_postgresql_is_asked_holds_letters_and_digits_and_no_operator_of_th
 
 @settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
 @given(query=junk, text=junk)
-def test_a_text_is_found_by_itself_and_not_without_itself(
+def test_a_text_is_found_by_its_own_words_and_not_by_their_negation(
     index: sqlite3.Connection, query: str, text: str
 ) -> None:
     if words(text):

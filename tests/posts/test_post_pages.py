@@ -12,7 +12,9 @@ from tests.kit.serving import Person
 @pytest.mark.parametrize(
     ("order", "expected"), [("newest", ["gfe", "dcb", "a"]), ("oldest", ["abc", "def", "g"])]
 )
-def test_the_links_lead_through_all_pages(anna: Person, order: str, expected: list[str]) -> None:
+def test_following_the_links_visits_every_page(
+    anna: Person, order: str, expected: list[str]
+) -> None:
     for title in "abcdefg":
         anna.post(title)
     answer = anna.http.get("/api/posts", params={"author_id": anna.id, "order": order, "limit": 3})
@@ -23,7 +25,7 @@ def test_the_links_lead_through_all_pages(anna: Person, order: str, expected: li
     assert pages == expected
 
 
-def test_the_link_keeps_what_was_asked_for(anna: Person) -> None:
+def test_the_link_keeps_the_query_parameters(anna: Person) -> None:
     for title in "ab":
         anna.post(title)
     query = {
@@ -42,7 +44,7 @@ def test_the_link_keeps_what_was_asked_for(anna: Person) -> None:
     }
 
 
-def test_a_page_may_start_after_a_post_that_is_gone(anna: Person) -> None:
+def test_a_page_may_start_after_a_deleted_post(anna: Person) -> None:
     ids = [anna.post(title)["id"] for title in "abc"]
     assert anna.http.delete(f"/api/posts/{ids[1]}").status_code == 204
     for order, expected in (("newest", "a"), ("oldest", "c")):

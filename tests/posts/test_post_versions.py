@@ -29,7 +29,7 @@ def test_a_new_post_has_the_tag_that_it_is_read_with(anna: Person) -> None:
     assert created.headers["Cache-Control"] == "no-store, no-transform"
 
 
-def test_a_post_that_is_known_already_is_not_sent(anna: Person, path: str) -> None:
+def test_an_unchanged_post_is_a_304(anna: Person, path: str) -> None:
     answer = anna.http.get(path, headers={"If-None-Match": tag_of(anna.http, path)})
     assert (answer.status_code, answer.content) == (304, b"")
     assert "no-transform" in answer.headers["Cache-Control"]
@@ -58,7 +58,7 @@ def test_a_post_changes_with_the_name_of_its_author(anna: Person) -> None:
     assert change(anna, path, answer.headers["ETag"]).status_code == 200
 
 
-def test_a_change_has_to_say_of_which_version(anna: Person, path: str) -> None:
+def test_a_change_requires_if_match(anna: Person, path: str) -> None:
     answer = change(anna, path, None)
     assert (answer.status_code, answer.json()["code"]) == (428, "precondition-required")
 
@@ -71,14 +71,14 @@ def test_a_stale_delete_is_refused(anna: Person, path: str) -> None:
 
 
 @pytest.mark.parametrize("tag", [None, "*", "{tag}"])
-def test_a_delete_may_name_the_version(anna: Person, path: str, tag: str | None) -> None:
+def test_a_delete_may_send_if_match(anna: Person, path: str, tag: str | None) -> None:
     headers = {"If-Match": tag.format(tag=tag_of(anna.http, path))} if tag else {}
     assert anna.http.delete(path, headers=headers).status_code == 204
     assert change(anna, path, "*").status_code == 404
     assert anna.http.delete(path, headers={"If-Match": "*"}).status_code == 404
 
 
-def test_someone_elses_is_forbidden_whatever_version_is_named(
+def test_changing_anothers_resource_is_a_403_whatever_the_version(
     anna: Person, ben: Person, path: str
 ) -> None:
     for tag in (tag_of(anna.http, path), '"other"', "*"):

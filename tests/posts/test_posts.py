@@ -65,7 +65,7 @@ def test_a_new_post_has_its_author_embedded(anna: Person) -> None:
     assert post["created_at"].endswith("Z")
 
 
-def test_a_new_post_is_where_its_location_says(anna: Person, anonymous: httpx.Client) -> None:
+def test_a_new_post_can_be_read_at_its_location(anna: Person, anonymous: httpx.Client) -> None:
     created = anna.http.post("/api/posts", json=FINE)
     assert created.headers["Location"] == f"/api/posts/{created.json()['id']}"
     read = anonymous.get(created.headers["Location"])
@@ -107,7 +107,7 @@ def test_text_comes_back_as_it_was_sent(
         ({"created_at": "2020-01-01T00:00:00Z"}, "/created_at", "unknown"),
     ],
 )
-def test_what_does_not_fit_is_refused_by_create_and_update(
+def test_create_and_update_refuse_an_invalid_post(
     anna: Person, wrong: dict[str, Any], pointer: str, code: str
 ) -> None:
     post = anna.post()
@@ -129,7 +129,7 @@ def test_a_new_post_needs_both_fields_and_a_change_at_least_one(anna: Person) ->
 
 
 @pytest.mark.parametrize("field", ["title", "content"])
-def test_a_change_leaves_the_rest_as_it_was(anna: Person, field: str) -> None:
+def test_a_change_keeps_the_other_fields(anna: Person, field: str) -> None:
     post = anna.post()
     path = f"/api/posts/{post['id']}"
     answer = anna.http.patch(path, json={field: "Changed"}, headers={"If-Match": "*"})
@@ -235,7 +235,7 @@ def test_bounds_in_time_go_together_and_know_time_zones(anna: Person) -> None:
         {"sort": "id"},
     ],
 )
-def test_a_filter_that_makes_no_sense_is_refused(anonymous: httpx.Client, wrong: Any) -> None:
+def test_a_contradictory_filter_is_refused(anonymous: httpx.Client, wrong: Any) -> None:
     answer = anonymous.get("/api/posts", params=wrong)
     assert answer.status_code == 400
     assert [e["pointer"] for e in answer.json()["errors"]] == list(wrong)
@@ -264,14 +264,14 @@ def test_only_the_author_and_admins_change_a_post(
 
 
 @pytest.mark.parametrize("change", CHANGES, ids=["update", "delete"])
-def test_what_does_not_exist_is_not_found(anna: Person, admin: Person, change: Change) -> None:
+def test_an_unknown_post_is_a_404(anna: Person, admin: Person, change: Change) -> None:
     for person in (anna, admin):
         answer = change(person.http, f"/api/posts/{uuid4()}")
         assert (answer.status_code, answer.json()["code"]) == (404, "not-found")
     assert change(anna.http, "/api/posts/1").status_code == 400
 
 
-def test_a_deleted_post_is_gone_and_a_second_delete_says_so(server: Server, anna: Person) -> None:
+def test_a_second_delete_of_a_post_is_a_404(server: Server, anna: Person) -> None:
     post, other = anna.post("one"), anna.post("two")
     path = f"/api/posts/{post['id']}"
     answer = anna.http.delete(path)
@@ -285,7 +285,7 @@ def test_a_deleted_post_is_gone_and_a_second_delete_says_so(server: Server, anna
     assert [row.post_id for row in server.execute(kept)] == [other["id"]]
 
 
-def test_reading_does_not_look_at_the_token(server: Server, anna: Person) -> None:
+def test_reading_a_post_ignores_the_token(server: Server, anna: Person) -> None:
     post = anna.post()
     with server.client("nonsense") as client:
         assert client.get(f"/api/posts/{post['id']}").json() == post

@@ -49,7 +49,7 @@ def test_nothing_is_indexed_twice(old: Corpus, reindexing: Iterator[tuple[int, i
         assert sum(renewed for _, renewed in maintenance.reindex()) == 0
 
 
-def test_the_service_reads_and_writes_meanwhile(
+def test_the_service_reads_and_writes_during_a_reindex(
     old: Corpus, reindexing: Iterator[tuple[int, int]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(maintenance, "ROWS_PER_TRANSACTION", 1)
@@ -80,7 +80,7 @@ def test_a_post_that_is_changed_meanwhile_is_found_by_its_new_words(
     assert old.found("東京") == set()
 
 
-def test_a_post_that_is_deleted_meanwhile_does_no_harm(
+def test_deleting_a_post_during_a_search_does_no_harm(
     old: Corpus, reindexing: Iterator[tuple[int, int]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make = words.document

@@ -221,7 +221,7 @@ def test_a_match_in_the_title_alone_shows_the_beginning(write: Write) -> None:
     assert result["snippet"] == "Nothing of the sort."
 
 
-def test_limit_and_offset_walk_through_the_results_in_order(write: Write) -> None:
+def test_limit_and_offset_page_through_the_results_in_order(write: Write) -> None:
     word = write({f"n{number}": "pot " * (number % 3) + "x" for number in range(7)})
     every = [result["post"]["id"] for result in word.ask("x")]
     assert set(every) == set(word.posts.values())
@@ -247,13 +247,13 @@ def test_a_changed_post_is_found_by_its_new_words_only(write: Write) -> None:
     assert word.found("one") == set()
 
 
-def test_a_deleted_post_is_not_found_any_more(write: Write) -> None:
+def test_search_does_not_find_a_deleted_post(write: Write) -> None:
     word = write({"one": "kettle", "two": "kettle"})
     assert word.author.http.delete(f"/api/posts/{word.posts['one']}").status_code == 204
     assert word.found("kettle") == {"two"}
 
 
-def test_the_posts_of_a_deleted_user_are_not_found_any_more(write: Write, ben: Person) -> None:
+def test_search_does_not_find_the_posts_of_a_deleted_user(write: Write, ben: Person) -> None:
     word = write({"one": "kettle"})
     ben.post(f"two {word.word}", "kettle")
     assert word.found("kettle") == {"one", "two"}

@@ -53,7 +53,9 @@ def test_a_search_that_takes_too_long_is_a_503(endless: Server) -> None:
         assert answer.headers["Retry-After"] == "1"
 
 
-def test_the_connection_is_good_for_other_statements_afterwards(endless: Server) -> None:
+def test_the_connection_works_for_other_statements_after_a_cancelled_search(
+    endless: Server,
+) -> None:
     anna = endless.sign_up()
     for _ in range(10):  # on whichever connection the pool has
         assert anna.http.get("/api/search", params={"q": "tea"}).status_code == 503

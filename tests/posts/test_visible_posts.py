@@ -43,7 +43,7 @@ OLD = {"title": "a\u2028b", "content": "\u200b"}  # as could be written before t
 
 @pytest.mark.parametrize("text", UNSEEN.values(), ids=UNSEEN)
 @pytest.mark.parametrize("field", ["title", "content"])
-def test_text_that_cannot_be_seen_is_refused(anna: Person, field: str, text: str) -> None:
+def test_text_without_a_visible_character_is_refused(anna: Person, field: str, text: str) -> None:
     body = {"title": "A title", "content": "Some words."} | {field: text}
     made = anna.http.post("/api/posts", json=body)
     path = f"/api/posts/{anna.post()['id']}"
@@ -56,7 +56,7 @@ def test_text_that_cannot_be_seen_is_refused(anna: Person, field: str, text: str
 
 
 @pytest.mark.parametrize("text", SEEN)
-def test_one_visible_character_is_enough(anna: Person, text: str) -> None:
+def test_a_text_needs_only_one_visible_character(anna: Person, text: str) -> None:
     post = anna.post(text, text)
     assert (post["title"], post["content"]) == (text, text)
 

@@ -22,7 +22,9 @@ from tests.kit.smtp import until
 pytestmark = pytest.mark.usefixtures("hashing_in_full")
 
 
-def test_one_of_twenty_gets_an_address(server: Server, crowd: httpx.Client) -> None:
+def test_one_of_20_concurrent_registrations_gets_an_address(
+    server: Server, crowd: httpx.Client
+) -> None:
     email = f"{secrets.token_hex(6)}@example.com"
     body = {"email": email, "password": PASSWORD}
     answers = at_once(*[partial(crowd.post, "/auth/register", json=body)] * 20)
@@ -31,7 +33,9 @@ def test_one_of_twenty_gets_an_address(server: Server, crowd: httpx.Client) -> N
     assert rows(server, User.email == email) == 1
 
 
-def test_one_of_twenty_gets_a_mailbox_in_two_spellings(server: Server, crowd: httpx.Client) -> None:
+def test_one_of_20_concurrent_registrations_gets_an_address_in_two_spellings(
+    server: Server, crowd: httpx.Client
+) -> None:
     name = secrets.token_hex(6)
     spellings = [f"{name}@xn--mller-kva.example", f"{name}@m\xfcller.example"] * 10
     bodies = [{"email": email, "password": PASSWORD} for email in spellings]
@@ -41,7 +45,9 @@ def test_one_of_twenty_gets_a_mailbox_in_two_spellings(server: Server, crowd: ht
     assert rows(server, User.email_key == spellings[0]) == 1
 
 
-def test_one_of_twenty_gets_a_username(server: Server, crowd: httpx.Client) -> None:
+def test_one_of_20_concurrent_registrations_gets_a_username(
+    server: Server, crowd: httpx.Client
+) -> None:
     name = secrets.token_hex(6)
     body = {"username": f"u-{name}", "password": PASSWORD}
     bodies = [{**body, "email": f"{name}-{n}@example.com"} for n in range(20)]
@@ -52,7 +58,7 @@ def test_one_of_twenty_gets_a_username(server: Server, crowd: httpx.Client) -> N
 
 
 @pytest.mark.parametrize("how", ["rename", "delete"])
-def test_nobody_gets_a_username_in_the_moment_it_is_given_up(
+def test_a_username_cannot_be_taken_while_it_is_being_given_up(
     how: str, server: Server, crowd: httpx.Client, ben: Person
 ) -> None:
     for _ in range(ROUNDS):
@@ -76,7 +82,7 @@ def test_nobody_gets_a_username_in_the_moment_it_is_given_up(
         assert rows(server, User.username == anna.username) == 0
 
 
-def test_a_registration_that_waits_for_a_username_does_not_get_it_when_it_is_given_up(
+def test_a_registration_waiting_for_a_username_does_not_get_it_when_it_is_given_up(
     server: Server, crowd: httpx.Client, anna: Person
 ) -> None:
     caller = Caller(anna.id, anna.email, anna.username, "user", "", "")
@@ -94,7 +100,7 @@ def test_a_registration_that_waits_for_a_username_does_not_get_it_when_it_is_giv
 
 
 @pytest.mark.parametrize("what", ["user", "post"])
-def test_one_of_twenty_changes_the_version_they_all_have_read(what: str, anna: Person) -> None:
+def test_one_of_20_concurrent_changes_of_a_version_succeeds(what: str, anna: Person) -> None:
     path, field = {
         "user": (f"/api/users/{anna.id}", "bio"),
         "post": (f"/api/posts/{anna.post()['id']}", "content"),
@@ -110,7 +116,7 @@ def test_one_of_twenty_changes_the_version_they_all_have_read(what: str, anna: P
     assert after.headers["etag"] == changed.headers["etag"]
 
 
-def test_twenty_changes_to_any_version_all_count(anna: Person) -> None:
+def test_twenty_concurrent_changes_with_a_star_all_succeed(anna: Person) -> None:
     path = f"/api/users/{anna.id}"
     change = partial(anna.http.patch, path, json={"bio": "x"}, headers=ANY)
     answers = at_once(*[change] * 20)
@@ -119,7 +125,7 @@ def test_twenty_changes_to_any_version_all_count(anna: Person) -> None:
 
 
 @pytest.mark.parametrize("path", ["/api/posts", "/api/users"])
-def test_twenty_with_one_idempotency_key_make_one_row(
+def test_twenty_requests_with_one_idempotency_key_create_one_row(
     path: str, server: Server, anna: Person, admin: Person
 ) -> None:
     email = f"{secrets.token_hex(6)}@example.com"
@@ -144,7 +150,7 @@ def test_twenty_with_one_idempotency_key_make_one_row(
 
 
 @pytest.mark.parametrize("how", ["demote", "disable", "delete"])
-def test_one_of_the_last_two_admins_stays(how: str, server: Server) -> None:
+def test_one_of_the_last_two_admins_remains(how: str, server: Server) -> None:
     def retiring(by: Person, whom: Person) -> Answering:
         path = f"/api/users/{whom.id}"
         if how == "delete":
@@ -180,7 +186,7 @@ def test_a_user_deleted_while_posting_leaves_no_orphan(
         assert found.json() == {"results": []}
 
 
-def test_of_sixty_guesses_at_a_password_ten_are_looked_at_however_many_processes(
+def test_of_60_concurrent_guesses_10_are_compared_over_all_processes(
     serve: Callable[..., Server], server: Server, anna: Person
 ) -> None:
     limited = [

@@ -74,7 +74,7 @@ def kept(person: Person, *kinds: str) -> int:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_one_of_twenty_uses_a_token(
+def test_one_of_20_concurrent_uses_of_a_token_succeeds(
     kind: str, crowd: httpx.Client, elsewhere: Server, anna: Person
 ) -> None:
     token = mailed(kind, anna)
@@ -84,7 +84,9 @@ def test_one_of_twenty_uses_a_token(
     assert codes(answers) == {"token-invalid"}
 
 
-def test_the_password_of_who_used_the_token_counts(crowd: httpx.Client, anna: Person) -> None:
+def test_the_request_that_used_the_token_sets_the_password(
+    crowd: httpx.Client, anna: Person
+) -> None:
     token = mailed(PASSWORD_RESET, anna)
     wishes = [f"{NEW_PASSWORD} {number}" for number in range(8)]
     answers = at_once(*[partial(reset, crowd, token, password) for password in wishes])
@@ -93,7 +95,7 @@ def test_the_password_of_who_used_the_token_counts(crowd: httpx.Client, anna: Pe
     assert statuses(tries) == {200: 1, 401: 7}
 
 
-def test_one_of_two_gets_the_address_that_both_confirm(server: Server, crowd: httpx.Client) -> None:
+def test_one_of_two_gets_an_address_both_confirm(server: Server, crowd: httpx.Client) -> None:
     for _ in range(ROUNDS):
         anna, ben, new = server.sign_up(), server.sign_up(), fresh()
         for person in (anna, ben):
@@ -106,7 +108,7 @@ def test_one_of_two_gets_the_address_that_both_confirm(server: Server, crowd: ht
         assert rows(server, User.email.in_([anna.email, ben.email])) == 1
 
 
-def test_of_twenty_requests_one_token_is_left(
+def test_after_20_concurrent_requests_one_token_is_valid(
     server: Server, crowd: httpx.Client, elsewhere: Server, anna: Person
 ) -> None:
     with elsewhere.client() as there:
@@ -118,9 +120,7 @@ def test_of_twenty_requests_one_token_is_left(
     assert statuses([reset(crowd, token) for token in tokens])[204] == 1
 
 
-def test_a_new_password_ends_a_change_of_address_that_was_asked_for_at_the_same_time(
-    server: Server,
-) -> None:
+def test_a_new_password_cancels_a_concurrent_change_of_address(server: Server) -> None:
     for _ in range(ROUNDS):
         anna, new = server.sign_up(), fresh()
         changed, asked = at_once(new_password(anna), partial(change, anna, new))
@@ -130,7 +130,7 @@ def test_a_new_password_ends_a_change_of_address_that_was_asked_for_at_the_same_
         assert of(anna) == 0
 
 
-def test_of_a_new_password_and_a_reset_one_counts(server: Server, crowd: httpx.Client) -> None:
+def test_a_concurrent_change_or_reset_wins(server: Server, crowd: httpx.Client) -> None:
     for _ in range(ROUNDS):
         anna = server.sign_up()
         resetting = partial(reset, crowd, mailed(PASSWORD_RESET, anna), "another one of mine")
@@ -155,7 +155,7 @@ def test_no_session_survives_a_reset_that_did_not_see_it(
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_user_who_is_deleted_while_confirming_is_gone(
+def test_a_user_deleted_while_confirming_an_address_stays_deleted(
     kind: str, server: Server, crowd: httpx.Client
 ) -> None:
     for _ in range(ROUNDS):
@@ -212,7 +212,7 @@ def test_no_change_of_address_begins_after_a_new_password(
     assert of(anna) == 0
 
 
-def test_a_new_password_sees_the_change_of_address_that_began_before(
+def test_a_new_password_cancels_a_change_of_address_that_began_before(
     meanwhile: Meanwhile, anna: Person
 ) -> None:
     done = meanwhile(outbox, "put", new_password(anna))
@@ -221,7 +221,7 @@ def test_a_new_password_sees_the_change_of_address_that_began_before(
     assert of(anna) == 0
 
 
-def test_a_mail_that_is_just_being_sent_is_worth_nothing_after_a_new_password(
+def test_a_link_being_sent_is_invalid_after_a_new_password(
     meanwhile: Meanwhile, server: Server, crowd: httpx.Client, anna: Person
 ) -> None:
     all_sent(server)
@@ -258,7 +258,7 @@ def test_a_reset_leaves_no_session_that_begins_with_the_old_password(
     assert rows(anna.server, Session.user_id == anna.id) == 0
 
 
-def test_the_old_password_opens_nothing_while_it_is_reset(
+def test_the_old_password_stops_working_during_a_reset(
     meanwhile: Meanwhile, crowd: httpx.Client, server: Server, anna: Person
 ) -> None:
     token = mailed(PASSWORD_RESET, anna)
@@ -271,7 +271,7 @@ def test_the_old_password_opens_nothing_while_it_is_reset(
 @pytest.mark.parametrize(
     ("where", "name", "first"), [(outbox, "put", "reset"), (User, "confirm_email", "change")]
 )
-def test_no_reset_goes_to_an_address_that_was_just_left(
+def test_no_reset_is_mailed_to_an_address_just_given_up(
     where: Any, name: str, first: str, meanwhile: Meanwhile, server: Server, anna: Person
 ) -> None:
     confirming = partial(confirm, server.client(), mailed(EMAIL_CHANGE, anna))
@@ -285,7 +285,7 @@ def test_no_reset_goes_to_an_address_that_was_just_left(
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_nothing_is_sent_to_who_is_deleted_while_it_is_asked_for(
+def test_no_mail_is_sent_to_a_user_deleted_while_requesting_it(
     kind: str, meanwhile: Meanwhile, anna: Person
 ) -> None:
     done = meanwhile(outbox, "put", deletion(anna))

@@ -46,7 +46,9 @@ def elsewhere(server: Server, serve: Callable[..., Server]) -> Iterator[httpx.Cl
         yield client
 
 
-def test_twenty_refreshing_with_one_token_rotate_once(crowd: httpx.Client, anna: Person) -> None:
+def test_twenty_concurrent_refreshes_with_one_token_rotate_once(
+    crowd: httpx.Client, anna: Person
+) -> None:
     answers = at_once(*[refreshing(crowd, anna.tokens)] * 20)
     assert statuses(answers) == {200: 20}
     assert {claims(answer)["gen"] for answer in answers} == {1}
@@ -110,7 +112,7 @@ def ending(request: pytest.FixtureRequest, anna: Person, admin: Person) -> Answe
     return partial(anna.http.put, "/auth/password", json=body)
 
 
-def test_no_session_survives_what_ends_it_while_it_starts(
+def test_no_starting_session_survives_an_event_that_ends_sessions(
     ending: Answering,
     elsewhere: httpx.Client,
     server: Server,
@@ -133,7 +135,7 @@ def test_no_session_survives_what_ends_it_while_it_starts(
     assert rows(server, Session.id == claims(login)["sid"]) == 0
 
 
-def test_no_session_starts_after_what_would_have_ended_it(
+def test_no_session_starts_after_an_event_that_ends_sessions(
     ending: Answering, elsewhere: httpx.Client, anna: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     matches, ended = passwords.matches, []

@@ -71,7 +71,7 @@ def test_public_reads_come_from_the_replica(server: Server, pair: Pair) -> None:
         assert came_from(server, reader(server), path) == "replica"
 
 
-def test_who_has_just_written_reads_it_although_the_replica_is_behind(
+def test_a_client_reads_its_own_writes_although_the_replica_is_behind(
     server: Server, pair: Pair, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(replica, "MAX_LAG_SECONDS", 60)
@@ -97,14 +97,14 @@ def test_a_client_without_a_token_finds_its_own_change_too(server: Server, pair:
         assert client.get("/api/users").json()[0]["id"] == user["id"]
 
 
-def test_a_link_to_something_new_works_for_everybody(server: Server, pair: Pair) -> None:
+def test_a_new_post_can_be_read_by_everybody_at_once(server: Server, pair: Pair) -> None:
     anna = at_home(server)
     with lagging(pair.standby):
         post = anna.post()
         assert reader(server).get(f"/api/posts/{post['id']}").json() == post
 
 
-def test_what_needs_a_token_never_comes_from_the_replica(
+def test_reads_with_a_token_never_come_from_the_replica(
     server: Server, pair: Pair, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(replica, "READ_OWN_WRITES_SECONDS", 1)
@@ -128,7 +128,7 @@ def test_a_replica_too_far_behind_is_not_read_until_it_has_caught_up(
     pair.follow(server)
 
 
-def test_of_two_processes_with_one_store_each_knows_who_has_written_at_the_other(
+def test_processes_with_one_store_share_who_has_just_written(
     pair: Pair, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(replica, "MAX_LAG_SECONDS", 60)
@@ -143,7 +143,7 @@ def test_of_two_processes_with_one_store_each_knows_who_has_written_at_the_other
         assert "Written here" not in titles(reader(there))
 
 
-def test_while_the_store_fails_nobody_reads_the_replica(pair: Pair) -> None:
+def test_no_read_uses_the_replica_while_the_store_is_down(pair: Pair) -> None:
     own = valkey.launch()
     server = pair.serve(rate_limit_storage_url=own.connection_url)
     pair.follow(server)
@@ -151,7 +151,7 @@ def test_while_the_store_fails_nobody_reads_the_replica(pair: Pair) -> None:
     assert came_from(server, reader(server)) == "primary"
 
 
-def test_a_replica_that_dies_is_missed_by_nobody_and_used_again_when_it_is_back(
+def test_no_request_fails_when_the_replica_dies_and_it_is_used_again_later(
     server: Server, pair: Pair
 ) -> None:
     title = at_home(server).post("Still here")["title"]
@@ -165,7 +165,7 @@ def test_a_replica_that_dies_is_missed_by_nobody_and_used_again_when_it_is_back(
     pair.follow(server)
 
 
-def test_a_replica_that_hangs_holds_a_read_up_once_and_not_for_long(
+def test_a_hanging_replica_delays_one_read_briefly(
     server: Server, pair: Pair, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(postgresql.Connection, "patience", 1.0)

@@ -104,7 +104,7 @@ def test_an_account_is_changed_by_its_own_tag_or_by_that_of_its_profile(
 
 
 @pytest.mark.parametrize("path", ["user"], indirect=True)
-def test_a_change_has_to_say_of_which_version(anna: Person, path: str) -> None:
+def test_a_change_requires_if_match(anna: Person, path: str) -> None:
     before = anna.http.get(path).json()
     answer = change(anna, path, None)
     assert (answer.status_code, answer.json()["code"]) == (428, "precondition-required")
@@ -177,7 +177,7 @@ def test_a_stale_write_is_refused(anna: Person, path: str) -> None:
 
 @pytest.mark.parametrize("path", ["user"], indirect=True)
 @pytest.mark.parametrize("tag", [None, "*", "{tag}"])
-def test_a_delete_may_name_the_version(
+def test_a_delete_may_send_if_match(
     anna: Person, anonymous: httpx.Client, path: str, tag: str | None
 ) -> None:
     headers = {"If-Match": tag.format(tag=tag_of(anonymous, path))} if tag else {}
@@ -186,7 +186,7 @@ def test_a_delete_may_name_the_version(
 
 
 @pytest.mark.parametrize("path", ["user"], indirect=True)
-def test_someone_elses_is_forbidden_whatever_version_is_named(
+def test_changing_anothers_resource_is_a_403_whatever_the_version(
     anna: Person, ben: Person, path: str
 ) -> None:
     for tag in (tag_of(anna.http, path), '"other"', "*"):
