@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import gc
 import os
 import sys
@@ -20,45 +19,23 @@ from service import demo, email_keys, maintenance
 from service.accounts import administrators
 from service.advice import warnings
 from service.application import create_flask
+from service.commands import Commands, Refused
+from service.demo_posts import fill as fill_posts  # posts
 from service.engine.database import revisions
 from service.engine.database.transaction import db
-from service.engine.problems import Problem
 from service.engine.serve import server
-from service.engine.settings import BadConfiguration
 from service.engine.tokens import keys as signing
+from service.reindexing import documents, renew_documents  # posts
 from service.settings import Settings, load
 from service.specification import specification
 
 NAME = specification.name
 
 
-class _Refused(click.ClickException):
-    exit_code = 2
-
-
-class _Commands(click.Group):
-    """Commands whose foreseeable failures are one line; exit code 2 for a bad setting, else 1."""
-
-    def invoke(self, ctx: click.Context) -> Any:
-        try:
-            return super().invoke(ctx)
-        except BadConfiguration as error:
-            raise _Refused(str(error)) from None
-        except (revisions.Behind, revisions.Unknown) as error:
-            raise click.ClickException(str(error)) from None
-        except Problem as problem:
-            why = problem.errors[0]["detail"] if problem.errors else problem.detail
-            raise click.ClickException(why) from None
-        except OSError as error:
-            if error.errno == errno.EPIPE:
-                raise
-            place = f"{error.filename}: " if error.filename else ""  # a full disk has no file name
-            raise click.ClickException(f"{place}{error.strerror}") from None
-        except sa.exc.DBAPIError as error:
-            line = next(iter(str(error.orig).splitlines()), type(error.orig).__name__)
-            raise click.ClickException(f"Database error: {line}") from None
-
-
+DEMO = {
+    "users": demo.fill,
+    "posts": fill_posts,  # posts
+}
 _yes = click.option("--yes", is_flag=True, help="Do it in any database without asking.")
 
 
@@ -68,7 +45,7 @@ def _show_version(ctx: click.Context, _parameter: click.Parameter, wanted: bool)
         ctx.exit()
 
 
-@click.group(cls=_Commands, help=f"{specification.title}: users, posts and authentication.")
+@click.group(cls=Commands, help=f"{specification.title}: users, posts and authentication.")
 @click.option(
     "--version",
     is_flag=True,
@@ -140,15 +117,15 @@ def check() -> None:
         click.echo(f"The schema is {state}.")
 
 
-@schema.command()
-def reindex() -> None:
+@schema.command()  # posts
+def reindex() -> None:  # posts
     """Renew the search index of posts from an older version, while the service runs."""
     total = 0
     hidden = not sys.stderr.isatty()
     with _ready_database():
-        length = maintenance.documents()
+        length = documents()
         with click.progressbar(length=length, file=sys.stderr, hidden=hidden) as bar:
-            for seen, renewed in maintenance.reindex():
+            for seen, renewed in renew_documents():
                 bar.update(seen)
                 total += renewed
     click.echo(f"Reindexed {total} posts.")
@@ -212,17 +189,18 @@ def list_keys() -> None:
 
 @main.command("demo")
 @click.option("--users", type=click.IntRange(0), default=100, show_default=True)
-@click.option("--posts", type=click.IntRange(0), default=1000, show_default=True)
+@click.option("--posts", type=click.IntRange(0), default=1000, show_default=True)  # posts
 @_yes
-def fill(users: int, posts: int, yes: bool) -> None:
+def fill(yes: bool, **counts: int) -> None:
     """Add plausible users and posts; the users' password is `demo-password`."""
     _agree(yes, "This adds accounts with a publicly known password")
     hidden = not sys.stderr.isatty()
-    bar = click.progressbar(length=users + posts, file=sys.stderr, hidden=hidden)
+    bar = click.progressbar(length=sum(counts.values()), file=sys.stderr, hidden=hidden)
     with _ready_database(), bar:
-        for done in demo.fill(users, posts):
-            bar.update(done)
-    click.echo(f"Added {users} users and {posts} posts.")
+        for kind, add in DEMO.items():
+            for done in add(counts[kind]):
+                bar.update(done)
+    click.echo(f"Added {' and '.join(f'{counts[kind]} {kind}' for kind in DEMO)}.")
 
 
 @main.command()
@@ -266,7 +244,7 @@ def _agree(yes: bool, harm: str) -> None:
     if yes or load().embedded:
         return
     if not _is_terminal():
-        raise _Refused(f"{harm}. Add --yes if DATABASE_URL is the database you mean.")
+        raise Refused(f"{harm}. Add --yes if DATABASE_URL is the database you mean.")
     click.confirm(f"{harm}. Is DATABASE_URL the database you mean?", abort=True)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -14,7 +14,6 @@ from sqlalchemy import bindparam
 
 from service import email_keys, stored_bytes
 from service.accounts.erasure import Erasure
-from service.domain import words
 from service.engine.database.transaction import connection, db
 from service.engine.ids import now
 from service.engine.settings import BadConfiguration
@@ -24,7 +23,6 @@ from service.models import (
     KnownNetwork,
     Mail,
     MailCount,
-    PostDocument,
     RestingUsername,
     Session,
     SignInGuard,
@@ -35,6 +33,16 @@ from service.models.storage import add_all
 from service.specification import specification
 
 ROWS_PER_TRANSACTION = 1000  # few, so that no request waits long for a lock
+# The tables whose rows have `expires_at`, and what else must be true of one that has expired.
+EXPIRING: dict[Any, list[sa.ColumnElement[bool]]] = {
+    Session: [],
+    Mail: [Mail.due_at.is_(None)],  # while it is still to be sent, each try renews its token
+    MailCount: [],
+    IdempotencyKey: [],
+    SignInGuard: [],
+    KnownNetwork: [],
+    RestingUsername: [],
+}
 SETTLED = timedelta(minutes=1)  # by then every process signs with the newest key (keys.KeyRing)
 
 
@@ -48,37 +56,10 @@ def purge() -> dict[str, int]:
         email_keys.fill(transaction.connection(), transaction.commit)
         stored_bytes.fill(transaction.connection(), transaction.commit)
     moment = now()
-    # A mail that is still to be sent is none of them: each try renews its token.
-    also: dict[Any, list[Any]] = {
-        Session: [],
-        Mail: [Mail.due_at.is_(None)],
-        MailCount: [],
-        IdempotencyKey: [],
-        SignInGuard: [],
-        KnownNetwork: [],
-        RestingUsername: [],
+    expired = {
+        model.__tablename__: _purge(model, moment, *ands) for model, ands in EXPIRING.items()
     }
-    expired = {model.__tablename__: _purge(model, moment, *ands) for model, ands in also.items()}
     return expired | {User.__tablename__: Erasure(flask.current_app).finish()}
-
-
-def documents() -> int:
-    """About how many documents there are. Needs an application context."""
-    return int(_read(PostDocument.last_id))
-
-
-def reindex() -> Iterator[tuple[int, int]]:
-    """Index the posts anew whose documents are not of this version of the words, by short
-    transactions, while others read and write. Can be ended and started again at any time.
-
-    Yields for each batch how many documents there were, and how many of them it has renewed. Needs
-    an application context.
-    """
-    current, at = f"{words.VERSION} ", 0
-    while found := _read(PostDocument.beginnings, at, ROWS_PER_TRANSACTION, len(current)):
-        old = [id_ for id_, beginning in found if beginning != current]
-        yield len(found), sum(map(_renew, old))
-        at = found[-1][0]
 
 
 def rotate_keys(directory: Path, *, now: bool) -> tuple[Path, datetime]:
@@ -112,22 +93,6 @@ def superseded_keys(directory: Path, longest_ttl: int) -> list[Path]:
     before = datetime.now(UTC) - timedelta(seconds=longest_ttl) - SETTLED
     paths = keys.key_files(directory)
     return [path for path, successor in pairwise(paths) if _from(successor) < before]
-
-
-def _renew(id_: int) -> bool:
-    source = _read(PostDocument.source, id_)
-    if source is None:  # deleted since
-        return False
-    new = words.document(source.title, words.words(source.content))  # before the lock is taken
-    with db.transaction() as transaction:
-        done = PostDocument.renew(id_, source.words, new)
-        transaction.commit()
-    return done
-
-
-def _read(statement: Callable[..., Any], *arguments: Any) -> Any:
-    with db.transaction(writes=False):
-        return statement(*arguments)
 
 
 def _purge(model: Any, moment: str, *conditions: sa.ColumnElement[bool]) -> int:

@@ -27,5 +27,11 @@ class _Specification(Specification):
                     raise ValueError(f"x-guard {entry['policy']} is declared in two ways")
         return found
 
+    @cached_property
+    def export_lines(self) -> list[str]:
+        """The types of the lines that the export of an account has, in their order."""
+        content = self.document["paths"]["/auth/export"]["get"]["responses"]["200"]["content"]
+        return list(content["application/x-ndjson"]["x-lines"])
+
 
 specification = _Specification(OPENAPI)

@@ -16,7 +16,7 @@ import flask
 from service.engine.database.transaction import db
 from service.engine.jobs.background import Background
 from service.models import Deletion, deletions
-from service.models.long_documents import LongDocuments
+from service.models.ownership import Keys, Removal, piecemeal_on_sqlite
 
 BATCH_SECONDS = 0.025  # a batch should hold its locks this long; it may for 0.05
 FIRST_BATCH_ROWS = 4  # few, because each may be large
@@ -24,8 +24,7 @@ MAX_ROWS_PER_BATCH = 2000
 MAX_SQLITE_ROWS_PER_BATCH = 50  # the next rows may be larger, and all writers wait
 PAUSE_FACTOR = 3  # a pause this many times as long as the batch leaves the database to others
 
-Table = deletions.OwnedRows | LongDocuments
-Batch = tuple[Table, deletions.Keys]
+Batch = tuple[Removal, Keys]
 
 
 class Erasure(Background):
@@ -86,8 +85,8 @@ class Erasure(Background):
         found = True
         while found:
             found = False
-            tables: list[Table] = [LongDocuments()] if _is_sqlite() else []
-            for owned in (*tables, *deletions.owned()):
+            first = piecemeal_on_sqlite if _is_sqlite() else []
+            for owned in (*first, *deletions.owned()):
                 self._size, last = FIRST_BATCH_ROWS, None  # rows of another table may be larger
                 while keys := owned.keys(user_id, last):
                     found, last = True, keys[-1]

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import flask
 
-from service.models.storage import Storage, text_bytes
+from service.models.storage import Storage
 
 
 def bytes_allowed() -> int:
@@ -15,11 +13,11 @@ def bytes_allowed() -> int:
     return quota
 
 
-def replace(before: Storage | None, post: dict[str, Any]) -> None:
-    """Count a post that was changed; raises `QuotaExceeded` when it has become too large."""
+def replace(before: Storage | None, size: int) -> None:
+    """Count what was changed and has this size now; raises `QuotaExceeded` if it is too large."""
     if before is None:
         return
-    growth = Storage(before.user_id, text_bytes(post["title"], post["content"]) - before.size)
+    growth = Storage(before.user_id, size - before.size)
     if growth.size > 0:
         growth.take(bytes_allowed())
     elif growth.size < 0:

@@ -22,14 +22,13 @@ from service.engine.spec.paging import page, pages
 from service.engine.tokens.authority import authority
 from service.mail import outbox
 from service.models import (
-    AuditEvent,
     Credentials,
     MailedToken,
-    Post,
     Session,
     User,
     UserAddress,
     mails,
+    ownership,
 )
 from service.models.sessions import MAX_USER_AGENT_CHARACTERS
 from service.problems import CurrentPasswordWrong, SessionRevoked, TokenReused
@@ -220,9 +219,7 @@ def _belongings(caller: Caller):
     account = User.account(caller.id)
     del account["etag"]
     yield "account", [account]
-    for sessions in pages(Session.of(caller)):
-        yield "session", sessions
-    for events in pages(AuditEvent.of(caller.id)):
-        yield "audit_event", events
-    for posts in pages(Post.listing, author_id=caller.id):
-        yield "post", posts
+    exported = ownership.exported()
+    for line in specification.export_lines[1:]:
+        for rows in pages(exported[line](caller)):
+            yield line, rows

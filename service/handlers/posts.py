@@ -12,6 +12,7 @@ from service.engine.ids import first_id_after, first_id_from
 from service.engine.jobs.retrying import unlocked
 from service.engine.spec.paging import fitting, page
 from service.models import Post, PostDocument
+from service.models.posts import text_bytes
 
 
 def list_posts(
@@ -45,7 +46,7 @@ def update_post(caller: Caller, post_id: UUID, body: dict, if_match: list[str] |
     found = unlocked(words, content)
     before = Post.stored(post_id)
     post = Post.update(post_id, caller, if_match, body)
-    quota.replace(before, post)
+    quota.replace(before, text_bytes(post["title"], post["content"]))
     if post["content"] != content:  # somebody else was quicker
         found = words(post["content"])
     PostDocument.replace(post["id"], document(post["title"], found))

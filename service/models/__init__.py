@@ -4,6 +4,7 @@ from service.models.audit_events import AuditEvent
 from service.models.credentials import Credentials
 from service.models.deletions import Deletion
 from service.models.idempotency_keys import IdempotencyKey
+from service.models.long_documents import LongDocuments
 from service.models.mail_counts import MailCount
 from service.models.mailed_tokens import MailedToken
 from service.models.mails import Mail
@@ -22,6 +23,7 @@ __all__ = [
     "Deletion",
     "IdempotencyKey",
     "KnownNetwork",
+    "LongDocuments",
     "Mail",
     "MailCount",
     "MailedToken",

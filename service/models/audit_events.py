@@ -17,6 +17,7 @@ from service.engine.database.statements import insertion
 from service.engine.database.transaction import db
 from service.engine.database.types import Id
 from service.engine.ids import created_at, new_id
+from service.models.ownership import Exported, declare
 
 
 class AuditEvent(db.Model):  # type: ignore[name-defined,misc] # made at run time
@@ -53,6 +54,11 @@ class AuditEvent(db.Model):  # type: ignore[name-defined,misc] # made at run tim
         return partial(_own, user_id=user_id)
 
 
+declare(
+    AuditEvent.user_id,
+    export=Exported("audit_event", lambda caller: AuditEvent.of(caller.id)),
+    kept="an event outlives whom it is about",
+)
 _insert = insertion(AuditEvent)
 _who = (AuditEvent.id, AuditEvent.action, AuditEvent.actor_id, AuditEvent.user_id)
 # Users do not learn where an administrator is, or the owner of an address that they gave as theirs,

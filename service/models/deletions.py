@@ -16,13 +16,12 @@ from service.engine.database.statements import Prepared, insertion
 from service.engine.database.transaction import connection, db
 from service.engine.database.types import Id, Time
 from service.engine.ids import now, rfc3339
-from service.models.mails import Mail
+from service.models import ownership
+from service.models.ownership import Keys
 from service.models.users import NO_HASH, User
 
 LEASE = timedelta(seconds=15)  # for which a process has an account to itself; each batch renews it
 KEYS_READ_AHEAD = 10_000  # keys that are read ahead, without a lock
-
-Keys = list[tuple[Any, ...]]
 
 
 class Deletion(db.Model):  # type: ignore[name-defined,misc] # made at run time
@@ -81,7 +80,7 @@ class Deletion(db.Model):  # type: ignore[name-defined,misc] # made at run time
 class OwnedRows:
     """The rows of one table that belong to an account."""
 
-    def __init__(self, table: sa.Table, owner: sa.Column[Any]) -> None:
+    def __init__(self, table: Any, owner: sa.Column[Any]) -> None:
         key = list(table.primary_key)
         self._key = sa.tuple_(*key)
         newest_first = [column.desc() for column in key]
@@ -101,17 +100,15 @@ class OwnedRows:
 
 
 def owned() -> list[OwnedRows]:
-    """The tables that hold what accounts own: all whose rows go with a user, and the mails."""
-    references = [
-        OwnedRows(table, key.parent)
-        for table in User.metadata.sorted_tables
-        for key in table.foreign_keys
-        if key.references(User.__table__) and key.ondelete == "CASCADE"
-        if table is not Deletion.__table__
-    ]
-    return [OwnedRows(Mail.__table__, Mail.__table__.c.user_id), *references]
+    """The tables that hold what goes with an account."""
+    return [OwnedRows(one.owner.table, one.owner) for one in ownership.declared() if not one.kept]
 
 
+ownership.declare(
+    Deletion.user_id,
+    export="it is there only after the account is deleted",
+    kept="it is removed with the row of the user, by foreign key, when nothing else is left",
+)
 _insert = insertion(Deletion)
 _due = Prepared(
     sa.select(Deletion.user_id, Deletion.due_at)

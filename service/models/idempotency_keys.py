@@ -15,6 +15,7 @@ from service.engine.database.transaction import Row, current, db
 from service.engine.database.types import Id, Time
 from service.engine.ids import now, rfc3339
 from service.models.audit_events import AuditEvent
+from service.models.ownership import declare
 from service.models.storage import Storage, add_all
 
 KEPT = timedelta(hours=24)
@@ -63,8 +64,14 @@ class IdempotencyKey(db.Model):  # type: ignore[name-defined,misc] # made at run
         add_all((row.user_id, -row.size) for row in found)
 
 
+_size = sa.func.octet_length(IdempotencyKey.body)
+declare(
+    IdempotencyKey.user_id,
+    export="they are answers that the user was given, kept for a day",
+    size=_size,
+)
 # Whose quota an answer counts against, with how much.
-STORED = (IdempotencyKey.user_id, sa.func.octet_length(IdempotencyKey.body).label("size"))
+STORED = (IdempotencyKey.user_id, _size.label("size"))
 _claim = Prepared(
     sa.select(sa.func.pg_try_advisory_xact_lock(sa.func.hashtextextended(bindparam("name"), 0)))
 )

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy import bindparam
 
 from service.engine.database.transaction import connection, db
-from service.models.deletions import Keys
+from service.models.ownership import Keys, piecemeal_on_sqlite
 from service.models.post_documents import PostDocument
 from service.models.posts import Post
 
@@ -40,6 +40,7 @@ class LongDocuments:
             connection().execute(_shorten, {"post": post_id, "rest": words[:end]})
 
 
+piecemeal_on_sqlite.append(LongDocuments())
 _length = sa.func.length(PostDocument.words).label("length")
 _long = (
     sa.select(PostDocument.post_id, _length)

@@ -18,6 +18,7 @@ from service.engine.database.statements import Prepared, insertion
 from service.engine.database.transaction import Row, db
 from service.engine.database.types import Id, Time
 from service.engine.ids import created_at, new_id, now, rfc3339
+from service.models.ownership import declare
 from service.models.users import User
 
 EMAIL_CHANGE = "email-change"
@@ -166,6 +167,7 @@ class Mail(db.Model):  # type: ignore[name-defined,misc] # made at run time
         return (row.number, row.oldest) if row else (0, None)
 
 
+declare(Mail.user_id, export="a mail is in the user's mailbox, and holds a token until then")
 _insert = insertion(Mail)
 _due = Prepared(
     sa.select(Mail.id, Mail.user_id, Mail.kind, Mail.recipient, Mail.attempts, Mail.facts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -17,7 +18,8 @@ from service.engine.database.transaction import current, db
 from service.engine.database.types import Id, Time
 from service.engine.ids import created_at, new_id
 from service.engine.problems import Forbidden, NotFound, PreconditionFailed, Problem
-from service.models.storage import TAKE, Storage, text_bytes
+from service.models.ownership import Exported, declare
+from service.models.storage import TAKE, Storage
 from service.models.users import User
 
 
@@ -93,6 +95,11 @@ class Post(db.Model):  # type: ignore[name-defined,misc] # made at run time
             raise _refused(post_id, caller)
 
 
+def text_bytes(title: str, content: str) -> int:
+    """What a post counts as."""
+    return len(title.encode()) + len(content.encode())
+
+
 def shape(row: tuple[Any, ...]) -> dict[str, Any]:
     """A row that starts with `columns` as the Post of the specification."""
     id_, title, content, author_id, username, created, updated = row[:7]
@@ -136,13 +143,16 @@ _get = Prepared(
     .join(User, User.id == Post.author_id)
     .where(Post.id == bindparam("id"), User.deleted.is_(False))
 )
+_size = sa.func.octet_length(Post.title) + sa.func.octet_length(Post.content)
 _stored = Prepared(
-    sa.select(
-        Post.author_id,
-        (sa.func.octet_length(Post.title) + sa.func.octet_length(Post.content)).label("size"),
-    )
+    sa.select(Post.author_id, _size.label("size"))
     .where(Post.id == bindparam("id"))
     .with_for_update()
+)
+declare(
+    Post.author_id,
+    export=Exported("post", lambda caller: partial(Post.listing, author_id=caller.id)),
+    size=_size,
 )
 _author = sa.select(User.username).where(User.id == Post.author_id).correlate(Post)
 _owned = Owned(

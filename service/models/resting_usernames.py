@@ -13,6 +13,7 @@ from service.engine.database.statements import Prepared
 from service.engine.database.transaction import db
 from service.engine.database.types import Id, Time
 from service.engine.ids import now, rfc3339
+from service.models.ownership import declare
 from service.problems import UsernameTaken
 
 REST_PERIOD = timedelta(days=90)
@@ -49,6 +50,11 @@ class RestingUsername(db.Model):  # type: ignore[name-defined,misc] # made at ru
             _forget_oldest.write(of=user_id)
 
 
+declare(
+    RestingUsername.user_id,
+    export="the events of the account say when it had another name",
+    kept="the name rests on without its user",
+)
 _resting = Prepared(
     sa.select(RestingUsername.username).where(
         RestingUsername.username == bindparam("name"),

@@ -17,6 +17,7 @@ from service.engine.database.statements import Prepared, insertion
 from service.engine.database.transaction import Row, db
 from service.engine.database.types import Id, Time
 from service.engine.ids import created_at, new_id, now
+from service.models.ownership import Exported, declare
 from service.models.users import User
 
 MAX_SESSIONS_PER_USER = 100  # living ones
@@ -117,6 +118,7 @@ class Session(db.Model):  # type: ignore[name-defined,misc] # made at run time
         return bool(_end_all.write(user_id=user_id, but=but))
 
 
+declare(Session.user_id, export=Exported("session", Session.of))
 _insert = insertion(Session)
 _mine = sa.and_(
     Session.id == bindparam("session_id"),

@@ -10,6 +10,7 @@ from service.engine.database.statements import Prepared, insertion
 from service.engine.database.transaction import current, db
 from service.engine.database.types import Id, Time
 from service.engine.ids import now
+from service.models.ownership import declare
 
 _ROWS_SWEPT = 10  # expired rows that an attempt removes: more than it adds
 
@@ -83,6 +84,7 @@ class KnownNetwork(db.Model):  # type: ignore[name-defined,misc] # made at run t
             _learn.write(user_id=user_id, network=network, failures=0, expires_at=expires_at)
 
 
+declare(KnownNetwork.user_id, export="the user's sessions and events say where they came from")
 _lock = Prepared(
     sa.select(sa.func.pg_advisory_xact_lock(sa.func.hashtextextended(bindparam("name"), 0)))
 )

@@ -45,11 +45,6 @@ class Storage(NamedTuple):
         _add.write(user=self.user_id, size=-self.size)
 
 
-def text_bytes(title: str, content: str) -> int:
-    """What a post counts as."""
-    return len(title.encode()) + len(content.encode())
-
-
 def add_all(found: Iterable[tuple[str, int]]) -> None:
     """Count (user_id, size) pairs, or no more those with a negative size."""
     totals: dict[str, int] = {}

@@ -11,7 +11,7 @@ import httpx
 import pytest
 from sqlalchemy import func, select, update
 
-from service import demo, maintenance
+from service import demo, demo_posts, maintenance
 from service.engine.database.transaction import db
 from service.models import IdempotencyKey, Post, User
 from tests.kit import postgres
@@ -163,7 +163,8 @@ def test_the_text_stored_by_the_previous_release_is_counted_in_batches(
 
 def test_demo_data_is_counted(small: Server) -> None:
     with small.flask.app_context():
-        list(demo.fill(3, 30))
+        list(demo.fill(3))
+        list(demo_posts.fill(30))
     with small.flask.app_context(), db.transaction(writes=False) as transaction:
         run: Callable[..., Any] = transaction.connection().execute
         rows = run(select(User.id, User.stored_bytes).where(User.email.like("user%"))).all()

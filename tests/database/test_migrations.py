@@ -12,7 +12,7 @@ import pytest
 import sqlalchemy as sa
 from alembic.script import ScriptDirectory
 
-from service import demo, migrations
+from service import demo, demo_posts, migrations
 from service.application import create_flask
 from service.engine.database import revisions
 from service.engine.database.revisions import State
@@ -74,7 +74,8 @@ def search(tmp_path: Path) -> Iterator[sa.Connection]:
     url = f"sqlite:///{tmp_path}/instance/byline.db"
     with create_flask(Settings(_env_file=None, database_url=url)).app_context():
         migrations.upgrade(db.engine)
-        list(demo.fill(users=1, posts=3))
+        list(demo.fill(1))
+        list(demo_posts.fill(3))
         with db.transaction() as transaction:
             yield transaction.connection()
         db.engine.dispose()

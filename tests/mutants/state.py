@@ -146,10 +146,9 @@ KINDS = {
         ),
         Mutant(
             "an export has no posts in it",
-            "service/handlers/auth.py",
-            "    for posts in pages(Post.listing, author_id=caller.id):\n"
-            '        yield "post", posts\n',
-            "",
+            "service/models/posts.py",
+            "partial(Post.listing, author_id=caller.id)",
+            "partial(Post.listing, author_id=caller.session_id)",
             "tests/accounts/test_export.py"
             "::test_an_export_contains_exactly_what_the_other_operations_return",
         ),

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 import pytest
 import sqlalchemy as sa
 
-from service import maintenance
 from service.domain import words
 from service.models import PostDocument
+from service.reindexing import renew_documents
 from tests.kit.corpus import Corpus
 from tests.kit.serving import Server
 
@@ -32,7 +32,7 @@ def old(server: Server) -> Corpus:
 @pytest.fixture
 def reindexing(server: Server) -> Iterator[Iterator[tuple[int, int]]]:
     with server.flask.app_context():
-        yield maintenance.reindex()
+        yield renew_documents()
 
 
 def test_old_posts_are_found_afterwards(old: Corpus, reindexing: Iterator[tuple[int, int]]) -> None:
@@ -46,13 +46,13 @@ def test_old_posts_are_found_afterwards(old: Corpus, reindexing: Iterator[tuple[
 def test_nothing_is_indexed_twice(old: Corpus, reindexing: Iterator[tuple[int, int]]) -> None:
     assert sum(renewed for _, renewed in reindexing) >= 2
     with old.author.server.flask.app_context():
-        assert sum(renewed for _, renewed in maintenance.reindex()) == 0
+        assert sum(renewed for _, renewed in renew_documents()) == 0
 
 
 def test_the_service_reads_and_writes_during_a_reindex(
     old: Corpus, reindexing: Iterator[tuple[int, int]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(maintenance, "ROWS_PER_TRANSACTION", 1)
+    monkeypatch.setattr("service.reindexing.DOCUMENTS_READ", 1)
     for number, _ in enumerate(reindexing):
         if number < 5:
             assert old.found("cafe") == {"tea"}

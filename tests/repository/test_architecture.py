@@ -30,7 +30,7 @@ MAY_IMPORT = {
     "caller": set(),
     "models": {"engine", "problems", "caller"},
     "email_keys": {"engine", "domain"},
-    "stored_bytes": {"engine"},
+    "stored_bytes": {"engine", "models"},
     "migrations": {"engine", "email_keys", "models", "stored_bytes"},
     "mail": {"engine", "problems", "settings", "domain", "models"},
     "measures": {"engine"},
