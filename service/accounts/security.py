@@ -100,7 +100,7 @@ def confirm(caller: Caller, password: str) -> str:
     return stored
 
 
-def new_hash(password: str, owner: Any) -> str:
+def new_hash(password: str, owner: Caller | Row) -> str:
     """The hash of a new password of `owner`, who has an `email` and a `username`.
 
     Raises `WeakPassword`.
