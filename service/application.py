@@ -9,11 +9,11 @@ from service.accounts import removal, security
 from service.accounts.erasure import Erasure
 from service.accounts.guard import Guard
 from service.engine import assemble
-from service.engine.call import size
-from service.engine.jobs.context import Flask
 from service.engine.jobs.fair_threads import FairPool
 from service.engine.jobs.threads import Pool
+from service.engine.request import size
 from service.engine.spec.app import App
+from service.engine.spec.flask_app import Flask
 from service.mail import outbox
 from service.mail.delivery import Delivery
 from service.measures import MEASURES

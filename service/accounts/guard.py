@@ -20,13 +20,13 @@ from limits import parse
 
 from service.accounts.audit import record
 from service.domain.guard import Failure, History, Limit, Rules
-from service.engine.call import KEY, Call
 from service.engine.database.transaction import db
 from service.engine.http.networks import PROVIDER_BLOCK, network
 from service.engine.ids import rfc3339
 from service.engine.observe.catalogue import OUTCOMES
 from service.engine.observe.metrics import Metrics
 from service.engine.problems import Problem, RateLimited
+from service.engine.request import current_request
 from service.mail import outbox
 from service.models import KnownNetwork, SignInGuard, UserAddress, mails
 from service.specification import specification
@@ -119,9 +119,9 @@ class Guard:
     def note(self, policy: str, limit: Limit, left: int, reset: float, *, refused: bool) -> None:
         """Say in the answer's headers what is left, and count the decision."""
         seconds = max(1, math.ceil(reset))
-        call: Call = flask.request.environ[KEY]
+        request = current_request.get()
         item = f'"{policy}";q={limit.amount};w={limit.seconds}'
-        call.limits.append((item, f'"{policy}";r={left};t={seconds}'))
+        request.limits.append((item, f'"{policy}";r={left};t={seconds}'))
         self._metrics.count("limiter_decisions_total", policy, OUTCOMES[refused])
 
 
@@ -226,5 +226,5 @@ def guard() -> Guard:
 
 
 def _network() -> str:
-    call: Call = flask.request.environ[KEY]
-    return network(call.ip, PROVIDER_BLOCK)
+    request = current_request.get()
+    return network(request.ip, PROVIDER_BLOCK)

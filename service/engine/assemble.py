@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
-from service.engine.call import size
 from service.engine.caller import Caller
 from service.engine.database.transaction import READINESS, REPLICA, Transaction, db
 from service.engine.http import docs, front_door
@@ -20,17 +19,18 @@ from service.engine.http.health import Readiness
 from service.engine.http.problems import Problems
 from service.engine.http.proxies import Proxies
 from service.engine.http.telemetry import Telemetry
-from service.engine.jobs.context import Flask
 from service.engine.jobs.replica import Replica
 from service.engine.jobs.threads import Pool
 from service.engine.limits.limits import Limits
 from service.engine.observe.catalogue import Measure
 from service.engine.observe.metrics import Metrics, Readings
+from service.engine.request import size
 from service.engine.serve import heap
 from service.engine.serve.protocol import MALFORMED
 from service.engine.serve.unsent import UNSENT, Unsent
 from service.engine.settings import BadConfiguration, EngineSettings
 from service.engine.spec.app import App
+from service.engine.spec.flask_app import Flask
 from service.engine.spec.idempotency import KeptAnswers
 from service.engine.spec.operation import Services
 from service.engine.spec.routing import Routing
@@ -132,9 +132,13 @@ class Assembly:
         if settings.database_replica_url:
             replica = Replica(flask, self.authority, self.limits, metrics)
         # SQLite computes here, PostgreSQL elsewhere.
-        patience = HAND_OFF_SECONDS if settings.embedded else 0
+        wake_after = HAND_OFF_SECONDS if settings.embedded else 0
         requests = Pool(
-            "request", settings.worker_threads, MAX_REQUESTS_IN_FLIGHT, patience=patience, size=size
+            "request",
+            settings.worker_threads,
+            MAX_REQUESTS_IN_FLIGHT,
+            wake_after=wake_after,
+            size=size,
         )
         services = Services(
             flask=flask,

@@ -12,12 +12,12 @@ from service.accounts.security import confirm, new_hash, prove, session_end, tok
 from service.caller import Caller
 from service.domain import accounts, addresses
 from service.domain.rotation import Place, Rotation, may_repeat
-from service.engine.call import Client
 from service.engine.database.transaction import commit
 from service.engine.http.networks import PROVIDER_BLOCK, network
 from service.engine.limits.limits import limits
 from service.engine.observe.metrics import count_on_commit
 from service.engine.problems import NotFound
+from service.engine.request import Client
 from service.engine.spec.paging import page, pages
 from service.engine.tokens.authority import authority
 from service.mail import outbox

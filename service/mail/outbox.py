@@ -11,11 +11,11 @@ import flask
 
 from service.domain import addresses
 from service.domain.mail_allowance import Limit, Sent, allows
-from service.engine.call import KEY, Call
 from service.engine.database.transaction import after_commit
 from service.engine.ids import created_at, now
 from service.engine.limits.limits import limits
 from service.engine.observe.metrics import Readings
+from service.engine.request import current_request
 from service.models import Mail, MailCount, UserAddress
 
 
@@ -80,11 +80,11 @@ def _counted(kind: str, recipient: str, *, even_if_too_many: bool) -> bool:
 def _origin(user_id: str | None) -> str:
     """The address of the client that is being answered; empty when it is not known, or when the
     client acts on the account of somebody else, such as an administrator."""
-    call: Call | None = flask.request.environ.get(KEY) if flask.has_request_context() else None
-    if call is None or (call.claims and call.claims.subject != user_id):
+    request = current_request.get(None)
+    if request is None or (request.claims and request.claims.subject != user_id):
         return ""
     try:
         # Only what is an address: a proxy may pass on any text, and a mail would carry it.
-        return str(ip_address(call.client.ip))
+        return str(ip_address(request.client.ip))
     except ValueError:
         return ""

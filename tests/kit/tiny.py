@@ -9,9 +9,9 @@ from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
-from service.engine.call import KEY, Call
-from service.engine.jobs.context import Flask
+from service.engine.request import SCOPE_KEY, Request
 from service.engine.spec.app import App
+from service.engine.spec.flask_app import Flask
 from service.engine.spec.operation import Services
 from service.engine.spec.routing import Routing
 
@@ -69,8 +69,8 @@ class _Calls:
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "http":
-            scope[KEY] = Call(scope)
-            scope[KEY].headers = dict(scope["headers"])
+            scope[SCOPE_KEY] = Request(scope)
+            scope[SCOPE_KEY].headers = dict(scope["headers"])
         await self.app(scope, receive, send)
 
 

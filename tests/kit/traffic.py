@@ -11,8 +11,8 @@ from urllib.parse import parse_qsl
 
 import orjson
 
-from service.engine.call import KEY
 from service.engine.problems import NotFound
+from service.engine.request import SCOPE_KEY
 from service.engine.spec.routing import Routes
 from service.specification import specification
 
@@ -123,7 +123,7 @@ class _Body:
 
 def _exchange(scope: Any, request: _Body, head: dict[str, Any], answer: _Body) -> Exchange:
     return Exchange(
-        operation=scope[KEY].operation,
+        operation=scope[SCOPE_KEY].operation,
         method=scope["method"],
         path=scope["path"],
         query=scope["query_string"],

@@ -20,8 +20,8 @@ from connexion.middleware.abstract import ROUTING_CONTEXT, SpecMiddleware
 from connexion.middleware.lifespan import LifespanMiddleware
 from connexion.resolver import Resolution, Resolver
 
-from service.engine.jobs.context import Flask
 from service.engine.spec import app as runtime_app
+from service.engine.spec.flask_app import Flask
 from tests.kit import tiny
 
 ROOT = Path(__file__).parents[2]

@@ -7,9 +7,6 @@ import inspect
 import re
 from typing import Any
 
-import flask
-import flask.ctx
-import flask.globals
 import psycopg
 import pytest
 import sqlalchemy as sa
@@ -38,14 +35,12 @@ CYCLE = """transport disconnected message_event more_body response_started respo
     keep_alive on_response waiting_for_100_continue"""
 SERVER = """config server_state lifespan servers started should_exit force_exit _captured_signals
     startup main_loop on_tick shutdown handle_exit"""
-CONTEXT = "app url_adapter flashes request _session _cv_tokens push pop"
 
 
 @named(
     (HttpToolsProtocol, PROTOCOL),
     (RequestResponseCycle, CYCLE),
     (uvicorn.Server, SERVER),
-    (flask.ctx.RequestContext, CONTEXT),
 )
 def test_the_names_are_there(owner: type, name: str) -> None:
     assert hasattr(owner, name) or f"self.{name}" in inspect.getsource(owner)
@@ -83,29 +78,6 @@ def test_an_answer_is_written_to_the_transport_of_its_cycle() -> None:
     source = inspect.getsource(RequestResponseCycle)
     assert source.count("self.transport.write(") == 4  # head, chunk, body, 100 Continue
     assert "HTTP/1.1 100 Continue" in source
-
-
-def test_flask_finds_the_request_where_its_context_was_put() -> None:
-    app = flask.Flask("test")
-    context = app.test_request_context("/one")
-    token = flask.globals._cv_request.set(context)
-    try:
-        assert flask.request.path == "/one"
-    finally:
-        flask.globals._cv_request.reset(token)
-
-
-def test_flask_sets_nothing_on_a_request_context_that_ours_does_not() -> None:
-    app = flask.Flask("test")
-    theirs = set(vars(app.test_request_context("/")))
-    assert theirs - {"request"} <= {
-        "app",
-        "url_adapter",
-        "flashes",
-        "_session",
-        "_after_request_functions",
-        "_cv_tokens",
-    }
 
 
 @pytest.mark.parametrize("dialect", [sqlite.dialect(), postgresql.dialect()], ids=["?", "named"])

@@ -15,7 +15,7 @@ KINDS = {
         Mutant(
             "the metrics are for everybody where no token is set",
             "service/engine/tokens/authority.py",
-            "            if not (_is_loopback(self._settings.host) and _is_from_here(call)):",
+            "            if not (_is_loopback(self._settings.host) and _is_from_here(request)):",
             "            if not self._settings.host:",
             "tests/web/test_metrics_access.py::test_any_other_server_has_none_without_a_token",
         ),

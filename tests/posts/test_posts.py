@@ -10,10 +10,10 @@ from uuid import UUID, uuid4
 import httpx
 import pytest
 import sqlalchemy as sa
-from flask import has_request_context
 
 from service.engine.database.listing import MAX_READ_BYTES
 from service.engine.database.transaction import Transaction
+from service.engine.request import current_request
 from service.models import PostDocument
 from tests.kit.serving import Person, Server
 
@@ -28,7 +28,7 @@ def statements(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     execute = Transaction.execute
 
     def note(transaction: Transaction, sql: str, parameters: Any) -> Any:
-        if has_request_context() and ("posts" in sql or "users" in sql):
+        if current_request.get(None) and ("posts" in sql or "users" in sql):
             asked.append(sql)
         return execute(transaction, sql, parameters)
 

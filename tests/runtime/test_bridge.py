@@ -79,15 +79,15 @@ def test_a_call_beyond_the_capacity_is_refused_at_once_and_not_for_ever() -> Non
     asyncio.run(calls())
 
 
-@pytest.mark.parametrize("patience", [0, 0.001])
+@pytest.mark.parametrize("wake_after", [0, 0.001])
 def test_a_call_is_refused_in_time_although_all_threads_are_stuck(
-    patience: float, monkeypatch: pytest.MonkeyPatch
+    wake_after: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(bridge, "QUEUE_TIMEOUT_SECONDS", 0.2)
     monkeypatch.setattr(bridge, "QUEUE_CHECK_SECONDS", 0.01)
 
     async def calls() -> None:
-        pool, busy = Pool("stuck", 2, 100, patience=patience), threading.Event()
+        pool, busy = Pool("stuck", 2, 100, wake_after=wake_after), threading.Event()
         stuck = [asyncio.ensure_future(pool.run(busy.wait)) for _ in range(2)]
         late = await asyncio.gather(*(pool.run(int) for _ in range(20)), return_exceptions=True)
         assert {type(outcome) for outcome in late} == {Unavailable}
@@ -116,17 +116,17 @@ def test_a_closed_pool_runs_what_is_waiting_and_ends_its_threads() -> None:
 
 def test_short_calls_share_a_thread_where_others_would_be_in_its_way() -> None:
     async def names() -> set[str]:
-        pool = Pool("patient", 4, 200, patience=30)
+        pool = Pool("patient", 4, 200, wake_after=30)
         calls = [pool.run(lambda: threading.current_thread().name) for _ in range(100)]
         return set(await asyncio.gather(*calls))
 
     assert asyncio.run(names()) == {"patient-0"}
 
 
-@pytest.mark.parametrize("patience", [0, 0.001])
-def test_a_long_call_holds_nobody_up(patience: float) -> None:
+@pytest.mark.parametrize("wake_after", [0, 0.001])
+def test_a_long_call_holds_nobody_up(wake_after: float) -> None:
     async def calls() -> None:
-        pool, busy = Pool("held-up", 3, 10, patience=patience), threading.Event()
+        pool, busy = Pool("held-up", 3, 10, wake_after=wake_after), threading.Event()
         long = [asyncio.ensure_future(pool.run(busy.wait)) for _ in range(2)]
         assert await asyncio.gather(*(pool.run(abs, -number) for number in range(6))) == [*range(6)]
         busy.set()
@@ -135,8 +135,8 @@ def test_a_long_call_holds_nobody_up(patience: float) -> None:
     asyncio.run(asyncio.wait_for(calls(), 30))
 
 
-@pytest.mark.parametrize("patience", [0, 0.001])
-def test_large_outcomes_are_not_piled_up_while_the_loop_is_busy(patience: float) -> None:
+@pytest.mark.parametrize("wake_after", [0, 0.001])
+def test_large_outcomes_are_not_piled_up_while_the_loop_is_busy(wake_after: float) -> None:
     made: list[int] = []
 
     def make(number: int) -> bytes:
@@ -144,7 +144,7 @@ def test_large_outcomes_are_not_piled_up_while_the_loop_is_busy(patience: float)
         return b"x" * bridge.LARGE_OUTCOME_BYTES
 
     async def calls() -> None:
-        pool = Pool("large", 4, 200, patience=patience, size=len)
+        pool = Pool("large", 4, 200, wake_after=wake_after, size=len)
         running = asyncio.gather(*(pool.run(make, number) for number in range(100)))
         await asyncio.sleep(0)
         deadline = time.monotonic() + 0.3

@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from service.engine.call import Call
+from service.engine.request import Request
 from tests.kit.serving import Person, Server, serving
 
 
@@ -44,7 +44,7 @@ def test_what_was_known_of_a_request_goes_without_the_collector(
     own = secrets.token_hex(12)
 
     def is_known() -> bool:
-        calls = [thing for thing in gc.get_objects() if isinstance(thing, Call)]
+        calls = [thing for thing in gc.get_objects() if isinstance(thing, Request)]
         return any(call.request_id == own for call in calls)
 
     body = {"title": "a", "content": "b"} if path == "/api/posts" and method == "POST" else None

@@ -28,15 +28,15 @@ except KeyError:
 
 IN_A_REQUEST = """
 import logging, sys
-from service.engine.jobs.context import Flask, RequestContext
-from service.engine.call import Call
+from service.engine.request import Request, current_request
 from service.engine.http.telemetry import set_up_logging
 set_up_logging("WARNING", sys.argv[1])
 scope = {"method": "GET", "path": "/", "query_string": b"", "headers": [(b"x-request-id", b"one")]}
-call = Call(scope)
-call.operation = "get_post"
-with RequestContext(Flask("byline"), call):
-    logging.getLogger("byline").warning("slow")
+request = Request(scope)
+request.operation = "get_post"
+token = current_request.set(request)
+logging.getLogger("byline").warning("slow")
+current_request.reset(token)
 logging.getLogger("byline").warning("alone")
 """
 TRACE = "0af7651916cd43dd8448eb211c80319c"

@@ -8,13 +8,13 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
 
-import flask
 import httpx
 import pytest
 import sqlalchemy as sa
 
 from service.engine.database.transaction import Transaction
 from service.engine.ids import now, rfc3339
+from service.engine.request import current_request
 from service.models import AuditEvent, KnownNetwork, SignInGuard, User
 from tests.kit.serving import PASSWORD, Server
 
@@ -146,7 +146,7 @@ def test_a_guess_takes_the_same_statements_for_every_address(
     execute = Transaction.execute
 
     def look(transaction: Transaction, sql: str, parameters: Any) -> Any:
-        if flask.has_request_context():  # and not of the thread that sends mails
+        if current_request.get(None):  # and not of the thread that sends mails
             statements.append(sql)
         return execute(transaction, sql, parameters)
 

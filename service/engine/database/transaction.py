@@ -1,4 +1,26 @@
-"""The database: one extension object, one transaction a request, and what its errors mean."""
+"""The database: one extension object, one transaction a request, and what its errors mean.
+
+A transaction takes a connection as late and gives it back as early as it can:
+
+             first statement                 BEGIN
+      NEW --------------------> CONNECTED ----------> BEGUN
+       ^                         |     ^                |
+       |     close(), unlock()   |     | commit(),      |
+       +-------------------------+     | rollback()     |
+       ^                               +----------------+
+       +------------- close(), unlock(): rolled back ---+
+
+    NEW        `_driver` is None: no connection, no lock. An operation that hashes a password goes
+               back here first, or hashes would hold all connections.
+    CONNECTED  A connection of the pool and, to write on SQLite, the writers' lock. Where reads need
+               no BEGIN, they stay here, and each statement commits by itself.
+    BEGUN      Statements see and keep or lose all of it together. After a commit, the next
+               statement begins anew.
+
+Only the thread that entered a transaction may use it. `is_committed` is set before the driver is
+told to commit and never unset: a connection that is lost during a commit leaves nobody knowing
+whether it happened, so the work must not be done again.
+"""
 
 from __future__ import annotations
 
@@ -45,7 +67,7 @@ class _RequestSession(flask_sqlalchemy.session.Session):
 class Transaction:
     """A transaction that takes a connection at the first statement and gives it back at the end.
 
-    `begin` is what starts it; without it, each statement is committed by itself.
+    `begin` is the SQL that starts it; if empty, each statement commits by itself.
     """
 
     __slots__ = (
@@ -64,7 +86,7 @@ class Transaction:
         self._engine = engine
         self._begin = begin
         self._lock = lock
-        self.is_committed = False  # or may be, when the commit has failed
+        self.is_committed = False  # True also when the commit has failed half-way
         self._pooled: Any = None
         self._driver: Any = None
         self._connection: sa.Connection | None = None
@@ -83,17 +105,19 @@ class Transaction:
         return self._engine.dialect
 
     def execute(self, sql: str, parameters: Any) -> Any:
-        """The driver's cursor after a statement; raises SQLAlchemy's errors, or `Unavailable` when
-        SQLite's one writer is not free in time."""
+        """The driver's cursor after a statement.
+
+        Raises SQLAlchemy's errors, or `Unavailable` if another writer holds SQLite for too long.
+        """
         try:
             return self._execute(sql, parameters)
         except self._engine.dialect.loaded_dbapi.Error as error:
-            raise self._wrapped(error) from None
+            raise self._as_sqlalchemy_error(error) from None
 
     def connection(self) -> sa.Connection:
-        """The connection as SQLAlchemy's, for the ORM and for statements made on the way; raises as
-        `execute` does."""
-        self._asked(self._begun)
+        """The same connection as SQLAlchemy's, for the ORM and for statements that are not
+        prepared; raises as `execute` does."""
+        self._call_driver(self._begun_connection)
         if self._connection is None:
             self._connection = sa.Connection(self._engine, self._pooled)
         if not self._connection.in_transaction():
@@ -102,13 +126,13 @@ class Transaction:
 
     @contextmanager
     def limited(self, seconds: float) -> Iterator[None]:
-        """Ends a statement of the block that takes longer; `refusal` makes it `Unavailable`."""
-        driver = self._asked(self._begun)
+        """End each statement in the block after so many seconds, as `Unavailable`."""
+        driver = self._call_driver(self._begun_connection)
         if self._engine.dialect.name == "sqlite":
             with sqlite.limited(driver, seconds):
                 yield
         else:
-            self._asked(driver.limit, seconds)
+            self._call_driver(driver.limit, seconds)
             yield
 
     def commit(self) -> None:
@@ -116,9 +140,9 @@ class Transaction:
         if self._connection is not None:
             self._connection.commit()
         if self._driver is not None and self._driver.in_transaction:
-            self._asked(self._driver.commit)
-        for call in self.after_commit:
-            call()
+            self._call_driver(self._driver.commit)
+        for callback in self.after_commit:
+            callback()
         self.after_commit.clear()
 
     def rollback(self) -> None:
@@ -126,11 +150,11 @@ class Transaction:
         if self._connection is not None:
             self._connection.rollback()
         if self._driver is not None and self._driver.in_transaction:
-            self._asked(self._driver.rollback)
+            self._call_driver(self._driver.rollback)
 
     def unlock(self) -> None:
-        """Let others write on SQLite; nothing may have been written yet. The next statement begins
-        anew."""
+        """Let others write on SQLite, before anything was written here. The next statement begins
+        a new transaction, so what was read may be stale."""
         if self._lock:
             self.close()
 
@@ -145,16 +169,16 @@ class Transaction:
                     self._lock.release()
 
     def _execute(self, sql: str, parameters: Any) -> Any:
-        return self._begun().execute(sql, parameters)
+        return self._begun_connection().execute(sql, parameters)
 
-    def _begun(self) -> Any:
+    def _begun_connection(self) -> Any:
         """The driver's connection, in the transaction."""
-        driver = self._driver or self._open()
+        driver = self._driver or self._open_connection()
         if self._begin and not driver.in_transaction:
             driver.execute(self._begin)
         return driver
 
-    def _open(self) -> Any:
+    def _open_connection(self) -> Any:
         # One queue for writers costs less than SQLite's own busy loop (see docs/architecture).
         if self._lock and not self._lock.acquire(timeout=sqlite.WRITE_TIMEOUT_SECONDS):
             raise problems.Unavailable("The database is busy.")
@@ -167,17 +191,17 @@ class Transaction:
         self._driver = self._pooled.driver_connection
         return self._driver
 
-    def _asked(self, question: Callable[..., Any], *arguments: Any) -> Any:
-        """What the driver answers; its errors as SQLAlchemy's."""
+    def _call_driver(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """Call the driver, with its errors turned into SQLAlchemy's."""
         try:
-            return question(*arguments)
+            return function(*arguments)
         except self._engine.dialect.loaded_dbapi.Error as error:
-            raise self._wrapped(error) from None
+            raise self._as_sqlalchemy_error(error) from None
 
-    def _wrapped(self, error: Any) -> BaseException:
+    def _as_sqlalchemy_error(self, error: Any) -> BaseException:
         dialect, pooled = self._engine.dialect, self._pooled
         gone = pooled is not None and dialect.is_disconnect(error, pooled, None)
-        if gone:  # and so are, most likely, the others that it was opened with
+        if gone:  # the other pooled connections are most likely lost as well
             self._engine.pool._invalidate(pooled, error)
         wrapped: BaseException = sa.exc.DBAPIError.instance(
             None, None, error, dialect.loaded_dbapi.Error, True, gone, dialect
@@ -192,13 +216,14 @@ _transaction: ContextVar[Transaction] = ContextVar("transaction")
 
 
 class _Access(NamedTuple):
-    """How transactions are made: on which engine, begun by what, writers one at a time or not."""
+    """How transactions of one database begin: the SQL for reads and for writes, and a lock if it
+    has one writer."""
 
     engine: sa.Engine
     reads: str
     writes: str
     lock: threading.Lock | None = None
-    kind: type[Transaction] = Transaction  # another where statements are traced
+    kind: type[Transaction] = Transaction  # a subclass if statements are traced
 
 
 class Database(SQLAlchemy):
@@ -213,9 +238,9 @@ class Database(SQLAlchemy):
     def transaction(self, *, writes: bool = True, replica: bool = False) -> Transaction:
         """One transaction for all statements in its block; commits only when told to.
 
-        SQLite begins it with `BEGIN IMMEDIATE` when it `writes`, so that a read followed by a write
-        never fails for want of the lock. When it does not, each statement sees what is committed
-        by then, as PostgreSQL's do in any transaction. `replica` is for reads, and reads there.
+        If it `writes`, SQLite begins it with `BEGIN IMMEDIATE`, so that a read followed by a write
+        never fails to get the lock. If not, each statement sees what is committed by then, as all
+        of PostgreSQL's do. `replica` reads on the replica.
         """
         access: _Access = flask.current_app.extensions["databases"][REPLICA if replica else None]
         if writes:
@@ -240,23 +265,23 @@ db = Database(
 
 
 def current() -> Transaction:
-    """The transaction this code runs in; LookupError outside of one."""
+    """The transaction that this code runs in; raises LookupError outside of one."""
     return _transaction.get()
 
 
 def connection() -> sa.Connection:
-    """SQLAlchemy's connection of that transaction, for statements that are not prepared."""
+    """The current transaction's connection, for statements that are not prepared."""
     return _transaction.get().connection()
 
 
 def commit() -> None:
-    """Commit now: only for what must stay although the request is about to fail."""
+    """Commit now: only for changes that must stay although the request is about to fail."""
     _transaction.get().commit()
 
 
-def after_commit(call: Callable[[], None]) -> None:
-    """Call this once the transaction is committed, and not at all if it never is."""
-    _transaction.get().after_commit.append(call)
+def after_commit(callback: Callable[[], None]) -> None:
+    """Call this when the transaction has committed; never, if it is rolled back."""
+    _transaction.get().after_commit.append(callback)
 
 
 def _keep_data_back(context: sa.engine.ExceptionContext) -> None:

@@ -9,9 +9,9 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from service.engine.call import KEY, Answer, Call, Headers, send_answer
 from service.engine.http.conditional import is_fresh, quoted
 from service.engine.problems import MethodNotAllowed, NotFound
+from service.engine.request import SCOPE_KEY, Answer, Headers, Request, send_answer
 
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; "
@@ -58,24 +58,24 @@ class Assets:
         self._assets = {f"/docs/{name}": _asset(name, body) for name, body in bodies.items()}
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        if scope["type"] != "http" or not scope[KEY].path.startswith("/docs/"):
+        if scope["type"] != "http" or not scope[SCOPE_KEY].path.startswith("/docs/"):
             await self.app(scope, receive, send)
             return
-        call: Call = scope[KEY]
-        call.operation = "docs_asset"
-        if call.path not in self._assets:
+        request: Request = scope[SCOPE_KEY]
+        request.operation = "docs_asset"
+        if request.path not in self._assets:
             raise NotFound
-        await send_answer(send, _answer(call, *self._assets[call.path]))
+        await send_answer(send, _answer(request, *self._assets[request.path]))
 
 
-def _answer(call: Call, etag: str, headers: Headers, body: bytes) -> Answer:
+def _answer(request: Request, etag: str, headers: Headers, body: bytes) -> Answer:
     allow = "GET, HEAD, OPTIONS"
-    if call.method == "OPTIONS":
+    if request.method == "OPTIONS":
         return Answer(204, [(b"allow", allow.encode()), (b"cache-control", b"no-store")], b"")
-    if call.method not in {"GET", "HEAD"}:
+    if request.method not in {"GET", "HEAD"}:
         raise MethodNotAllowed(headers={"Allow": allow})
     kept = [(b"etag", etag.encode()), (b"cache-control", b"public, max-age=3600")]
-    if is_fresh(call.header(b"if-none-match"), etag):
+    if is_fresh(request.header(b"if-none-match"), etag):
         return Answer(304, kept, b"")
     return Answer(200, headers + kept, body)
 

@@ -6,7 +6,6 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from service.engine.call import KEY, Call
 from service.engine.http.hosts import TrustedHosts
 from service.engine.limits.limits import Limits
 from service.engine.problems import (
@@ -16,6 +15,7 @@ from service.engine.problems import (
     HostNotAllowed,
     NotFound,
 )
+from service.engine.request import SCOPE_KEY, Request
 
 MAX_HEADER_BYTES = 32 * 1024  # of all names and values
 MAX_HEADER_LINES = 100
@@ -56,21 +56,23 @@ class FrontDoor:
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "http":
-            call: Call = scope[KEY]
+            request: Request = scope[SCOPE_KEY]
             # Counted first, so that what is refused below counts as well.
-            if not self._exempt(call.path):
-                await self._limits.count_client(call)
-            call.headers = _headers(scope["headers"])
-            if len(call.path) + len(call.query) > MAX_HEADER_BYTES:
+            if not self._exempt(request.path):
+                await self._limits.count_client(request)
+            request.headers = _headers(scope["headers"])
+            if len(request.path) + len(request.query) > MAX_HEADER_BYTES:
                 raise HeadersTooLarge
-            if call.path not in self._hostless and not self._hosts.allow(call.headers.get(b"host")):
+            if request.path not in self._hostless and not self._hosts.allow(
+                request.headers.get(b"host")
+            ):
                 raise HostNotAllowed
-            if _CONTROL.search(call.path):
+            if _CONTROL.search(request.path):
                 raise BadRequest("The path has control characters.")
             # An encoded slash is data, not a separator (RFC 3986, section 2.2): no path has one.
             if b"%2f" in scope.get("raw_path", b"").lower():
                 raise NotFound
-            _check_length(call.headers.get(b"content-length"))
+            _check_length(request.headers.get(b"content-length"))
         await self.app(scope, receive, send)
 
 

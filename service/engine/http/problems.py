@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 
 from service.engine import problems
-from service.engine.call import KEY, Answer, Call, encoded, send_answer
+from service.engine.request import SCOPE_KEY, Answer, Request, encoded, send_answer
 
 logger = logging.getLogger(__name__)
 
@@ -27,16 +27,16 @@ class Problems:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        call: Call = scope[KEY]
+        request: Request = scope[SCOPE_KEY]
         try:
             await self.app(scope, receive, send)
         except Exception as error:
-            if not call.status:  # no answer has begun
-                problem = to_problem(error, call.request_id)
-                await send_answer(send, answer(problem, call.request_id, self._realm))
+            if not request.status:  # no answer has begun
+                problem = to_problem(error, request.request_id)
+                await send_answer(send, answer(problem, request.request_id, self._realm))
                 return
-            why = to_problem(error, call.request_id).code
-            logger.warning("request %s was cut off: %s", call.request_id, why)
+            why = to_problem(error, request.request_id).code
+            logger.warning("request %s was cut off: %s", request.request_id, why)
             # An answer that is left without its end makes the server close the connection, so that
             # it does not look complete.
 

@@ -10,12 +10,11 @@ import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-import flask
 import orjson
 
-from service.engine.call import KEY, Call, Headers
 from service.engine.http.log_output import LogHandler, output_of
 from service.engine.observe.metrics import Metrics
+from service.engine.request import SCOPE_KEY, Headers, Request, current_request
 
 if TYPE_CHECKING:
     from service.engine.observe.tracing import Tracing
@@ -56,14 +55,13 @@ class _JsonLines(logging.Formatter):
             "event": "log",
             "message": record.getMessage(),
         }
-        if flask.has_request_context():
-            call: Call = flask.request.environ[KEY]
-            line |= {"request_id": call.request_id, "operation": call.operation}
+        if request := current_request.get(None):
+            line |= {"request_id": request.request_id, "operation": request.operation}
         return orjson.dumps(line | trace, option=orjson.OPT_UTC_Z).decode()
 
 
 class Telemetry:
-    """The outermost layer: makes the Call, completes every answer's headers and writes it down."""
+    """The outermost layer: makes the Request, completes the headers of every answer and logs it."""
 
     def __init__(
         self,
@@ -87,15 +85,15 @@ class Telemetry:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        call = scope[KEY] = Call(scope)
-        bodiless = call.method == "HEAD"
+        request = scope[SCOPE_KEY] = Request(scope)
+        bodiless = request.method == "HEAD"
         if self._tracing:
-            self._tracing.begin(call, scope)
+            self._tracing.begin(request, scope)
 
         async def complete(message: Any) -> None:
             if message["type"] == "http.response.start":
-                call.status = message["status"]
-                message["headers"] = [*message["headers"], *_common(call)]
+                request.status = message["status"]
+                message["headers"] = [*message["headers"], *_common(request)]
             elif bodiless:
                 message = {**message, "body": b""}
             await send(message)
@@ -105,15 +103,15 @@ class Telemetry:
             await self.app(scope, receive, complete)
         finally:
             self._metrics.in_flight -= 1
-            seconds = time.perf_counter() - call.started
+            seconds = time.perf_counter() - request.started
             # 499: the client was gone before there was an answer.
-            self._metrics.observe(call.operation or "none", call.status or 499, seconds)
+            self._metrics.observe(request.operation or "none", request.status or 499, seconds)
             if self._tracing:
-                self._tracing.end(call)
+                self._tracing.end(request)
             if self._logs:
                 if not self._tracing:
-                    call.trace_id = _trace_of(scope["headers"])
-                self._log(self._line(call, seconds))
+                    request.trace_id = _trace_of(scope["headers"])
+                self._log(self._line(request, seconds))
 
     def _log(self, line: bytes) -> None:
         """Write the line with those of the other answers of this moment: a write costs 8 us."""
@@ -126,12 +124,12 @@ class Telemetry:
         self._out.write(b"".join(lines))
 
 
-def _common(call: Call) -> list[tuple[bytes, bytes]]:
-    headers = [(b"x-request-id", call.request_id.encode()), _NO_SNIFFING]
-    if len(call.limits) == 1:
-        [(policies, states)] = call.limits
-    elif call.limits:
-        policies, states = map(", ".join, zip(*call.limits, strict=True))
+def _common(request: Request) -> list[tuple[bytes, bytes]]:
+    headers = [(b"x-request-id", request.request_id.encode()), _NO_SNIFFING]
+    if len(request.limits) == 1:
+        [(policies, states)] = request.limits
+    elif request.limits:
+        policies, states = map(", ".join, zip(*request.limits, strict=True))
     else:
         return headers
     headers.append((b"ratelimit-policy", policies.encode()))
@@ -148,28 +146,28 @@ def _trace_of(headers: Headers) -> str | None:
     return None
 
 
-def _json(call: Call, seconds: float) -> bytes:
+def _json(request: Request, seconds: float) -> bytes:
     """The line without query string, headers or body: secrets travel there."""
     return orjson.dumps(
         {
             "time": datetime.now(UTC),
             "level": "info",
             "event": "request",
-            "request_id": call.request_id,
-            "trace_id": call.trace_id,
-            **({"span_id": call.span_id} if call.span_id else {}),
-            "method": call.method,
-            "operation": call.operation or None,
-            "status": call.status or 499,
+            "request_id": request.request_id,
+            "trace_id": request.trace_id,
+            **({"span_id": request.span_id} if request.span_id else {}),
+            "method": request.method,
+            "operation": request.operation or None,
+            "status": request.status or 499,
             "ms": round(seconds * 1000, 2),
-            "client": call.ip,
-            "user": call.claims.subject if call.claims else None,
+            "client": request.ip,
+            "user": request.claims.subject if request.claims else None,
         },
         option=orjson.OPT_UTC_Z | orjson.OPT_APPEND_NEWLINE,
     )
 
 
-def _text(call: Call, seconds: float) -> bytes:
-    what = call.operation or "-"
-    line = f"{call.status or 499} {call.method:7} {what:24} {seconds * 1000:8.1f} ms  {call.ip}\n"
-    return line.encode()
+def _text(request: Request, seconds: float) -> bytes:
+    what = request.operation or "-"
+    line = f"{request.status or 499} {request.method:7} {what:24} {seconds * 1000:8.1f} ms"
+    return f"{line}  {request.ip}\n".encode()

@@ -12,13 +12,13 @@ from typing import Any
 
 import flask
 
-from service.engine.call import Call
 from service.engine.database.transaction import Transaction, db
 from service.engine.http.networks import network
 from service.engine.jobs.retrying import transact
 from service.engine.limits.limits import Limits
 from service.engine.observe.metrics import Metrics, Readings
 from service.engine.problems import InvalidToken, NotFound, Unauthorized, Unavailable
+from service.engine.request import Request
 from service.engine.tokens.authority import Authority
 from service.engine.tokens.tokens import ACCESS
 
@@ -59,15 +59,15 @@ class Replica:
         self._stopped.set()
         self._thread.join(STOP_TIMEOUT_SECONDS)
 
-    def wrote(self, call: Call) -> None:
+    def wrote(self, request: Request) -> None:
         """Remember the caller of a request that has written, by token and by address."""
-        names = [network(call.ip), *([call.claims.subject] if call.claims else [])]
+        names = [network(request.ip), *([request.claims.subject] if request.claims else [])]
         for name in names:
             self._limits.remember(f"wrote:{name}", READ_OWN_WRITES_SECONDS)
 
-    def read(self, call: Call, work: Callable[[Transaction], Any]) -> Any:
-        """What `work` reads, on the replica if that may answer this call; else on the database."""
-        if self._keeps_up() and not self._has_written(call):
+    def read(self, request: Request, work: Callable[[Transaction], Any]) -> Any:
+        """What `work` reads: on the replica if it may answer this request, else on the database."""
+        if self._keeps_up() and not self._has_written(request):
             try:
                 answer = transact(work, writes=False, replica=True, tries=1)
                 self._count("replica")
@@ -89,15 +89,15 @@ class Replica:
     def _keeps_up(self) -> bool:
         return self._replica_works and time.monotonic() - self._fresh_at < MAX_LAG_SECONDS
 
-    def _has_written(self, call: Call) -> bool:
-        return self._limits.remembers(f"wrote:{self._who(call)}", READ_OWN_WRITES_SECONDS)
+    def _has_written(self, request: Request) -> bool:
+        return self._limits.remembers(f"wrote:{self._who(request)}", READ_OWN_WRITES_SECONDS)
 
-    def _who(self, call: Call) -> str:
+    def _who(self, request: Request) -> str:
         """The user whose token the request carries, although it needs none; else the address."""
         try:
-            return self._authority.authenticate(call, (ACCESS,)).subject
+            return self._authority.authenticate(request, (ACCESS,)).subject
         except (Unauthorized, InvalidToken):
-            return network(call.ip)
+            return network(request.ip)
 
     def _watch(self) -> None:
         while not self._stopped.wait(CHECK_INTERVAL_SECONDS):

@@ -2,6 +2,42 @@
 
 Replaces a2wsgi, which takes three blocking round trips a response, has ten threads for everything
 and loses one for ever when a client stops reading. Saves about 200 us a request.
+
+A job:
+
+    run() --full--> refused              at once, on the loop
+      |
+      v
+    QUEUED --too long--> refused         by _sweep on the loop, or by the thread that takes it
+      |
+      v
+    RUNNING                              in one thread; nobody can interrupt it
+      |
+      v
+    OUTCOME --> settled                  by _fetch on the loop, unless the client has gone
+
+A thread:
+
+    started --> LOOKING <--------------------------+
+                |  ^                               |
+        no job, |  | _wake() releases its lock     | outcome appended, and the loop asked to
+        or must |  |                               | fetch it unless it is asked already
+        rest    v  |                               |
+                IDLE      LOOKING --takes a job--> RUNNING
+                              |
+                              +--takes None, from close()--> ended
+
+    field                      who changes it
+    _jobs                      the loop appends; threads, and _sweep on the loop, take
+    _idle                      a thread appends its lock; the loop, or that thread, removes it
+    _outcomes, _large          threads append; the loop takes
+    _fetch_is_scheduled        threads set it; _fetch clears it before it takes anything, or an
+                               outcome appended in between would wait for the next one
+    all others                 the loop alone
+
+There is no lock around these: each step is one atomic operation of a deque or list. Hence the two
+double checks. A thread that has gone IDLE looks again, because a job may have come just before; and
+whoever takes from an emptied deque gets an IndexError, and takes it for "another was quicker".
 """
 
 from __future__ import annotations
@@ -26,7 +62,7 @@ QUEUE_CHECK_SECONDS = 0.5  # between two looks for requests that have waited too
 
 
 class Job(NamedTuple):
-    """A call that waits for a thread. `origin` is the address of the client that it is for."""
+    """A function that waits for a thread. `origin` is the address of the client it runs for."""
 
     loop: asyncio.AbstractEventLoop
     future: asyncio.Future[Any]
@@ -39,15 +75,16 @@ class Job(NamedTuple):
 class Pool:
     """Threads that run functions for the event loop.
 
-    At most `capacity` calls are under way or waiting; one more, or one that has waited too long, is
-    refused with `Unavailable`. `nice` lowers the threads' priority, where threads can have one.
-    `patience` is for functions that mostly compute, where a second thread would only be in the
-    first one's way: it is woken when for so many seconds none has become free. What short calls
-    give may wait as long to be handed back.
+    At most `capacity` jobs run or wait; one more, or one that has waited too long, is refused with
+    `Unavailable`. `nice` lowers the threads' priority, where threads can have one.
+
+    `wake_after` is for functions that mostly compute, where a second thread would only compete for
+    the interpreter: it is woken when no job was started for so many seconds. An outcome may wait as
+    long to be fetched. With 0, each job wakes a thread.
 
     `size` gives the bytes of an outcome. After a large one a thread rests if others are at work,
-    and none starts anything while the loop has MAX_LARGE_OUTCOMES of them to fetch. Otherwise the
-    answers to many clients would fill the memory: threads are faster than the loop sends.
+    and no thread starts a job while the loop has MAX_LARGE_OUTCOMES to fetch. Threads make answers
+    faster than the loop sends them, so otherwise the answers to many clients would fill the memory.
     """
 
     def __init__(
@@ -57,48 +94,48 @@ class Pool:
         capacity: int,
         *,
         nice: int = 0,
-        patience: float = 0,
+        wake_after: float = 0,
         size: Callable[[Any], int] = lambda _: 0,
     ) -> None:
         self._name = name
         self._threads = threads
         self._capacity = capacity
         self._nice = nice
-        self._patience = patience
+        self._wake_after = wake_after
         self._size = size
-        self._large: deque[None] = deque()  # one for each large outcome: counted without a lock
-        self._jobs: deque[Any] = deque()  # a Job as a plain tuple, which is made faster, or None
-        self._jobs_started = 0  # jobs, so that it shows whether they are
-        self._idle: list[threading.Lock] = []  # of threads that wait, the last to come first
+        self._large: deque[None] = deque()  # its length counts the large outcomes, without a lock
+        self._jobs: deque[Any] = deque()  # Jobs as plain tuples, which are made faster, or None
+        self._jobs_started = 0  # the same at two checks: every thread is busy with a long job
+        self._idle: list[threading.Lock] = []  # a lock per idle thread; the last is woken first
         self._outcomes: deque[tuple[Any, Callable[[Any], None], Any, bool]] = deque()
-        self._fetch_is_scheduled = False  # the loop, to fetch the outcomes
-        self._watch: asyncio.TimerHandle | None = None
-        self._sweeper: asyncio.TimerHandle | None = None
+        self._fetch_is_scheduled = False
+        self._check_timer: asyncio.TimerHandle | None = None
+        self._sweep_timer: asyncio.TimerHandle | None = None
         self._pending = 0
         self._refusals = 0
-        self._alive = 0  # threads: none before the first call, because a fork would lose them
+        self._alive = 0  # threads; started on demand, because a fork would lose them
 
     async def run(self, function: Callable[..., Any], *arguments: Any, origin: str = "") -> Any:
-        """What the function returns or raises, run in a thread for a client of `origin`."""
+        """What the function returns or raises, run in a thread for the client at `origin`."""
         self._admit(origin)
         loop = asyncio.get_running_loop()
         future = loop.create_future()
         self._pending += 1
         try:
             self._jobs.append((loop, future, time.monotonic(), function, arguments, origin))
-            if not self._patience or len(self._idle) == self._alive:
+            if not self._wake_after or len(self._idle) == self._alive:
                 self._wake()
-            elif self._watch is None:
-                self._look_later(loop)
-            if self._sweeper is None and self._is_full():
-                self._sweep_later(loop)
+            elif self._check_timer is None:
+                self._schedule_check(loop)
+            if self._sweep_timer is None and self._is_full():
+                self._schedule_sweep(loop)
             return await future
         finally:
             self._pending -= 1
-            del future  # its exception refers to this frame, and the cycle would need the collector
+            del future  # its exception refers to this frame: a cycle, left to the collector
 
     def readings(self) -> dict[str, int]:
-        """How busy it is, and how many calls it has refused so far."""
+        """For the metrics: how busy the pool is, and how many jobs it has refused."""
         return {
             "threads": self._alive,
             "threads_busy": self._alive - len(self._idle),
@@ -109,7 +146,7 @@ class Pool:
         }
 
     def close(self) -> None:
-        """End the threads, once they have run what is waiting."""
+        """End the threads when they have run the waiting jobs."""
         self._end(self._alive)
         self._alive = 0
         while self._idle:
@@ -127,59 +164,59 @@ class Pool:
         return self._alive == self._threads and not self._idle
 
     def _wake(self) -> None:
-        """Put one more thread to work, if there is one."""
+        """Wake an idle thread, or start another one if there may be more."""
         if self._idle:
-            with suppress(IndexError):  # it has found something to do by itself
+            with suppress(IndexError):  # the thread has just found a job by itself
                 self._idle.pop().release()
         elif self._alive < self._threads:
             name = f"{self._name}-{self._alive}"
             self._alive += 1
             threading.Thread(target=self._work, name=name, daemon=True).start()
 
-    def _look_later(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._watch = loop.call_later(self._patience, self._look, loop, self._jobs_started)
+    def _schedule_check(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._check_timer = loop.call_later(self._wake_after, self._check, loop, self._jobs_started)
 
-    def _look(self, loop: asyncio.AbstractEventLoop, taken: int) -> None:
-        self._watch = None
+    def _check(self, loop: asyncio.AbstractEventLoop, taken: int) -> None:
+        self._check_timer = None
         self._fetch()
         if self._jobs:
             if self._jobs_started == taken and len(self._large) < MAX_LARGE_OUTCOMES:
                 self._wake()
-            if self._sweeper is None and self._is_full():
-                self._sweep_later(loop)
-            self._look_later(loop)
+            if self._sweep_timer is None and self._is_full():
+                self._schedule_sweep(loop)
+            self._schedule_check(loop)
 
-    def _sweep_later(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._sweeper = loop.call_later(QUEUE_CHECK_SECONDS, self._sweep, loop)
+    def _schedule_sweep(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._sweep_timer = loop.call_later(QUEUE_CHECK_SECONDS, self._sweep, loop)
 
     def _sweep(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Refuse what has waited too long, as the threads would if they were not all stuck."""
-        self._sweeper = None
+        """Refuse jobs that waited too long: the threads that would do so may all be stuck."""
+        self._sweep_timer = None
         for job in self._overdue_jobs(time.monotonic() - QUEUE_TIMEOUT_SECONDS):
             if not job[1].done():
                 job[1].set_exception(self._overdue())
         if self._jobs:
-            self._sweep_later(loop)
+            self._schedule_sweep(loop)
 
     def _overdue_jobs(self, before: float) -> Iterator[Job]:
         """Remove the jobs that have waited since before then."""
-        with suppress(IndexError):  # nothing waits any more
+        with suppress(IndexError):  # no job is left
             while True:
                 job = self._jobs.popleft()
                 if job is None or job[2] >= before:
                     self._jobs.appendleft(job)
-                    self._wake()  # a thread that looked in between
+                    self._wake()  # a thread may have found nothing in between, and gone idle
                     return
                 yield job
 
     def _work(self) -> None:
         if self._nice and sys.platform == "linux":
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), self._nice)
-        called = threading.Lock()
-        called.acquire()
+        wake_up = threading.Lock()
+        wake_up.acquire()
         must_rest = False
         while True:
-            job = self._next(called, must_rest)
+            job = self._next(wake_up, must_rest)
             if job is None:
                 return
             loop, future, since, function, arguments, _ = job
@@ -187,15 +224,15 @@ class Pool:
                 if time.monotonic() - since > QUEUE_TIMEOUT_SECONDS:
                     raise self._overdue()
                 outcome: Any = (future, future.set_result, function(*arguments))
-            except StopIteration:  # which a future refuses to carry
+            except StopIteration:  # a future does not take it
                 outcome = (future, future.set_exception, RuntimeError("StopIteration"))
             except BaseException as error:
                 outcome = (future, future.set_exception, error)
             is_large = self._hand_back(loop, outcome)
             must_rest = is_large and self._alive - len(self._idle) > MAX_THREADS_AFTER_LARGE
-            del job, future, function, arguments, outcome  # not kept alive while waiting
+            del job, future, function, arguments, outcome  # or an idle thread keeps them alive
 
-    def _next(self, called: threading.Lock, must_rest: bool) -> Any:
+    def _next(self, wake_up: threading.Lock, must_rest: bool) -> Any:
         while True:
             if self._jobs and not must_rest and len(self._large) < MAX_LARGE_OUTCOMES:
                 try:
@@ -204,13 +241,13 @@ class Pool:
                     continue
                 self._jobs_started += 1
                 return job
-            self._idle.append(called)
+            self._idle.append(wake_up)
             if self._jobs and not must_rest and len(self._large) < MAX_LARGE_OUTCOMES:
-                # The call arrived just before, when this thread still looked busy.
-                with suppress(ValueError):  # woken already
-                    self._idle.remove(called)
+                # A job came just before, when this thread still looked busy, and woke nobody.
+                with suppress(ValueError):  # the loop has already taken the lock, to wake it
+                    self._idle.remove(wake_up)
                     continue
-            called.acquire()
+            wake_up.acquire()
             must_rest = False
 
     def _hand_back(self, loop: asyncio.AbstractEventLoop, outcome: Any) -> bool:
@@ -218,20 +255,20 @@ class Pool:
         if is_large:
             self._large.append(None)
         self._outcomes.append((*outcome, is_large))
-        # With more to do at once, the loop is left alone until it looks: the two would only take
-        # the interpreter from each other.
-        if not self._fetch_is_scheduled and (is_large or not (self._patience and self._jobs)):
+        # While jobs wait, the outcome is left to the loop's next check: woken now, the loop would
+        # only compete with this thread for the interpreter.
+        if not self._fetch_is_scheduled and (is_large or not (self._wake_after and self._jobs)):
             self._fetch_is_scheduled = True
-            with suppress(RuntimeError):  # the loop is closed: the server has gone
+            with suppress(RuntimeError):  # the loop is closed: the server has ended
                 loop.call_soon_threadsafe(self._fetch)
         return is_large
 
     def _fetch(self) -> None:
-        self._fetch_is_scheduled = False  # first: what is handed back from here on calls again
+        self._fetch_is_scheduled = False  # first, so that a later outcome schedules another fetch
         while self._outcomes:
-            future, tell, outcome, is_large = self._outcomes.popleft()
+            future, settle, outcome, is_large = self._outcomes.popleft()
             if not future.done():
-                tell(outcome)
+                settle(outcome)
             if is_large:
                 self._large.pop()
                 if self._alive - len(self._idle) < MAX_THREADS_AFTER_LARGE:

@@ -12,12 +12,12 @@ import flask
 from limits import RateLimitItem, parse_many
 from limits.strategies import RateLimiter
 
-from service.engine.call import KEY, Call
 from service.engine.http.networks import PROVIDER_BLOCK, SITE, network
 from service.engine.limits.store import Store
 from service.engine.observe.catalogue import OUTCOMES
 from service.engine.observe.metrics import Metrics
 from service.engine.problems import Problem, RateLimited
+from service.engine.request import Request, current_request
 from service.engine.spec.specification import limits as declared_limits
 
 _NO_LIMIT = 10**9
@@ -112,9 +112,9 @@ class Limits:
             self._own[policy.name] = policy._replace(sums=sums)
         return [policy for policy in policies if policy not in own]
 
-    async def count_client(self, call: Call) -> None:
+    async def count_client(self, request: Request) -> None:
         """Count a request against its client address; raises `RateLimited`."""
-        await self.count(call, self._clients)
+        await self.count(request, self._clients)
 
     async def count_malformed(self, ip: str) -> None:
         """Count what came from an address and is no HTTP: only the connection knows of it."""
@@ -123,16 +123,16 @@ class Limits:
             left = await self._store.ask(partial(_hit_all, self._clients, keys))
             self._decided(self._clients, left)
 
-    async def count(self, call: Call, policies: list[Policy]) -> None:
+    async def count(self, request: Request, policies: list[Policy]) -> None:
         """Count a request against policies and note what is left; raises `RateLimited`."""
         if not self.enabled or not policies:
             return
-        keys = [_keys(policy, call) for policy in policies]
+        keys = [_keys(policy, request) for policy in policies]
         left = await self._store.ask(partial(_hit_all, policies, keys))
-        self._note(call, policies, left)
+        self._note(request, policies, left)
 
     async def only_failures(
-        self, call: Call, policies: list[Policy], answering: Awaitable[Answering]
+        self, request: Request, policies: list[Policy], answering: Awaitable[Answering]
     ) -> Answering:
         """The answer that is awaited; unless it is a 401, policies get back what `count` took."""
         has_failed = False
@@ -143,9 +143,9 @@ class Limits:
             raise
         finally:
             if self.enabled and not has_failed:
-                keys = [_keys(policy, call) for policy in policies]
+                keys = [_keys(policy, request) for policy in policies]
                 left = await self._store.ask(partial(_give_back_all, policies, keys))
-                self._correct(call, policies, left)
+                self._correct(request, policies, left)
 
     def amounts(self, name: str) -> list[tuple[int, int]]:
         """The limits of a policy that the service counts itself, as amounts and seconds; none if
@@ -162,9 +162,9 @@ class Limits:
     def spend(self, name: str) -> None:
         """Count against a policy of the service's own; raises `RateLimited`."""
         if self.enabled:
-            policy, call = self._own[name], flask.request.environ[KEY]
-            hit = partial(_hit_all, [policy], [_keys(policy, call)])
-            self._note(call, [policy], self._store.ask_from_thread(hit))
+            policy, request = self._own[name], current_request.get()
+            hit = partial(_hit_all, [policy], [_keys(policy, request)])
+            self._note(request, [policy], self._store.ask_from_thread(hit))
 
     def remember(self, name: str, seconds: int) -> None:
         """Remember a name for so many seconds at least, and for twice as many at most."""
@@ -184,20 +184,21 @@ class Limits:
         """Let go of the threads that ask the store."""
         self._store.close()
 
-    def _note(self, call: Call, policies: list[Policy], left: Left) -> None:
+    def _note(self, request: Request, policies: list[Policy], left: Left) -> None:
         """Note what is left of policies, for the answer's headers; raises `RateLimited`."""
         for policy, (remaining, reset) in zip(policies, left, strict=False):
-            call.limits.append((policy.header, f'"{policy.name}";r={max(remaining, 0)};t={reset}'))
+            state = f'"{policy.name}";r={max(remaining, 0)};t={reset}'
+            request.limits.append((policy.header, state))
         if not self._decided(policies, left):
             raise RateLimited(retry_after=left[-1][1])
 
-    def _correct(self, call: Call, policies: list[Policy], left: Left) -> None:
+    def _correct(self, request: Request, policies: list[Policy], left: Left) -> None:
         """Replace what was noted of policies."""
         for policy, (remaining, reset) in zip(policies, left, strict=True):
             state = f'"{policy.name}";r={remaining};t={reset}'
-            call.limits = [
+            request.limits = [
                 (header, state if header == policy.header else noted)
-                for header, noted in call.limits
+                for header, noted in request.limits
             ]
 
     def _decided(self, policies: list[Policy], left: Left) -> bool:
@@ -287,10 +288,10 @@ def _remembers(name: str, seconds: int, strategy: RateLimiter) -> bool:
     return bool(before + count)
 
 
-def _keys(policy: Policy, call: Call) -> Keys:
-    if policy.per == "ip" or call.claims is None:
-        return _networks(call.ip)
-    return (call.claims.subject if policy.per == "user" else call.claims.session_id,)
+def _keys(policy: Policy, request: Request) -> Keys:
+    if policy.per == "ip" or request.claims is None:
+        return _networks(request.ip)
+    return (request.claims.subject if policy.per == "user" else request.claims.session_id,)
 
 
 def _networks(ip: str) -> Keys:

@@ -22,8 +22,8 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExportResult
 from opentelemetry.trace import Span, SpanKind, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from service.engine.call import KEY, Call
 from service.engine.database.transaction import Transaction
+from service.engine.request import Request, current_request
 from service.engine.spec.specification import Specification
 
 logger = logging.getLogger(__name__)
@@ -55,42 +55,42 @@ class Tracing:
             sa.event.listen(access.engine, "handle_error", _failed)
         app.extensions["tracer"] = self._tracer
 
-    def begin(self, call: Call, scope: dict[str, Any]) -> None:
+    def begin(self, request: Request, scope: dict[str, Any]) -> None:
         """Begin the span of a request, in the trace that it says it is part of."""
         carrier = {
             name.decode(): value.decode("latin-1")
             for name, value in scope["headers"]
             if name in {b"traceparent", b"tracestate"}
         }
-        method = call.method if call.method in _METHODS else "_OTHER"
-        call.span = self._tracer.start_span(
+        method = request.method if request.method in _METHODS else "_OTHER"
+        request.span = self._tracer.start_span(
             _method(method),
             _propagator.extract(carrier),
             SpanKind.SERVER,
             {
                 "http.request.method": method,
-                "url.scheme": call.scheme,
+                "url.scheme": request.scheme,
                 "network.protocol.version": scope.get("http_version", "1.1"),
             },
         )
-        context = call.span.get_span_context()
+        context = request.span.get_span_context()
         if context.is_valid:
-            call.trace_id = trace.format_trace_id(context.trace_id)
-            call.span_id = trace.format_span_id(context.span_id)
+            request.trace_id = trace.format_trace_id(context.trace_id)
+            request.span_id = trace.format_span_id(context.span_id)
 
-    def end(self, call: Call) -> None:
+    def end(self, request: Request) -> None:
         """End the span of a request, which by now has a name."""
-        span: Span = call.span
+        span: Span = request.span
         if span.is_recording():
-            if call.operation:
-                span.set_attribute(self._operation, call.operation)
-            if route := self._routes.get(call.operation):
-                span.update_name(f"{_method(call.method)} {route}")
+            if request.operation:
+                span.set_attribute(self._operation, request.operation)
+            if route := self._routes.get(request.operation):
+                span.update_name(f"{_method(request.method)} {route}")
                 span.set_attribute("http.route", route)
-            if call.status:
-                span.set_attribute("http.response.status_code", call.status)
-            if call.status >= 500 or not call.status:
-                span.set_attribute("error.type", str(call.status or "disconnected"))
+            if request.status:
+                span.set_attribute("http.response.status_code", request.status)
+            if request.status >= 500 or not request.status:
+                span.set_attribute("error.type", str(request.status or "disconnected"))
                 span.set_status(StatusCode.ERROR)
         span.end()
 
@@ -138,10 +138,8 @@ def _statement(system: str, sql: str) -> Iterator[None]:
 
 def _begun(system: str, sql: str) -> Span | None:
     """A span within that of the request; what no request asks for has none."""
-    if not flask.has_request_context():
-        return None
-    call: Call = flask.request.environ[KEY]
-    if call.span is None or not call.span.is_recording():
+    request = current_request.get(None)
+    if request is None or request.span is None or not request.span.is_recording():
         return None
     tracer: trace.Tracer = flask.current_app.extensions["tracer"]
     operation = sql.lstrip("( \n").partition(" ")[0].upper()
@@ -150,7 +148,7 @@ def _begun(system: str, sql: str) -> Span | None:
         "db.operation.name": operation,
         "db.query.text": sql,
     }
-    context = trace.set_span_in_context(call.span)
+    context = trace.set_span_in_context(request.span)
     return tracer.start_span(operation, context, SpanKind.CLIENT, attributes)
 
 

@@ -9,8 +9,8 @@ from typing import Any
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from service.engine.call import Headers
 from service.engine.problems import BadRequest, BodyTooLarge, HeadersTooLarge
+from service.engine.request import Headers
 
 MAX_HEAD_BYTES = 72 * 1024  # a target and headers that the front door takes, with separators
 MAX_HEADER_LINES = 128  # kept until the head ends; the front door takes fewer

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
 
-from service.engine.call import Headers, encoded, new_request_id
 from service.engine.http import problems
 from service.engine.problems import Problem
+from service.engine.request import Headers, encoded, new_request_id
 
 MAX_JOINED_BYTES = 64 * 1024  # a body up to this size is copied behind the head
 MAX_WRITE_BYTES = 128 * 1024  # the transport frees a write only when all of it is sent

@@ -9,9 +9,9 @@ from typing import Any, Protocol
 import orjson
 import sqlalchemy as sa
 
-from service.engine.call import Answer
 from service.engine.database.transaction import Row
 from service.engine.problems import IdempotencyKeyInUse, IdempotencyKeyReused
+from service.engine.request import Answer
 
 _NOT_KEPT = {400, 401, 429}
 

@@ -1,4 +1,5 @@
-"""One operation of the specification, from the found route to the bytes of its answer.
+"""One operation of the specification, from the found route to the bytes of its answer; the path of
+a request is drawn in `__init__.py`.
 
 Replaces Connexion's security, validation and context middlewares, its parameter decorator and its
 FlaskOperation, which look at signatures and build validators anew for each request. Everything is
@@ -10,25 +11,26 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 from urllib.parse import parse_qsl
 
+import flask
 from connexion.apps.flask import FlaskOperation
 from connexion.operations import AbstractOperation
 
-from service.engine.call import Answer, Call, Stream, encoded
 from service.engine.caller import Caller
 from service.engine.database.transaction import Transaction
 from service.engine.http import conditional, problems
-from service.engine.jobs.context import Flask, RequestContext
 from service.engine.jobs.fair_threads import FairPool
 from service.engine.jobs.replica import Replica
 from service.engine.jobs.retrying import transact
 from service.engine.jobs.threads import Pool
 from service.engine.limits.limits import Limits
 from service.engine.problems import AdminRequired, InternalError, Problem
+from service.engine.request import Answer, Request, Stream, current_request, encoded
 from service.engine.spec.idempotency import KeptAnswers, Retry
 from service.engine.spec.paging import Page, next_link
 from service.engine.spec.validation import Part, RequestValidator, ResponseDrift, ResponseValidator
@@ -49,7 +51,7 @@ class Services:
     the request's transaction, and raises a Problem if there is none any more.
     """
 
-    flask: Flask
+    flask: flask.Flask
     realm: str
     authority: Authority
     caller: Callable[[Claims, Transaction | None], Caller]
@@ -69,7 +71,7 @@ class Operation(FlaskOperation):
         self._writes = declared.method not in {"get", "head"} or spec.get("x-writes", False)
         self._may_be_stale = spec.get("x-replica", False)
         self._is_async = inspect.iscoroutinefunction(declared.function)
-        self._request = RequestValidator(declared)
+        self._validator = RequestValidator(declared)
         self._responses = {
             int(status): ResponseValidator(response)
             for status, response in declared.responses.items()
@@ -98,41 +100,53 @@ class Operation(FlaskOperation):
         # Only `answer` runs a handler. Whatever finds a way to Flask's own routing ends here.
         raise InternalError
 
-    async def answer(self, call: Call, receive: Any) -> Answer | Stream:
+    async def answer(self, request: Request, receive: Any) -> Answer | Stream:
         """The operation's answer to a request; raises a Problem for a refusal."""
         if self._token_types:
-            call.claims = self._services.authority.admit(call, self._token_types)
+            request.claims = self._services.authority.admit(request, self._token_types)
         if self._policies:
-            await self._services.limits.count(call, self._policies)
-        answering = self._answer(call, receive)
+            await self._services.limits.count(request, self._policies)
+        answering = self._answer(request, receive)
         if self._failures:
-            answering = self._services.limits.only_failures(call, self._failures, answering)
+            answering = self._services.limits.only_failures(request, self._failures, answering)
         return await answering
 
-    async def _answer(self, call: Call, receive: Any) -> Answer | Stream:
-        arguments = self._request.parameters(call)
-        if self._request.has_body:
-            arguments["body"] = await self._request.body(call, receive)
+    async def _answer(self, request: Request, receive: Any) -> Answer | Stream:
+        arguments = self._validator.parameters(request)
+        if self._validator.has_body:
+            arguments["body"] = await self._validator.body(request, receive)
         if not self._is_async:
-            return await self._pool.run(self._in_thread, call, arguments, origin=call.ip)
+            return await self._pool.run(self._in_thread, request, arguments, origin=request.ip)
         if_none_match = arguments.pop("if_none_match", None)
         with self._services.flask.app_context():
-            return self._finish(call, await self._fn(**arguments), if_none_match)
+            return self._finish(request, await self._fn(**arguments), if_none_match)
 
-    def _in_thread(self, call: Call, arguments: dict[str, Any]) -> Answer | Stream:
-        work = partial(self._transact, call, arguments)
+    @contextmanager
+    def _in_context(self, request: Request) -> Iterator[None]:
+        """What code in a worker thread may ask for: `current_request`, and Flask's application."""
+        token = current_request.set(request)
+        try:
+            with self._services.flask.app_context():
+                yield
+        finally:
+            current_request.reset(token)
+
+    def _in_thread(self, request: Request, arguments: dict[str, Any]) -> Answer | Stream:
+        work = partial(self._transact, request, arguments)
         replica = self._services.replica
-        with RequestContext(self._services.flask, call):
+        with self._in_context(request):
             if replica and self._may_be_stale:
-                return replica.read(call, work)
-            # HEAD hands nothing out, so there is nothing to write down.
-            answer = transact(work, writes=self._writes, commits=call.method != "HEAD")
+                return replica.read(request, work)
+            # HEAD sends no content, so what a GET would record has not happened.
+            answer = transact(work, writes=self._writes, commits=request.method != "HEAD")
             if replica and self._writes:
-                replica.wrote(call)
+                replica.wrote(request)
             return answer
 
-    def _transact(self, call: Call, arguments: dict[str, Any], transaction: Any) -> Answer | Stream:
-        caller = self._admit(call, transaction)
+    def _transact(
+        self, request: Request, arguments: dict[str, Any], transaction: Any
+    ) -> Answer | Stream:
+        caller = self._admit(request, transaction)
         arguments = arguments.copy()
         if_none_match = arguments.pop("if_none_match", None)
         key = arguments.pop("idempotency_key", None)
@@ -143,21 +157,23 @@ class Operation(FlaskOperation):
         if "caller" in self._injected:
             arguments["caller"] = caller
         if "client" in self._injected:
-            arguments["client"] = call.client
+            arguments["client"] = request.client
         retry = self._retry(caller, key, arguments["body"]) if key and caller else None
         if retry and (kept := retry.kept()):
             return kept
         if self._is_slow:
             transaction.close()
         try:
-            answer = self._finish(call, self._fn(**arguments), if_none_match)
+            answer = self._finish(request, self._fn(**arguments), if_none_match)
         except Problem as problem:
             if not retry:
                 raise
             transaction.rollback()
-            answer = problems.answer(problem, call.request_id, self._services.realm)
+            answer = problems.answer(problem, request.request_id, self._services.realm)
         if self._is_slow and not self._ends_session:
-            self._admit(call)  # the session may have ended, or the role changed, while it computed
+            self._admit(
+                request
+            )  # the session may have ended, or the role changed, while it computed
         if retry and isinstance(answer, Answer):
             retry.keep(answer)
         return answer
@@ -167,14 +183,14 @@ class Operation(FlaskOperation):
         name = (caller.id, str(self.operation_id), key)
         return Retry(services.kept_answers, services.authority.fingerprints, name, body)
 
-    def _admit(self, call: Call, transaction: Any = None) -> Any:
+    def _admit(self, request: Request, transaction: Any = None) -> Any:
         """The Caller, if there is one; raises `SessionRevoked` or `AdminRequired`."""
-        caller = self._services.caller(call.claims, transaction) if call.claims else None
+        caller = self._services.caller(request.claims, transaction) if request.claims else None
         if self._role and (caller is None or caller.role != self._role):
             raise AdminRequired
         return caller
 
-    def _finish(self, call: Call, result: Any, if_none_match: str | None) -> Answer | Stream:
+    def _finish(self, request: Request, result: Any, if_none_match: str | None) -> Answer | Stream:
         data, status, extra = _unpacked(result, self._success)
         response = self._responses.get(status)
         if response is None:
@@ -182,8 +198,8 @@ class Operation(FlaskOperation):
         headers = {"Cache-Control": self._cache_control, **extra}
         if isinstance(data, Page):
             if data.next_after:
-                query = parse_qsl(call.query.decode("ascii"), keep_blank_values=True)
-                headers["Link"] = next_link(self._prefix + call.path, query, data.next_after)
+                query = parse_qsl(request.query.decode("ascii"), keep_blank_values=True)
+                headers["Link"] = next_link(self._prefix + request.path, query, data.next_after)
             data = data.items
         if "Location" in headers:
             headers["Location"] = self._prefix + headers["Location"]
@@ -193,9 +209,9 @@ class Operation(FlaskOperation):
             return Answer(304, encoded(headers), b"")
         if response.media_type:
             headers.setdefault("Content-Type", _with_charset(response.media_type))
-        if response.has_lines and call.method == "GET":
+        if response.has_lines and request.method == "GET":
             response.check(headers)
-            make = partial(self._make_chunk, call, data, response)
+            make = partial(self._make_chunk, request, data, response)
             return Stream(status, encoded(headers), make)
         body = b"" if response.has_lines else response.body(data, headers)
         if status != 204 and not response.has_lines:
@@ -203,33 +219,34 @@ class Operation(FlaskOperation):
         return Answer(status, encoded(headers), body)
 
     async def _make_chunk(self, *arguments: Any) -> bytes:
-        """The next chunk, once it is its turn: many streams must not fill the queue for threads."""
+        """The next chunk. Streams take turns, or they would fill the queue for threads."""
         async with self._turns:
             chunk: bytes = await self._pool.run(self._chunk, *arguments)
             return chunk
 
-    def _chunk(self, call: Call, parts: Iterator[Part], response: ResponseValidator) -> bytes:
+    def _chunk(self, request: Request, parts: Iterator[Part], response: ResponseValidator) -> bytes:
         """The lines of the next parts, in a transaction of its own."""
 
         def lines(_: Any) -> bytes:
             chunk = b""
             for kind, items in parts:
                 chunk += response.lines(kind, items)
-                items.clear()  # or it is kept where it was made, while the client does not read
+                items.clear()  # the generator holds the list while the client does not read
                 if len(chunk) >= CHUNK_BYTES:
                     break
-            # Afterwards: what goes with a user while it is read must not look like the end.
-            self._admit(call)
+            # Check after reading: if the user is deleted meanwhile, the rows vanish, and a
+            # truncated stream would look complete.
+            self._admit(request)
             return chunk
 
-        with RequestContext(self._services.flask, call):
-            # Tried once: a generator that has failed has ended, and would look complete.
+        with self._in_context(request):
+            # No second try: a generator that raised has ended, and the stream would look complete.
             return transact(lines, writes=False, tries=1)
 
     def _check_signature(self, handler: Callable[..., Any]) -> set[str]:
         """The injected arguments that the handler wants; TypeError if the spec cannot call it."""
         wanted = inspect.signature(handler).parameters
-        offered = self._request.arguments
+        offered = self._validator.arguments
         given = INJECTED | {"if_match"} | {name for name, always in offered.items() if always}
         for name, parameter in wanted.items():
             if name not in offered.keys() | INJECTED:

@@ -11,9 +11,9 @@ from typing import Any
 from connexion.middleware.abstract import ROUTING_CONTEXT, SpecMiddleware
 from connexion.spec import Specification
 
-from service.engine.call import KEY, Answer, Call, send_answer
 from service.engine.http.occasional import Occasional
 from service.engine.problems import MethodNotAllowed, NotFound
+from service.engine.request import SCOPE_KEY, Answer, Request, send_answer
 
 METHODS = ("get", "head", "post", "put", "patch", "delete", "options")
 Operations = dict[str, str]  # method in upper case -> operationId
@@ -80,21 +80,21 @@ class Routing(SpecMiddleware):
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        call: Call = scope[KEY]
-        operations, call.path_values = self._routes.find(call.path)
-        found = operations.get(call.method)
-        if found is None and call.method == "HEAD":
+        request: Request = scope[SCOPE_KEY]
+        operations, request.path_values = self._routes.find(request.path)
+        found = operations.get(request.method)
+        if found is None and request.method == "HEAD":
             found = operations.get("GET")
         if found is None:
             allow = ", ".join(_allowed(operations))
-            if call.method == "OPTIONS":
-                if b"access-control-request-method" in call.headers:  # CORS_ORIGINS is empty
-                    self._preflights.warn(call.header(b"origin") or "")
+            if request.method == "OPTIONS":
+                if b"access-control-request-method" in request.headers:  # CORS_ORIGINS is empty
+                    self._preflights.warn(request.header(b"origin") or "")
                 headers = [(b"allow", allow.encode()), (b"cache-control", b"no-store")]
                 await send_answer(send, Answer(204, headers, b""))
                 return
             raise MethodNotAllowed(headers={"Allow": allow})
-        call.operation = found
+        request.operation = found
         scope.setdefault("extensions", {})[ROUTING_CONTEXT] = {
             "api_base_path": "",
             "operation_id": found,

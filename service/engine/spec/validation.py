@@ -19,9 +19,9 @@ import orjson
 from connexion.operations import AbstractOperation
 from jsonschema_rs import Draft201909Validator
 
-from service.engine.call import Call
 from service.engine.http.front_door import MAX_BODY_BYTES
 from service.engine.problems import InvalidRequest, UnsupportedMediaType
+from service.engine.request import Request
 from service.engine.spec import body, schemas
 
 Errors = list[dict[str, str]]
@@ -116,27 +116,27 @@ class RequestValidator:
         always = {p.argument: p.required or p.default is not None for p in declared}
         return always | ({"body": True} if self.has_body else {})
 
-    def parameters(self, call: Call) -> dict[str, Any]:
+    def parameters(self, request: Request) -> dict[str, Any]:
         """The arguments from path, query and headers; raises `InvalidRequest`."""
         errors: Errors = []
         arguments = self._defaults.copy()
-        for parameter, text in zip(self._path, call.path_values, strict=True):
+        for parameter, text in zip(self._path, request.path_values, strict=True):
             arguments[parameter.argument] = parameter.read(text, errors)
-        if (call.query and not self._ignores_query) or self._required:
-            self._read_query(call.query, arguments, errors)
+        if (request.query and not self._ignores_query) or self._required:
+            self._read_query(request.query, arguments, errors)
         for name, parameter in self._headers:
-            if (value := call.header(name)) is not None:
+            if (value := request.header(name)) is not None:
                 arguments[parameter.argument] = parameter.read(value, errors)
         if errors:
             raise InvalidRequest(errors=errors[:MAX_ERRORS])
         return arguments
 
-    async def body(self, call: Call, receive: Any) -> Any:
+    async def body(self, request: Request, receive: Any) -> Any:
         """The parsed and valid body; raises `UnsupportedMediaType`, `MalformedBody`,
         `BodyTooLarge` or `InvalidRequest`."""
-        if not _is_json(call.header(b"content-type") or "") or _is_encoded(call):
+        if not _is_json(request.header(b"content-type") or "") or _is_encoded(request):
             raise UnsupportedMediaType
-        if int(call.header(b"content-length") or 0) > self._largest_body:
+        if int(request.header(b"content-length") or 0) > self._largest_body:
             raise body.too_large(self._largest_body)
         raw = await body.read(receive, self._largest_body)
         value = body.parse(raw)
@@ -185,9 +185,9 @@ def _is_json(content_type: str) -> bool:
     )
 
 
-def _is_encoded(call: Call) -> bool:
+def _is_encoded(request: Request) -> bool:
     """Whether the body is compressed: nothing is decompressed here (RFC 9110, section 15.5.16)."""
-    codings = call.header(b"content-encoding")
+    codings = request.header(b"content-encoding")
     return codings is not None and any(
         coding.strip().lower() not in {"", "identity"} for coding in codings.split(",")
     )

@@ -8,9 +8,9 @@ from typing import Any
 
 import flask
 
-from service.engine.call import Call
 from service.engine.http.networks import address
 from service.engine.problems import InvalidToken, NotFound, TokenExpired, Unauthorized
+from service.engine.request import Request
 from service.engine.settings import BadConfiguration, EngineSettings
 from service.engine.tokens.keys import KeyRing, generate_key
 from service.engine.tokens.tokens import ACCESS, REFRESH, Claims, Tokens
@@ -29,22 +29,22 @@ class Authority:
         self._settings = settings
         app.extensions["authority"] = self
 
-    def admit(self, call: Call, types: tuple[str, ...]) -> Claims | None:
+    def admit(self, request: Request, types: tuple[str, ...]) -> Claims | None:
         """The claims of a user's token of these types, or None for one who may read the metrics.
 
         Raises as `authenticate` does, or `NotFound` where there are no metrics.
         """
         if types == SCRAPER:
-            self._admit_scraper(call)
+            self._admit_scraper(request)
             return None
-        return self.authenticate(call, types)
+        return self.authenticate(request, types)
 
-    def authenticate(self, call: Call, types: tuple[str, ...]) -> Claims:
+    def authenticate(self, request: Request, types: tuple[str, ...]) -> Claims:
         """The claims of the request's bearer token, of one of these types (RFC 6750, section 2.1).
 
         Raises `Unauthorized` without a token, `InvalidToken` or `TokenExpired` with a bad one.
         """
-        token = _bearer(call)
+        token = _bearer(request)
         refused = InvalidToken()
         for typ in types:
             try:
@@ -55,7 +55,7 @@ class Authority:
                 refused = error
         raise refused
 
-    def _admit_scraper(self, call: Call) -> None:
+    def _admit_scraper(self, request: Request) -> None:
         """Let in whoever has METRICS_TOKEN or, where there is none, whoever is on this machine: the
         socket is bound to a loopback address, and no proxy is between.
 
@@ -63,10 +63,10 @@ class Authority:
         """
         secret = self._settings.metrics_token
         if secret is None:
-            if not (_is_loopback(self._settings.host) and _is_from_here(call)):
+            if not (_is_loopback(self._settings.host) and _is_from_here(request)):
                 raise NotFound
             return
-        given, wanted = _bearer(call).encode("latin-1"), secret.get_secret_value().encode()
+        given, wanted = _bearer(request).encode("latin-1"), secret.get_secret_value().encode()
         if not hmac.compare_digest(given, wanted):
             raise InvalidToken
 
@@ -117,9 +117,9 @@ def authority() -> Authority:
     return found
 
 
-def _bearer(call: Call) -> str:
+def _bearer(request: Request) -> str:
     """The request's bearer token; raises `Unauthorized` when there is none."""
-    header = call.header(b"authorization")
+    header = request.header(b"authorization")
     if header is None:
         raise Unauthorized
     scheme, _, token = header.partition(" ")
@@ -129,10 +129,10 @@ def _bearer(call: Call) -> str:
     return token
 
 
-def _is_from_here(call: Call) -> bool:
+def _is_from_here(request: Request) -> bool:
     # By hand, uvicorn listens elsewhere than HOST says: the connection knows better.
-    is_forwarded = any(name in call.headers for name in _FORWARDED)
-    return not is_forwarded and _is_loopback(call.server[0]) and _is_loopback(call.ip)
+    is_forwarded = any(name in request.headers for name in _FORWARDED)
+    return not is_forwarded and _is_loopback(request.server[0]) and _is_loopback(request.ip)
 
 
 def _is_loopback(host: str) -> bool:

@@ -7,6 +7,7 @@ import os
 import re
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from contextvars import ContextVar
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -15,10 +16,14 @@ from service.engine.http.networks import UNKNOWN, address
 if TYPE_CHECKING:
     from service.engine.tokens.tokens import Claims
 
-KEY = "engine.call"  # where the ASGI scope carries the Call
+SCOPE_KEY = "engine.request"  # where the ASGI scope carries the Request
 Headers = list[tuple[bytes, bytes]]
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}", re.ASCII)
+
+
+# The request that a worker thread is handling.
+current_request: ContextVar[Request] = ContextVar("current_request")
 
 
 class Client(NamedTuple):
@@ -28,7 +33,7 @@ class Client(NamedTuple):
     user_agent: str
 
 
-class Call:
+class Request:
     """One request on its way down and what is to be said of it on its way up.
 
     `headers` maps lower-case names to values; `ip` is the client's address; `limits` collects the

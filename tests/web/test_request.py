@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from service.engine.call import Call, Stream, send_stream
+from service.engine.request import Request, Stream, send_stream
 
 Message = tuple[str, bytes | None, bool]
 
@@ -127,4 +127,4 @@ def test_what_is_cancelled_leaves_no_task(takes: int) -> None:
 
 def test_who_comes_from_nowhere_has_no_address() -> None:
     scope = {"method": "GET", "path": "/", "query_string": b"", "headers": [], "client": None}
-    assert Call(scope).client.ip == ""
+    assert Request(scope).client.ip == ""
