@@ -78,7 +78,7 @@ def test_a_link_to_which_parameters_were_added_works(page: Page, anna: Person) -
     assert account(anna)["email_verified"] is True
 
 
-def test_the_button_puts_a_changed_address_into_force(page: Page, anna: Person) -> None:
+def test_the_button_completes_a_change_of_address(page: Page, anna: Person) -> None:
     address = f"new-{anna.email}"
     change = {"email": address, "current_password": anna.password}
     assert anna.http.put("/auth/email", json=change).status_code == 202
@@ -187,7 +187,7 @@ def test_a_password_may_be_shown(page: Page, anna: Person) -> None:
         expect(password).to_have_attribute("type", kind)
 
 
-def test_a_used_link_to_confirm_says_that_it_is_dead(page: Page, anna: Person) -> None:
+def test_a_used_confirmation_link_says_that_it_no_longer_works(page: Page, anna: Person) -> None:
     link = verification(anna)
     for outcome in ("Your address is confirmed", DEAD):
         page.goto(link)
@@ -195,7 +195,7 @@ def test_a_used_link_to_confirm_says_that_it_is_dead(page: Page, anna: Person) -
         expect(heading(page, outcome)).to_be_focused()
 
 
-def test_a_used_link_to_a_new_password_says_that_it_is_dead(page: Page, anna: Person) -> None:
+def test_a_used_reset_link_says_that_it_no_longer_works(page: Page, anna: Person) -> None:
     link = reset(anna)
     for outcome in ("Your new password is set", DEAD):
         page.goto(link)
@@ -206,7 +206,7 @@ def test_a_used_link_to_a_new_password_says_that_it_is_dead(page: Page, anna: Pe
 
 
 @pytest.mark.parametrize("token", ["", "?token=", f"?token={'x' * 101}"])
-def test_a_link_that_was_cut_or_spoilt_says_that_it_is_dead(page: Page, token: str) -> None:
+def test_a_truncated_link_says_that_it_no_longer_works(page: Page, token: str) -> None:
     page.goto(f"/#/verify-email{token}")
     if len(token) > 10:
         confirm(page)
@@ -249,7 +249,7 @@ def test_a_link_takes_over_the_tab_that_it_is_opened_in_and_gives_it_back(
 @pytest.mark.parametrize(
     "answer", [None, {"status": 502, "body": "<h1>Bad Gateway"}, {"status": 200, "body": "{}"}]
 )
-def test_an_answer_that_is_not_the_services_changes_nothing(
+def test_an_answer_of_a_proxy_changes_nothing(
     page: Page, anna: Person, answer: dict[str, Any] | None
 ) -> None:
     page.goto(verification(anna))

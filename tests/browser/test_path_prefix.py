@@ -33,7 +33,7 @@ def followed(answer: httpx.Response, reference: str, person: Person) -> httpx.Re
     return person.http.get(urljoin(str(answer.url), reference))
 
 
-def test_the_location_of_what_was_made_leads_to_it(site: Server) -> None:
+def test_the_location_of_a_new_post_leads_to_it(site: Server) -> None:
     account = {"email": "anna@example.com", "password": PASSWORD}
     registered = site.client().post("auth/register", json=account)
     anna = site.sign_in(**account)

@@ -21,7 +21,7 @@ def credentials(person: Person) -> dict[str, str]:
     return {"email": person.email, "password": person.password}
 
 
-def test_a_token_from_the_page_put_into_its_dialog_opens_what_needs_one(
+def test_a_token_copied_into_the_dialog_authorizes_operations(
     page: Page, anna: Person, anonymous: httpx.Client
 ) -> None:
     docs = Docs(page)
@@ -53,9 +53,7 @@ def test_a_token_from_the_page_put_into_its_dialog_opens_what_needs_one(
     assert anonymous.get(post).status_code == 404
 
 
-def test_who_signs_in_on_the_page_is_signed_in_on_it_until_they_sign_out(
-    page: Page, anna: Person
-) -> None:
+def test_signing_in_on_the_page_lasts_until_signing_out(page: Page, anna: Person) -> None:
     docs = Docs(page)
     first = docs.try_out("auth/login", credentials(anna)).body
     assert docs.authorized() == BOTH
@@ -105,7 +103,7 @@ def test_beyond_a_limit_the_page_shows_when_to_try_again(
     keep(page, "docs-429")
 
 
-def test_what_the_page_fills_in_is_good_for_a_first_round_and_filters_nothing(page: Page) -> None:
+def test_the_prefilled_examples_work_and_set_no_filter(page: Page) -> None:
     docs = Docs(page)
     assert docs.try_out("auth/register").status == 201
     assert docs.try_out("auth/login").status == 200

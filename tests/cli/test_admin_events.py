@@ -27,7 +27,7 @@ def test_a_new_admin_is_a_new_user(anywhere):
     ("role", "actions"),
     [("user", ["role-changed", "password-changed"]), ("admin", ["password-changed"])],
 )
-def test_what_a_promotion_changes_is_written_down(anywhere, role, actions):
+def test_a_promotion_is_an_audit_event(anywhere, role, actions):
     anywhere("demo --yes --users 1 --posts 0")
     execute(sa.update(User).values(role=role))
 
@@ -38,7 +38,7 @@ def test_what_a_promotion_changes_is_written_down(anywhere, role, actions):
 
 
 @pytest.mark.parametrize("state", [{"email_verified": False}, {"disabled": True}])
-def test_a_refused_promotion_is_not_written_down(anywhere, state):
+def test_a_refused_promotion_causes_no_event(anywhere, state):
     anywhere("demo --yes --users 1 --posts 0")
     execute(sa.update(User).values(state))
 
@@ -55,7 +55,7 @@ def test_a_refused_promotion_is_not_written_down(anywhere, state):
         ("--email ada@example.com --username Ada!", PASSWORD),
     ],
 )
-def test_a_refusal_is_not_written_down(upgraded, options, password):
+def test_a_refused_admin_causes_no_event(upgraded, options, password):
     assert upgraded(f"create-admin {options}", input=f"{password}\n").exit_code != 0
 
     assert events() == []

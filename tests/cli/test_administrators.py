@@ -29,7 +29,7 @@ def user(anywhere):
     return found
 
 
-def test_a_proved_account_gets_the_role_and_the_password_and_is_signed_out(anywhere, user):
+def test_a_confirmed_account_gets_the_role_and_password_and_is_signed_out(anywhere, user):
     ended = anywhere(PROMOTE, input=f"{PASSWORD}\n")
 
     assert ended.exit_code == 0, ended.output
@@ -49,9 +49,7 @@ def test_a_proved_account_gets_the_role_and_the_password_and_is_signed_out(anywh
         ({"email_verified": False, "role": "admin"}, "password-resets"),
     ],
 )
-def test_an_account_that_may_be_a_strangers_is_refused_with_the_way_out(
-    anywhere, user, state, way_out
-):
+def test_an_unconfirmed_account_is_refused_with_advice(anywhere, user, state, way_out):
     execute(sa.update(User).values(state))
     before = rows(sa.select(User.__table__))
 

@@ -214,7 +214,7 @@ def _mail(user_id, number, expires_at, due_at=None):
 
 
 @pytest.mark.parametrize("command", ["demo --users 1 --posts 0", "db downgrade base"])
-def test_harm_to_a_database_that_is_not_the_embedded_one_needs_a_yes(byline, monkeypatch, command):
+def test_changes_to_a_database_other_than_the_embedded_one_need_a_yes(byline, monkeypatch, command):
     monkeypatch.setenv("DATABASE_URL", postgres.start())
     byline("db upgrade")
 
@@ -228,7 +228,7 @@ def test_harm_to_a_database_that_is_not_the_embedded_one_needs_a_yes(byline, mon
 
 
 @pytest.mark.parametrize(("answer", "users"), [("y", 1), ("n", 0), ("", 0)])
-def test_a_terminal_is_asked(byline, monkeypatch, answer, users):
+def test_a_terminal_gets_a_password_prompt(byline, monkeypatch, answer, users):
     monkeypatch.setenv("DATABASE_URL", postgres.start())
     byline("db upgrade")
     monkeypatch.setattr("service.cli._is_terminal", lambda: True)

@@ -8,7 +8,7 @@ from tests.database.test_email_keys import INSERT, id_of, person
 from tests.kit.commands import execute, rows
 
 
-def test_the_upgrade_names_who_cannot_sign_in_and_purge_fills_keys(anywhere):
+def test_upgrade_lists_accounts_that_cannot_sign_in_and_purge_fills_keys(anywhere):
     eva, eva_in_a_labels = "eva@m\xfcller.example", "eva@xn--mller-kva.example"
     for number, email in enumerate((eva, eva_in_a_labels)):
         execute(INSERT.bindparams(**person(number, email)))

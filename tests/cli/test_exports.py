@@ -44,7 +44,7 @@ def author(url: str) -> Iterator[httpx.Client]:
         yield client
 
 
-def test_a_server_that_ends_lets_them_be_read_to_their_end(
+def test_a_server_that_shuts_down_finishes_exports(
     tmp_path: Path, settings: dict[str, str]
 ) -> None:
     def ends(url: str) -> bool:
@@ -71,7 +71,7 @@ def test_a_server_that_ends_lets_them_be_read_to_their_end(
     assert body.endswith(b"\r\n0\r\n\r\n")
 
 
-def test_who_goes_away_is_not_logged_and_who_is_signed_out_is_in_one_line(
+def test_a_disconnected_client_is_not_logged_and_an_ended_session_is_one_line(
     tmp_path: Path, settings: dict[str, str]
 ) -> None:
     with serving(tmp_path, **settings) as url, author(url) as http:

@@ -30,7 +30,7 @@ def test_a_rotated_key_is_published_before_it_signs(byline):
     assert timedelta(seconds=655) < wait < timedelta(seconds=725)  # max-age, and a minute to notice
 
 
-def test_hidden_files_beside_the_keys_are_nobodys_keys(byline):
+def test_hidden_files_beside_the_keys_are_ignored(byline):
     byline("keys generate")
     [key] = Path("instance/keys").iterdir()
     hidden = [key.with_name(f"._{key.name}"), key.with_name(".swap.pem")]  # of macOS, of an editor
@@ -55,13 +55,13 @@ def test_after_a_theft_the_new_key_signs_at_once_and_no_other_verifies(byline):
     assert kid not in former
 
 
-def test_the_first_key_signs_at_once_though_it_is_made_by_rotating(byline):
+def test_rotating_without_a_key_makes_one_that_signs_at_once(byline):
     assert byline("keys rotate").exit_code == 0
     [[*_, does]] = _listed(byline)
     assert does == "signs"
 
 
-def test_rotation_removes_keys_that_no_living_token_needs(byline):
+def test_rotation_removes_keys_whose_tokens_have_expired(byline):
     folder = Path("instance/keys")
     byline("keys generate")
     [key] = folder.iterdir()

@@ -38,7 +38,7 @@ def test_a_bad_option_of_serve_is_one_line_and_exit_code_2(tmp_path):
     assert re.fullmatch(r"Error: PORT must be .*\n", ended.stderr)
 
 
-def test_a_folder_that_cannot_be_is_one_line(byline, monkeypatch):
+def test_an_unusable_folder_is_one_line(byline, monkeypatch):
     monkeypatch.setenv("JWT_KEYS_DIR", "/dev/null/keys")
     ended = byline("keys generate")
 
@@ -55,7 +55,7 @@ def test_serve_refuses_a_schema_that_is_not_there(tmp_path):
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
-def test_what_the_application_refuses_ends_serve_too(tmp_path, workers):
+def test_serve_exits_when_the_application_refuses_its_settings(tmp_path, workers):
     run(tmp_path, "db", "upgrade")
     (tmp_path / "keys").mkdir()
     (tmp_path / "keys" / "mine.pem").write_text("no key")
@@ -131,7 +131,7 @@ def test_serve_runs_also_on_a_newer_schema_and_prints_its_addresses(tmp_path):
     ("host", "shown"),
     [("0.0.0.0", "127.0.0.1:80"), ("::", "[::1]:80"), ("a.example", "a.example:80")],
 )
-def test_the_printed_address_is_one_to_open(host, shown):
+def test_the_printed_address_can_be_opened(host, shown):
     assert server._authority(host, 80) == shown
 
 

@@ -139,7 +139,7 @@ def test_another_package_called_service_is_undisturbed(house: Path, tmp_path: Pa
     assert run(house, tmp_path, "byline", "--version") == said
 
 
-def test_it_serves_where_another_service_lies_in_the_working_directory(
+def test_a_module_called_service_in_the_working_directory_is_ignored(
     house: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "service.py").write_text("raise SystemExit('this is not it')\n")

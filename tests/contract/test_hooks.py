@@ -46,7 +46,7 @@ def sent(hooks: Any, phase: TestPhase, mode: GenerationMode = GenerationMode.POS
     return str(case.headers[KEY])
 
 
-def test_a_stateful_request_never_gets_the_answer_of_another(hooks: Any) -> None:
+def test_a_stateful_request_never_gets_anothers_answer(hooks: Any) -> None:
     keys = {sent(hooks, TestPhase.STATEFUL) for _ in range(10)}
     assert len(keys) == 10
     assert "0" not in keys

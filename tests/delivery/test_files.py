@@ -58,7 +58,7 @@ def test_a_mail_is_complete(address: str, tmp_path: Path) -> None:
     assert not message.defects
 
 
-def test_a_mail_that_could_not_be_finished_is_not_there(
+def test_a_mail_file_that_could_not_be_finished_is_removed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def ends(*_: object) -> None:
@@ -75,7 +75,7 @@ def test_a_mail_that_could_not_be_finished_is_not_there(
     assert not email.message_from_bytes(path.read_bytes(), policy=default).defects
 
 
-def test_a_bad_folder_keeps_the_mails_and_hurts_no_request(tmp_path: Path) -> None:
+def test_a_bad_mail_folder_keeps_the_mails_and_fails_no_request(tmp_path: Path) -> None:
     bad = tmp_path / "mail"
     bad.write_text("not a folder")
     with mail_server() as nobody, serving(tmp_path, mail_dir=bad) as server:

@@ -31,7 +31,7 @@ def files(disk: Disk) -> set[str]:
     return {path.name for path in (disk.folder / "mail").glob("*")}
 
 
-def test_mails_wait_for_room_and_then_go_out_whole(
+def test_mails_wait_for_disk_space_and_are_then_written_whole(
     tmp_path: Path, database: dict[str, str], disk: Disk, caplog: pytest.LogCaptureFixture
 ) -> None:
     settings = {"mail_dir": disk.folder / "mail", **database}
@@ -63,7 +63,7 @@ def arrived(server: Server, address: str) -> None:
 
 
 @pytest.mark.parametrize("room", [0, PAGE, 3 * PAGE])
-def test_what_did_not_fit_is_not_there_and_takes_no_room(room: int, disk: Disk) -> None:
+def test_a_mail_that_did_not_fit_leaves_no_file_and_uses_no_space(room: int, disk: Disk) -> None:
     send = delivery.transport(Settings(_env_file=None, mail_dir=disk.folder / "mail"))
     message = EmailMessage()
     message["To"] = "ben@example.com"

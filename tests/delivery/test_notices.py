@@ -57,7 +57,7 @@ def test_a_user_with_a_verified_address_gets_a_notice_once(kind: str, office: Of
     ("columns", "told"),
     [({}, False), ({"email_verified": True}, True), ({"disabled": True}, False)],
 )
-def test_an_address_that_nobody_has_confirmed_gets_no_notice(
+def test_an_unconfirmed_address_gets_no_notice(
     columns: dict[str, Any], told: bool, office: Office
 ) -> None:
     address, user_id = user(office, **columns)
@@ -65,13 +65,13 @@ def test_an_address_that_nobody_has_confirmed_gets_no_notice(
     assert (SUBJECTS[PASSWORD_CHANGED] in received(office, address)) is told
 
 
-def test_a_notice_of_what_was_not_done_does_not_go_out(office: Office) -> None:
+def test_a_notice_of_a_rolled_back_change_is_not_sent(office: Office) -> None:
     address, user_id = user(office, email_verified=True)
     notify(office, PASSWORD_CHANGED, user_id, commit=False)
     assert SUBJECTS[PASSWORD_CHANGED] not in received(office, address)
 
 
-def test_a_mail_says_from_where_it_was_asked_for_and_nothing_of_the_client_software(
+def test_a_mail_shows_the_network_address_and_not_the_user_agent(
     office: Office,
 ) -> None:
     address = fresh()
@@ -83,7 +83,7 @@ def test_a_mail_says_from_where_it_was_asked_for_and_nothing_of_the_client_softw
     assert b"evil.example" not in mail.content
 
 
-def test_a_mail_does_not_say_where_an_administrator_is(office: Office) -> None:
+def test_a_mail_does_not_show_the_network_address_of_an_administrator(office: Office) -> None:
     admin, address = office.server.make_admin(office.server.sign_up()), fresh()
     body = {"email": address, "password": PASSWORD}
     assert admin.http.post("/api/users", json=body).status_code == 201
@@ -92,7 +92,7 @@ def test_a_mail_does_not_say_where_an_administrator_is(office: Office) -> None:
     assert " UTC." in text(mail.message)
 
 
-def test_what_a_mail_says_of_its_request_is_forgotten_when_it_is_sent(office: Office) -> None:
+def test_the_circumstances_of_a_request_are_removed_once_the_mail_is_sent(office: Office) -> None:
     address, user_id = user(office)
     office.post.answers[address] = "450 4.2.0 Come back later"
     office.queue(PASSWORD_RESET, address, user_id)

@@ -53,7 +53,7 @@ def test_a_mail_of_a_transaction_that_is_rolled_back_never_goes_out(office: Offi
     assert office.post.to(address) == office.outbox(address) == []
 
 
-def test_what_fails_after_its_mail_was_queued_sends_nothing(
+def test_a_request_that_fails_after_queueing_a_mail_sends_nothing(
     office: Office, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     admin, address, hashed = office.server.sign_up(), fresh(), passwords.hashed
@@ -71,7 +71,7 @@ def test_what_fails_after_its_mail_was_queued_sends_nothing(
     assert office.post.to(address) == office.outbox(address) == []
 
 
-def test_an_address_that_nobody_has_gets_nothing(office: Office) -> None:
+def test_an_unknown_address_gets_no_mail(office: Office) -> None:
     address = fresh()
     office.request_reset(address)
     office.catch_up()
@@ -79,14 +79,14 @@ def test_an_address_that_nobody_has_gets_nothing(office: Office) -> None:
 
 
 @pytest.mark.parametrize("kind", [EMAIL_VERIFICATION, PASSWORD_RESET])
-def test_an_address_that_its_user_has_left_gets_nothing(kind: str, office: Office) -> None:
+def test_an_address_its_user_has_given_up_gets_no_mail(kind: str, office: Office) -> None:
     address = fresh()
     office.queue(kind, address, office.register(fresh()))
     office.catch_up()
     assert office.post.to(address) == office.outbox(address) == []
 
 
-def test_nothing_goes_to_a_user_who_is_deleted(office: Office) -> None:
+def test_a_deleted_user_gets_no_mail(office: Office) -> None:
     person = sign_up(office)
     assert person.http.delete(f"/api/users/{person.id}").status_code == 204
     until(lambda: office.outbox(person.email) == [])
@@ -94,7 +94,7 @@ def test_nothing_goes_to_a_user_who_is_deleted(office: Office) -> None:
     assert office.post.to(person.email) == []
 
 
-def test_a_new_password_takes_the_mails_with_tokens_away(office: Office) -> None:
+def test_a_new_password_removes_queued_mails_with_tokens(office: Office) -> None:
     person = sign_up(office)
     office.request_reset(person.email)
     office.queue(EMAIL_CHANGE_NOTICE, person.email, person.id)
@@ -106,7 +106,7 @@ def test_a_new_password_takes_the_mails_with_tokens_away(office: Office) -> None
     assert subject_of(mail.message) == "Your e-mail address is about to change"
 
 
-def test_a_mail_that_cannot_be_made_keeps_no_other_waiting(
+def test_a_mail_that_cannot_be_composed_delays_no_other(
     office: Office, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(background, "IDLE_SECONDS", 3600)
@@ -133,7 +133,7 @@ def test_a_mail_of_another_process_is_found(
     office.post.wait(address)
 
 
-def test_a_try_that_is_overtaken_changes_nothing(tmp_path: Path, database: dict[str, str]) -> None:
+def test_an_overtaken_attempt_changes_nothing(tmp_path: Path, database: dict[str, str]) -> None:
     address = fresh()
     with opened(tmp_path, **database) as quick:
         quick.post.answers[address] = LATER
@@ -153,7 +153,7 @@ def test_a_try_that_is_overtaken_changes_nothing(tmp_path: Path, database: dict[
         assert late.message["Message-ID"] != mail.message["Message-ID"]
 
 
-def test_many_who_send_send_each_mail_once(
+def test_several_processes_send_each_mail_once(
     tmp_path: Path, database: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(delivery, "PAUSE_SECONDS", 0)
@@ -175,7 +175,7 @@ def test_many_who_send_send_each_mail_once(
 
 
 @pytest.mark.parametrize("broken", ["due", "claim", "sent"])
-def test_whatever_goes_wrong_in_the_database_is_over_some_day(
+def test_delivery_recovers_from_errors_of_the_database(
     broken: str, office: Office, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(background, "IDLE_SECONDS", 0.05)
@@ -219,7 +219,7 @@ def test_mails_go_out_when_the_database_is_back(
         office.post.wait(address)
 
 
-def test_a_mail_in_hand_does_not_hold_up_the_end(
+def test_a_mail_being_sent_does_not_delay_shutdown(
     tmp_path: Path, database: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(delivery, "SMTP_TIMEOUT_SECONDS", 3600)

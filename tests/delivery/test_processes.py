@@ -110,7 +110,7 @@ def test_a_mail_of_a_process_that_is_killed_is_sent_by_another(place: Place) -> 
         assert answer.status_code == 204
 
 
-def test_a_process_that_is_told_to_end_hands_over_what_it_has_in_hand(place: Place) -> None:
+def test_a_process_that_shuts_down_finishes_sending_its_mail(place: Place) -> None:
     address = fresh()
     place.post.held.add(address)
     with place.processes() as [(process, office)]:

@@ -52,7 +52,7 @@ def heard_in_the_clear(server: MailServer) -> set[bytes]:
         ("smtps", LOGIN, "", True),
     ],
 )
-def test_a_mail_arrives(
+def test_a_mail_arrives_at_the_mail_server(
     scheme: str, login: str, query: str, is_encrypted: bool, certify: Certify
 ) -> None:
     tls = certify() if is_encrypted else None
@@ -92,7 +92,7 @@ def nobody(_: Certify) -> dict[str, Any]:
         ("smtps", "", nobody, ssl.SSLError),
     ],
 )
-def test_a_mail_server_that_does_not_prove_itself_gets_nothing(
+def test_a_mail_server_without_a_valid_certificate_gets_nothing(
     scheme: str,
     query: str,
     who: Callable[[Certify], dict[str, Any]],
@@ -109,7 +109,7 @@ def test_a_mail_server_that_does_not_prove_itself_gets_nothing(
 
 
 @pytest.mark.parametrize("reply", ["454 4.7.0 Not now", "220 Go ahead"])
-def test_tls_that_is_offered_and_does_not_come_ends_it(
+def test_a_failed_starttls_ends_the_attempt(
     reply: str, certify: Certify, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(delivery, "SMTP_TIMEOUT_SECONDS", 0.5)
@@ -121,7 +121,7 @@ def test_tls_that_is_offered_and_does_not_come_ends_it(
         assert server.taken == []
 
 
-def test_a_mail_waits_for_a_mail_server_that_proves_itself(
+def test_a_mail_waits_for_a_valid_certificate(
     tmp_path: Path, certify: Certify, caplog: pytest.LogCaptureFixture
 ) -> None:
     with mail_server(tls=certify()) as right, mail_server(tls=certify("mail.example")) as wrong:
@@ -139,7 +139,7 @@ def test_a_mail_waits_for_a_mail_server_that_proves_itself(
         assert mail.login == (USER, SECRET)
 
 
-def test_a_mail_waits_while_the_offer_of_tls_is_taken_away(
+def test_a_mail_waits_while_starttls_is_stripped(
     tmp_path: Path, certify: Certify, caplog: pytest.LogCaptureFixture
 ) -> None:
     address, url = fresh(), f"smtp://{LOGIN}127.0.0.1:{{}}"
@@ -173,7 +173,7 @@ def test_a_wrong_password_keeps_the_mail(tmp_path: Path) -> None:
             server.wait(address)
 
 
-def test_a_mail_is_sent_once_it_is_taken_whatever_comes_after(
+def test_a_mail_counts_as_sent_once_the_server_accepts_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(delivery, "SMTP_TIMEOUT_SECONDS", 0.5)
@@ -192,7 +192,7 @@ def test_a_mail_is_sent_once_it_is_taken_whatever_comes_after(
         ("zoë@bücher.example", "zoë@xn--bcher-kva.example", True),
     ],
 )
-def test_an_international_address_is_one_that_the_mail_server_takes(
+def test_an_international_address_is_accepted_by_the_mail_server(
     address: str, envelope: str, is_smtputf8: bool
 ) -> None:
     with mail_server(enable_SMTPUTF8=is_smtputf8) as server:
@@ -203,7 +203,7 @@ def test_an_international_address_is_one_that_the_mail_server_takes(
         assert mail.is_smtputf8 is is_smtputf8
 
 
-def test_a_name_beyond_ascii_needs_a_mail_server_that_takes_it() -> None:
+def test_a_non_ascii_name_needs_a_mail_server_with_smtputf8() -> None:
     with mail_server(enable_SMTPUTF8=False) as server:
         with pytest.raises(smtplib.SMTPNotSupportedError):
             send(f"smtp://127.0.0.1:{server.port}", "zoë@example.com")

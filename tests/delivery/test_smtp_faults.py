@@ -88,7 +88,7 @@ def line(tmp_path_factory: Any) -> Iterator[Line]:
 
 
 @pytest.mark.parametrize(("step", "fault"), CASES, ids=str)
-def test_a_fault_at_a_step_keeps_the_mail_and_stops_no_other(
+def test_an_error_at_any_smtp_step_keeps_the_mail_and_delays_no_other(
     step: str, fault: Fault, line: Line
 ) -> None:
     line.suffer(step, fault)

@@ -73,7 +73,7 @@ def make_old(office: Office, address: str, age: timedelta) -> None:
     )
 
 
-def test_a_mail_is_handed_over_once_and_kept_for_its_token(office: Office) -> None:
+def test_a_mail_is_sent_once_and_its_row_is_kept_for_the_token(office: Office) -> None:
     address = fresh()
     office.register(address)
     [mail] = office.post.wait(address)
@@ -85,7 +85,7 @@ def test_a_mail_is_handed_over_once_and_kept_for_its_token(office: Office) -> No
     assert len(office.post.to(address)) == 1
 
 
-def test_a_mail_without_a_token_is_forgotten_once_it_is_sent(office: Office) -> None:
+def test_a_mail_without_a_token_is_removed_once_it_is_sent(office: Office) -> None:
     address = fresh()
     office.queue(EMAIL_CHANGE_NOTICE, address, office.register(fresh()))
     office.post.wait(address)
@@ -121,7 +121,7 @@ def test_requests_do_not_notice_a_mail_server_that_hangs(
         assert office.taken_on(first).due_at > from_now()
 
 
-def test_a_mail_server_that_hangs_is_left_after_a_while(
+def test_a_hanging_mail_server_is_given_up_after_a_while(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(delivery, "SMTP_TIMEOUT_SECONDS", 0.1)
@@ -147,7 +147,7 @@ def test_a_mail_is_tried_again_after_longer_and_longer(office: Office) -> None:
 
 
 @pytest.mark.parametrize(("to", "reply"), FOR_LATER)
-def test_a_mail_that_may_be_taken_later_is_kept(to: str | None, reply: str, office: Office) -> None:
+def test_a_temporarily_refused_mail_is_kept(to: str | None, reply: str, office: Office) -> None:
     address, deferred = fresh(), office.count("deferred")
     office.post.answers[to or address] = reply
     office.register(address)
@@ -159,7 +159,7 @@ def test_a_mail_that_may_be_taken_later_is_kept(to: str | None, reply: str, offi
 
 
 @pytest.mark.parametrize("reply", FOR_EVER)
-def test_a_mail_to_who_is_not_there_is_dropped(
+def test_a_mail_to_an_unknown_mailbox_is_dropped(
     reply: str, office: Office, caplog: pytest.LogCaptureFixture
 ) -> None:
     address, dropped = fresh(), office.count("dropped")
@@ -191,7 +191,7 @@ def test_after_three_days_a_mail_is_given_up(hours: int, outcome: str, office: O
     until(lambda: len(office.outbox(address)) == (outcome == "deferred"))
 
 
-def test_however_old_a_mail_is_it_is_tried(office: Office) -> None:
+def test_an_old_mail_is_still_tried_once(office: Office) -> None:
     address = deferred(office)
     make_old(office, address, timedelta(days=30))
     office.post.answers.clear()

@@ -36,7 +36,7 @@ def filled(value):
     return re.sub(r"\$\{(\w+)(:[-?][^}]*)?\}", variable, str(value))
 
 
-def test_it_fits_the_compose_specification():
+def test_the_compose_file_fits_the_compose_specification():
     schema = pytest.importorskip("check_jsonschema", reason="check-jsonschema is not installed")
     with pytest.raises(SystemExit) as ended:
         schema.main(["--builtin-schema", "vendor.compose-spec", str(DEPLOY / "compose.yaml")])
@@ -45,7 +45,7 @@ def test_it_fits_the_compose_specification():
 
 
 @pytest.mark.parametrize("name", OURS)
-def test_what_runs_the_image_may_write_nothing_but_tmp_and_has_good_settings(name):
+def test_services_of_the_image_write_only_to_tmp_and_have_valid_settings(name):
     service = SERVICES[name]
     settings = configured({k: filled(v) for k, v in service["environment"].items()})
 
@@ -54,7 +54,7 @@ def test_what_runs_the_image_may_write_nothing_but_tmp_and_has_good_settings(nam
     assert not settings.embedded
 
 
-def test_nginx_is_believed_and_nobody_else():
+def test_only_nginx_is_believed_about_client_addresses():
     [network] = COMPOSE["networks"]["front"]["ipam"]["config"]
     app = SERVICES["app"]
 
@@ -73,7 +73,7 @@ def test_the_processes_leave_postgresql_some_connections():
     assert app["deploy"]["replicas"] * settings.workers * connections(settings) <= 90
 
 
-def test_a_server_is_given_the_time_that_it_takes_to_end():
+def test_a_server_has_enough_time_to_shut_down():
     settings = configured({k: filled(v) for k, v in SERVICES["app"]["environment"].items()})
 
     assert seconds(SERVICES["app"]["stop_grace_period"]) > settings.shutdown_delay + FINISH
@@ -89,7 +89,7 @@ def test_nginx_ends_its_idle_connections_before_the_service_does():
     assert seconds(idle) < configured({}).shutdown_delay
 
 
-def test_no_secret_stands_in_a_file():
+def test_no_manifest_contains_a_secret():
     secret = {"POSTGRES_PASSWORD", "METRICS_TOKEN"}
 
     assert {name: environment("env.example")[name] for name in secret} == dict.fromkeys(secret, "")

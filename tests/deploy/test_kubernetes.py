@@ -109,7 +109,7 @@ def test_the_probes_ask_for_what_answers_any_host():
     assert container["ports"] == [{"name": "http", "containerPort": SETTINGS.port}]
 
 
-def test_a_pod_is_given_the_time_that_it_takes_to_end():
+def test_a_pod_has_enough_time_to_shut_down():
     grace = DEPLOYMENT["template"]["spec"]["terminationGracePeriodSeconds"]
 
     assert grace > SETTINGS.shutdown_delay + FINISH
@@ -147,7 +147,7 @@ def test_the_public_sees_every_operation_but_those_for_operators():
     assert hidden == {"/metrics", "/health/live", "/health/ready"}
 
 
-def test_the_pods_may_go_where_the_settings_lead():
+def test_the_pods_may_connect_to_the_hosts_in_the_settings():
     egress = BY_KIND["NetworkPolicy"]["spec"]["egress"]
     ports = {port["port"] for rule in egress for port in rule["ports"]}
 

@@ -159,7 +159,7 @@ def test_a_request_id_is_the_same_on_all_logs(site):
     assert "?" not in site.proxy.log.read_text()
 
 
-def test_an_export_is_made_as_its_client_reads_it(site):
+def test_an_export_is_produced_as_its_client_reads_it(site):
     slow, fast = site.server.sign_up(), site.server.sign_up()
     for person in (slow, fast):
         exports.give_posts(person, ["茶" * 100_000] * 80)

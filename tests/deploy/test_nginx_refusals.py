@@ -80,7 +80,7 @@ def silent() -> Iterator[tuple[int, list[bytes]]]:
         "a null in the path": (raw.get("/api/posts/%00"), (400, "bad-request")),
     }
 )
-def test_what_is_out_of_bounds_is_refused(site, reader, data, expected):
+def test_a_request_beyond_the_limits_is_refused(site, reader, data, expected):
     answer = raw.exchange(site.proxy.url, data, reader.tokens["access_token"])
 
     raw.check(answer)
@@ -95,7 +95,7 @@ def test_what_is_out_of_bounds_is_refused(site, reader, data, expected):
         "a body": (raw.post(b" " * MEGABYTE), (400, "malformed-body")),
     }
 )
-def test_what_is_just_within_the_bounds_reaches_the_service(site, reader, data, expected):
+def test_a_request_just_within_the_limits_reaches_the_service(site, reader, data, expected):
     answer = raw.exchange(site.proxy.url, data, reader.tokens["access_token"])
 
     assert (answer.status, answer.code) == expected, answer.body
@@ -107,7 +107,7 @@ def test_a_header_with_an_underscore_does_not_reach_the_service(site):
     assert answer.status == 200
 
 
-def test_nobody_there_is_a_503_to_be_tried_again(tmp_path):
+def test_without_a_server_nginx_answers_503_with_retry_after(tmp_path):
     with nginx(tmp_path, free_port()) as proxy:
         answer = raw.exchange(proxy.url, raw.get("/api/posts", "X-Request-Id: mine"))
 
@@ -145,7 +145,7 @@ def test_one_address_cannot_have_all_connections(tmp_path):
 
 
 @pytest.mark.parametrize("end", [20, -5], ids=["a head", "a body"])
-def test_what_does_not_come_to_an_end_costs_the_service_nothing(tmp_path, end):
+def test_an_incomplete_request_never_reaches_the_service(tmp_path, end):
     times = {"client_header_timeout": "200ms", "client_body_timeout": "200ms"}
     with (
         silent() as (port, heard),

@@ -69,7 +69,7 @@ def test_a_server_that_is_killed_costs_no_reader_its_answer(pair):
     assert set(answers) == {200}
 
 
-def test_a_server_that_is_told_to_end_costs_nobody_an_answer_and_writes_nothing_twice(pair, reader):
+def test_a_server_that_shuts_down_loses_no_answer_and_writes_nothing_twice(pair, reader):
     proxy, victim = pair
     numbers = itertools.count()
 
@@ -98,7 +98,7 @@ def test_a_server_that_is_told_to_end_costs_nobody_an_answer_and_writes_nothing_
     assert len(numbered) == len(set(numbered)) == len(answers)
 
 
-def test_tls_is_one_line_away_and_plain_http_then_leads_to_it(site, tmp_path):
+def test_enabling_tls_is_one_line_and_redirects_plain_http(site, tmp_path):
     authority = trustme.CA()
     certificate = authority.issue_cert("localhost")
     certificate.private_key_pem.write_to_path(tmp_path / "tls.key")

@@ -33,9 +33,7 @@ def open_files() -> Iterator[str]:
             yield str(descriptor.readlink())
 
 
-def test_answers_that_nobody_reads_are_not_kept_on_disk(
-    serve: Callable[..., Server], tmp_path: Path
-) -> None:
+def test_unread_answers_are_not_kept_on_disk(serve: Callable[..., Server], tmp_path: Path) -> None:
     server = serve(trusted_proxies="127.0.0.1")
     exports.give_posts(server.sign_up(), ["茶" * 20_000] * 100)
     upstream = urlsplit(server.url).port

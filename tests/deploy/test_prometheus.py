@@ -196,7 +196,7 @@ def expressions(panel: dict[str, Any]) -> list[str]:
     return [target["expr"] for target in panel.get("targets", [])]
 
 
-def test_all_that_is_drawn_and_watched_is_measured(serve: Callable[..., Server]) -> None:
+def test_every_metric_of_dashboard_and_alerts_exists(serve: Callable[..., Server]) -> None:
     server = serve()
     assert httpx.get(f"{server.url}/api/posts").status_code == 200
     metrics = {name for name, *_ in scrape(server.url)} | {"byline_replica_lag_seconds", "up"}

@@ -39,7 +39,7 @@ def test_the_service_is_confined():
     assert float(exposure[1]) <= 1.5  # of 10; an ordinary service has 9.6
 
 
-def test_a_server_is_given_the_time_that_it_takes_to_end():
+def test_a_server_has_enough_time_to_shut_down():
     given = seconds(re.search(r"^TimeoutStopSec=(\w+)$", SERVICE, re.MULTILINE)[1] + "s")
 
     assert given > Settings.model_fields["shutdown_delay"].default + FINISH

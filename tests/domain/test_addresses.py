@@ -171,7 +171,7 @@ def test_a_key_is_an_address_with_itself_as_its_key(address: str) -> None:
 @example("ann")
 @example("ann@" + "ü" * 100)
 @example("ann@ab--cd.example")
-def test_every_text_has_a_key_for_rows_may_be_older_than_the_rules(text: str) -> None:
+def test_every_text_has_a_key_even_if_the_rules_refuse_it(text: str) -> None:
     assert key(text) == key(text.upper() if text.isascii() else text)
 
 

@@ -67,7 +67,7 @@ def test_after_a_hundred_in_a_row_strangers_are_shut_out_until_a_success() -> No
     assert attempt(history, START + 80 * DAY, ABROAD) is None
 
 
-def test_those_in_a_row_are_forgotten_after_as_many_quiet_days() -> None:
+def test_failures_in_a_row_are_forgotten_after_quiet_days() -> None:
     history = History()
     strangers(history, START, 3)
     attempt(history, START + 3 * DAY - 1, ABROAD)
@@ -86,7 +86,7 @@ def test_a_success_forgets_what_failed_in_its_network_alone() -> None:
     assert attempt(history, START, ABROAD) == Refusal(False, 900)
 
 
-def test_what_is_taken_back_counts_nowhere() -> None:
+def test_an_uncounted_attempt_counts_nowhere() -> None:
     history = History()
     for _ in range(9):
         attempt(history, START, HOME)
@@ -96,7 +96,7 @@ def test_what_is_taken_back_counts_nowhere() -> None:
     assert (history.in_a_row, len(history.failures)) == (9, 9)
 
 
-def test_the_owner_is_told_once_a_day() -> None:
+def test_the_owner_gets_one_notice_a_day() -> None:
     history = History()
     assert history.must_tell(START)
     assert not history.must_tell(START + DAY - 1)

@@ -45,7 +45,7 @@ def test_the_newest_key_signs_and_all_verify(folder: Path) -> None:
     assert len(set(kids)) == len(ring) == 2
 
 
-def test_a_new_key_counts_at_once_even_among_junk(folder: Path) -> None:
+def test_a_new_key_is_used_at_once_even_among_junk(folder: Path) -> None:
     ours = Tokens(KeyRing.from_directory(folder, Clock(0)), issuer="i", audience="a")
     assert outcome(forged(), verifier=ours) is InvalidToken
     before = folder.stat().st_ctime_ns
@@ -70,7 +70,7 @@ def test_the_folder_is_read_once_a_second_at_most(folder: Path, monkeypatch: Any
     assert listed.call_count == 2
 
 
-def test_who_misses_a_key_that_is_being_read_waits_for_it(folder: Path, monkeypatch: Any) -> None:
+def test_a_thread_that_misses_a_key_waits_while_it_is_read(folder: Path, monkeypatch: Any) -> None:
     ring = KeyRing.from_directory(folder, clock := Clock(0))
     new = KeyRing.from_pem(generate_key(folder).read_text()).newest()
     load, reading, go_on = module._load, threading.Event(), threading.Event()
@@ -103,7 +103,7 @@ def test_a_key_that_comes_while_the_folder_is_read_counts_at_once(
     assert ring.find(new) is not None
 
 
-def test_who_looks_while_a_key_is_made_sees_it_when_it_is(folder: Path, monkeypatch: Any) -> None:
+def test_a_reader_sees_a_new_key_once_its_file_is_complete(folder: Path, monkeypatch: Any) -> None:
     changed, sleep, seen = module._changed, module.time.sleep, []
     monkeypatch.setattr(module, "_changed", lambda path: changed(path) // 10**7)  # a slow clock
     ring = KeyRing.from_directory(folder, Clock(0))
@@ -112,7 +112,7 @@ def test_who_looks_while_a_key_is_made_sees_it_when_it_is(folder: Path, monkeypa
     assert [len(keys) for keys in (*seen, ring.latest())] == [1, 2]
 
 
-def test_a_key_removed_while_the_folder_is_read_is_no_mishap(
+def test_a_key_removed_while_the_folder_is_read_causes_no_error(
     folder: Path, monkeypatch: Any
 ) -> None:
     ring = KeyRing.from_directory(folder, Clock(0))
@@ -160,7 +160,7 @@ def test_a_new_key_signs_and_is_published_at_once(folder: Path) -> None:
     assert len(set(kids)) == len(ours.fingerprints(b"data")) == 2
 
 
-def test_what_was_kept_elsewhere_with_a_new_key_is_recognised_at_once(folder: Path) -> None:
+def test_a_fingerprint_made_elsewhere_with_a_new_key_is_recognised_at_once(folder: Path) -> None:
     ours = Tokens(KeyRing.from_directory(folder, Clock(0)), issuer="i", audience="a")
     generate_key(folder)
     other = Tokens(KeyRing.from_directory(folder), issuer="i", audience="a")
@@ -191,7 +191,7 @@ def test_a_removed_key_is_refused_within_a_minute_though_nothing_is_signed(folde
 
 
 @pytest.mark.parametrize("mishap", ["broken file", "empty folder", "no folder"])
-def test_a_mishap_in_the_folder_leaves_the_keys_as_they_were(folder: Path, mishap: str) -> None:
+def test_an_error_in_the_folder_keeps_the_loaded_keys(folder: Path, mishap: str) -> None:
     time = Clock(0)
     ours = Tokens(KeyRing.from_directory(folder, time), issuer="i", audience="a")
     token = ours.access(ANN, HERE, 0, 60)

@@ -46,14 +46,14 @@ def test_no_flood_passes_a_limit(asked: list[tuple[str, float]]) -> None:
 
 
 @given(floods_without_resets)
-def test_no_flood_of_other_kinds_keeps_three_resets_back(asked: list[tuple[str, float]]) -> None:
+def test_no_flood_of_other_mails_prevents_three_resets(asked: list[tuple[str, float]]) -> None:
     resets = [(RESET, 2 * DAY + second) for second in range(3)]
     log = sent_of([*asked, *resets])
     assert [mail for mail in log if mail.kind == RESET] == [Sent(*reset) for reset in resets]
 
 
 @given(st.lists(st.tuples(st.sampled_from([*ASKED, RESET]), moments), max_size=200))
-def test_no_flood_that_strangers_can_cause_keeps_a_notice_back(
+def test_no_flood_that_strangers_can_cause_prevents_a_notice(
     asked: list[tuple[str, float]],
 ) -> None:
     notice = ("password-changed", 2 * DAY + 1.0)
@@ -68,6 +68,6 @@ def test_a_mail_counts_for_an_hour_and_no_longer(kind: str) -> None:
     assert allows(kind, log, HOUR + 0.5, **limits)
 
 
-def test_three_of_each_of_two_kinds_go_out_in_an_hour() -> None:
+def test_three_mails_of_each_of_two_kinds_are_allowed_in_an_hour() -> None:
     asked = [(kind, float(number)) for number in range(4) for kind in ASKED[:2]]
     assert len(sent_of(asked)) == 6

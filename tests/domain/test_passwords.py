@@ -42,7 +42,7 @@ def test_two_spellings_of_one_password_are_the_same() -> None:
     assert passwords.matches(stored, "Zo\u00eb fiddles")
 
 
-def test_nothing_of_a_long_password_is_cut_off() -> None:
+def test_a_long_password_is_not_truncated() -> None:
     stored = passwords.hashed("é" * 256)
     assert passwords.matches(stored, "é" * 256)
     assert not passwords.matches(stored, "é" * 255)
@@ -81,7 +81,7 @@ def test_a_malformed_hash_matches_nothing(stored: str) -> None:
     assert not passwords.matches(stored, "correct horse")
 
 
-def test_a_password_no_text_can_hold_matches_nothing() -> None:
+def test_a_password_with_invalid_unicode_matches_nothing() -> None:
     assert not passwords.matches(passwords.hashed("correct horse"), "\ud800" * 13)
     assert not passwords.matches(None, "\ud800" * 13)
 
@@ -120,12 +120,12 @@ def test_length_is_all_that_a_good_password_needs(password: str) -> None:
     assert refusal(password) is None
 
 
-def test_the_minimum_is_the_servers_to_choose() -> None:
+def test_the_server_chooses_the_minimum_length() -> None:
     assert refusal("fourteen chars", minimum=15) == "The password must have at least 15 characters."
     assert refusal("fifteen chars!!", minimum=15) is None
 
 
-def test_a_user_without_a_name_has_no_name_to_guess() -> None:
+def test_a_user_without_a_name_is_not_refused_a_password_for_it() -> None:
     assert refusal("walrus-rider", username=None) is None
 
 
@@ -139,6 +139,6 @@ def test_the_common_passwords_are_in_the_form_that_is_looked_up() -> None:
 
 @settings(max_examples=200)
 @given(st.text(max_size=300))
-def test_checking_a_password_only_ever_gives_a_reason(password: str) -> None:
+def test_checking_any_password_returns_a_reason_or_nothing(password: str) -> None:
     reason = refusal(password)
     assert reason is None or reason.endswith(".")

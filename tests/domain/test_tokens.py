@@ -67,7 +67,7 @@ def test_a_token_for_others_is_refused(issuer: str, audience: str) -> None:
     assert outcome(other.access(ANN, HERE, 0, 60)) is InvalidToken
 
 
-def test_nothing_else_is_wrong_with_the_forged_tokens() -> None:
+def test_the_forged_tokens_are_valid_but_for_one_thing() -> None:
     assert outcome(forged()) == Claims(ANN, HERE, NOW + 60, None, "j", ACCESS)
     assert isinstance(outcome(forged({"gen": 0}, typ=REFRESH), REFRESH), Claims)
 
@@ -136,7 +136,7 @@ JUNK += [signed(HEADER.replace("{", '{"alg":"none","typ":"JWT",'), "{}")]
 
 
 @pytest.mark.parametrize("token", JUNK, ids=range(len(JUNK)))
-def test_what_is_no_token_of_ours_is_refused(token: str) -> None:
+def test_junk_is_not_a_token(token: str) -> None:
     assert outcome(token) is InvalidToken
 
 
@@ -147,7 +147,7 @@ edited = st.builds(lambda at, c: GOOD[:at] + c + GOOD[at + 1 :], places, st.char
 
 @settings(max_examples=300, deadline=None)
 @given(st.text() | dotted | edited)
-def test_nothing_but_a_refusal_comes_of_junk(token: str) -> None:
+def test_junk_is_only_ever_refused(token: str) -> None:
     assert token == GOOD or outcome(token) is InvalidToken
 
 

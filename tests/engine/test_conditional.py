@@ -59,7 +59,7 @@ def test_a_tag_is_strong_and_stays_while_nothing_changes(anna: Owner, path: str)
         ', {tag}, ,"x",',
     ],
 )
-def test_what_is_known_already_is_not_sent(anna: Owner, path: str, known: str) -> None:
+def test_a_matching_if_none_match_is_a_304(anna: Owner, path: str, known: str) -> None:
     whole = anna.http.get(path)
     asked = {"If-None-Match": spelled(known, whole.headers["ETag"])}
     for answer in (anna.http.get(path, headers=asked), anna.http.head(path, headers=asked)):
@@ -71,7 +71,7 @@ def test_what_is_known_already_is_not_sent(anna: Owner, path: str, known: str) -
 
 @pytest.mark.parametrize("path", RESOURCES, indirect=True)
 @pytest.mark.parametrize("known", ['"other"', 'W/"other"', '""', '"*"', '"{"', '"caf\u00e9"'])
-def test_what_is_not_known_is_sent(anna: Owner, path: str, known: str) -> None:
+def test_another_if_none_match_is_a_200(anna: Owner, path: str, known: str) -> None:
     answer = anna.http.get(path, headers={"If-None-Match": known.encode("latin-1")})
     assert answer.status_code == 200
     assert answer.content == anna.http.get(path).content
@@ -170,7 +170,7 @@ def test_an_answer_with_a_tag_asks_proxies_to_leave_it_as_it_is(anna: Owner, pat
         assert "no-transform" in answer.headers["Cache-Control"]
 
 
-def test_so_does_the_answer_to_a_write(anna: Owner) -> None:
+def test_the_answer_to_a_write_asks_proxies_too(anna: Owner) -> None:
     made = anna.http.post("/projects", json={"name": "A"})
     for answer in (made, change(anna, made.headers["Location"], "*")):
         assert answer.headers["Cache-Control"] == "no-store, no-transform"
@@ -197,7 +197,7 @@ def test_a_delete_may_send_if_match(
 
 
 @pytest.mark.parametrize("tag", ['"1.1"', "*"])
-def test_what_is_not_there_is_not_found_whatever_version_is_named(anna: Owner, tag: str) -> None:
+def test_an_unknown_resource_is_a_404_whatever_the_version(anna: Owner, tag: str) -> None:
     path = f"/projects/{anna.project()['id']}"
     assert anna.http.delete(path).status_code == 204
     assert change(anna, path, tag).status_code == 404

@@ -54,7 +54,7 @@ def test_a_request_sent_again_is_answered_again_and_not_done_again(anna: Owner) 
     assert count(anna) == 1
 
 
-def test_without_a_key_each_request_counts(anna: Owner) -> None:
+def test_without_a_key_each_request_is_executed(anna: Owner) -> None:
     assert anna.project()["id"] != anna.project()["id"]
     assert count(anna) == 2
 
@@ -94,7 +94,7 @@ def test_a_key_belongs_to_one_user(anna: Owner, ben: Owner) -> None:
     assert is_replay(write(anna, "k"), of=hers)
 
 
-def test_the_answer_stays_as_it_was_given(anna: Owner) -> None:
+def test_a_replayed_answer_is_unchanged(anna: Owner) -> None:
     first = write(anna, "k")
     path = first.headers["Location"]
     assert anna.http.patch(path, json={"name": "New"}, headers={"If-Match": "*"}).is_success
@@ -133,7 +133,7 @@ def test_any_visible_ascii_makes_a_key(anna: Owner, key: str) -> None:
 
 
 @pytest.mark.parametrize("key", ["", "a b", "a\tb", "x" * 256, "caf\u00e9"])
-def test_anything_else_does_not_make_a_key(anna: Owner, key: str) -> None:
+def test_other_characters_are_refused_in_a_key(anna: Owner, key: str) -> None:
     answer = write(anna, key.encode("latin-1"))
     assert answer.status_code == 400
     assert {error["pointer"] for error in answer.json()["errors"]} == {"Idempotency-Key"}
@@ -146,7 +146,7 @@ def test_two_keys_are_refused(anna: Owner) -> None:
     assert count(anna) == 0
 
 
-def test_other_operations_do_not_look_at_the_key(server: Planner, anna: Owner) -> None:
+def test_other_operations_ignore_the_key(server: Planner, anna: Owner) -> None:
     place = f"/projects/{anna.project()['id']}/tasks"
     headers = {"Idempotency-Key": "a key with spaces"}
     first, again = (anna.http.post(place, json={"name": "x"}, headers=headers) for _ in range(2))

@@ -77,7 +77,7 @@ def test_following_the_links_visits_every_page(
     ("order", "expected"),
     [("newest", ["fe", "dc", "ba"]), ("oldest", ["ab", "cd", "ef", "xy", "xy"])],
 )
-def test_what_is_added_meanwhile_repeats_and_hides_nothing(
+def test_items_added_meanwhile_repeat_and_hide_none(
     anna: Owner, write: Write, order: str, expected: list[str]
 ) -> None:
     write("abcdef")
@@ -89,7 +89,7 @@ def test_what_is_added_meanwhile_repeats_and_hides_nothing(
     assert seen == expected
 
 
-def test_what_is_deleted_meanwhile_hides_nothing_else(anna: Owner, write: Write) -> None:
+def test_items_deleted_meanwhile_hide_no_other(anna: Owner, write: Write) -> None:
     write("abcdef")
     seen = []
     for page in pages(anna.http, "/projects", owner_id=anna.id, limit=2):
@@ -133,13 +133,13 @@ def test_the_link_keeps_the_query_parameters(anna: Owner, write: Write) -> None:
         assert names(answer.json()) == "bcd"[number]
 
 
-def test_the_link_says_nothing_that_was_not_asked_for(anna: Owner, write: Write) -> None:
+def test_the_link_adds_no_parameter_of_its_own(anna: Owner, write: Write) -> None:
     write("x" * 21)
     reference = next_of(anna.http.get("/projects")) or ""
     assert set(parse_qs(urlsplit(reference).query)) == {"after"}
 
 
-def test_there_is_no_link_where_nothing_follows(anna: Owner, write: Write) -> None:
+def test_the_last_page_has_no_link(anna: Owner, write: Write) -> None:
     query = {"owner_id": anna.id, "limit": 2}
     for letter in ("", "a", "b"):
         write(letter)
@@ -205,7 +205,7 @@ def test_the_link_is_relative_whatever_the_host(
         {"limit": ["1", "2"]},
     ],
 )
-def test_a_page_that_cannot_be_is_refused(anonymous: httpx.Client, wrong: dict[str, Any]) -> None:
+def test_an_impossible_page_is_refused(anonymous: httpx.Client, wrong: dict[str, Any]) -> None:
     answer = anonymous.get("/projects", params=wrong)
     assert (answer.status_code, answer.json()["code"]) == (400, "invalid-request")
     assert {error["pointer"] for error in answer.json()["errors"]} == set(wrong)

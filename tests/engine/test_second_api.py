@@ -47,7 +47,7 @@ def _signed_in(url: str) -> httpx.Client:
     return httpx.Client(base_url=url, headers={"Authorization": f"Bearer {token}"})
 
 
-def test_what_is_created_can_be_read_at_its_location(anna: httpx.Client) -> None:
+def test_a_new_resource_can_be_read_at_its_location(anna: httpx.Client) -> None:
     created = anna.post("/projects", json={"name": "A garden"})
     assert created.status_code == 201
     found = anna.get(created.headers["Location"])
@@ -128,7 +128,7 @@ def test_nobody_gets_in_without_a_token(url: str, token: str) -> None:
     assert refused.headers["WWW-Authenticate"].startswith('Bearer realm="planner"')
 
 
-def test_a_limit_of_the_specification_is_kept(anna: httpx.Client) -> None:
+def test_a_limit_of_the_specification_is_enforced(anna: httpx.Client) -> None:
     statuses = [anna.post("/projects", json={"name": "x"}).status_code for _ in range(31)]
     assert statuses == [201] * 30 + [429]
 

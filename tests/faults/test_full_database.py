@@ -40,7 +40,7 @@ def database_on_disk(postgresql: Cluster) -> Iterator[tuple[str, Disk]]:
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
-def test_a_full_disk_under_sqlite_loses_and_halves_nothing(
+def test_a_full_disk_under_sqlite_loses_no_write_and_leaves_no_half(
     workers: str, tmp_path: Path, report: Any
 ) -> None:
     report(f"disk full for SQLite, {workers} workers")
@@ -52,7 +52,7 @@ def test_a_full_disk_under_sqlite_loses_and_halves_nothing(
             assert database.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
 
 
-def test_a_full_disk_under_postgresql_loses_and_halves_nothing(
+def test_a_full_disk_under_postgresql_loses_no_write_and_leaves_no_half(
     tmp_path: Path, database_on_disk: tuple[str, Disk], report: Any
 ) -> None:
     report("disk full for the tables of PostgreSQL")

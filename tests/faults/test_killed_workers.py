@@ -13,7 +13,7 @@ from tests.kit.smtp import until
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
-def test_what_a_killed_worker_acknowledged_is_there(
+def test_every_write_acknowledged_by_a_killed_worker_exists(
     kind: str, tmp_path: Path, request: pytest.FixtureRequest, report: Any
 ) -> None:
     report(f"kill -9 of a worker under writes, {kind}")

@@ -142,7 +142,7 @@ def delete_among_others(
     assert meanwhile.p99 < max(QUICK, WORSE * before.p99)
 
 
-def test_half_a_million_posts_go_while_others_work(
+def test_half_a_million_posts_are_removed_while_others_work(
     tmp_path: Path, database: str, report: Any
 ) -> None:
     report(f"an account with {POSTS} posts is deleted, a kill -9 meanwhile, postgresql")
@@ -157,7 +157,7 @@ def test_half_a_million_posts_go_while_others_work(
 
 
 @pytest.mark.parametrize("posts", [80])
-def test_large_posts_go_from_sqlite_while_others_work(
+def test_large_posts_are_removed_from_sqlite_while_others_work(
     posts: int, tmp_path: Path, report: Any
 ) -> None:
     report(f"an account with {posts} posts of 300 kB is deleted, a kill -9 meanwhile, sqlite")

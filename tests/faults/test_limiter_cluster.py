@@ -45,7 +45,7 @@ def test_a_cluster_may_lose_a_node(shared: Serve, how: str, coverage: bool) -> N
         assert statuses(ben, 2) + statuses(on(there, ben), 2) == [201, 201, 201, 429]
 
 
-def test_when_a_node_hangs_fifty_requests_at_once_are_late_by_half_a_second(
+def test_a_hanging_node_delays_fifty_concurrent_requests_by_half_a_second(
     shared: Serve,
 ) -> None:
     with valkey.cluster(cluster_require_full_coverage=False) as cluster:

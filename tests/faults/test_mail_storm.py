@@ -22,7 +22,7 @@ NUMBER = 10  # mails before the storm, for the usual time of a request
 END_OF_DATA = STEPS["end of data"]
 
 
-def test_a_storm_before_the_mail_server_loses_nothing_and_slows_nobody(
+def test_resets_before_the_mail_server_lose_no_mail_and_delay_no_request(
     tmp_path: Path, database: str, report: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     report(f"{STORM} s of a middlebox before the mail server that forgets, delays, refuses, cuts")

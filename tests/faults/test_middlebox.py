@@ -116,7 +116,7 @@ def test_forgotten_connections_to_the_store_cost_no_request_and_no_count(
             assert "byline_limiter_store_failures_total 0.0" in text
 
 
-def test_a_storm_before_the_database_loses_and_doubles_nothing(
+def test_resets_between_service_and_database_lose_and_repeat_no_write(
     tmp_path: Path, database: str, box: Middlebox, report: Any
 ) -> None:
     report(f"{STORM} s of a middlebox that forgets, delays, refuses and cuts, also in a commit")

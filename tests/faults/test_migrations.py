@@ -39,7 +39,7 @@ def test_several_starts_at_once_migrate_once(
     report(lost=0, more="every command exits with 0")
 
 
-def test_migrating_what_is_migrated_disturbs_nobody(
+def test_a_repeated_migration_disturbs_no_request(
     tmp_path: Path, database: str, report: Any
 ) -> None:
     report("upgrade of a current schema under load, twice at once")

@@ -21,7 +21,7 @@ NOISE = 5
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
-def test_an_end_under_load_loses_nothing(
+def test_a_shutdown_under_load_loses_nothing(
     workers: str, tmp_path: Path, database: str, report: Any
 ) -> None:
     report(f"SIGTERM under load, WORKERS={workers}")
@@ -42,7 +42,7 @@ def test_an_end_under_load_loses_nothing(
     assert DELAY - 0.5 < taken < DELAY + NOISE
 
 
-def test_an_end_does_not_wait_for_ever_for_a_stuck_request(
+def test_shutdown_does_not_wait_for_a_stuck_request(
     tmp_path: Path, database: str, report: Any
 ) -> None:
     report("SIGTERM under load with a stuck request")

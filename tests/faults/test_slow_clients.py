@@ -22,7 +22,7 @@ LENGTH = 8.0  # seconds
 THREADS = "8"  # fewer than there are of each kind
 
 
-def test_the_slow_do_not_slow_the_others(tmp_path: Path, database: str, report: Any) -> None:
+def test_slow_clients_do_not_slow_others(tmp_path: Path, database: str, report: Any) -> None:
     report("10 slow readers, 10 slow senders, 10 stuck handlers")
     place = Place(tmp_path, DATABASE_URL=database, WORKER_THREADS=THREADS)
     with place.serving() as byline:

@@ -35,7 +35,9 @@ SELECT (SELECT count(*) FROM sessions WHERE user_id = ANY(%(of)s))
 """
 
 
-def test_nothing_grows(tmp_path: Path, database: str, store: Any, report: Any) -> None:
+def test_memory_files_and_threads_do_not_grow(
+    tmp_path: Path, database: str, store: Any, report: Any
+) -> None:
     length = seconds("SOAK", LENGTH)
     report(f"soak: mixed load for {length} s")
     limits = [f"{name}={MOST} per minute" for name in POLICIES]

@@ -95,7 +95,7 @@ def _limits_are_one(three: list[Byline]) -> None:
     assert statuses == [401] * LOGINS + [429] * 3
 
 
-def test_behind_nginx_they_are_one(
+def test_two_replicas_behind_nginx_act_as_one(
     three: list[Byline], tmp_path: Path, database: str, report: Any
 ) -> None:
     report("three processes behind nginx, under load")

@@ -108,7 +108,7 @@ def test_only_the_given_middlewares_are_still_in_the_stack() -> None:
     ], "`middlewares=` replaced Connexion's own; any that it adds would validate a second time"
 
 
-def test_lifespan_is_still_handed_to_who_asks_for_it_by_name() -> None:
+def test_lifespan_is_still_passed_by_name() -> None:
     assert "lifespan" in inspect.signature(LifespanMiddleware).parameters, (
         "LifespanMiddleware took the lifespan as `lifespan=`"
     )
@@ -141,7 +141,7 @@ def test_make_operation_is_still_called_once_an_operation(monkeypatch: Any) -> N
     assert made == ["get_thing"], "FlaskApi.make_operation made the view function of an operation"
 
 
-def test_the_resolver_is_still_asked_for_the_handler(declared: Any) -> None:
+def test_the_resolver_still_finds_the_handler(declared: Any) -> None:
     assert list(inspect.signature(Resolver.resolve).parameters) == ["self", "operation"]
     assert list(inspect.signature(Resolution).parameters) == ["function", "operation_id"]
     assert declared.function is tiny.get_thing, "AbstractOperation.function was what it resolved to"
@@ -200,7 +200,7 @@ def test_a_flask_operation_still_keeps_function_and_name() -> None:
     assert made.operation_id == "get_thing"
 
 
-def test_the_routing_context_is_still_called_so() -> None:
+def test_the_routing_context_still_has_its_name() -> None:
     assert ROUTING_CONTEXT == "connexion_routing", (
         "scope['extensions'][ROUTING_CONTEXT] told the layers below which operation was found"
     )

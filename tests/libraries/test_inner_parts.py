@@ -42,11 +42,11 @@ SERVER = """config server_state lifespan servers started should_exit force_exit 
     (RequestResponseCycle, CYCLE),
     (uvicorn.Server, SERVER),
 )
-def test_the_names_are_there(owner: type, name: str) -> None:
+def test_the_private_names_exist(owner: type, name: str) -> None:
     assert hasattr(owner, name) or f"self.{name}" in inspect.getsource(owner)
 
 
-def test_a_wait_for_postgresql_can_be_given_an_end() -> None:
+def test_a_wait_for_postgresql_can_have_a_timeout() -> None:
     assert "timeout" in inspect.signature(psycopg.Connection.wait).parameters
     assert issubclass(_WaitTimeout, psycopg.OperationalError)
     assert "_conn.wait(" in inspect.getsource(psycopg.Cursor.execute)

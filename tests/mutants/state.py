@@ -35,7 +35,7 @@ KINDS = {
             "service/engine/spec/paging.py",
             "if len(kept) < len(items) else stopped_at",
             "if len(kept) == limit or len(kept) < len(items) else stopped_at",
-            "tests/engine/test_pagination.py::test_there_is_no_link_where_nothing_follows",
+            "tests/engine/test_pagination.py::test_the_last_page_has_no_link",
         ),
         Mutant(
             "a link skips an item",
@@ -70,7 +70,7 @@ KINDS = {
         minimum: 1
         default: 20
 """,
-            "tests/web/test_pagination.py::test_a_page_that_cannot_be_is_refused",
+            "tests/web/test_pagination.py::test_an_impossible_page_is_refused",
         ),
     ],
     "stale ETag accepted": [
@@ -108,7 +108,7 @@ KINDS = {
             "etag in {quoted(tag), quoted(_unencoded(tag))} for",
             "etag in {tag, _unencoded(tag)} for",
             "tests/engine/test_conditional.py"
-            "::test_what_is_known_already_is_not_sent[sqlite-{tag}-project]",
+            "::test_a_matching_if_none_match_is_a_304[sqlite-{tag}-project]",
         ),
     ],
     "retries that do it twice": [
@@ -160,7 +160,7 @@ KINDS = {
             'outcome = "dropped" if too_old or _is_final(error) else "deferred"',
             'outcome = "dropped"',
             "tests/delivery/test_smtp_faults.py"
-            "::test_a_fault_at_a_step_keeps_the_mail_and_stops_no_other[connect-reset-0]",
+            "::test_an_error_at_any_smtp_step_keeps_the_mail_and_delays_no_other[connect-reset-0]",
         ),
         Mutant(
             "a mail that is begun when the disk is full stays",
@@ -168,7 +168,7 @@ KINDS = {
             "            unfinished.unlink()",
             "            pass",
             "tests/delivery/test_full_disks.py"
-            "::test_what_did_not_fit_is_not_there_and_takes_no_room[4096]",
+            "::test_a_mail_that_did_not_fit_leaves_no_file_and_uses_no_space[4096]",
         ),
     ],
 }

@@ -16,18 +16,18 @@ each_mutant = pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: muta
 
 
 @each_mutant
-def test_what_a_mutant_changes_stands_once_in_its_file(mutant: Mutant) -> None:
+def test_the_text_of_a_mutant_occurs_once_in_its_file(mutant: Mutant) -> None:
     assert mutant.file == "openapi/openapi.yaml" or mutant.file.startswith("service/")
     assert (ROOT / mutant.file).read_text().count(mutant.old) == 1
     assert mutant.old != mutant.new
 
 
 @each_mutant
-def test_the_test_that_has_to_fail_is_there(mutant: Mutant) -> None:
+def test_the_test_that_must_fail_exists(mutant: Mutant) -> None:
     file, _, test = mutant.test.partition("[")[0].partition("::")
     text = (ROOT / file).read_text()
     assert not test or f"\ndef {test}(" in text
 
 
-def test_every_kind_has_two_at_least() -> None:
+def test_every_kind_has_at_least_two_mutants() -> None:
     assert [kind for kind, mutants in KINDS.items() if len(mutants) < 2] == []

@@ -46,7 +46,7 @@ def test_a_backup_under_writes_has_all_that_was_acknowledged_before_it(house: Ho
         assert written.status_code == 201
 
 
-def test_what_was_ended_after_the_backup_lives_again_until_the_sessions_are_ended(
+def test_sessions_ended_after_the_backup_are_alive_until_all_are_ended(
     house: House,
 ) -> None:
     with house.serving() as url, client(url) as anonymous:
@@ -72,7 +72,7 @@ def test_what_was_ended_after_the_backup_lives_again_until_the_sessions_are_ende
         assert anonymous.get("/auth/me", headers=sign_in(url, anna)).status_code == 200
 
 
-def test_without_the_keys_of_the_backup_everybody_signs_in_anew(house: House) -> None:
+def test_without_the_keys_of_the_backup_all_users_sign_in_again(house: House) -> None:
     with house.serving() as url:
         anna = register(url)
         before = sign_in(url, anna)

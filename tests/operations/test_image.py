@@ -121,7 +121,7 @@ def image() -> Iterator[Image]:
         _protect(root, 0o755)
 
 
-def test_it_migrates_makes_keys_serves_is_healthy_and_ends(image):
+def test_the_image_migrates_makes_keys_serves_and_shuts_down(image):
     with tempfile.TemporaryDirectory(prefix="byline-tmp-") as folder:
         Path(folder).chmod(0o777)
         port = free_port()
@@ -152,7 +152,7 @@ def test_it_migrates_makes_keys_serves_is_healthy_and_ends(image):
         assert sorted(image.root.rglob("*")) == before
 
 
-def test_only_what_the_service_runs_from_is_in_it(image):
+def test_the_image_contains_only_what_the_service_needs(image):
     names = {path.name for path in (image.root / "app").iterdir()} - {"__pycache__"}
 
     assert names == {
@@ -170,7 +170,7 @@ def test_only_what_the_service_runs_from_is_in_it(image):
     assert not list((image.root / "venv").glob("bin/pip*"))
 
 
-def test_it_runs_as_a_number_that_is_not_root_and_is_told_to_stop_politely():
+def test_the_image_runs_as_a_numeric_user_and_stops_on_sigterm():
     user, _, group = LAST["USER"].partition(":")
 
     assert int(user) == int(group) == STRANGER

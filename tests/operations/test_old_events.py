@@ -14,7 +14,7 @@ from tests.kit.serving import Server
 YEAR = timedelta(days=365)
 
 
-def test_events_older_than_two_years_go_and_the_others_stay(server: Server) -> None:
+def test_only_events_older_than_two_years_are_deleted(server: Server) -> None:
     moment = datetime.now(UTC)
     old, young = (str(first_id_from(moment - age)) for age in (3 * YEAR, YEAR))
     for id_ in (old, young):

@@ -13,7 +13,7 @@ from tests.kit.scribes import signed_up, writing
 from tests.kit.smtp import until
 
 
-def test_all_that_was_acknowledged_before_a_mistake_can_be_had_again(open_ground: Path) -> None:
+def test_every_write_acknowledged_before_a_mistake_can_be_restored(open_ground: Path) -> None:
     saved = open_ground / "saved"
     (saved / "wal").mkdir(parents=True)
     archive = snippet("archive", {"/var/backups": saved})

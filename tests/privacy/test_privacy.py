@@ -107,12 +107,12 @@ def test_the_log_holds_no_secret_no_address_and_no_query(evidence: Evidence, sty
     assert HASH not in log
 
 
-def test_the_log_says_of_what_kind_the_refusal_of_a_mail_is(evidence: Evidence) -> None:
+def test_the_log_gives_the_kind_of_refusal_of_a_mail(evidence: Evidence) -> None:
     for kind in ("RecipientsRefused", "DataError", "AuthenticationError"):
         assert f"SMTP{kind}" in evidence.logs["text"].decode()
 
 
-def test_an_answer_holds_only_what_is_for_its_reader(evidence: Evidence) -> None:
+def test_an_answer_contains_only_data_for_its_reader(evidence: Evidence) -> None:
     assert [told for told in evidence.told if not may_tell(*told)] == []
     assert [heard for heard in evidence.heard if HASH in heard.data] == []
 
@@ -132,7 +132,7 @@ def may_tell(heard: Heard, secret: Secret) -> bool:
     return False
 
 
-def test_an_answer_holds_what_is_for_its_reader(evidence: Evidence) -> None:
+def test_an_answer_contains_the_data_of_its_reader(evidence: Evidence) -> None:
     told = {(h.by, h.operation, secret.kind, secret.owner) for h, secret in evidence.told}
     for operation in TELL_OWNERS:
         assert ("anna", operation, "address", "anna") in told
@@ -168,7 +168,7 @@ def test_a_mail_holds_its_recipients_address_and_a_token_of_its_own(evidence: Ev
     assert recipients >= {"anna", "ben", "cora", "welcome"}
 
 
-def test_a_mailed_token_is_nowhere_but_in_its_mail(evidence: Evidence) -> None:
+def test_a_mailed_token_appears_only_in_its_mail(evidence: Evidence) -> None:
     marks = Marks()
     for mail in evidence.mails:
         for token in TOKEN.findall(mail.decode()):
@@ -183,13 +183,15 @@ def values(rows: Rows) -> Iterator[bytes]:
     return (value for row in rows for value in row.values())
 
 
-def test_a_table_holds_what_it_is_for_and_no_secret(evidence: Evidence) -> None:
+def test_a_table_contains_only_the_secrets_it_is_for(evidence: Evidence) -> None:
     for table, rows in evidence.before.items():
         found = {secret.kind for secret in evidence.marks.found(*values(rows))}
         assert found <= KEPT.get(table, {"text"} if table in FULL_TEXT else set()), table
 
 
-def test_an_audit_event_is_ids_an_action_and_where_from(evidence: Evidence) -> None:
+def test_an_audit_event_contains_only_ids_an_action_and_a_network_address(
+    evidence: Evidence,
+) -> None:
     id_ = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
     event = re.compile(rf"{id_} [a-z-]+ (?:{id_}|None) (?:{id_}|None) 127\.0\.0\.1")
     for row in evidence.after["audit_events"]:
@@ -197,7 +199,9 @@ def test_an_audit_event_is_ids_an_action_and_where_from(evidence: Evidence) -> N
         assert event.fullmatch(b" ".join(row.values()).decode())
 
 
-def test_only_who_made_an_account_has_its_address_in_a_kept_answer(evidence: Evidence) -> None:
+def test_a_kept_answer_with_an_address_belongs_to_the_admin_who_created_it(
+    evidence: Evidence,
+) -> None:
     ada = evidence.people["ada"].id.encode()
     kept = evidence.before["idempotency_keys"]
     told = [(row["user_id"], row["operation"]) for row in kept if ADDRESS.search(row["body"])]

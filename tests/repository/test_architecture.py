@@ -145,7 +145,7 @@ def test_importing_a_leaf_loads_no_framework(leaf: str) -> None:
 
 
 @each_module
-def test_nobody_imports_a_handler(path: Path) -> None:
+def test_no_module_imports_a_handler(path: Path) -> None:
     assert "handlers" not in ours(path)
 
 
@@ -172,7 +172,7 @@ def test_only_the_settings_read_the_environment(path: Path) -> None:
     assert path.name == "settings.py" or not re.search(reading, path.read_text())
 
 
-def test_every_name_in_the_rules_is_there() -> None:
+def test_every_name_in_the_rules_exists() -> None:
     there = {part(path) for path in MODULES.values()}
     assert there >= MAY_IMPORT.keys() | NEVER.keys()
 

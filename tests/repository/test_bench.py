@@ -37,7 +37,7 @@ PYWRKR = """{
 }"""
 
 
-def test_what_wrk_prints_is_understood() -> None:
+def test_the_output_of_wrk_is_parsed() -> None:
     load = of_wrk(WRK)
     assert load == Load(24660, pytest.approx(7954.8, abs=0.1), 0.788, 1050.0, refused=12, broken=7)
 
@@ -48,7 +48,7 @@ def test_a_load_without_an_error_has_none() -> None:
     assert (load.refused, load.broken) == (0, 0)
 
 
-def test_what_pywrkr_writes_is_understood() -> None:
+def test_the_output_of_pywrkr_is_parsed() -> None:
     load = of_pywrkr(PYWRKR)
     assert load == Load(1000, 500.0, 0.83, pytest.approx(2.826), refused=10, broken=10)
 
@@ -63,7 +63,7 @@ def test_a_ratio_is_the_median_of_those_of_each_round() -> None:
     assert ratio(samples, "per_second", {"contender": "byline"}, {"contender": "peer"}) == 5
 
 
-def test_a_figure_that_nothing_was_measured_for_is_refused() -> None:
+def test_an_unmeasured_figure_is_refused() -> None:
     with pytest.raises(NotMeasured):
         middle([], "per_second", contender="byline")
 
@@ -104,7 +104,7 @@ def test_a_target_that_is_missed_does_not_hold(
     assert [n for n, verdict in enumerate(verdicts(sections)) if not verdict.holds] == [figure]
 
 
-def test_what_was_not_measured_is_neither_met_nor_missed() -> None:
+def test_an_unmeasured_target_is_neither_met_nor_missed() -> None:
     assert {verdict.holds for verdict in verdicts({})} == {None}
 
 
@@ -120,14 +120,14 @@ def test_the_report_has_figures_ratios_and_verdicts(
     assert "- **Slow**: Does less." in text
 
 
-def test_a_contender_that_stands_still_is_reported_so(
+def test_a_stalled_contender_is_reported(
     sections: dict[str, list[dict[str, Any]]],
 ) -> None:
     sections["concurrency"][-1] |= {"stalled": True, "broken": 200}
     assert "| stalled in 1 of 1 rounds; 200 failed |" in report(results(sections))
 
 
-def test_a_server_that_had_not_enough_to_do_is_named(
+def test_an_underloaded_server_is_named(
     sections: dict[str, list[dict[str, Any]]],
 ) -> None:
     for sample in sections["operations"]:

@@ -30,7 +30,7 @@ def test_a_port_is_given_once_though_its_server_has_not_bound_it(
     assert free_port() != given
 
 
-def test_another_process_is_not_given_it() -> None:
+def test_another_process_gets_a_different_port() -> None:
     given = free_port()
     draws = map(str, [given, *random.sample(PORTS, 50)])
     elsewhere = subprocess.run(

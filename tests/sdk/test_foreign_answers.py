@@ -102,7 +102,9 @@ def test_an_answer_of_a_gateway_is_one_documented_exception(
 
 
 @pytest.mark.parametrize(("tag", "name"), OPERATIONS)
-def test_every_operation_gives_a_value_or_that_exception(tag: str, name: str, package: Any) -> None:
+def test_every_operation_returns_a_value_or_raises_that_exception(
+    tag: str, name: str, package: Any
+) -> None:
     operation, errors = package(f".api.{tag}.{name}"), package(".errors")
     client = package().Client("http://127.0.0.1")
     for status, media, body in FOREIGN:

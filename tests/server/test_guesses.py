@@ -45,7 +45,7 @@ def guess(email: str, *services: Byline) -> Counter[int]:
         return Counter(threads.map(one, range(60)))
 
 
-def test_two_workers_without_a_store_look_at_ten_guesses(start: Start) -> None:
+def test_two_workers_without_a_store_compare_ten_guesses(start: Start) -> None:
     byline = start(WORKERS="2", **GUARDED)
     body = {"email": "anna@example.com", "password": PASSWORD}
     assert byline.request("POST", "/auth/register", json=body).status_code == 201
@@ -55,7 +55,7 @@ def test_two_workers_without_a_store_look_at_ten_guesses(start: Start) -> None:
 
 
 @pytest.mark.parametrize("email", ["anna@example.com", "nobody@example.com"])
-def test_two_services_on_one_postgresql_look_at_ten_guesses(tmp_path: Path, email: str) -> None:
+def test_two_services_on_one_postgresql_compare_ten_guesses(tmp_path: Path, email: str) -> None:
     place = Place(tmp_path / "place", DATABASE_URL=postgres.start())
     with place.serving(**GUARDED) as one, place.serving(**GUARDED) as two:
         body = {"email": "anna@example.com", "password": PASSWORD}

@@ -35,7 +35,7 @@ def clients(log: Path) -> dict[str, str]:
         ("::1", {"127.0.0.1": "127.0.0.1", "[::1]": CLIENT}),
     ],
 )
-def test_both_families_are_served_on_one_socket_and_ipv4_is_what_it_is(
+def test_one_socket_serves_ipv6_and_ipv4_and_shows_ipv4_addresses_as_such(
     start: Start, workers: str, proxies: str, expected: dict[str, str]
 ) -> None:
     byline = start(WORKERS=workers, HOST="::", LOG_LEVEL="INFO", TRUSTED_PROXIES=proxies)
@@ -78,6 +78,6 @@ def test_a_port_in_use_is_one_clear_line(tmp_path: Path, workers: str) -> None:
         ("2001:db8::1", "HOST is no address of this machine"),
     ],
 )
-def test_a_host_that_cannot_be_is_one_clear_line(tmp_path: Path, host: str, line: str) -> None:
+def test_an_impossible_host_is_one_clear_line(tmp_path: Path, host: str, line: str) -> None:
     ended = run(tmp_path, "serve", HOST=host)
     assert (ended.returncode, ended.stdout, ended.stderr) == (2, "", f"Error: {line}\n")

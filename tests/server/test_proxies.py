@@ -49,14 +49,14 @@ def asked(start: Start, proxies: str) -> dict[str, set[str]]:
     return seen
 
 
-def test_a_trusted_proxy_is_believed_and_nobody_before_it(start: Start) -> None:
+def test_a_trusted_proxy_is_believed_and_earlier_hops_are_not(start: Start) -> None:
     expected = {name: {client} for name, (_, client) in CHAINS.items()}
     assert asked(start, "127.0.0.1,10.0.0.0/8") == expected
 
 
-def test_nobody_else_is_believed(start: Start) -> None:
+def test_other_proxies_are_not_believed(start: Start) -> None:
     assert asked(start, "10.0.0.0/8") == {name: {"127.0.0.1"} for name in CHAINS}
 
 
-def test_by_default_nobody_is_believed(start: Start) -> None:
+def test_by_default_no_proxy_is_believed(start: Start) -> None:
     assert asked(start, "") == {name: {"127.0.0.1"} for name in CHAINS}

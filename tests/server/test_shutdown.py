@@ -33,7 +33,7 @@ def told(byline: Byline) -> None:
 
 
 @each_number
-def test_it_is_not_ready_before_it_stops_to_answer(start: Start, workers: str) -> None:
+def test_the_server_reports_not_ready_before_it_stops_answering(start: Start, workers: str) -> None:
     byline = start(WORKERS=workers, SHUTDOWN_DELAY=ENDLESS)
     told(byline)
     probe = byline.get("/health/ready")
@@ -65,7 +65,9 @@ def test_an_interrupt_does_not_wait(start: Start, workers: str) -> None:
 
 
 @each_number
-def test_what_has_begun_is_answered_after_the_socket_has_closed(start: Start, workers: str) -> None:
+def test_requests_in_flight_are_answered_after_the_socket_has_closed(
+    start: Start, workers: str
+) -> None:
     byline = start(WORKERS=workers, SHUTDOWN_DELAY="1")
     with connect(byline.port) as in_body, connect(byline.port) as in_head:
         in_body.sendall(SLOW_POST + b"Content-Length: 2\r\n\r\n{")
@@ -84,7 +86,7 @@ def test_what_has_begun_is_answered_after_the_socket_has_closed(start: Start, wo
 
 
 @each_number
-def test_it_ends_in_time_whatever_its_clients_do(
+def test_the_server_shuts_down_in_time_whatever_its_clients_do(
     start: Start, patched: Callable[[str], None], workers: str
 ) -> None:
     patched(
@@ -107,7 +109,7 @@ def test_it_ends_in_time_whatever_its_clients_do(
 
 @each_number
 @pytest.mark.parametrize("delay", ["0", "1"])
-def test_no_connection_is_lost(start: Start, workers: str, delay: str) -> None:
+def test_no_queued_connection_is_reset_at_shutdown(start: Start, workers: str, delay: str) -> None:
     byline = start(WORKERS=workers, SHUTDOWN_DELAY=delay)
     with busy(byline.port, one_by_one) as outcomes:
         until(lambda: outcomes["answered"] > 100)
@@ -118,7 +120,9 @@ def test_no_connection_is_lost(start: Start, workers: str, delay: str) -> None:
 
 
 @each_number
-def test_no_kept_connection_is_closed_without_a_word(start: Start, workers: str) -> None:
+def test_kept_connections_get_connection_close_before_they_are_closed(
+    start: Start, workers: str
+) -> None:
     byline = start(WORKERS=workers, SHUTDOWN_DELAY="3")
     with busy(byline.port, kept) as outcomes:
         until(lambda: byline.status("/health/live") == 200)

@@ -30,7 +30,7 @@ def others(byline: Byline, gone: set[int]) -> bool:
     return len(now) == 2 and not now & gone
 
 
-def test_a_worker_that_is_killed_is_replaced_beside_the_others(start: Start) -> None:
+def test_a_killed_worker_is_replaced_while_the_others_serve(start: Start) -> None:
     byline = start(WORKERS="2")
     killed = byline.workers[0]
     with busy(byline.port, one_by_one) as outcomes:
@@ -98,7 +98,7 @@ def test_workers_end_with_their_supervisor_and_leave_the_port_to_the_next(
 
 
 @pytest.mark.parametrize("visit", [one_by_one, kept])
-def test_a_hang_up_replaces_the_workers_and_nobody_notices(
+def test_sighup_replaces_the_workers_without_a_failed_request(
     start: Start, visit: Callable[[int, int], str]
 ) -> None:
     byline = start(WORKERS="2", SHUTDOWN_DELAY="1")
@@ -114,7 +114,7 @@ def test_a_hang_up_replaces_the_workers_and_nobody_notices(
     assert outcomes.keys() <= {"answered", "refused"}
 
 
-def test_a_worker_heeds_its_supervisor_and_no_signal(start: Start) -> None:
+def test_a_worker_obeys_its_supervisor_and_ignores_signals(start: Start) -> None:
     byline = start(WORKERS="2")
     before = pids(byline)
     for worker in byline.workers:

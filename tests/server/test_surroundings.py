@@ -27,7 +27,7 @@ CLOSED = {"stdin": (0,), "stdout": (1,), "stderr": (2,), "all": (0, 1, 2)}
 
 @pytest.mark.parametrize("workers", ["1", "2"])
 @pytest.mark.parametrize("closed", CLOSED.values(), ids=CLOSED)
-def test_it_serves_with_its_standard_streams_closed(
+def test_the_server_starts_with_closed_standard_streams(
     place: Place, closed: tuple[int, ...], workers: str
 ) -> None:
     settings = commands.environment(place.folder, **place.settings, WORKERS=workers)
@@ -66,13 +66,13 @@ def test_a_thousand_idle_connections_do_not_use_up_the_usual_limit(
         assert byline.status("/api/posts") == 200
 
 
-def test_a_limit_that_is_low_for_good_is_warned_of(start: Start, patched: Patched) -> None:
+def test_a_low_hard_limit_of_open_files_causes_a_warning(start: Start, patched: Patched) -> None:
     patched("import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (100, 100))")
     byline = start()
     assert "Only 100 files can be open at once" in byline.log.read_text()
 
 
-def test_a_hang_up_ends_a_single_process_in_order(start: Start) -> None:
+def test_sighup_shuts_a_single_process_down_in_order(start: Start) -> None:
     byline = start(SHUTDOWN_DELAY="300")
     with connect(byline.port) as kept:
         kept.sendall(GET)
@@ -86,14 +86,14 @@ def test_a_hang_up_ends_a_single_process_in_order(start: Start) -> None:
     assert byline.process.wait(30) == 0
 
 
-def test_a_hang_up_is_ignored_under_nohup(start: Start, patched: Patched) -> None:
+def test_sighup_is_ignored_under_nohup(start: Start, patched: Patched) -> None:
     patched("import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN)")
     byline = start()
     byline.process.send_signal(signal.SIGHUP)
     assert [byline.status("/health/ready") for _ in range(10)] == [200] * 10
 
 
-def test_workers_outlive_a_pause_of_the_whole_service(start: Start, patched: Patched) -> None:
+def test_workers_survive_a_pause_of_the_whole_service(start: Start, patched: Patched) -> None:
     # As `docker pause` does, or a stopped job: nobody was frozen, everybody was.
     patched("from service.engine.serve import supervisor; supervisor.HEARTBEAT_TIMEOUT_SECONDS = 3")
     byline = start(WORKERS="2")
@@ -117,7 +117,7 @@ def test_workers_outlive_a_pause_of_the_whole_service(start: Start, patched: Pat
 NO_TEMPORARY_FILES = "import tempfile; tempfile._candidate_tempdir_list = lambda: ['/nowhere']"
 
 
-def test_several_workers_without_a_temporary_folder_ask_for_one(
+def test_several_workers_without_a_temporary_folder_require_metrics_dir(
     place: Place, patched: Patched
 ) -> None:
     patched(NO_TEMPORARY_FILES)
@@ -127,7 +127,7 @@ def test_several_workers_without_a_temporary_folder_ask_for_one(
     assert ended.stderr.count("\n") == 1
 
 
-def test_several_workers_with_a_folder_of_their_own_need_no_temporary_one(
+def test_several_workers_with_metrics_dir_need_no_temporary_folder(
     start: Start, patched: Patched, place: Place
 ) -> None:
     patched(NO_TEMPORARY_FILES)
@@ -135,7 +135,7 @@ def test_several_workers_with_a_folder_of_their_own_need_no_temporary_one(
     assert byline.status("/metrics") == 200
 
 
-def test_a_command_whose_output_has_no_room_says_so(place: Place) -> None:
+def test_a_command_reports_that_its_output_does_not_fit_on_the_disk(place: Place) -> None:
     with Path("/dev/full").open("w", encoding="utf-8") as full:
         ended = subprocess.run(
             [*commands.COMMAND, "openapi"],

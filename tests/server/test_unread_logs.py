@@ -77,7 +77,7 @@ def place(tmp_path: Path) -> Place:
 
 @pytest.mark.parametrize("workers", ["1", "2"])
 @pytest.mark.parametrize("kind", ["pipe", "socket"])
-def test_a_reader_that_stands_still_stops_nobody(kind: str, workers: str, place: Place) -> None:
+def test_a_stuck_log_reader_stops_no_request(kind: str, workers: str, place: Place) -> None:
     if kind == "pipe":
         reader, writer = os.pipe()
     else:
@@ -102,7 +102,7 @@ def test_a_reader_that_stands_still_stops_nobody(kind: str, workers: str, place:
     assert all("event" in line for line in requests)
 
 
-def test_a_reader_that_has_gone_stops_nobody(place: Place) -> None:
+def test_a_closed_log_reader_stops_no_request(place: Place) -> None:
     reader, writer = os.pipe()
     with serving(place, writer, "1") as http:
         os.close(writer)
@@ -110,12 +110,12 @@ def test_a_reader_that_has_gone_stops_nobody(place: Place) -> None:
         ask_until_lines_are_dropped(http)
 
 
-def test_a_disk_that_is_full_stops_nobody(place: Place) -> None:
+def test_a_full_disk_under_the_log_stops_no_request(place: Place) -> None:
     with Path("/dev/full").open("wb") as full, serving(place, full.fileno(), "1") as http:
         ask_until_lines_are_dropped(http)
 
 
-def test_nothing_is_lost_while_somebody_reads_however_slowly() -> None:
+def test_a_slow_log_reader_loses_no_line() -> None:
     reader, writer = os.pipe()
     lines = [b"%d %b\n" % (number, b"x" * 200) for number in range(4000)]
     with os.fdopen(writer, "wb", buffering=0) as stream:
@@ -132,7 +132,7 @@ def test_nothing_is_lost_while_somebody_reads_however_slowly() -> None:
     assert output.readings() == {(DROPPED,): 0}
 
 
-def test_what_is_dropped_is_whole_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_whole_log_lines_are_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(log_output, "MAX_QUEUED_BYTES", 10_000)
     reader, writer = os.pipe()
     with os.fdopen(writer, "wb", buffering=0) as stream:

@@ -65,16 +65,16 @@ def _bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("given", MISSPELT)
-def test_a_misspelt_name_leads_to_the_near_one(given: str) -> None:
+def test_a_misspelt_setting_gets_a_suggestion(given: str) -> None:
     near = MISSPELT[given]
     assert list(misspelt([given], KNOWN)) == ([(given, near)] if near else [])
 
 
-def test_names_of_other_programs_are_none_of_ours() -> None:
+def test_variables_of_other_programs_get_no_suggestion() -> None:
     assert list(misspelt(OTHERS.split(), KNOWN)) == []
 
 
-def test_the_settings_themselves_are_spelt_well() -> None:
+def test_the_names_of_the_settings_get_no_suggestion() -> None:
     assert list(misspelt(KNOWN, KNOWN)) == []
     for name in KNOWN:
         others = [other for other in KNOWN if other != name]
@@ -124,9 +124,7 @@ def test_settings_that_do_not_fit_together_are_named(
     assert list(warnings(load())) == expected
 
 
-def test_a_folder_for_mails_that_cannot_be_is_named(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_an_unusable_mail_folder_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "hunter2").write_text("")
     for folder in ("hunter2", "hunter2/mail"):
         monkeypatch.setenv("MAIL_DIR", folder)
@@ -155,7 +153,7 @@ def test_a_start_warns_once_and_serves(tmp_path: Path, workers: str) -> None:
     assert "hunter2" not in log.read_text()
 
 
-def test_a_mail_server_without_the_address_for_links_does_not_start(tmp_path: Path) -> None:
+def test_serve_refuses_smtp_url_without_public_url(tmp_path: Path) -> None:
     ended = run(tmp_path, "serve", SMTP_URL="smtp://u:hunter2@mail.example.com")
     assert (ended.returncode, ended.stdout) == (2, "")
     assert ended.stderr.startswith("Error: PUBLIC_URL must be set when SMTP_URL is")

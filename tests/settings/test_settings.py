@@ -97,7 +97,7 @@ def test_an_env_file_that_is_a_folder_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("public_url", [None, "", " "])
-def test_a_mail_server_needs_the_address_that_links_lead_to(monkeypatch, public_url):
+def test_smtp_url_requires_public_url(monkeypatch, public_url):
     monkeypatch.setenv("SMTP_URL", "smtp://u:hunter2@mail.example.com")
     if public_url is not None:
         monkeypatch.setenv("PUBLIC_URL", public_url)

@@ -174,7 +174,7 @@ def test_any_value_in_the_env_file_starts_or_is_one_line(place: Path, name: str)
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_what_is_loaded_starts(place: Path, name: str) -> None:
+def test_settings_that_load_make_an_application_or_one_line(place: Path, name: str) -> None:
     """An application is made of good values too, or refused as bad ones are."""
 
     @seed(SEED)
@@ -187,7 +187,7 @@ def test_what_is_loaded_starts(place: Path, name: str) -> None:
     try_out()
 
 
-def test_several_at_once_start_or_are_one_line(place: Path) -> None:
+def test_several_random_values_start_or_are_one_line(place: Path) -> None:
     @st.composite
     def some(draw: Any) -> dict[str, str]:
         chosen = draw(st.lists(st.sampled_from(NAMES), min_size=2, max_size=6, unique=True))

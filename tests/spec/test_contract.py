@@ -124,7 +124,7 @@ def test_no_name_is_used_twice() -> None:
 
 
 @each_operation
-def test_the_documented_answers_are_those_that_can_come(operation: dict[str, Any]) -> None:
+def test_each_documented_answer_can_occur(operation: dict[str, Any]) -> None:
     name, headers = operation["operationId"], parameters(operation, "header")
     handler = getattr(handlers(operation["tags"][0]), name)
     if_match = headers.get("If-Match")
@@ -166,7 +166,7 @@ def test_a_body_shows_an_example_and_an_error_is_a_problem(operation: dict[str, 
 
 
 @each_operation
-def test_security_is_said_and_a_change_by_a_user_is_limited(operation: dict[str, Any]) -> None:
+def test_security_is_declared_and_changes_by_users_are_limited(operation: dict[str, Any]) -> None:
     assert isinstance(operation["security"], list)
     declared = operation.get("x-rate-limit")
     if operation["security"] and operation["method"] != "get":
@@ -179,7 +179,7 @@ def test_security_is_said_and_a_change_by_a_user_is_limited(operation: dict[str,
 
 
 @each_operation
-def test_what_only_some_may_read_is_kept_by_nobody(operation: dict[str, Any]) -> None:
+def test_reads_with_a_token_are_not_cached(operation: dict[str, Any]) -> None:
     if operation["method"] == "get" and {"accessToken": []} in operation["security"]:
         assert operation["x-cache"] == "no-store"
 
@@ -204,14 +204,14 @@ def test_every_policy_has_a_default_here() -> None:
     assert numbers | dict.fromkeys(GUARDS, 1) == specification.policies
 
 
-def test_wiring_keys_are_the_ones_that_something_reads() -> None:
+def test_every_wiring_key_is_read_by_the_code() -> None:
     used = {key for _, node in nodes(SPEC) for key in node if key.startswith("x-")}
     assert used <= WIRING
     public = orjson.loads(specification.public_json())
     assert not [key for _, node in nodes(public) for key in node if key.startswith("x-")]
 
 
-def test_a_schema_says_what_is_in_it_and_shows_one() -> None:
+def test_a_schema_declares_its_fields_and_has_an_example() -> None:
     for name, schema in SCHEMAS.items():
         assert "example" in schema, name
     for name, schema in OBJECTS.items():
@@ -237,7 +237,7 @@ EXAMPLES = [
 
 
 @pytest.mark.parametrize(("schema", "example"), EXAMPLES)
-def test_an_example_is_one(schema: dict[str, Any], example: Any) -> None:
+def test_an_example_fits_its_schema(schema: dict[str, Any], example: Any) -> None:
     validator = Draft201909Validator(
         {"allOf": [schema], "components": COMPONENTS}, validate_formats=True
     )
@@ -274,7 +274,7 @@ def test_a_problem_is_raised_and_named_where_its_status_is_described(problem: An
 
 
 @each_operation
-def test_links_lead_to_what_is_there(operation: dict[str, Any]) -> None:
+def test_links_lead_to_existing_operations(operation: dict[str, Any]) -> None:
     for response in operation["responses"].values():
         for link in response.get("links", {}).values():
             target = OPERATIONS[link["operationId"]]

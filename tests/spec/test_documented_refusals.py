@@ -54,27 +54,27 @@ def refusals(
     return answers
 
 
-def test_unknown_parameters_are_refused_by_all(anna: Person) -> None:
+def test_every_operation_refuses_unknown_parameters(anna: Person) -> None:
     found = refusals(anna, 400, query={"nonsense": "1"}, but=lambda o: o.get("x-ignore-query"))
     assert set(found.values()) == {(400, "invalid-request")}, found
 
 
-def test_a_header_name_with_an_underscore_is_refused_by_all(anna: Person) -> None:
+def test_every_operation_refuses_a_header_name_with_an_underscore(anna: Person) -> None:
     found = refusals(anna, 400, headers={"X_Forwarded_For": "192.0.2.1"})
     assert set(found.values()) == {(400, "bad-request")}, found
 
 
-def test_long_bodies_are_refused_by_all_that_take_one(anna: Person) -> None:
+def test_every_operation_with_a_body_refuses_a_long_one(anna: Person) -> None:
     found = refusals(anna, 413, content=b" " * (MAX_BODY_BYTES + 1))
     assert set(found.values()) == {(413, "body-too-large")}, found
 
 
-def test_other_media_types_are_refused_by_all_that_take_a_body(anna: Person) -> None:
+def test_every_operation_with_a_body_refuses_other_media_types(anna: Person) -> None:
     found = refusals(anna, 415, media_type="text/plain")
     assert set(found.values()) == {(415, "unsupported-media-type")}, found
 
 
-def test_who_has_used_up_the_limit_is_refused_by_all(serve: Serve, anna: Person) -> None:
+def test_every_operation_refuses_a_client_over_its_limit(serve: Serve, anna: Person) -> None:
     server = serve(rate_limit_enabled=True, rate_limit_client="1 per minute")
     with server.client() as client:
         assert client.get("/").status_code == 200
@@ -82,7 +82,7 @@ def test_who_has_used_up_the_limit_is_refused_by_all(serve: Serve, anna: Person)
     assert set(found.values()) == {(429, "rate-limited")}, found
 
 
-def test_a_full_server_refuses_all_that_need_a_thread(
+def test_every_operation_that_needs_a_thread_refuses_when_the_server_is_full(
     serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     anna = serve().sign_up()

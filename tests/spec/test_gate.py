@@ -206,7 +206,7 @@ def changes() -> dict[int, list[Change]]:
 
 
 @each(BREAKING)
-def test_what_breaks_clients_needs_a_major_version(changes: Any, row: Any) -> None:
+def test_a_breaking_change_needs_a_major_version(changes: Any, row: Any) -> None:
     [breaking] = [change for change in changes[id(row)] if change.breaks]
     assert breaking.what == row[2]
     [line] = gate.refused(changes[id(row)], "0.1.0", "0.2.0", CHANGELOG)
@@ -216,7 +216,7 @@ def test_what_breaks_clients_needs_a_major_version(changes: Any, row: Any) -> No
 
 
 @each(ADDITIVE)
-def test_what_clients_may_use_needs_a_minor_version(changes: Any, row: Any) -> None:
+def test_an_addition_needs_a_minor_version(changes: Any, row: Any) -> None:
     [change] = changes[id(row)]
     assert change.what == row[2]
     for version in ("0.1.0", "0.1.1"):
@@ -227,7 +227,7 @@ def test_what_clients_may_use_needs_a_minor_version(changes: Any, row: Any) -> N
 
 
 @each(FREE)
-def test_what_only_people_read_needs_no_version(changes: Any, row: Any) -> None:
+def test_a_change_of_wording_needs_no_version(changes: Any, row: Any) -> None:
     assert changes[id(row)] == []
     assert gate.refused([], "0.1.0", "0.1.0", "") == []
 

@@ -36,12 +36,12 @@ def access(login: dict[str, Any]) -> dict[str, str]:
     return bearer(login["access_token"])
 
 
-def test_they_register_and_sign_in(login: dict[str, Any], email: str) -> None:
+def test_older_clients_register_and_sign_in(login: dict[str, Any], email: str) -> None:
     assert login.keys() >= {"access_token", "refresh_token", "user"}
     assert login["user"]["email"] == email
 
 
-def test_they_refresh_with_the_refresh_token_as_bearer(
+def test_older_clients_refresh_with_the_refresh_token_as_bearer(
     anonymous: httpx.Client, login: dict[str, Any]
 ) -> None:
     answer = anonymous.post("/auth/refresh", headers=bearer(login["refresh_token"]))
@@ -51,14 +51,16 @@ def test_they_refresh_with_the_refresh_token_as_bearer(
     assert anonymous.get("/auth/me", headers=bearer(token)).status_code == 200
 
 
-def test_they_read_who_they_are(
+def test_older_clients_read_their_account(
     anonymous: httpx.Client, access: dict[str, str], email: str
 ) -> None:
     answer = anonymous.get("/auth/me", headers=access)
     assert (answer.status_code, answer.json()["email"]) == (200, email)
 
 
-def test_they_write_posts_and_list_them(anonymous: httpx.Client, access: dict[str, str]) -> None:
+def test_older_clients_write_and_list_posts(
+    anonymous: httpx.Client, access: dict[str, str]
+) -> None:
     body = {"title": "Notes on tea", "content": "Warm the pot first."}
     answer = anonymous.post("/api/posts", json=body, headers=access)
     assert (answer.status_code, answer.json()["title"]) == (201, "Notes on tea")
@@ -68,7 +70,7 @@ def test_they_write_posts_and_list_them(anonymous: httpx.Client, access: dict[st
     assert "Notes on tea" in {post["title"] for post in posts.json()}
 
 
-def test_they_list_and_read_users(anonymous: httpx.Client, login: dict[str, Any]) -> None:
+def test_older_clients_list_and_read_users(anonymous: httpx.Client, login: dict[str, Any]) -> None:
     users = anonymous.get("/api/users")
     assert users.status_code == 200
     assert login["user"]["id"] in {user["id"] for user in users.json()}
@@ -76,7 +78,7 @@ def test_they_list_and_read_users(anonymous: httpx.Client, login: dict[str, Any]
     assert (user.status_code, user.json()["id"]) == (200, login["user"]["id"])
 
 
-def test_they_delete_themselves(
+def test_older_clients_delete_their_account(
     anonymous: httpx.Client, access: dict[str, str], login: dict[str, Any]
 ) -> None:
     path = f"/api/users/{login['user']['id']}"
@@ -85,7 +87,7 @@ def test_they_delete_themselves(
     assert anonymous.get(path).status_code == 404
 
 
-def test_they_search(anonymous: httpx.Client, access: dict[str, str]) -> None:
+def test_older_clients_search(anonymous: httpx.Client, access: dict[str, str]) -> None:
     word = f"word{secrets.token_hex(6)}"
     body = {"title": word, "content": "Warm the pot first."}
     post = anonymous.post("/api/posts", json=body, headers=access).json()

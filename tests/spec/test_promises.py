@@ -31,7 +31,7 @@ def answer(schema: dict[str, Any]) -> dict[str, Any]:
     return {"responses": {"200": {"description": "It.", "content": content}}}
 
 
-def test_what_fits_starts() -> None:
+def test_a_handler_that_fits_the_specification_starts() -> None:
     start()
     start(lambda thing_id, colour=None: None, **in_query())
     start(lambda thing_id, colour: None, **in_query(required=True))

@@ -211,7 +211,7 @@ def complaints(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
     list(enumerate(row[0] for row in BROKEN)),
     ids=[f"{rule} {number}" for number, (rule, *_) in enumerate(BROKEN)],
 )
-def test_a_rule_complains_when_it_is_broken_and_no_other_does(
+def test_only_the_broken_rule_complains(
     number: int, rule: str, complaints: dict[str, set[str]]
 ) -> None:
     assert complaints[str(number)] == {rule}

@@ -60,7 +60,9 @@ def the(operation: str, status: int, recorded: tuple[Server, Traffic]) -> Exchan
     )
 
 
-def test_what_the_service_says_fits(recorded: tuple[Server, Traffic], judge: Judge) -> None:
+def test_recorded_answers_fit_the_specification(
+    recorded: tuple[Server, Traffic], judge: Judge
+) -> None:
     assert judge.drift(recorded[1].exchanges) == []
     seen = {("register", 201), ("get_post", 304), ("get_post", 404), ("list_posts", 400)}
     assert seen <= judge.answered < documented(specification.document)
@@ -182,7 +184,7 @@ def test_long_bodies_are_not_kept(recorded: tuple[Server, Traffic]) -> None:
 
 
 @pytest.mark.parametrize("processes", ["0", "1"])
-def test_drift_fails_a_run_whose_tests_pass(
+def test_drift_fails_the_run_even_if_its_tests_pass(
     processes: str, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(verdict, "SUITE", Traffic())
@@ -190,7 +192,7 @@ def test_drift_fails_a_run_whose_tests_pass(
         """
         from tests.kit import traffic, verdict
 
-        def test_that_passes():
+        def test_a_run_without_drift_passes():
             verdict.SUITE.add(
                 traffic.Exchange("get_me", "GET", "/auth/me", b"", [], b"", 204, [], b"")
             )

@@ -56,7 +56,7 @@ def test_a_tag_is_strong_and_stays_while_nothing_changes(anna: Person, path: str
         "*",
     ],
 )
-def test_what_is_known_already_is_not_sent(anna: Person, path: str, known: str) -> None:
+def test_a_matching_if_none_match_is_a_304(anna: Person, path: str, known: str) -> None:
     whole = anna.http.get(path)
     asked = {"If-None-Match": spelled(known, whole.headers["ETag"])}
     for answer in (anna.http.get(path, headers=asked), anna.http.head(path, headers=asked)):
@@ -68,7 +68,7 @@ def test_what_is_known_already_is_not_sent(anna: Person, path: str, known: str) 
 
 @pytest.mark.parametrize("path", RESOURCES, indirect=True)
 @pytest.mark.parametrize("known", ['"other"', '"*"'])
-def test_what_is_not_known_is_sent(anna: Person, path: str, known: str) -> None:
+def test_another_if_none_match_is_a_200(anna: Person, path: str, known: str) -> None:
     answer = anna.http.get(path, headers={"If-None-Match": known.encode("latin-1")})
     assert answer.status_code == 200
     assert answer.content == anna.http.get(path).content
@@ -158,7 +158,7 @@ def test_an_answer_with_a_tag_asks_proxies_to_leave_it_as_it_is(anna: Person, pa
         assert "no-transform" in answer.headers["Cache-Control"]
 
 
-def test_so_does_the_answer_to_a_write(anna: Person, admin: Person) -> None:
+def test_the_answer_to_a_write_asks_proxies_too(anna: Person, admin: Person) -> None:
     account = {"email": f"new-{anna.email}", "password": anna.password}
     changed = change(anna, f"/api/users/{anna.id}", "*")
     for answer in (changed, admin.http.post("/api/users", json=account)):

@@ -139,7 +139,7 @@ def test_an_answer_is_kept_for_a_day(server: Server, admin: Person) -> None:
     assert is_replay(create(admin, "k", email), of=after)
 
 
-def test_other_operations_do_not_look_at_the_key(server: Server, anna: Person) -> None:
+def test_other_operations_ignore_the_key(server: Server, anna: Person) -> None:
     headers = {"Idempotency-Key": "a key with spaces"}
     body = {"email": fresh_email(), "password": PASSWORD}
     first = anna.http.post("/auth/register", json=body, headers=headers)

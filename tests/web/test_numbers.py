@@ -118,7 +118,7 @@ def test_only_those_who_share_need_unix() -> None:
     subprocess.run([sys.executable, "-c", code], check=True, cwd=commands.ROOT)
 
 
-def test_a_folder_that_cannot_be_is_one_line(tmp_path: Path) -> None:
+def test_an_unusable_folder_is_one_line(tmp_path: Path) -> None:
     commands.run(tmp_path, "db", "upgrade")
     ended = commands.run(tmp_path, "serve", METRICS_DIR="/dev/null/metrics")
     assert (ended.returncode, ended.stdout) == (2, "")

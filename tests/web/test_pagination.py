@@ -28,7 +28,7 @@ def test_every_user_is_on_one_page(server: Server, admin: Person, path: str) -> 
     "wrong",
     [{"limit": "0"}, {"limit": "101"}, {"limit": "05"}, {"after": "1"}, {"page": "2"}],
 )
-def test_a_page_that_cannot_be_is_refused(anonymous: httpx.Client, wrong: dict[str, Any]) -> None:
+def test_an_impossible_page_is_refused(anonymous: httpx.Client, wrong: dict[str, Any]) -> None:
     answer = anonymous.get("/api/users", params=wrong)
     assert (answer.status_code, answer.json()["code"]) == (400, "invalid-request")
     assert {error["pointer"] for error in answer.json()["errors"]} == set(wrong)
