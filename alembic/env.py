@@ -79,6 +79,8 @@ def _name(_context: object, _revision: object, directives: list[Any]) -> None:
     branch = context.get_x_argument(as_dictionary=True).get("branch") or OWN
     scripts = ScriptDirectory.from_config(context.config)
     for script in directives:
+        for creation in script.upgrade_ops.ops:
+            creation.info = {}  # what the code says of a table; a revision cannot repeat it
         its = [s for s in scripts.walk_revisions() if s.branch_labels and branch in s.branch_labels]
         script.rev_id = f"{branch}_{len(its) + 1:04}"
         if its:

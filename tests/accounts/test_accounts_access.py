@@ -92,7 +92,7 @@ class Operation:
         if body:
             body |= {field: own[field] for field in body.keys() & own}
         unknown = [name for name in re.findall(r"{(\w+)}", self.path) if name not in ids]
-        assert not unknown, f"{self} needs {unknown}: have _ids() make one that the person owns"
+        assert not unknown, f"{self} needs {unknown}: have _ids() find one that the person owns"
         return http.request(self.method, self.path.format(**ids), json=body, headers=headers)
 
     def __str__(self) -> str:
@@ -116,6 +116,7 @@ MISTAKEN = [
 # With an id in their path, and yet for every user who is signed in: it belongs to no one of them.
 SHARED: set[str] = set()
 RESERVED = [o for o in SECURED if o.is_for_admins or (o.names_one and str(o) not in SHARED)]
+PATHS = "\n".join(SPEC["paths"])
 SHOWN = [o for o in OPERATIONS if o.is_public and o.names_one]
 
 
@@ -146,7 +147,6 @@ def cast(server: Server) -> Cast:
         .values(expires_at="2026-01-01T00:00:00.000Z")
     )
     owner = server.sign_up()
-    owner.post()
     tokens = {name: person.tokens for name, person in gone.items()}
     return Cast(owner, server.sign_up(), _ids(owner), tokens)
 
@@ -160,9 +160,15 @@ def unharmed(cast: Cast) -> Iterator[None]:
 
 
 def _ids(person: Person) -> dict[str, str]:
-    posts = person.http.get("/api/posts", params={"author_id": person.id}).json()
+    """The ids of a person, of a session, and of one of everything else that users make."""
     [session] = person.http.get("/auth/sessions").json()
-    return {"user_id": person.id, "post_id": posts[0]["id"], "session_id": session["id"]}
+    ids = {"user_id": person.id, "session_id": session["id"]}
+    for operation in SECURED:
+        made = re.search(rf"^{re.escape(operation.path)}/{{(\w+)}}$", PATHS, re.MULTILINE)
+        if operation.method == "post" and made and not operation.is_for_admins:
+            answer = operation.send(person.http, ids, person.tokens["access_token"])
+            ids[made[1]] = answer.json()["id"]
+    return ids
 
 
 def _assert_refused(answer: httpx.Response, operation: Operation, status: int, code: str) -> None:
@@ -231,7 +237,6 @@ def test_a_stranger_is_refused(operation: Operation, anonymous: httpx.Client, ca
 def test_a_user_may_change_their_own_resources(
     operation: Operation, token: str, anonymous: httpx.Client, anna: Person
 ) -> None:
-    anna.post()
     answer = operation.send(anonymous, _ids(anna), anna.tokens[token])
     assert answer.status_code == operation.success, answer.text
 
@@ -240,7 +245,6 @@ def test_a_user_may_change_their_own_resources(
 def test_an_admin_may_change_the_resources_of_others(
     operation: Operation, anonymous: httpx.Client, anna: Person, admin: Person
 ) -> None:
-    anna.post()
     answer = operation.send(anonymous, _ids(anna), admin.tokens["access_token"])
     hidden = operation.is_secret and not operation.is_for_admins
     assert answer.status_code == (404 if hidden else operation.success), answer.text
