@@ -14,7 +14,7 @@ from service import migrations, settings
 from service.application import create_flask
 from service.engine.database.transaction import db
 
-LOCK = 0x62796C696E65  # "byline": any number that no other program on the server locks
+LOCK = 0x62796C696E65  # any number that no other program on the server locks
 OWN = "own"  # the branch of who builds on this service
 PARENT = "users@head"  # whose tables a new branch may refer to
 PATIENCE = 60_000  # milliseconds that the second process waits on SQLite

@@ -18,6 +18,8 @@ from typing import Any
 
 from service.specification import specification
 
+PACKAGE = f"{specification.name.replace('_', '-')}-client"
+MODULE = f"{specification.name}_client"
 HERE = Path(__file__).parent
 NPM = HERE.parent / "node_modules" / ".bin"
 GUIDE = HERE.parents[1] / "docs" / "guide.md"
@@ -64,19 +66,21 @@ def documented() -> dict[str, Any]:
 
 
 def python(folder: Path, version: str) -> None:
-    """The package `byline-client` for pip, which imports as `byline_client`."""
-    source = ["--path", "openapi.json", "--config", str(HERE / "python" / "config.yaml")]
+    """The package PACKAGE for pip, which imports as MODULE."""
+    config = _fill_in(HERE / "python" / "config.yaml.template", folder, version)
+    source = ["--path", "openapi.json", "--config", str(config)]
     source += ["--custom-template-path", str(HERE / "python" / "templates")]
-    target = ["--meta", "none", "--output-path", "byline_client", "--fail-on-warning"]
+    target = ["--meta", "none", "--output-path", MODULE, "--fail-on-warning"]
     _run(folder, BIN / "openapi-python-client", "generate", *source, *target)
-    _remove_dead_option(folder / "byline_client" / "client.py")
-    (folder / "byline_client" / "py.typed").touch()  # which says that it has types (PEP 561)
+    _remove_dead_option(folder / MODULE / "client.py")
+    (folder / MODULE / "py.typed").touch()  # which says that it has types (PEP 561)
+    config.unlink()
     _fill_in(HERE / "python" / "pyproject.toml.template", folder, version)
     (folder / "README.md").write_text(readme("python"))
 
 
 def typescript(folder: Path, version: str) -> None:
-    """The package `byline-client` for npm: an ES module with its types."""
+    """The package PACKAGE for npm: an ES module with its types."""
     config = HERE / "typescript" / "openapi-ts.config.mjs"
     _run(folder, BIN / "node", NPM / "openapi-ts", "--file", config, "--silent")
     shutil.copy(HERE / "typescript" / "index.ts", folder / "src")
@@ -100,8 +104,11 @@ def _remove_dead_option(module: Path) -> None:
     module.write_text(text)
 
 
-def _fill_in(template: Path, folder: Path, version: str) -> None:
-    (folder / template.stem).write_text(Template(template.read_text()).substitute(version=version))
+def _fill_in(template: Path, folder: Path, version: str) -> Path:
+    filled = folder / template.stem
+    names = {"title": specification.title, "package": PACKAGE, "module": MODULE}
+    filled.write_text(Template(template.read_text()).substitute(names, version=version))
+    return filled
 
 
 def _run(folder: Path, *command: Path | str) -> None:
