@@ -89,7 +89,7 @@ def posted(author: Person, body: bytes) -> bytes:
 
 
 @pytest.mark.parametrize(("commas", "code"), [(9_999, "type"), (10_000, "max-values")])
-def test_more_values_than_any_schema_has_room_for_are_not_looked_at(
+def test_a_body_with_more_values_than_any_schema_allows_is_refused_at_once(
     attack: Attack, author: Person, commas: int, code: str
 ) -> None:
     for text in (b"[" + b"0," * commas + b"0]", b"[" + rb'"\\\",,",' * commas + b"0]"):
@@ -97,7 +97,7 @@ def test_more_values_than_any_schema_has_room_for_are_not_looked_at(
         assert (error["pointer"], error["code"]) == ("", code)
 
 
-def test_nothing_of_a_body_is_read_for_who_may_not_send_it(attack: Attack) -> None:
+def test_the_body_of_a_forbidden_request_is_not_read(attack: Attack) -> None:
     headers = {"Content-Type": "application/json"}
     for token, path in (
         (None, "/api/posts"),
@@ -151,16 +151,14 @@ NAMES = [
 
 
 @pytest.mark.parametrize("path", PUBLIC)
-def test_no_name_means_more_than_it_says(attack: Attack, path: str) -> None:
+def test_no_field_name_has_a_special_meaning(attack: Attack, path: str) -> None:
     for name in NAMES:
         for value in ("x", {"email": "x"}, None):
             answer = attack("POST", path, INVALID, json={name: value})
             assert "unknown" in {error["code"] for error in answer.json()["errors"]}
 
 
-def test_what_is_prepared_for_another_program_pollutes_nothing(
-    attack: Attack, author: Person
-) -> None:
+def test_payloads_for_other_languages_have_no_effect(attack: Attack, author: Person) -> None:
     deep = {"constructor": {"prototype": {"role": "admin", "disabled": True}}}
     for polluted in ({"__proto__": {"role": "admin"}}, deep, {"title": {"__proto__": {"x": 1}}}):
         body = {"title": "x", "content": "x", **polluted}
@@ -190,7 +188,7 @@ def test_what_is_prepared_for_another_program_pollutes_nothing(
         "a byte order mark": '\ufeff{"email": "{0}", "password": "{1}"}',
     },
 )
-def test_two_readers_cannot_differ_about_a_body(attack: Attack, author: Person, text: str) -> None:
+def test_an_ambiguous_body_is_refused(attack: Attack, author: Person, text: str) -> None:
     filled = text.replace("{0}", author.email).replace("{1}", author.password)
     headers = {"Content-Type": "application/json"}
     attack("POST", "/auth/login", BAD_JSON, content=filled.encode(), headers=headers)
@@ -204,7 +202,9 @@ def test_a_character_is_the_same_in_every_spelling(attack: Attack, author: Perso
     assert answer.json()["user"]["id"] == author.id
 
 
-def test_a_number_is_no_text_and_no_flag(attack: Attack, author: Person, admin: Person) -> None:
+def test_a_number_is_not_accepted_as_a_string_or_boolean(
+    attack: Attack, author: Person, admin: Person
+) -> None:
     path = f"/api/users/{author.id}"
     for value in (0, 1, "true", "1", None, [], 0.0, -0.0, 10**18):
         changes = {"disabled": value}
@@ -215,9 +215,7 @@ def test_a_number_is_no_text_and_no_flag(attack: Attack, author: Person, admin: 
     assert attack("GET", "/auth/me", 200, token=author).json()["disabled"] is False
 
 
-def test_a_field_that_holds_all_there_is_room_for_goes_through(
-    attack: Attack, author: Person
-) -> None:
+def test_a_field_of_the_maximum_length_is_accepted(attack: Attack, author: Person) -> None:
     # 100 000 characters of each kind: kept, listed, searched, changed.
     word = f"w{secrets.token_hex(8)}"
     for filler in ("\U0001f9f6", "\ufdfa", "a ", "-\u0301", "<", "\\", "\u202e"):

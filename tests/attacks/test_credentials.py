@@ -48,7 +48,7 @@ def victim(server: Server) -> Person:
     },
 )
 @pytest.mark.parametrize("field", ["email", "password"])
-def test_what_is_no_string_is_no_credential(
+def test_a_credential_that_is_not_a_string_is_refused(
     attack: Attack, victim: Person, field: str, juggle: Callable[[str], Any]
 ) -> None:
     body: dict[str, Any] = {"email": victim.email, "password": victim.password}
@@ -98,7 +98,7 @@ def test_credentials_have_one_shape(
         "parts": ("multipart/form-data; boundary=x", "--x\r\n\r\n{password}\r\n--x--"),
     },
 )
-def test_nobody_is_signed_in_from_the_form_of_another_page(
+def test_a_form_of_another_page_cannot_sign_in(
     attack: Attack, victim: Person, media_type: str, body: str
 ) -> None:
     filled = body.replace("{email}", victim.email).replace("{password}", PASSWORD)
@@ -120,7 +120,7 @@ STATEMENTS = [
 
 
 @both
-def test_a_statement_is_a_wrong_password(attack: Attack, victim: Person) -> None:
+def test_sql_in_a_password_is_a_wrong_password(attack: Attack, victim: Person) -> None:
     for statement in STATEMENTS:
         credentials = {"email": victim.email, "password": statement}
         attack("POST", LOGIN, WRONG, json=credentials)
@@ -182,7 +182,7 @@ def test_another_address_is_another_account(attack: Attack, server: Server, spel
         "a lone surrogate": ("{}\ud800", BAD_JSON),
     },
 )
-def test_an_address_and_something_is_not_that_address(
+def test_an_address_with_additions_is_another_address(
     attack: Attack, victim: Person, spelling: str, expected: Expected
 ) -> None:
     credentials = {"email": spelling.format(victim.email), "password": PASSWORD}

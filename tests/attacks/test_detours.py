@@ -56,7 +56,7 @@ def test_a_method_has_one_spelling(attack: Attack, owner: Person, path: str, met
     attack.raw(data, BAD_REQUEST, owner.tokens["access_token"])
 
 
-def test_head_and_options_tell_no_more_than_get(
+def test_head_and_options_reveal_no_more_than_get(
     attack: Attack, owner: Person, mallory: Person
 ) -> None:
     for path, token, status in (
@@ -141,7 +141,7 @@ DETOURS = [
 ]
 
 
-def test_no_detour_leads_to_what_is_for_admins(
+def test_no_spelling_of_a_path_reaches_admin_operations(
     attack: Attack, owner: Person, mallory: Person
 ) -> None:
     for path in DETOURS:

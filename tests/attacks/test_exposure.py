@@ -76,7 +76,7 @@ def names(value: Any) -> Iterator[str]:
 
 
 @table("path", PUBLIC)
-def test_what_is_public_says_nothing_private(
+def test_public_answers_contain_nothing_private(
     attack: Attack, anna: Person, victim: Person, private: list[str], path: str
 ) -> None:
     for reader in (None, anna, victim):
@@ -90,7 +90,7 @@ def test_what_is_public_says_nothing_private(
 
 
 @table("path", PERSONAL)
-def test_what_is_personal_is_ones_own(
+def test_personal_answers_contain_only_the_callers_data(
     attack: Attack, anna: Person, victim: Person, private: list[str], path: str
 ) -> None:
     answer = attack("GET", filled(path, victim), token=anna)
@@ -99,7 +99,7 @@ def test_what_is_personal_is_ones_own(
     assert victim.id not in text
 
 
-def test_a_refusal_for_what_is_there_is_that_for_what_is_not(
+def test_a_refusal_is_the_same_for_existing_and_missing_resources(
     attack: Attack, anna: Person, victim: Person
 ) -> None:
     def said(path: str) -> str:
@@ -119,7 +119,7 @@ def test_the_tag_of_an_account_confirms_nothing_to_others(
     attack("GET", "/auth/me", 401, headers={"If-None-Match": tag.format(own.strip('"'))})
 
 
-def test_a_conflict_tells_only_that_there_is_one(
+def test_a_conflict_reveals_only_that_there_is_one(
     attack: Attack, anna: Person, victim: Person
 ) -> None:
     taken = {"email": "someone@example.com", "password": "x" * 20, "username": victim.username}
@@ -158,7 +158,7 @@ FILES = [
 ]
 
 
-def test_no_file_lies_open(attack: Attack) -> None:
+def test_no_file_of_the_server_can_be_read(attack: Attack) -> None:
     for path in FILES:
         assert attack.raw(get(path)).status in {400, 404}, path
 

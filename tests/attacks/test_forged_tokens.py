@@ -42,12 +42,12 @@ def forger(holder: Person) -> Forger:
     return Forger(holder)
 
 
-def test_nothing_else_is_wrong_with_what_is_forged(attack: Attack, forger: Forger) -> None:
+def test_the_forged_requests_are_valid_but_for_one_thing(attack: Attack, forger: Forger) -> None:
     for token in (forger.token, forger.forged(), forger.forged(claims={"more": 1})):
         attack("GET", "/auth/me", 200, token=token)
 
 
-def test_a_token_without_a_signature_is_none(attack: Attack, forger: Forger) -> None:
+def test_a_token_without_a_signature_is_refused(attack: Attack, forger: Forger) -> None:
     for alg in ("none", "None", "NONE", "nOnE", "none ", "", None):
         edited = forger.edited({"alg": alg})
         body = edited.rpartition(".")[0]
@@ -86,12 +86,12 @@ ATTACKERS = THEIRS["ES256"]
         "the kid with a space": by_other("ES256", kid=f"{ATTACKERS.kid} "),
     },
 )
-def test_a_key_is_trusted_for_being_ours_only(attack: Attack, forger: Forger, forge: Forge) -> None:
+def test_only_our_own_keys_are_trusted(attack: Attack, forger: Forger, forge: Forge) -> None:
     attack("GET", "/auth/me", REFUSED, token=forge(forger))
 
 
 @pytest.mark.parametrize("name", ["jku", "x5u", "jwk", "iss", "kid", "cty"])
-def test_nobody_follows_an_address_in_a_token(attack: Attack, forger: Forger, name: str) -> None:
+def test_no_url_in_a_token_is_fetched(attack: Attack, forger: Forger, name: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.settimeout(0.05)
         url = f"http://127.0.0.1:{listener.getsockname()[1]}/jwks.json"
@@ -116,7 +116,7 @@ def test_nobody_follows_an_address_in_a_token(attack: Attack, forger: Forger, na
         "ours inside another kind": [["{kid}"], {"{kid}": "{kid}"}, [["{kid}"]], {"kid": "{kid}"}],
     },
 )
-def test_a_kid_is_looked_up_and_nothing_else(
+def test_a_kid_is_only_looked_up_by_name(
     attack: Attack, forger: Forger, server: Server, kids: list[Any]
 ) -> None:
     folder, kid = server.settings.jwt_keys_dir, forger.key.kid
@@ -163,7 +163,9 @@ def half_edited(half: int, number: int) -> Forge:
         ),
     },
 )
-def test_a_signature_is_of_this_very_token(attack: Attack, forger: Forger, forge: Forge) -> None:
+def test_a_signature_is_valid_for_its_own_token_only(
+    attack: Attack, forger: Forger, forge: Forge
+) -> None:
     attack("GET", "/auth/me", REFUSED, token=forge(forger))
 
 
@@ -216,13 +218,13 @@ def test_a_refresh_token_does_not_become_an_access_token(attack: Attack, ben: Pe
         "a subject that is NUL": {"sub": "\0"},
     },
 )
-def test_a_claim_that_is_signed_has_to_be_right_too(
+def test_a_signed_claim_must_be_valid_too(
     attack: Attack, forger: Forger, claims: dict[str, Any]
 ) -> None:
     attack("GET", "/auth/me", REFUSED, token=forger.forged(claims=claims))
 
 
-def test_what_a_token_says_of_rights_is_not_asked(attack: Attack, forger: Forger) -> None:
+def test_claims_about_rights_in_a_token_are_ignored(attack: Attack, forger: Forger) -> None:
     rights = {"role": "admin", "roles": ["admin"], "scope": "admin", "admin": True, "gen": 99}
     token = forger.forged(claims=rights)
     attack("GET", "/auth/me", 200, token=token)

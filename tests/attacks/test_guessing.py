@@ -56,7 +56,7 @@ def test_no_header_makes_another_client(guarded: Attack) -> None:
         assert guess(number, {name: spoofed, "User-Agent": f"x{number}"}).code == "rate-limited"
 
 
-def test_success_elsewhere_buys_no_further_guesses(guarded: Attack) -> None:
+def test_signing_in_elsewhere_allows_no_further_guesses(guarded: Attack) -> None:
     mallory = {"email": "mallory@example.com", "password": PASSWORD}
     guarded("POST", "/auth/register", 201, json=mallory)
     guess = {"email": "anna@example.com", "password": "x"}
@@ -68,7 +68,7 @@ def test_success_elsewhere_buys_no_further_guesses(guarded: Attack) -> None:
     guarded("POST", LOGIN, LIMITED, json=mallory)
 
 
-def test_what_is_refused_for_its_form_is_no_guess(guarded: Attack) -> None:
+def test_a_malformed_login_is_not_counted_as_a_guess(guarded: Attack) -> None:
     for body in ({}, {"email": "x", "password": "x"}, [], {"email": ["a@example.com"]}) * 2:
         guarded("POST", LOGIN, INVALID, json=body)
     for _ in range(2):
@@ -79,7 +79,7 @@ def test_what_is_refused_for_its_form_is_no_guess(guarded: Attack) -> None:
 
 
 @pytest.mark.parametrize("method", ["HEAD", "OPTIONS", "GET"])
-def test_other_methods_try_nothing(guarded: Attack, method: str) -> None:
+def test_other_methods_have_no_effect(guarded: Attack, method: str) -> None:
     for _ in range(11):
         guarded(method, LOGIN, 204 if method == "OPTIONS" else 405)
     guarded("POST", LOGIN, WRONG, json={"email": "anna@example.com", "password": "x"})

@@ -90,7 +90,7 @@ REFUSED = {
 
 
 @table("data", REFUSED)
-def test_what_can_be_read_in_two_ways_is_read_in_none(attack: Attack, data: bytes) -> None:
+def test_an_ambiguous_request_is_refused(attack: Attack, data: bytes) -> None:
     [answer] = attack.pipelined(data + LAST)
     assert (answer.status, answer.code) == BAD_REQUEST
     assert answer.headers["connection"] == "close"
@@ -163,7 +163,7 @@ def test_requests_in_one_go_are_answered_in_order_and_apart(attack: Attack, auth
     assert len({answer.headers["x-request-id"] for answer in answers}) == len(answers)
 
 
-def test_what_follows_a_close_is_not_read(attack: Attack, author: Person) -> None:
+def test_requests_after_connection_close_are_not_read(attack: Attack, author: Person) -> None:
     data = post(BODY, "Connection: close") + post(BODY) + LAST
     [answer] = attack.pipelined(data, author.tokens["access_token"])
     assert answer.status == 201
@@ -174,7 +174,7 @@ def test_what_follows_a_close_is_not_read(attack: Attack, author: Person) -> Non
 @pytest.mark.parametrize(
     "garbage", [b"GARBAGE\r\n\r\n", b"\x16\x03\x01", b"GET / HTTP/9.9\r\n\r\n"]
 )
-def test_garbage_does_not_take_the_place_of_an_answer(
+def test_a_request_with_garbage_gets_no_kept_answer(
     attack: Attack, author: Person, garbage: bytes
 ) -> None:
     # The request that is under way when it comes has been done, and nobody is told otherwise.
@@ -211,7 +211,7 @@ def test_no_body_is_decompressed(
 @pytest.mark.parametrize(
     "ranges", ["bytes=0-0", "bytes=-1", "bytes=9999999-", "bytes=" + ",".join(["0-"] * 1300), "x=1"]
 )
-def test_there_are_no_ranges(attack: Attack, ranges: str) -> None:
+def test_range_requests_are_ignored(attack: Attack, ranges: str) -> None:
     for path, headers in (("/openapi.json", {"If-Range": "*"}), ("/docs/swagger-ui.css", {})):
         answer = attack("GET", path, 200, headers={"Range": ranges, **headers})
         assert "content-range" not in answer.headers
@@ -243,7 +243,7 @@ def test_other_headers_change_nothing(
     attack.raw(post(BODY, line.encode("latin-1")), status, author.tokens["access_token"])
 
 
-def test_half_sent_bodies_hold_nobody_up(attack: Attack, author: Person) -> None:
+def test_half_sent_bodies_delay_no_other_request(attack: Attack, author: Person) -> None:
     address = urlsplit(attack.server.url)
     token = author.tokens["access_token"].encode()
     with ExitStack() as stack:

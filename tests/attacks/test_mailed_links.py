@@ -65,7 +65,7 @@ def test_no_header_chooses_where_a_link_leads(attack: Attack, server: Server, an
 
 @sqlite
 @pytest.mark.parametrize("host", ["evil.example", "localhost@evil.example", "localhost:evil"])
-def test_a_foreign_host_has_no_mail_sent(
+def test_a_foreign_host_header_causes_no_mail(
     attack: Attack, server: Server, victim: Person, host: str
 ) -> None:
     data = post(b'{"email": "%b"}' % victim.email.encode(), target=RESETS)
@@ -139,7 +139,7 @@ def test_no_second_address_gets_a_link(
 
 
 @sqlite
-def test_asking_tells_nothing_of_who_is_there(
+def test_mail_requests_do_not_reveal_which_accounts_exist(
     attack: Attack, server: Server, anna: Person, ben: Person
 ) -> None:
     def said(answer: Any) -> str:
@@ -181,7 +181,7 @@ def test_no_spelling_floods_a_mailbox(limited: Attack) -> None:
     assert len(limited.server.mailbox.to(anna.email, RESET)) <= 3
 
 
-def test_the_third_door_is_guarded_by_itself(limited: Attack) -> None:
+def test_guesses_at_the_current_password_have_their_own_limit(limited: Attack) -> None:
     # A stolen session guesses at the password where the address is changed.
     anna = limited.server.sign_up()
     guess = {"email": "mallory@example.com", "current_password": "wrong"}

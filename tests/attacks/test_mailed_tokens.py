@@ -40,7 +40,7 @@ def test_an_address_that_is_taken_stays_where_it_is(
 
 
 @both
-def test_one_of_two_gets_an_address_that_both_have_a_link_for(
+def test_of_two_links_for_one_address_one_succeeds(
     attack: Attack, server: Server, anna: Person, ben: Person
 ) -> None:
     wanted = fresh()
@@ -56,7 +56,9 @@ def test_one_of_two_gets_an_address_that_both_have_a_link_for(
 
 @both
 @pytest.mark.parametrize("path", [RESETTING, CONFIRMING])
-def test_one_of_many_uses_a_link(attack: Attack, server: Server, anna: Person, path: str) -> None:
+def test_one_of_many_concurrent_uses_of_a_link_succeeds(
+    attack: Attack, server: Server, anna: Person, path: str
+) -> None:
     if path == RESETTING:
         attack("POST", RESETS, 202, json={"email": anna.email})
     given = server.mailbox.token(anna.email, RESET if path == RESETTING else VERIFICATION)
@@ -69,7 +71,7 @@ def test_one_of_many_uses_a_link(attack: Attack, server: Server, anna: Person, p
 
 
 @both
-def test_who_was_there_before_the_owner_does_not_stay(
+def test_sessions_from_before_a_reset_do_not_survive_it(
     attack: Attack, server: Server, anna: Person
 ) -> None:
     # Pre-hijacking: an account under the victim's address, with every back door left open.
@@ -120,9 +122,7 @@ def test_a_link_opens_its_own_account_and_no_other(
 
 
 @sqlite
-def test_a_token_of_one_kind_is_none_of_another(
-    attack: Attack, server: Server, anna: Person
-) -> None:
+def test_a_mailed_token_is_not_a_bearer_token(attack: Attack, server: Server, anna: Person) -> None:
     mailed = server.mailbox.token(anna.email, VERIFICATION)
     for path in ("/auth/me", "/auth/sessions", "/api/accounts"):
         attack("GET", path, (401, "invalid-token"), token=mailed)
@@ -136,9 +136,7 @@ def test_a_token_of_one_kind_is_none_of_another(
 
 
 @sqlite
-def test_a_link_that_is_not_sent_yet_cannot_be_used_or_seen(
-    attack: Attack, server: Server, anna: Person
-) -> None:
+def test_a_queued_link_cannot_be_used_or_seen(attack: Attack, server: Server, anna: Person) -> None:
     with held(server):
         attack("POST", RESETS, 202, json={"email": anna.email})
         waiting = select(Mail.id, Mail.user_id, Mail.token_hash).where(

@@ -70,7 +70,7 @@ def test_a_snippet_is_text_whatever_it_quotes(attack: Attack, author: Person, co
 
 
 @pytest.mark.parametrize("page", ["/", "/docs"])
-def test_a_page_takes_nothing_from_its_address(attack: Attack, page: str) -> None:
+def test_a_page_shows_nothing_from_its_url(attack: Attack, page: str) -> None:
     whole = attack("GET", page, 200)
     assert "script-src 'self';" in whole.headers["content-security-policy"]
     for query in (
@@ -92,7 +92,7 @@ def test_a_page_takes_nothing_from_its_address(attack: Attack, page: str) -> Non
         attack("GET", path, 404)
 
 
-def test_no_answer_can_be_taken_for_a_page(attack: Attack, author: Person) -> None:
+def test_no_json_answer_can_be_rendered_as_a_page(attack: Attack, author: Person) -> None:
     # JSON is JSON for every reader, whatever is asked for.
     markup = "<script>alert(1)</script>"
     attack("POST", "/api/posts", 201, token=author, json={"title": markup, "content": markup})
@@ -105,7 +105,7 @@ def test_no_answer_can_be_taken_for_a_page(attack: Attack, author: Person) -> No
         attack("GET", f"/api/posts?{query}", INVALID)
 
 
-def test_a_name_of_a_field_is_all_that_a_refusal_repeats_and_that_cut_short(
+def test_a_refusal_repeats_only_the_shortened_name_of_a_field(
     attack: Attack, author: Person
 ) -> None:
     for name in ("<script>alert(1)</script>", "x" * 10_000, "\r\nX-Evil: 1", "a/b~c", "\U0001f9f6"):
@@ -146,7 +146,7 @@ HOSTS = {
 
 
 @table("host", HOSTS)
-def test_the_host_is_one_of_ours(attack: Attack, author: Person, host: str) -> None:
+def test_other_hosts_are_refused(attack: Attack, author: Person, host: str) -> None:
     for line in (get("/api/posts", host=None), post(BODY).replace(b"Host: localhost\r\n", b"")):
         first, _, rest = line.partition(b"\r\n")
         data = first + b"\r\nHost: " + host.encode() + b"\r\n" + rest
@@ -204,7 +204,7 @@ def test_no_header_chooses_where_links_lead(
         "spaces": (b"/api/posts /etc/passwd", None),
     },
 )
-def test_a_target_may_be_a_whole_address_and_leads_nowhere_else(
+def test_an_absolute_target_leads_to_no_other_host(
     attack: Attack, target: bytes, expected: Expected | None
 ) -> None:
     answer = attack.raw(get(target), expected)

@@ -41,7 +41,7 @@ def lines(body: bytes) -> list[dict[str, Any]]:
     return [json.loads(line) for line in body.decode().splitlines()]
 
 
-def test_an_export_is_of_who_asks(
+def test_an_export_contains_the_callers_data_only(
     attack: Attack, server: Server, anna: Person, ben: Person, admin: Person
 ) -> None:
     posts = {person.id: person.post() for person in (anna, ben, admin)}
@@ -68,7 +68,9 @@ def test_an_export_is_of_who_asks(
         assert "password" not in {name for line in exported for name in line}
 
 
-def test_an_export_takes_no_wish_for_another(attack: Attack, anna: Person, ben: Person) -> None:
+def test_an_export_of_another_user_cannot_be_requested(
+    attack: Attack, anna: Person, ben: Person
+) -> None:
     for query in ("user_id={}", "id={}", "email={}", "all=true", "type=account", "format=csv"):
         attack("GET", f"{EXPORT}?{query.format(ben.id)}", INVALID, token=anna)
     for path in (f"{EXPORT}/{ben.id}", f"{EXPORT}.json", f"{EXPORT}/"):
@@ -83,7 +85,7 @@ def test_an_export_takes_no_wish_for_another(attack: Attack, anna: Person, ben: 
 @pytest.mark.parametrize(
     "beside", [b"", b"GARBAGE\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n", b"\0" * 70_000]
 )
-def test_a_stream_is_whole_whatever_is_sent_beside_it(
+def test_a_stream_is_complete_whatever_the_client_sends_meanwhile(
     attack: Attack, writer: Person, beside: bytes
 ) -> None:
     data = get(EXPORT, "Authorization: Bearer {token}", *([] if beside else ["Connection: close"]))
@@ -98,9 +100,7 @@ def test_a_stream_is_whole_whatever_is_sent_beside_it(
         assert [post["content"] for post in posts] == ["x" * 100_000] * 20
 
 
-def test_streams_that_nobody_reads_to_their_end_hold_nobody_up(
-    attack: Attack, writer: Person
-) -> None:
+def test_unread_streams_delay_no_other_request(attack: Attack, writer: Person) -> None:
     address = urlsplit(attack.server.url)
     data = get(EXPORT, f"Authorization: Bearer {writer.tokens['access_token']}")
     with ExitStack() as stack:
@@ -121,7 +121,7 @@ def test_streams_that_nobody_reads_to_their_end_hold_nobody_up(
     assert attack("GET", "/auth/me", 200, token=writer).json()["id"] == writer.id
 
 
-def test_events_are_ones_own_whatever_is_asked_for(
+def test_a_user_gets_only_their_own_events_whatever_the_filter(
     attack: Attack, anna: Person, ben: Person, admin: Person
 ) -> None:
     verified = update(User).where(User.id == anna.id).values(email_verified=True)
@@ -159,7 +159,7 @@ def test_events_cannot_be_changed_by_anybody(attack: Attack, admin: Person) -> N
         attack(method, f"{EVENTS}/{newest['id']}", 404, token=admin, json={"action": "login"})
 
 
-def test_an_event_says_where_it_came_from_and_not_where_it_says_it_did(
+def test_an_event_shows_the_peer_address_and_not_a_claimed_one(
     attack: Attack, admin: Person
 ) -> None:
     email = f"{secrets.token_hex(6)}@example.com"
@@ -174,7 +174,7 @@ def test_an_event_says_where_it_came_from_and_not_where_it_says_it_did(
     assert "@" not in json.dumps(found)
 
 
-def test_what_was_tried_as_somebody_unknown_names_nobody(attack: Attack, admin: Person) -> None:
+def test_events_of_unknown_addresses_name_no_user(attack: Attack, admin: Person) -> None:
     secret = f"hush-{secrets.token_hex(6)}"
     for email in (f"{secret}@example.com", f"{secret}+<script>@example.com"[:60]):
         attack("POST", "/auth/login", json={"email": email, "password": secret})

@@ -75,7 +75,7 @@ NOT_ONE = [
 ]
 
 
-def test_nothing_but_one_id_names_a_post(
+def test_only_its_exact_id_names_a_post(
     attack: Attack, mallory: Person, post: dict[str, Any], path: str
 ) -> None:
     own, id_ = mallory.post()["id"], post["id"]
@@ -91,7 +91,7 @@ def test_nothing_but_one_id_names_a_post(
 
 
 @pytest.mark.parametrize("where", ["query", "body", "header"])
-def test_who_acts_is_said_by_the_token_alone(
+def test_only_the_token_says_who_acts(
     attack: Attack, owner: Person, mallory: Person, path: str, where: str
 ) -> None:
     names = ["author_id", "user_id", "owner_id", "as", "on_behalf_of", "actor_id", "sub", "id"]
@@ -111,7 +111,7 @@ def test_who_acts_is_said_by_the_token_alone(
             attack("PATCH", path, FORBIDDEN, token=mallory, json=CHANGE, headers=headers)
 
 
-def test_a_user_does_nothing_to_another_in_any_way(
+def test_a_user_cannot_change_another_user_in_any_way(
     attack: Attack, owner: Person, mallory: Person, path: str
 ) -> None:
     user, session = f"/api/users/{owner.id}", f"/auth/sessions/{Forger(owner).claims['sid']}"
@@ -176,7 +176,7 @@ PATCHES: list[tuple[Any, Expected]] = [
 ]
 
 
-def test_nobody_makes_an_admin_of_themselves(attack: Attack, mallory: Person) -> None:
+def test_a_user_cannot_make_themselves_an_admin(attack: Attack, mallory: Person) -> None:
     path, plain = f"/api/users/{mallory.id}", {**ANY, "Content-Type": "application/json"}
     for body, expected in PATCHES:
         attack("PATCH", path, expected, token=mallory, content=json.dumps(body), headers=plain)

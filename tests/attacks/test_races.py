@@ -26,13 +26,15 @@ def rows(server: Server, *conditions: Any) -> int:
     return int(count)
 
 
-def test_one_of_many_deletes_a_post(attack: Attack, anna: Person) -> None:
+def test_one_of_many_concurrent_deletes_of_a_post_succeeds(attack: Attack, anna: Person) -> None:
     path = f"/api/posts/{anna.post()['id']}"
     answers = at_once(*[partial(attack, "DELETE", path, token=anna)] * CROWD)
     assert told(answers) == {(204, None): 1, (404, "not-found"): CROWD - 1}
 
 
-def test_one_of_many_deletes_a_user(attack: Attack, anna: Person, admin: Person) -> None:
+def test_one_of_many_concurrent_deletes_of_a_user_succeeds(
+    attack: Attack, anna: Person, admin: Person
+) -> None:
     path = f"/api/users/{anna.id}"
     answers = at_once(
         *[partial(attack, "DELETE", path, token=admin)] * (CROWD // 2),
@@ -71,7 +73,7 @@ def test_a_tag_is_good_for_one_change_or_one_deletion(attack: Attack, anna: Pers
 
 
 @pytest.mark.parametrize("how", ["one", "others"])
-def test_a_session_that_is_revoked_does_nothing_more(
+def test_a_revoked_session_can_do_nothing(
     attack: Attack, server: Server, anna: Person, how: str
 ) -> None:
     for _ in range(ROUNDS):
@@ -95,9 +97,7 @@ def test_a_session_that_is_revoked_does_nothing_more(
         assert attack("GET", "/auth/me", 200, token=anna).json()["id"] == anna.id
 
 
-def test_an_admin_who_is_one_no_more_does_nothing_more(
-    attack: Attack, server: Server, admin: Person
-) -> None:
+def test_a_demoted_admin_can_do_nothing_more(attack: Attack, server: Server, admin: Person) -> None:
     for _ in range(ROUNDS):
         other, anna = server.make_admin(server.sign_up()), server.verify(server.sign_up())
         path, email = f"/api/users/{anna.id}", f"{secrets.token_hex(6)}@example.com"
@@ -129,7 +129,9 @@ def test_an_admin_who_is_one_no_more_does_nothing_more(
         attack("PATCH", path, 403, token=other, json={"role": "user"}, headers=ANY)
 
 
-def test_one_of_many_new_passwords_counts(attack: Attack, server: Server, anna: Person) -> None:
+def test_one_of_many_concurrent_password_changes_succeeds(
+    attack: Attack, server: Server, anna: Person
+) -> None:
     news = [f"{NEW} no. {number}" for number in range(6)]
     answers = at_once(
         *[
@@ -155,7 +157,7 @@ def test_one_of_many_new_passwords_counts(attack: Attack, server: Server, anna: 
     assert right == [200] + [401] * 6
 
 
-def test_a_session_of_the_old_password_is_none_after_the_new_one(
+def test_no_session_of_the_old_password_survives_the_new_one(
     attack: Attack, server: Server
 ) -> None:
     for _ in range(ROUNDS):
@@ -175,7 +177,7 @@ def test_a_session_of_the_old_password_is_none_after_the_new_one(
                 attack("GET", "/auth/me", (401, "session-revoked"), token=token)
 
 
-def test_one_of_many_takes_a_name(
+def test_one_of_many_concurrent_requests_gets_a_name(
     attack: Attack, server: Server, anna: Person, ben: Person
 ) -> None:
     for _ in range(ROUNDS):
@@ -199,7 +201,7 @@ def test_one_of_many_takes_a_name(
         assert rows(server, User.username == name) == 1
 
 
-def test_two_thieves_of_one_refresh_token_do_not_both_stay(
+def test_two_holders_of_a_refresh_token_end_its_session(
     attack: Attack, server: Server, anna: Person
 ) -> None:
     # Of two lines of one session, the one that falls behind ends both.

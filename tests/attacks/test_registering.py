@@ -30,7 +30,7 @@ def told(answer: Any) -> Any:
     return answer.status, answer.body.decode().replace(own, ""), headers
 
 
-def test_nothing_tells_whether_an_address_is_known(
+def test_no_answer_reveals_whether_an_address_is_known(
     attack: Attack, victim: Person, ben: Person
 ) -> None:
     attack("DELETE", f"/api/users/{ben.id}", 204, token=ben)
@@ -44,7 +44,7 @@ def test_nothing_tells_whether_an_address_is_known(
         assert len({repr(told(answer)) for answer in answers}) == 1
 
 
-def test_the_public_lists_are_searched_by_nothing_private(attack: Attack, victim: Person) -> None:
+def test_public_lists_cannot_be_filtered_by_private_fields(attack: Attack, victim: Person) -> None:
     email = victim.email.replace("@", "%40")
     queries = (f"email={email}", "role=admin", "disabled=false", f"q={email}", f"id={victim.id}")
     for query in (*queries, f"after={email}", f"username={email}", f"author_id={email}"):

@@ -39,7 +39,7 @@ def kept(server: Server, person: Person) -> int:
     return int(number)
 
 
-def test_an_answer_for_admins_is_not_given_again_to_who_is_none(
+def test_a_kept_answer_for_admins_is_not_replayed_to_a_demoted_one(
     attack: Attack, server: Server, admin: Person
 ) -> None:
     email = f"{secrets.token_hex(6)}@example.com"
@@ -51,7 +51,7 @@ def test_an_answer_for_admins_is_not_given_again_to_who_is_none(
     assert "idempotency-replayed" in create(attack, admin, "k", email, 201).headers
 
 
-def test_an_answer_is_not_given_again_to_who_is_disabled(
+def test_a_kept_answer_is_not_replayed_to_a_disabled_user(
     attack: Attack, server: Server, anna: Person
 ) -> None:
     write(attack, anna, "k", 201)
@@ -59,7 +59,7 @@ def test_an_answer_is_not_given_again_to_who_is_disabled(
     write(attack, anna, "k", ENDED)
 
 
-def test_a_namesake_gets_no_answer_of_who_went_before(
+def test_a_new_user_with_the_same_name_gets_no_kept_answer(
     attack: Attack, server: Server, anna: Person
 ) -> None:
     first = write(attack, anna, "k", 201)
@@ -72,7 +72,7 @@ def test_a_namesake_gets_no_answer_of_who_went_before(
     assert again.json()["id"] != first.json()["id"]
 
 
-def test_keys_are_not_told_apart_from_the_outside(
+def test_answers_do_not_reveal_which_signing_keys_exist(
     attack: Attack, anna: Person, ben: Person
 ) -> None:
     # Whether somebody else has used a key shows in nothing.
@@ -146,16 +146,14 @@ def test_spaces_around_a_key_are_not_part_of_it(attack: Attack, anna: Person) ->
     assert len({answer.json()["id"] for answer in answers}) == 1
 
 
-def test_a_key_is_a_text_and_nothing_else(attack: Attack, anna: Person) -> None:
+def test_an_idempotency_key_is_an_opaque_text(attack: Attack, anna: Person) -> None:
     for key in ("';DROP/**/TABLE/**/users;--", "..%2f", "%00", "{id}", "*", "null", "0", "$(id)"):
         first, again = write(attack, anna, key, 201), write(attack, anna, key, 201)
         assert again.json() == first.json()
         assert write(attack, anna, f"{key}x", 201).json()["id"] != first.json()["id"]
 
 
-def test_what_is_given_again_is_no_newer_than_it_was(
-    attack: Attack, anna: Person, ben: Person
-) -> None:
+def test_a_replayed_answer_is_the_original_one(attack: Attack, anna: Person, ben: Person) -> None:
     first = write(attack, anna, "k", 201)
     path = first.headers["location"]
     attack("PATCH", path, 412, token=anna, json={"title": "x"}, headers={"If-Match": '"0"'})

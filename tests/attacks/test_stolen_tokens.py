@@ -39,7 +39,7 @@ def test_a_session_ends_for_every_spelling_of_its_token(attack: Attack, anna: Pe
         assert (answer.status, answer.code) in {ENDED, BAD_TOKEN}
 
 
-def test_who_takes_an_address_over_takes_nothing_else_over(
+def test_a_new_owner_of_an_address_gets_nothing_of_the_old_account(
     attack: Attack, server: Server, anna: Person
 ) -> None:
     first, again = anna.post(), server.sign_in(anna.email)
@@ -57,9 +57,7 @@ def test_who_takes_an_address_over_takes_nothing_else_over(
     assert attack("GET", "/api/posts", OK, params={"author_id": anna.id}).json() == []
 
 
-def test_a_thief_who_refreshes_first_is_found_out_with_all_he_got(
-    attack: Attack, anna: Person
-) -> None:
+def test_a_thief_who_refreshes_first_loses_every_token(attack: Attack, anna: Person) -> None:
     stolen = anna.tokens["refresh_token"]
     thief = attack("POST", "/auth/refresh", OK, token=stolen).json()
     deeper = attack("POST", "/auth/refresh", OK, token=thief["refresh_token"]).json()
@@ -79,9 +77,7 @@ def test_a_generation_that_is_still_to_come_is_taken_for_theft(
     attack("GET", "/auth/me", ENDED, token=anna)
 
 
-def test_a_refresh_token_opens_nothing_in_front_of_the_session(
-    attack: Attack, holder: Person
-) -> None:
+def test_a_refresh_token_is_refused_as_an_access_token(attack: Attack, holder: Person) -> None:
     refresh = holder.tokens["refresh_token"]
     for method, path in (("GET", "/api/accounts"), ("PUT", "/auth/password"), ("GET", "/auth/me")):
         attack(method, path, BAD_TOKEN, token=refresh)
@@ -203,7 +199,7 @@ def test_a_thief_in_the_same_session_cannot_outlast_the_password(
     attack("GET", "/auth/me", OK, token=next_pair["access_token"])
 
 
-def test_a_session_that_is_not_ones_own_cannot_be_asked_for(
+def test_another_users_session_cannot_be_read_or_ended(
     attack: Attack, holder: Person, ben: Person
 ) -> None:
     # Session fixation: nothing that a client sends chooses its session.

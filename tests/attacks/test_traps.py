@@ -153,7 +153,9 @@ SMUGGLED = b'{"title": "~{A", "is_admin": true, "content": "a~}"}'
         "in upper case": ("Content-Type: APPLICATION/JSON", INVALID),
     }
 )
-def test_what_is_validated_is_what_is_handled(data: str, expected: Any, expect: Any) -> None:
+def test_the_handler_gets_the_object_that_was_validated(
+    data: str, expected: Any, expect: Any
+) -> None:
     token = "Authorization: Bearer {token}"
     expect(request("POST", "/api/posts", token, data, body=SMUGGLED), expected)
 
@@ -280,5 +282,7 @@ NOT_HTTP = {
 
 
 @pytest.mark.parametrize("data", NOT_HTTP.values(), ids=NOT_HTTP)
-def test_what_is_no_http_is_a_problem_too_and_ends_the_connection(data: bytes, expect: Any) -> None:
+def test_input_that_is_not_http_is_a_problem_and_ends_the_connection(
+    data: bytes, expect: Any
+) -> None:
     assert expect(data, BAD_REQUEST).closed

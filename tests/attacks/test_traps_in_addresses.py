@@ -172,14 +172,18 @@ def test_an_address_is_one_that_mail_can_go_to(address: str, anonymous: Any) -> 
         "twice": ("Authorization: Bearer {token}\r\nAuthorization: Bearer {token}", BAD_REQUEST),
     }
 )
-def test_a_token_comes_once_and_as_bearer(data: Any, expected: Any, server: Any, anna: Any) -> None:
+def test_a_token_is_accepted_once_and_as_bearer_only(
+    data: Any, expected: Any, server: Any, anna: Any
+) -> None:
     answer = raw.expect(server, get("/auth/me", data), expected, anna.tokens["access_token"])
     if answer.status == 401:
         assert answer.headers["www-authenticate"].startswith("Bearer ")
 
 
 @pytest.mark.parametrize("path", ["/auth/me?access_token={token}", "/auth/me"])
-def test_a_token_elsewhere_is_none(path: str, server: Any, anna: Any) -> None:
+def test_a_token_outside_the_authorization_header_is_ignored(
+    path: str, server: Any, anna: Any
+) -> None:
     cookie, form = "Cookie: access_token={token}", "X-Authorization: Bearer {token}"
     raw.expect(server, get(path, cookie, form), NO_TOKEN, anna.tokens["access_token"])
 

@@ -44,7 +44,7 @@ def test_thirty_fail_in_any_hour_from_all_strangers() -> None:
     assert attempt(history, START + HOUR, ABROAD) is None
 
 
-def test_a_known_network_gets_in_whatever_strangers_do() -> None:
+def test_strangers_cannot_block_a_known_network() -> None:
     history = History()
     for hour in range(5):
         strangers(history, START + hour * HOUR, 40)

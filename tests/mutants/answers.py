@@ -72,7 +72,7 @@ KINDS = {
             'operation._operation.get("x-cache", usual)',
             "usual",
             "tests/web/test_telemetry.py"
-            "::test_what_is_personal_is_kept_by_nobody_and_what_is_public_is_asked_for_again",
+            "::test_personal_answers_are_not_cached_and_public_ones_are_revalidated",
         ),
     ],
     "input taken as it comes": [

@@ -17,7 +17,7 @@ KINDS = {
             "service/engine/tokens/authority.py",
             "            if not (_is_loopback(self._settings.host) and _is_from_here(request)):",
             "            if not self._settings.host:",
-            "tests/web/test_metrics_access.py::test_any_other_server_has_none_without_a_token",
+            "tests/web/test_metrics_access.py::test_a_server_beyond_loopback_has_no_metrics_without_a_token",
         ),
         Mutant(
             "a host that only ends like a trusted one is trusted",

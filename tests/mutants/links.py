@@ -57,7 +57,7 @@ KINDS = {
             "addresses.mailbox(recipient)",
             "addresses.key(recipient)",
             "tests/web/test_mails_to_one_recipient.py"
-            "::test_no_number_of_addresses_floods_one_mailbox",
+            "::test_variants_of_an_address_share_the_limit_of_its_mailbox",
         ),
         Mutant(
             "a mailed token is good any number of times",

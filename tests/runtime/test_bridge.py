@@ -16,7 +16,7 @@ from service.engine.jobs.threads import Pool
 from service.engine.problems import Unavailable
 
 
-def test_a_call_gives_what_the_function_returns() -> None:
+def test_a_call_returns_the_result_of_the_function() -> None:
     assert asyncio.run(Pool("test", 1, 1).run(divmod, 7, 2)) == (3, 1)
 
 
@@ -42,7 +42,7 @@ class _Large:
 
 
 @pytest.mark.parametrize("ends", ["returned", "raised", "taken"])
-def test_a_thread_that_waits_keeps_nothing_of_the_call_before(ends: str) -> None:
+def test_an_idle_thread_keeps_no_reference_to_its_last_call(ends: str) -> None:
     large: list[weakref.ref[Any]] = []
 
     def work(given: Any) -> Any:
@@ -65,7 +65,7 @@ def test_a_thread_that_waits_keeps_nothing_of_the_call_before(ends: str) -> None
     assert len(large) == 2
 
 
-def test_a_call_beyond_the_capacity_is_refused_at_once_and_not_for_ever() -> None:
+def test_a_call_beyond_the_capacity_is_refused_until_there_is_room() -> None:
     async def calls() -> None:
         pool, busy = Pool("test", 1, 2), threading.Event()
         taken = [asyncio.create_task(pool.run(busy.wait)) for _ in range(2)]
@@ -114,7 +114,7 @@ def test_a_closed_pool_runs_what_is_waiting_and_ends_its_threads() -> None:
             assert not thread.is_alive()
 
 
-def test_short_calls_share_a_thread_where_others_would_be_in_its_way() -> None:
+def test_short_calls_share_a_thread_while_others_would_contend() -> None:
     async def names() -> set[str]:
         pool = Pool("patient", 4, 200, wake_after=30)
         calls = [pool.run(lambda: threading.current_thread().name) for _ in range(100)]
@@ -124,7 +124,7 @@ def test_short_calls_share_a_thread_where_others_would_be_in_its_way() -> None:
 
 
 @pytest.mark.parametrize("wake_after", [0, 0.001])
-def test_a_long_call_holds_nobody_up(wake_after: float) -> None:
+def test_a_long_call_does_not_delay_others(wake_after: float) -> None:
     async def calls() -> None:
         pool, busy = Pool("held-up", 3, 10, wake_after=wake_after), threading.Event()
         long = [asyncio.ensure_future(pool.run(busy.wait)) for _ in range(2)]
@@ -136,7 +136,7 @@ def test_a_long_call_holds_nobody_up(wake_after: float) -> None:
 
 
 @pytest.mark.parametrize("wake_after", [0, 0.001])
-def test_large_outcomes_are_not_piled_up_while_the_loop_is_busy(wake_after: float) -> None:
+def test_large_results_do_not_pile_up_while_the_loop_is_busy(wake_after: float) -> None:
     made: list[int] = []
 
     def make(number: int) -> bytes:
@@ -161,7 +161,7 @@ def _wait(held: threading.Event) -> bytes:
     return b""
 
 
-def test_few_threads_make_large_outcomes_and_small_ones_are_made_by_all() -> None:
+def test_few_threads_produce_large_results_and_all_produce_small_ones() -> None:
     async def calls() -> None:
         pool, held = Pool("few", 8, 200, size=len), threading.Event()
         counts: list[int] = []

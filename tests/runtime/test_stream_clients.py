@@ -106,7 +106,9 @@ def resources(server: Server) -> tuple[int, int]:
     return threading.active_count(), len(list(Path("/dev/fd").iterdir()))
 
 
-def test_five_hundred_who_go_away_leave_nothing_behind(small: Server, author: Person) -> None:
+def test_five_hundred_disconnected_clients_leave_nothing_behind(
+    small: Server, author: Person
+) -> None:
     def abort(number: int) -> None:
         with connected(small.url, request(author.http), SMALL) as connection:
             if number % 3:  # the others are gone before anything comes
@@ -124,7 +126,7 @@ def test_five_hundred_who_go_away_leave_nothing_behind(small: Server, author: Pe
 
 
 @pytest.mark.parametrize("then", ["", "GET /health/live", f"GET {PATH}"])
-def test_who_goes_away_is_not_worked_for_and_not_in_the_log(
+def test_a_disconnected_client_causes_no_further_work_and_no_log_line(
     then: str, small: Server, author: Person, caplog: pytest.LogCaptureFixture
 ) -> None:
     uvicorn = logging.getLogger("uvicorn.error")
@@ -146,7 +148,7 @@ def test_who_goes_away_is_not_worked_for_and_not_in_the_log(
 
 @pytest.mark.parametrize("target", [f"GET {PATH}", "GET /api/posts?limit=100"])
 @pytest.mark.parametrize("header", ["Connection: keep-alive", "Connection: close"])
-def test_who_takes_nothing_is_not_waited_for_for_ever(
+def test_a_client_that_stops_reading_is_disconnected(
     target: str, header: str, small: Server, author: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(unsent, "READ_TIMEOUT_SECONDS", 0.2)
@@ -169,7 +171,7 @@ def test_who_takes_nothing_is_not_waited_for_for_ever(
 
 # What is still to be sent is left to the end of the process, with a warning as uvloop gives it.
 @pytest.mark.filterwarnings("ignore:unclosed resource <TCPTransport:ResourceWarning")
-def test_a_server_that_ends_does_not_wait_for_them_for_ever(
+def test_a_server_that_shuts_down_does_not_wait_for_stuck_streams(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(UVICORN, "timeout_graceful_shutdown", 1)

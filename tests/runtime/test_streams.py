@@ -139,7 +139,7 @@ def test_a_failure_before_the_first_line_is_a_problem(
     assert "Content-Disposition" not in answer.headers
 
 
-def test_what_failed_is_logged_once_and_names_the_request(
+def test_a_failed_stream_is_logged_once_with_its_request_id(
     author: Person, logged: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before_page(2, monkeypatch, lambda: throw(RuntimeError("a bug")))
@@ -160,7 +160,7 @@ ENDS: dict[str, Callable[[Person, Person], httpx.Response]] = {
 
 
 @pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
-def test_the_end_of_the_session_is_the_end_of_its_stream(
+def test_ending_a_session_ends_its_stream(
     end: Callable[[Person, Person], httpx.Response],
     author: Person,
     admin: Person,
@@ -228,7 +228,7 @@ def test_other_requests_on_the_connection_have_their_answers_in_order(
     ],
     ids=["sized", "chunked", "expected", "unfinished"],
 )
-def test_a_body_that_nobody_asked_for_does_not_matter(
+def test_an_unexpected_body_changes_nothing(
     headers: list[str], body: bytes, author: Person
 ) -> None:
     data = request(author.http, "Connection: close", *headers) + body

@@ -79,7 +79,7 @@ def _one_period(monkeypatch: pytest.MonkeyPatch) -> None:
         ["2001:db8:1:200::1", "2001:db8:1:201::1", "2001:db8:1:2ff::1"],
     ],
 )
-def test_two_of_one_network_may_wait(addresses: list[str]) -> None:
+def test_two_requests_of_one_network_may_wait(addresses: list[str]) -> None:
     async def test() -> None:
         async with Stage() as stage:
             for number, address in enumerate(addresses):
@@ -119,7 +119,7 @@ def test_in_a_full_queue_the_newcomer_with_less_takes_the_place_of_the_one_with_
     assert stage.ran == ["192.0.2.1", HONEST, "203.0.113.1"]
 
 
-def test_neighbours_that_never_come_twice_are_told_by_their_region() -> None:
+def test_new_networks_inherit_the_cost_of_their_region() -> None:
     async def test() -> Stage:
         async with Stage(capacity=8) as stage:
             cost(stage.pool, *(f"10.1.{number}.1" for number in range(100, 140)))
@@ -134,7 +134,7 @@ def test_neighbours_that_never_come_twice_are_told_by_their_region() -> None:
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "::1", "unknown"])
-def test_what_comes_from_the_machine_itself_may_be_anybody(address: str) -> None:
+def test_requests_from_loopback_may_wait_without_a_limit(address: str) -> None:
     async def test() -> Stage:
         async with Stage(capacity=20) as stage:
             for number in range(10):
@@ -145,7 +145,7 @@ def test_what_comes_from_the_machine_itself_may_be_anybody(address: str) -> None
     assert len(asyncio.run(asyncio.wait_for(test(), 60)).ran) == 10
 
 
-def test_what_has_waited_too_long_is_refused_and_the_rest_goes_on(
+def test_a_call_that_waited_too_long_is_refused_and_others_run(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("service.engine.jobs.threads.QUEUE_TIMEOUT_SECONDS", 0.05)
@@ -161,7 +161,7 @@ def test_what_has_waited_too_long_is_refused_and_the_rest_goes_on(
 
 
 @pytest.mark.parametrize(("networks", "is_proven"), [(1, False), (40, False), (2000, True)])
-def test_a_flood_that_fails_leaves_the_honest_ones_served(networks: int, is_proven: bool) -> None:
+def test_a_flood_of_failing_sign_ins_leaves_others_served(networks: int, is_proven: bool) -> None:
     """Hostile clients, each at another address, ask for more than the thread can do; where they
     never come twice, the honest network has signed in before."""
 

@@ -52,7 +52,7 @@ def test_the_largest_json_of_a_schema(schema: dict[str, Any], largest: float) ->
     assert schemas.largest_json(schema) == largest
 
 
-def test_the_longest_values_in_their_longest_form_are_taken(anna: Person) -> None:
+def test_the_longest_encoding_of_the_longest_values_is_accepted(anna: Person) -> None:
     change = {"bio": "\U0001f9f6" * 500, "username": anna.username}
     body = escaped(change) + " " * 4000
     headers = {"If-Match": "*", "Content-Type": "application/json"}
@@ -91,6 +91,6 @@ def test_the_limit_is_that_of_the_schema_to_the_byte(anonymous: httpx.Client) ->
         assert answer.status_code == status
 
 
-def test_the_longest_post_is_taken(anna: Person) -> None:
+def test_the_longest_post_is_accepted(anna: Person) -> None:
     post = anna.post("\U0001f9f6" * 200, "\U0001f9f6" * 100_000)
     assert len(post["content"]) == 100_000

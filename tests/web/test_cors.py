@@ -82,7 +82,7 @@ def test_a_preflight_needs_no_token(browser: httpx.Client, path: str, method: st
         {"Origin": OTHERS[0], "Access-Control-Request-Private-Network": "true", **PREFLIGHT},
     ],
 )
-def test_another_origin_is_allowed_nothing(allowing: Server, asked: dict[str, str]) -> None:
+def test_another_origin_gets_no_cors_headers(allowing: Server, asked: dict[str, str]) -> None:
     with allowing.client() as client:
         answer = client.options("/api/posts", headers=asked)
     assert answer.status_code == 204
@@ -103,7 +103,9 @@ def test_another_origin_is_allowed_nothing(allowing: Server, asked: dict[str, st
         "accept,accept-language,content-language",
     ],
 )
-def test_what_tools_add_and_the_setting_names_is_allowed(browser: httpx.Client, asked: str) -> None:
+def test_headers_of_tracing_tools_and_of_cors_headers_are_allowed(
+    browser: httpx.Client, asked: str
+) -> None:
     answer = browser.options(
         "/api/posts", headers={"Access-Control-Request-Headers": asked, **PREFLIGHT}
     )
@@ -152,7 +154,7 @@ def test_a_page_of_an_allowed_origin_may_ask_a_private_network(browser: httpx.Cl
     assert "Access-Control-Allow-Private-Network" not in answer.headers
 
 
-def test_the_log_names_the_setting_of_what_is_refused_once(
+def test_each_refused_origin_setting_is_logged_once(
     tmp_path: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     with serving(tmp_path, cors_origins=ORIGIN) as server, server.client() as client:
@@ -171,7 +173,7 @@ def test_the_log_names_the_setting_of_what_is_refused_once(
     ]
 
 
-def test_the_log_names_the_setting_that_is_empty(
+def test_an_empty_cors_origins_is_named_in_the_log(
     tmp_path: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     with serving(tmp_path) as server, server.client(Origin=ORIGIN) as client:

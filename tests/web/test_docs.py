@@ -42,7 +42,7 @@ def test_the_public_specification_lacks_the_wiring_and_nothing_else() -> None:
     assert public != specification.document
 
 
-def test_both_forms_say_the_same() -> None:
+def test_yaml_and_json_have_the_same_content() -> None:
     assert orjson.loads(specification.public_json()) == yaml.safe_load(specification.public_yaml())
 
 
@@ -78,7 +78,7 @@ def test_comments_and_layout_are_kept() -> None:
         "    x-a: 1\n    x-b:\n    - 2\n",
     ],
 )
-def test_whatever_belongs_to_a_wiring_key_goes_with_it(wiring: str, tmp_path: Any) -> None:
+def test_everything_below_a_wiring_key_is_removed_with_it(wiring: str, tmp_path: Any) -> None:
     before, after = "a:\n  - b: x-c\n", "\n    # about d\n    d: x-e\n  - f: [x-g]\n"
     file = tmp_path / "openapi.yaml"
     file.write_text(before + wiring + after)

@@ -79,7 +79,7 @@ def in_chunks(body: bytes) -> Iterator[bytes]:
 
 @pytest.mark.parametrize("end", ENDS)
 @pytest.mark.parametrize("refused", REFUSED)
-def test_a_client_that_writes_to_the_end_reads_why_it_is_refused(
+def test_a_client_that_sends_its_whole_body_reads_the_refusal(
     refused: str, end: str, server: Server
 ) -> None:
     (method, target, *headers), expected = REFUSED[refused]
@@ -95,7 +95,7 @@ def test_a_client_that_writes_to_the_end_reads_why_it_is_refused(
 
 @pytest.mark.parametrize("end", ["kept", "closed"])
 @pytest.mark.parametrize("refused", REFUSED)
-def test_a_client_that_writes_chunks_reads_why_it_is_refused(
+def test_a_client_that_sends_chunks_reads_the_refusal(
     refused: str, end: str, server: Server
 ) -> None:
     (method, target, *headers), expected = REFUSED[refused]
@@ -108,7 +108,7 @@ def test_a_client_that_writes_chunks_reads_why_it_is_refused(
     assert [answer.status for answer in rest] == [200] * len(last)
 
 
-def test_a_slow_client_is_waited_for_longer_than_for_a_head(
+def test_a_slow_body_gets_more_time_than_a_head(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(protocol, "HEAD_TIMEOUT_SECONDS", 0.2)
@@ -131,7 +131,7 @@ def go_on(server: Server, seconds: float) -> None:
 
 
 @pytest.mark.parametrize("end", ENDS)
-def test_what_is_dropped_has_an_end(
+def test_the_dropped_rest_of_a_body_is_bounded(
     end: str, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(messages, "MAX_DROPPED_BYTES", 1_000_000)
@@ -145,7 +145,7 @@ def test_what_is_dropped_has_an_end(
 
 
 @pytest.mark.parametrize("end", ENDS)
-def test_a_client_that_never_ends_its_body_is_not_waited_for(
+def test_a_client_that_never_ends_its_body_is_disconnected(
     end: str, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(protocol, "DROP_TIMEOUT_SECONDS", 0.3)
@@ -160,19 +160,19 @@ def test_a_client_that_never_ends_its_body_is_not_waited_for(
                 write_on(connection, b"x")
 
 
-def test_heads_that_are_too_large_are_refused_legibly(server: Server) -> None:
+def test_a_client_reads_the_refusal_of_an_oversized_head(server: Server) -> None:
     start = raw.get("/health/live").removesuffix(b"\r\n")
     for line in (b"a: b\r\n" * 200_000, b"a: " + b"x" * 1_000_000):
         [answer] = written(server, start + line)
         assert (answer.status, answer.code) == (431, "headers-too-large")
 
 
-def test_what_is_no_http_is_refused_legibly(server: Server) -> None:
+def test_a_client_reads_the_refusal_of_input_that_is_not_http(server: Server) -> None:
     [answer] = written(server, b"GARBAGE\r\n" * 100_000)
     assert (answer.status, answer.code) == (400, "bad-request")
 
 
-def test_a_chunk_that_is_none_ends_the_connection_behind_one_answer(server: Server) -> None:
+def test_a_malformed_chunk_ends_the_connection_after_one_answer(server: Server) -> None:
     start = head("POST", "/auth/login", JSON, "Transfer-Encoding: chunked")
     for body in (b"zz\r\n", b"1\r\n{\r\nzz\r\n"):
         [answer] = written(server, start + body + BODY)
@@ -186,7 +186,7 @@ def test_a_chunk_that_is_none_ends_the_connection_behind_one_answer(server: Serv
             assert [answer.status for answer in raw.answers(incoming)] == [404]
 
 
-def test_a_client_that_expects_to_be_asked_and_is_refused_may_send_nothing(server: Server) -> None:
+def test_a_refused_request_with_expect_may_send_no_body(server: Server) -> None:
     """What comes next might be the body or a request, so the connection ends."""
     expecting = ("Expect: 100-continue", "Content-Length: 40")
     with raw.connected(server.url) as connection:
@@ -198,7 +198,7 @@ def test_a_client_that_expects_to_be_asked_and_is_refused_may_send_nothing(serve
     assert (answer.status, answer.headers["connection"]) == (404, "close")
 
 
-def test_urllib_reads_why(server: Server) -> None:
+def test_urllib_reads_the_refusal(server: Server) -> None:
     for body, target, status in ((BODY, "/auth/login", 413), (ALLOWED, "/api/posts", 401)):
         headers = {"Content-Type": "application/json"}
         request = urllib.request.Request(f"{server.url}{target}", body, headers)
@@ -209,7 +209,7 @@ def test_urllib_reads_why(server: Server) -> None:
 
 
 @pytest.mark.parametrize("headers", [{}, {"Connection": "close"}])
-def test_http_client_reads_why(headers: dict[str, str], server: Server) -> None:
+def test_http_client_reads_the_refusal(headers: dict[str, str], server: Server) -> None:
     connection = HTTPConnection(urlsplit(server.url).netloc, timeout=60)
     chunked = (BODY[start : start + 65536] for start in range(0, LARGE, 65536))
     for body in (BODY, chunked):
@@ -221,7 +221,7 @@ def test_http_client_reads_why(headers: dict[str, str], server: Server) -> None:
 
 
 @pytest.mark.parametrize("headers", [{}, {"Connection": "close"}])
-def test_httpx_reads_why(headers: dict[str, str], server: Server) -> None:
+def test_httpx_reads_the_refusal(headers: dict[str, str], server: Server) -> None:
     with httpx.Client(base_url=server.url, headers=headers, timeout=60) as http:
         for body in (BODY, iter([BODY])):
             own = {"Content-Type": "application/json"}
@@ -232,7 +232,7 @@ def test_httpx_reads_why(headers: dict[str, str], server: Server) -> None:
 @pytest.mark.parametrize(
     "options", [[], ["--http1.0"], ["--header", "Expect:"], ["--header", "Connection: close"]]
 )
-def test_curl_reads_why(options: list[str], server: Server, tmp_path: Path) -> None:
+def test_curl_reads_the_refusal(options: list[str], server: Server, tmp_path: Path) -> None:
     (tmp_path / "body").write_bytes(BODY)
     curl = [program("curl"), "--silent", "--include", "--max-time", "60", *options]
     body = ["--header", JSON, "--data-binary", f"@{tmp_path}/body"]
@@ -242,7 +242,9 @@ def test_curl_reads_why(options: list[str], server: Server, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("passing", ["on", "off"])
-def test_a_client_of_nginx_reads_why(passing: str, server: Server, tmp_path: Path) -> None:
+def test_a_client_behind_nginx_reads_the_refusal(
+    passing: str, server: Server, tmp_path: Path
+) -> None:
     port = urlsplit(server.url).port
     assert port
     words = {"client_max_body_size": f"8m; proxy_request_buffering {passing}"}
@@ -255,7 +257,7 @@ def test_a_client_of_nginx_reads_why(passing: str, server: Server, tmp_path: Pat
                 assert (answer.status_code, answer.json()["status"]) == (status, status)
 
 
-def test_what_is_sent_behind_the_last_request_does_not_undo_its_answer(server: Server) -> None:
+def test_bytes_after_the_last_request_do_not_cut_off_its_answer(server: Server) -> None:
     last = raw.get("/openapi.yaml", "Connection: close")
     more = raw.get("/health/live")
     with exports.connected(server.url, last + more[:20], room=4096) as connection:

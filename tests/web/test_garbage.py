@@ -38,7 +38,7 @@ def _no_collector() -> Iterator[None]:
     ],
 )
 @pytest.mark.usefixtures("_no_collector")
-def test_what_was_known_of_a_request_goes_without_the_collector(
+def test_a_finished_request_is_freed_without_the_garbage_collector(
     method: str, path: str, status: int, server: Server, anna: Person
 ) -> None:
     own = secrets.token_hex(12)
@@ -56,7 +56,7 @@ def test_what_was_known_of_a_request_goes_without_the_collector(
         assert time.monotonic() < deadline
 
 
-def test_an_application_that_has_ended_can_be_collected(tmp_path: Path) -> None:
+def test_a_stopped_application_can_be_garbage_collected(tmp_path: Path) -> None:
     with serving(tmp_path) as running:
         running.sign_up().post()
         application = weakref.ref(running.flask)

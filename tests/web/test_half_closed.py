@@ -46,7 +46,7 @@ def half_closed(server: Server, *segments: bytes) -> list[raw.Answer]:
     ],
     ids=lambda given: None if isinstance(given[0], int) else f"{len(b''.join(given))} bytes",
 )
-def test_whole_requests_are_answered_and_the_connection_closed(
+def test_a_half_closed_client_gets_all_answers_and_a_closed_connection(
     sent: list[bytes], statuses: list[int], server: Server
 ) -> None:
     began = time.monotonic()
@@ -60,7 +60,7 @@ def test_whole_requests_are_answered_and_the_connection_closed(
     ids=["head", "method", "body", "no body", "no HTTP"],
 )
 @pytest.mark.parametrize("before", [LOGIN, USERS + LOGIN], ids=["one", "two"])
-def test_what_comes_behind_by_half_is_not_waited_for(
+def test_a_half_closed_client_with_an_incomplete_request_is_disconnected(
     before: bytes, rest_of_it: bytes, server: Server
 ) -> None:
     began = time.monotonic()
@@ -70,7 +70,7 @@ def test_what_comes_behind_by_half_is_not_waited_for(
 
 
 @pytest.mark.parametrize("sent", [b"", LIVE[:-2], LOGIN[:-1], LOGIN[: -len(BODY)]])
-def test_without_a_whole_request_the_connection_is_closed_at_once(
+def test_a_half_closed_connection_without_a_request_is_closed_at_once(
     sent: bytes, server: Server
 ) -> None:
     began = time.monotonic()
@@ -89,7 +89,7 @@ def test_an_idle_connection_is_closed_at_once(server: Server) -> None:
         assert time.monotonic() - began < SOON
 
 
-def test_the_last_answer_says_that_it_is_the_last(server: Server) -> None:
+def test_the_last_answer_says_connection_close(server: Server) -> None:
     first, last = half_closed(server, LOGIN + LOGIN)
     assert "connection" not in first.headers
     assert last.headers["connection"] == "close"
@@ -102,7 +102,7 @@ def test_a_stream_is_sent_to_its_end(server: Server, anna: Person) -> None:
 
 
 @pytest.mark.parametrize("target", [f"GET {PATH}", "GET /api/posts?limit=100"])
-def test_one_that_has_gone_is_noticed(target: str, server: Server, anna: Person) -> None:
+def test_a_client_that_disconnects_is_noticed(target: str, server: Server, anna: Person) -> None:
     """It looks like one that reads on, until something is sent."""
     give_posts(anna, ["x" * 100_000] * 60)
     for _ in range(5):
@@ -111,7 +111,7 @@ def test_one_that_has_gone_is_noticed(target: str, server: Server, anna: Person)
     wait_until(lambda: in_flight(server.url) == 0, "it is answered on and on")
 
 
-def test_a_reader_that_reads_nothing_is_bounded_like_all(
+def test_a_client_that_reads_nothing_is_bounded_too(
     server: Server, anna: Person, monkeypatch: Any
 ) -> None:
     monkeypatch.setattr("service.engine.serve.unsent.READ_TIMEOUT_SECONDS", 0.2)

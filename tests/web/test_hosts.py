@@ -117,13 +117,13 @@ def test_a_probe_is_answered_whatever_the_host(named: Server, path: str, probe: 
 
 
 @pytest.mark.parametrize("path", ["/", "/api/posts", "/metrics", "/health", "/health/live/", "/x"])
-def test_nothing_but_the_probes_is(named: Server, path: str) -> None:
+def test_only_probes_answer_any_host(named: Server, path: str) -> None:
     for host in ("172.16.5.9:8000", None):
         answer = exchange(named.url, get(path, host=host))
         assert (answer.status, answer.code) == (400, "host-not-allowed")
 
 
-def test_two_hosts_are_refused_to_a_probe_too(named: Server) -> None:
+def test_a_probe_with_two_hosts_is_refused(named: Server) -> None:
     answer = exchange(named.url, get("/health/live", "Host: other", host="byline.example.com"))
     assert (answer.status, answer.code) == (400, "bad-request")
 
@@ -142,7 +142,7 @@ def test_two_hosts_are_refused_to_a_probe_too(named: Server) -> None:
         ("ftp://byline.example.com/openapi.json", "byline.example.com", None),
     ],
 )
-def test_the_host_of_an_absolute_target_counts(
+def test_the_host_of_an_absolute_target_is_checked(
     named: Server, target: str, host: str | None, status: int | None
 ) -> None:
     answer = exchange(named.url, request("GET", target, host=host))
@@ -151,7 +151,7 @@ def test_the_host_of_an_absolute_target_counts(
         assert answer.status == status
 
 
-def test_the_log_names_the_setting_and_does_not_grow_with_the_refusals(
+def test_a_refused_host_is_logged_once_with_its_setting(
     serve: Callable[..., Server], caplog: pytest.LogCaptureFixture, monkeypatch: Any
 ) -> None:
     server = serve()

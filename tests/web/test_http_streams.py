@@ -185,7 +185,7 @@ def by_byline(server: Server, segments: list[bytes]) -> list[Answer]:
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
-def test_both_find_the_same_requests(operation: str, server: Server) -> None:
+def test_byline_and_h11_find_the_same_requests(operation: str, server: Server) -> None:
     @given(streams(operation))
     @settings(
         max_examples=STREAMS,

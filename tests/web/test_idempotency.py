@@ -48,7 +48,7 @@ def is_replay(answer: httpx.Response, of: httpx.Response) -> bool:
     return again == first and answer.headers["Idempotency-Replayed"] == "true"
 
 
-def test_what_is_kept_tells_nothing_of_the_body_without_the_keys(
+def test_a_kept_answer_does_not_reveal_the_body_without_the_keys(
     server: Server, admin: Person
 ) -> None:
     body = {"email": f"{secrets.token_hex(6)}@example.com", "password": PASSWORD}
@@ -149,7 +149,7 @@ def test_other_operations_ignore_the_key(server: Server, anna: Person) -> None:
     assert kept(server, anna) == []
 
 
-def test_the_keys_of_a_deleted_user_go_too(server: Server, admin: Person) -> None:
+def test_the_idempotency_keys_of_a_deleted_user_are_removed(server: Server, admin: Person) -> None:
     create(admin, "k", fresh_email())
     assert len(kept(server, admin)) == 1
     assert admin.http.delete(f"/api/users/{admin.id}").status_code == 204

@@ -65,7 +65,7 @@ def test_a_store_may_be_behind_a_unix_socket(shared: Serve, tmp_path: Path) -> N
         check_shared(shared, f"redis+unix://{socket}")
 
 
-def test_a_store_may_want_a_password(shared: Serve) -> None:
+def test_a_store_may_require_a_password(shared: Serve) -> None:
     with ended(valkey.launch(requirepass="")) as store:
         valkey.ask(store.port, "CONFIG", "SET", "requirepass", SECRET)
         check_shared(shared, f"redis://:{SECRET}@127.0.0.1:{store.port}/3")

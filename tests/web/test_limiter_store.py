@@ -60,13 +60,13 @@ def test_servers_without_a_store_count_for_themselves(serve: Serve) -> None:
     assert statuses(on(there, anna), 2) == [201, 429]
 
 
-def test_a_server_whose_store_is_there_is_not_degraded(shared: Serve) -> None:
+def test_a_server_with_its_store_is_not_degraded(shared: Serve) -> None:
     ready = readiness(shared(valkey.start()))
     assert (ready["status"], ready["checks"]["limiter"]) == ("ok", "ok")
 
 
 @pytest.mark.parametrize("how", ["killed", "hanging"])
-def test_without_its_store_a_server_goes_on_and_limits_for_itself(
+def test_without_its_store_a_server_limits_by_itself(
     shared: Serve, store: ValkeyServer, how: str
 ) -> None:
     few = {"write": "3 per day", "account": "4 per day", "client": "40 per day"}
@@ -123,7 +123,7 @@ def test_a_store_that_is_back_is_used_again(
         again.terminate()
 
 
-def test_a_store_that_hangs_is_waited_for_once(
+def test_a_hanging_store_delays_one_request(
     shared: Serve, store: ValkeyServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(limit_store, "RETRY_SECONDS", 0.05)
@@ -150,7 +150,7 @@ def test_readiness_does_not_wait_for_a_store_that_hangs(shared: Serve, store: Va
     assert set(answers) == {"degraded"}
 
 
-def test_a_store_that_lost_its_scripts_counts_on(shared: Serve, store: ValkeyServer) -> None:
+def test_a_store_that_lost_its_scripts_keeps_counting(shared: Serve, store: ValkeyServer) -> None:
     server = shared(store.connection_url, write="3 per day")
     anna = server.sign_up()
     assert statuses(anna, 2) == [201, 201]
@@ -159,7 +159,7 @@ def test_a_store_that_lost_its_scripts_counts_on(shared: Serve, store: ValkeySer
     assert failures(server) == 0
 
 
-def test_nothing_stays_in_the_store(shared: Serve, store: ValkeyServer) -> None:
+def test_keys_in_the_store_expire(shared: Serve, store: ValkeyServer) -> None:
     server = shared(store.connection_url, client="1000 per minute")
     anna = server.sign_up()
     assert statuses(anna, 1) == [201]

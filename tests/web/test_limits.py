@@ -130,7 +130,7 @@ def test_every_answer_names_the_limits_that_apply(
         ("GET", "/", {"X-Filler": "x" * 33_000}, 431),
     ],
 )
-def test_whatever_the_answer_it_counts_for_the_client(
+def test_every_answer_counts_against_the_client(
     limited: Serve, method: str, path: str, headers: dict[str, str], status: int
 ) -> None:
     server = limited(client="3 per day")
@@ -151,7 +151,7 @@ def test_whatever_the_answer_it_counts_for_the_client(
     [b"GET / HTTP/9.9\r\n\r\n", b"\x16\x03\x01\x02\x00\x01\r\n\r\n", b"A" * 80_000],
     ids=["another version", "TLS", "no end"],
 )
-def test_what_is_no_http_counts_for_the_client_too(limited: Serve, sent: bytes) -> None:
+def test_input_that_is_not_http_counts_against_the_client(limited: Serve, sent: bytes) -> None:
     server = limited(client="3 per day")
     for _ in range(3):
         assert raw.exchange(server.url, sent).status in {400, 431}
@@ -245,7 +245,7 @@ def test_only_failed_logins_count(limited: Serve) -> None:
 @pytest.mark.parametrize(
     ("policy", "send"), [("register", _register), ("login", _login), ("search", _search)]
 )
-def test_some_operations_are_limited_for_each_client(
+def test_register_login_and_search_have_limits_per_client(
     limited: Serve, policy: str, send: Callable[[httpx.Client, int], httpx.Response]
 ) -> None:
     server = limited(**{policy: "2 per day"})
@@ -265,7 +265,9 @@ def test_some_operations_are_limited_for_each_client(
         ({"rate_limits": "search=2 per 30 seconds, client=7/hour"}, {"search": {"q": 2, "w": 30}}),
     ],
 )
-def test_the_settings_decide(serve: Serve, settings: dict[str, str], also: dict[str, Any]) -> None:
+def test_settings_override_the_default_limits(
+    serve: Serve, settings: dict[str, str], also: dict[str, Any]
+) -> None:
     server = serve(rate_limit_enabled=True, **settings)
     with server.client() as client:
         said = items(client.get("/api/search?q=tea").headers["RateLimit-Policy"])

@@ -63,7 +63,7 @@ def test_text_is_for_people() -> None:
     assert lines[-1] == "KeyError: 'what'"
 
 
-def test_a_line_from_within_a_request_says_from_which() -> None:
+def test_a_log_line_of_a_request_has_its_request_id() -> None:
     slow, alone = map(json.loads, logged("json", IN_A_REQUEST))
     assert (slow["message"], slow["request_id"], slow["operation"]) == ("slow", "one", "get_post")
     assert alone["message"] == "alone"

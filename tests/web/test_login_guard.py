@@ -52,7 +52,7 @@ def check_refused(answer: httpx.Response, policy: str = "account") -> None:
     assert f'"{policy}";r=0;t={wait}' in answer.headers["RateLimit"]
 
 
-def test_after_ten_failures_even_the_right_password_is_refused(guarded: Server) -> None:
+def test_after_ten_failures_even_the_correct_password_is_refused(guarded: Server) -> None:
     anna = guarded.sign_up()
     for left, answer in zip(reversed(range(FAILURES)), fail(guarded, anna.email), strict=True):
         assert f'"account";r={left};' in answer.headers["RateLimit"]
@@ -60,7 +60,7 @@ def test_after_ten_failures_even_the_right_password_is_refused(guarded: Server) 
     check_refused(try_to_sign_in(guarded, anna.email, PASSWORD))
 
 
-def test_the_sessions_that_live_go_on(guarded: Server) -> None:
+def test_active_sessions_keep_working(guarded: Server) -> None:
     anna = guarded.sign_up()
     fail(guarded, anna.email)
     check_refused(try_to_sign_in(guarded, anna.email, PASSWORD))
@@ -86,7 +86,7 @@ def test_the_failures_of_one_account_are_not_those_of_another(guarded: Server) -
     fail(guarded, ben.email)
 
 
-def test_an_unknown_address_is_treated_alike(guarded: Server) -> None:
+def test_an_unknown_address_is_treated_like_a_known_one(guarded: Server) -> None:
     anna = guarded.sign_up()
 
     def told(email: str) -> list[Any]:
@@ -123,7 +123,7 @@ def test_a_wrong_current_password_counts_for_its_session_alone(guarded: Server) 
     assert change_password(anna, PASSWORD).status_code == 200
 
 
-def test_failed_sign_ins_do_not_keep_the_owner_from_a_new_password(guarded: Server) -> None:
+def test_failed_sign_ins_do_not_prevent_a_change_of_password(guarded: Server) -> None:
     anna = guarded.sign_up()
     fail(guarded, anna.email)
     check_refused(try_to_sign_in(guarded, anna.email, PASSWORD))
@@ -131,7 +131,7 @@ def test_failed_sign_ins_do_not_keep_the_owner_from_a_new_password(guarded: Serv
     assert change_password(anna, PASSWORD).status_code == 200
 
 
-def test_a_right_current_password_forgets_the_wrong_ones(guarded: Server) -> None:
+def test_a_correct_current_password_clears_the_wrong_ones(guarded: Server) -> None:
     anna = guarded.sign_up()
     for _ in range(2):
         for _ in range(FAILURES - 1):
@@ -139,7 +139,7 @@ def test_a_right_current_password_forgets_the_wrong_ones(guarded: Server) -> Non
         assert change_email(anna, PASSWORD).status_code == 202
 
 
-def test_a_right_current_password_is_no_failure_whatever_follows(guarded: Server) -> None:
+def test_a_correct_current_password_is_not_a_failure_whatever_follows(guarded: Server) -> None:
     anna = guarded.sign_up()
     body = {"current_password": PASSWORD, "new_password": "password"}
     for _ in range(FAILURES + 1):
@@ -147,7 +147,7 @@ def test_a_right_current_password_is_no_failure_whatever_follows(guarded: Server
     assert change_password(anna, PASSWORD).status_code == 200
 
 
-def test_a_disabled_account_is_no_failure_after_the_right_password(guarded: Server) -> None:
+def test_the_correct_password_of_a_disabled_account_is_not_a_failure(guarded: Server) -> None:
     admin, anna = guarded.make_admin(guarded.sign_up()), guarded.sign_up()
     path = f"/api/users/{anna.id}"
     disabled = admin.http.patch(path, json={"disabled": True}, headers={"If-Match": "*"})
@@ -156,7 +156,7 @@ def test_a_disabled_account_is_no_failure_after_the_right_password(guarded: Serv
         assert try_to_sign_in(guarded, anna.email, PASSWORD).status_code == 403
 
 
-def test_what_is_no_attempt_does_not_count(guarded: Server) -> None:
+def test_an_invalid_login_request_does_not_count(guarded: Server) -> None:
     anna = guarded.sign_up()
     for body in ({"email": anna.email}, {"email": anna.email, "password": "x" * 257}):
         for _ in range(FAILURES):

@@ -63,7 +63,7 @@ def received(server: Server, address: str) -> list[str]:
     return sorted(subject_of(mail) for mail in server.mailbox.to(address))
 
 
-def test_an_address_gets_so_many_mails_of_one_kind_however_it_is_spelt(
+def test_all_spellings_of_an_address_share_a_limit_of_mails(
     limited: Serve, anna: Person, ben: Person
 ) -> None:
     server = limited(mail="1 per day;100 per day")
@@ -89,7 +89,7 @@ def test_an_address_gets_three_an_hour_by_default(limited: Serve, anna: Person) 
     assert received(anna.server, anna.email) == sorted([VERIFICATION, *[RESET] * 3])
 
 
-def test_what_is_asked_for_an_unknown_address_counts_alike(limited: Serve) -> None:
+def test_mails_requested_for_an_unknown_address_count_too(limited: Serve) -> None:
     server, email = limited(mail="2 per day;100 per day"), fresh()
     with server.client() as client:
         assert [request_reset(client, email).status_code for _ in range(2)] == [202, 202]
@@ -99,7 +99,7 @@ def test_what_is_asked_for_an_unknown_address_counts_alike(limited: Serve) -> No
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_one_too_many_leaves_the_last_token_good(
+def test_a_request_over_the_limit_leaves_the_last_token_valid(
     kind: str, limited: Serve, anonymous: httpx.Client, anna: Person
 ) -> None:
     anna = at(limited(mail="2 per day;100 per day"), anna)
@@ -121,7 +121,7 @@ def test_the_mails_of_one_address_are_not_those_of_another(
     assert received(server, ben.email) == sorted([VERIFICATION, RESET])
 
 
-def test_no_answer_tells_what_is_left_for_an_address(limited: Serve, anna: Person) -> None:
+def test_no_answer_reveals_how_many_mails_an_address_has_left(limited: Serve, anna: Person) -> None:
     server = limited(mail="2 per day;100 per day")
     with server.client() as client:
         seen = [[request_reset(client, email) for _ in range(4)] for email in (anna.email, fresh())]
@@ -136,7 +136,7 @@ def test_no_answer_tells_what_is_left_for_an_address(limited: Serve, anna: Perso
     assert '"mail";q=2' not in str(known)
 
 
-def test_a_change_of_address_tells_no_more(limited: Serve, anna: Person) -> None:
+def test_a_change_of_address_reveals_no_more(limited: Serve, anna: Person) -> None:
     anna, new = at(limited(mail="1 per day;100 per day"), anna), fresh()
     first, second = change(anna, new), change(anna, new)
     for name in ("RateLimit-Policy", "Content-Length"):
@@ -161,7 +161,7 @@ OPERATIONS = [_reset, _change, _change_in_vain, request_verification]
 
 
 @pytest.mark.parametrize("last", OPERATIONS)
-def test_a_client_asks_ten_times_an_hour(
+def test_a_client_may_request_ten_mails_an_hour(
     last: Callable[[Person], httpx.Response], limited: Serve, anna: Person
 ) -> None:
     anna = at(limited(), anna)
@@ -175,7 +175,7 @@ def test_a_client_asks_ten_times_an_hour(
     assert '"mail";q=10;w=3600' in answer.headers["RateLimit-Policy"]
 
 
-def test_what_is_refused_to_a_client_sends_nothing(limited: Serve, anna: Person) -> None:
+def test_a_refused_mail_request_sends_nothing(limited: Serve, anna: Person) -> None:
     anna, new = at(limited(mail="100 per day;1 per day"), anna), fresh()
     older = mailed("password-reset", anna)
     for answer in (request_reset(anna.http, anna.email), change(anna, new)):
@@ -185,7 +185,9 @@ def test_what_is_refused_to_a_client_sends_nothing(limited: Serve, anna: Person)
     assert use("password-reset", anna.http, older).status_code == 204
 
 
-def test_a_client_that_is_refused_costs_the_address_nothing(limited: Serve, anna: Person) -> None:
+def test_a_refused_client_does_not_use_up_the_recipients_limit(
+    limited: Serve, anna: Person
+) -> None:
     server = limited(trusted_proxies="127.0.0.1", mail="1 per day;1 per day")
     with server.client() as client:
 
@@ -209,7 +211,9 @@ def test_registering_has_a_limit_of_its_own_for_each_client(limited: Serve) -> N
     assert told(request_reset(people[2].http, people[2].email)) == (429, "rate-limited")
 
 
-def test_using_tokens_does_not_count(limited: Serve, anonymous: httpx.Client, anna: Person) -> None:
+def test_using_a_mailed_token_does_not_count(
+    limited: Serve, anonymous: httpx.Client, anna: Person
+) -> None:
     anna = at(limited(mail="3 per day;3 per day"), anna)
     tokens = {kind: mailed(kind, anna) for kind in ("email-verification", "password-reset")}
     for kind, token in tokens.items():
@@ -218,7 +222,7 @@ def test_using_tokens_does_not_count(limited: Serve, anonymous: httpx.Client, an
     assert request_reset(anna.http, anna.email).status_code == 202
 
 
-def test_the_settings_decide_for_address_and_client(limited: Serve, anna: Person) -> None:
+def test_settings_override_the_limits_of_mails(limited: Serve, anna: Person) -> None:
     anna = at(limited(mail="5 per hour;20 per hour"), anna)
     for time in range(1, 6):
         mailed("password-reset", anna, time)

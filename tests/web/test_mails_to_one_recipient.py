@@ -44,7 +44,7 @@ def delete(person: Person) -> None:
     assert person.http.delete(f"/api/users/{person.id}").status_code == 204
 
 
-def test_an_account_that_is_made_again_and_again_mails_three_times(
+def test_an_account_registered_repeatedly_gets_three_mails(
     limited: Callable[[], Server],
 ) -> None:
     server, email = limited(), fresh()
@@ -64,7 +64,7 @@ def counts(server: Server, email: str) -> list[sa.Row]:
     )
 
 
-def test_an_unverified_account_cannot_be_used_to_flood_somebody(
+def test_an_unverified_account_cannot_flood_a_mailbox(
     limited: Callable[[], Server],
 ) -> None:
     server, victim = limited(), fresh()
@@ -85,7 +85,7 @@ def test_an_unverified_account_cannot_be_used_to_flood_somebody(
     ],
     ids=["detail", "pluses", "dots", "domains"],
 )
-def test_no_number_of_addresses_floods_one_mailbox(
+def test_variants_of_an_address_share_the_limit_of_its_mailbox(
     limited: Callable[[], Server], spelled: Callable[[str, int], str]
 ) -> None:
     server, name = limited(), secrets.token_hex(8)
@@ -142,7 +142,7 @@ def test_processes_without_a_shared_store_count_together(limited: Callable[[], S
 RESET_KIND = "password-reset"
 
 
-def test_of_twenty_requests_at_once_three_are_mailed(limited: Callable[[], Server]) -> None:
+def test_of_20_concurrent_requests_three_are_mailed(limited: Callable[[], Server]) -> None:
     here, there = limited(), limited()
     anna = register(here, fresh())
     with here.client() as one, there.client() as other, ThreadPoolExecutor(20) as threads:

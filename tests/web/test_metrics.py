@@ -39,7 +39,7 @@ def by_outcome(samples: Samples, name: str) -> dict[str, float]:
     return {labels[-1]: value for (found, *labels), value in samples.items() if found == name}
 
 
-def test_everything_that_is_counted_in_the_code_is_known() -> None:
+def test_every_metric_in_the_code_is_in_the_catalogue() -> None:
     sources = [
         path.read_text()
         for path in SERVICE.rglob("*.py")
@@ -51,13 +51,13 @@ def test_everything_that_is_counted_in_the_code_is_known() -> None:
     assert named <= NAMES
 
 
-def test_a_new_server_tells_of_everything_in_words_that_prometheus_likes(serve: Serve) -> None:
+def test_a_new_server_exposes_every_metric_in_valid_prometheus_text(serve: Serve) -> None:
     text = httpx.get(f"{serve().url}/metrics").text
     assert set(re.findall(r"^# TYPE (\w+)", text, re.MULTILINE)) == NAMES
     promtool("check", "metrics", stdin=text)
 
 
-def test_what_can_happen_is_zero_until_it_does(serve: Serve) -> None:
+def test_every_counter_starts_at_zero(serve: Serve) -> None:
     samples = scrape(serve().url)
     for policy in specification.policies:
         for outcome in ("allowed", "refused"):
@@ -67,7 +67,7 @@ def test_what_can_happen_is_zero_until_it_does(serve: Serve) -> None:
         assert len(by_outcome(samples, name)) == 3
 
 
-def test_logins_are_counted_by_what_became_of_them(serve: Serve) -> None:
+def test_logins_are_counted_by_outcome(serve: Serve) -> None:
     server = serve(rate_limit_enabled=True, rate_limits="account=3 per day")
     anna = server.sign_up()
     assert [sign_in(server, anna.email, "wrong") for _ in range(4)] == [401] * 3 + [429]
@@ -80,7 +80,7 @@ def test_logins_are_counted_by_what_became_of_them(serve: Serve) -> None:
     assert samples["byline_limiter_decisions_total", "allowed", "account"] == 5
 
 
-def test_a_limit_counts_whom_it_lets_through_and_whom_it_does_not(serve: Serve) -> None:
+def test_the_metrics_count_allowed_and_refused_requests_per_limit(serve: Serve) -> None:
     server = serve(rate_limit_enabled=True, rate_limits="search=2 per day")
     for _ in range(5):
         httpx.get(f"{server.url}/api/search?q=a")
@@ -90,7 +90,7 @@ def test_a_limit_counts_whom_it_lets_through_and_whom_it_does_not(serve: Serve) 
     assert samples["byline_limiter_decisions_total", "allowed", "client"] == 5
 
 
-def test_a_store_that_is_gone_shows_until_it_is_back(serve: Serve) -> None:
+def test_readiness_is_degraded_while_the_store_is_down(serve: Serve) -> None:
     store = valkey.launch()
     port = store.port
     server = serve(rate_limit_enabled=True, rate_limit_storage_url=store.connection_url)
@@ -109,7 +109,7 @@ def test_a_store_that_is_gone_shows_until_it_is_back(serve: Serve) -> None:
         store.terminate()
 
 
-def test_a_refresh_token_that_comes_twice_is_counted(serve: Serve) -> None:
+def test_a_reused_refresh_token_is_counted(serve: Serve) -> None:
     server = serve()
     anna = server.sign_up()
     tokens = anna.tokens["refresh_token"]
@@ -140,7 +140,7 @@ def test_pools_and_the_process_are_measured(serve: Serve) -> None:
     assert scrape(server.url)["process_cpu_seconds_total",] >= samples["process_cpu_seconds_total",]
 
 
-def test_what_is_refused_for_want_of_a_thread_is_counted(
+def test_requests_refused_because_no_thread_is_free_are_counted(
     serve: Serve, monkeypatch: pytest.MonkeyPatch, hashing_in_full: None
 ) -> None:
     monkeypatch.setattr("service.application.MAX_HASHES_IN_FLIGHT", 1)
@@ -192,7 +192,9 @@ def test_a_scrape_does_not_wait_for_a_database_that_hangs(serve: Serve) -> None:
     until(lambda: ("byline_mails_waiting",) in scrape(server.url))
 
 
-def test_a_scrape_goes_on_without_a_database_that_refuses(serve: Serve, tmp_path: Path) -> None:
+def test_a_scrape_succeeds_while_the_database_refuses_connections(
+    serve: Serve, tmp_path: Path
+) -> None:
     server = serve()
     server.execute(sa.text("DROP TABLE mails"))
     samples = scrape(server.url)
@@ -200,7 +202,7 @@ def test_a_scrape_goes_on_without_a_database_that_refuses(serve: Serve, tmp_path
     assert samples["byline_requests_in_flight",] == 1
 
 
-def test_logins_and_metrics_name_nobody(serve: Serve) -> None:
+def test_metrics_of_logins_contain_no_user(serve: Serve) -> None:
     server = serve(rate_limit_enabled=True)
     anna = server.sign_up()
     sign_in(server, anna.email, PASSWORD)

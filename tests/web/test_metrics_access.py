@@ -29,7 +29,7 @@ def test_a_server_on_loopback_has_open_metrics(serve: Serve, host: str) -> None:
 @pytest.mark.parametrize(
     "host", ["0.0.0.0", "::", "192.0.2.1", "2001:db8::1", "byline.example.com"]
 )
-def test_any_other_server_has_none_without_a_token(serve: Serve, host: str) -> None:
+def test_a_server_beyond_loopback_has_no_metrics_without_a_token(serve: Serve, host: str) -> None:
     with serve(host=host).client() as client:
         for headers in ({}, {"Authorization": "Bearer guess"}, {"Host": "127.0.0.1"}):
             answer = client.get("/metrics", headers=headers)
@@ -41,9 +41,7 @@ def test_any_other_server_has_none_without_a_token(serve: Serve, host: str) -> N
     "header",
     ["X-Forwarded-For: 203.0.113.9", "X-Real-IP: 203.0.113.9", "Forwarded: for=x", "Via: 1.1 x"],
 )
-def test_what_a_proxy_on_this_machine_hands_on_is_not_from_this_machine(
-    serve: Serve, header: str
-) -> None:
+def test_a_request_through_a_local_proxy_is_not_local(serve: Serve, header: str) -> None:
     name, value = header.split(": ")
     with serve().client() as client:
         assert client.get("/metrics", headers={name: value}).status_code == 404
@@ -53,7 +51,7 @@ def test_what_a_proxy_on_this_machine_hands_on_is_not_from_this_machine(
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])
-def test_with_a_token_it_is_asked_for_everywhere(serve: Serve, host: str) -> None:
+def test_metrics_token_is_required_even_on_loopback(serve: Serve, host: str) -> None:
     with serve(host=host, metrics_token=TOKEN).client() as client:
         answers = {
             None: (401, "authentication-required"),
@@ -73,7 +71,7 @@ def test_with_a_token_it_is_asked_for_everywhere(serve: Serve, host: str) -> Non
             assert "byline_requests_total" in answer.text
 
 
-def test_no_token_of_a_user_opens_them(serve: Serve) -> None:
+def test_a_users_token_does_not_give_access_to_metrics(serve: Serve) -> None:
     server = serve(metrics_token=TOKEN)
     admin = server.make_admin(server.sign_up())
     assert admin.http.get("/metrics").status_code == 401
@@ -81,14 +79,14 @@ def test_no_token_of_a_user_opens_them(serve: Serve) -> None:
         assert client.get("/auth/me").status_code == 401
 
 
-def test_uvicorn_by_hand_has_none_where_it_can_be_reached(serve: Serve) -> None:
+def test_uvicorn_started_by_hand_serves_no_metrics_beyond_loopback(serve: Serve) -> None:
     settings = serve().settings.model_dump() | {"trusted_hosts": "0.0.0.0/0,localhost"}
     with listening(settings, host="0.0.0.0") as port:
         assert httpx.get(f"http://127.0.0.1:{port}/metrics").status_code == 200
         assert httpx.get(f"http://{_own_address()}:{port}/metrics").status_code == 404
 
 
-def test_a_unix_socket_has_none_for_behind_it_is_a_proxy(serve: Serve, tmp_path: Path) -> None:
+def test_a_unix_socket_serves_no_metrics_without_a_token(serve: Serve, tmp_path: Path) -> None:
     settings = serve().settings.model_dump()
     with on_unix_socket(tmp_path / "byline.sock", settings) as client:
         assert client.get("/metrics").status_code == 404
@@ -105,7 +103,7 @@ def test_all_workers_know_where_they_listen(tmp_path: Path, workers: str) -> Non
             assert [byline.status("/metrics") for _ in range(8)] == [status] * 8
 
 
-def test_the_mail_counter_does_not_tell_known_from_unknown_addresses(serve: Serve) -> None:
+def test_the_metric_of_mails_is_the_same_for_unknown_addresses(serve: Serve) -> None:
     server = serve()
     anna = server.sign_up()
 

@@ -38,7 +38,7 @@ def together(numbers: Numbers) -> dict[CounterKey, float]:
     return dict(total)
 
 
-def test_numbers_of_a_process_alone_are_in_its_memory() -> None:
+def test_a_single_process_counts_in_its_own_memory() -> None:
     numbers = Numbers()
     numbers.add(A, 1)
     numbers.add(A, 2.5)
@@ -57,14 +57,14 @@ def test_processes_see_each_others_numbers_at_once(tmp_path: Path) -> None:
     assert together(other)[A] == 5
 
 
-def test_what_was_counted_before_is_taken_along(tmp_path: Path) -> None:
+def test_counts_from_before_sharing_are_kept(tmp_path: Path) -> None:
     numbers = Numbers()
     numbers.add(A, 3)
     numbers.share(tmp_path, lasts=lambda _: True)
     assert together(sharing(tmp_path)) == {A: 3}
 
 
-def test_who_takes_the_place_of_another_goes_on_with_its_numbers(tmp_path: Path) -> None:
+def test_a_new_process_continues_the_counters_of_a_dead_one(tmp_path: Path) -> None:
     one, other = sharing(tmp_path), sharing(tmp_path)
     one.add(A, 5)
     one.set(GAUGE, 9)
@@ -78,7 +78,7 @@ def test_who_takes_the_place_of_another_goes_on_with_its_numbers(tmp_path: Path)
     assert len(list(tmp_path.iterdir())) == 2
 
 
-def test_files_that_are_none_of_these_are_left_alone(tmp_path: Path) -> None:
+def test_other_files_in_the_metrics_folder_are_left_alone(tmp_path: Path) -> None:
     for name in ("a.numbers", "notes.txt"):
         (tmp_path / name).write_bytes(b"something else")
     one, other = sharing(tmp_path), sharing(tmp_path)
@@ -102,7 +102,7 @@ def test_threads_lose_no_count() -> None:
     assert own == {(str(n),): 800 for n in range(50)}
 
 
-def test_what_has_no_room_is_left_out_and_spoils_nothing() -> None:
+def test_counters_that_do_not_fit_are_dropped_without_damage() -> None:
     numbers = Numbers()
     for number in range(5000):
         numbers.add((f"key-{number}",), number)
@@ -111,7 +111,7 @@ def test_what_has_no_room_is_left_out_and_spoils_nothing() -> None:
     assert all(key == (f"key-{value:.0f}",) for key, value in own.items())
 
 
-def test_only_those_who_share_need_unix() -> None:
+def test_counting_in_one_process_works_without_fcntl() -> None:
     code = "import sys; sys.modules['fcntl'] = None; "
     code += "from service.engine.observe.shared_counters import Numbers; "
     code += "numbers = Numbers(); numbers.add(('a',), 1); assert list(numbers.everybodys())"
@@ -146,7 +146,7 @@ def ask_both(url: str, times: int) -> set[int]:
     return workers
 
 
-def test_workers_count_together_and_a_new_one_goes_on(two_workers: str) -> None:
+def test_workers_share_their_counts_and_a_new_one_continues_them(two_workers: str) -> None:
     url, asked, workers = two_workers, 0, set[int]()
     while len(workers) < 2:
         workers |= ask_both(url, 5)

@@ -18,7 +18,7 @@ DOCUMENTS = ["/openapi.yaml", "/openapi.json"]
 PAGES = ["/", "/docs"]
 
 
-def test_a_server_that_is_well_is_ready(anonymous: httpx.Client) -> None:
+def test_a_healthy_server_is_ready(anonymous: httpx.Client) -> None:
     answer = anonymous.get("/health/ready")
     assert answer.status_code == 200
     checks = {"database": "ok", "schema": "ok", "limiter": "ok"}
@@ -50,7 +50,7 @@ def _public(node: Any) -> Any:
 
 
 @pytest.mark.parametrize("path", DOCUMENTS)
-def test_the_specification_is_kept_and_asked_for_again(anonymous: httpx.Client, path: str) -> None:
+def test_the_specification_is_revalidated_by_caches(anonymous: httpx.Client, path: str) -> None:
     answer = anonymous.get(path)
     assert answer.headers["Cache-Control"] == "public, no-cache, no-transform"
     known = anonymous.get(path, headers={"If-None-Match": answer.headers["ETag"]})
@@ -60,7 +60,7 @@ def test_the_specification_is_kept_and_asked_for_again(anonymous: httpx.Client, 
 
 
 @pytest.mark.parametrize("path", PAGES)
-def test_a_page_is_html_that_loads_only_what_is_ours(anonymous: httpx.Client, path: str) -> None:
+def test_a_page_is_html_that_loads_only_our_own_files(anonymous: httpx.Client, path: str) -> None:
     answer = anonymous.get(path)
     assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
     assert answer.text.startswith("<!doctype html>")
@@ -125,7 +125,7 @@ def test_there_is_nothing_else_beside_the_assets(server: Server, path: str) -> N
     assert (answer.status_code, answer.json()["code"]) == (404, "not-found")
 
 
-def test_the_keys_are_public_and_kept(anna: Person, anonymous: httpx.Client) -> None:
+def test_the_key_set_is_public_and_cacheable(anna: Person, anonymous: httpx.Client) -> None:
     answer = anonymous.get("/.well-known/jwks.json")
     assert answer.headers["Cache-Control"] == "public, max-age=600"
     assert answer.json()["keys"]
@@ -135,7 +135,7 @@ def test_the_keys_are_public_and_kept(anna: Person, anonymous: httpx.Client) -> 
 
 
 @pytest.mark.parametrize("path", [*HEALTH, *DOCUMENTS, *PAGES, "/metrics"])
-def test_what_everyone_may_ask_does_not_look_at_the_token(server: Server, path: str) -> None:
+def test_public_pages_ignore_the_token(server: Server, path: str) -> None:
     with server.client("nonsense") as client:
         assert client.get(path).status_code == 200
 
@@ -144,9 +144,7 @@ def test_what_everyone_may_ask_does_not_look_at_the_token(server: Server, path: 
 @pytest.mark.parametrize(
     "query", ["utm_source=x", "fbclid=a&fbclid=b", "_=1", "", "&&", "%zz", "%ff", "a=" + "b" * 9000]
 )
-def test_a_query_that_somebody_has_added_changes_nothing(
-    anonymous: httpx.Client, path: str, query: str
-) -> None:
+def test_an_added_query_changes_nothing(anonymous: httpx.Client, path: str, query: str) -> None:
     answer = anonymous.get(f"{path}?{query}")
     assert answer.status_code == 200
     if not path.startswith("/health"):
@@ -155,5 +153,5 @@ def test_a_query_that_somebody_has_added_changes_nothing(
 
 
 @pytest.mark.parametrize("path", ["/metrics", "/api/posts"])
-def test_a_query_is_read_everywhere_else(anonymous: httpx.Client, path: str) -> None:
+def test_other_operations_read_the_query(anonymous: httpx.Client, path: str) -> None:
     assert anonymous.get(f"{path}?utm_source=x").status_code == 400

@@ -72,7 +72,7 @@ def test_a_head_without_an_end_is_cut_off(start: bytes, server: Server) -> None:
     assert not received or received.startswith(b"HTTP/1.1 431 ")
 
 
-def test_who_sends_no_whole_head_is_not_waited_for(
+def test_a_client_that_sends_no_complete_head_is_disconnected(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(protocol, "HEAD_TIMEOUT_SECONDS", 0.05)
@@ -89,7 +89,7 @@ def test_who_sends_no_whole_head_is_not_waited_for(
     ],
     ids=["an empty line", "the body of what was refused"],
 )
-def test_what_comes_after_an_answer_is_not_waited_for(
+def test_the_rest_of_a_body_after_its_answer_has_a_time_limit(
     start: bytes, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(protocol, "HEAD_TIMEOUT_SECONDS", 0.5)
@@ -112,7 +112,7 @@ def test_a_client_that_never_sends_the_body_of_a_refused_request_is_disconnected
         answered(connection)  # which ends: the server closes
 
 
-def test_a_body_without_an_end_is_not_waited_for(
+def test_a_body_that_never_ends_closes_the_connection(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(body, "BODY_TIMEOUT_SECONDS", 0.5)
@@ -124,7 +124,7 @@ def test_a_body_without_an_end_is_not_waited_for(
     assert json.loads(answer.rpartition(b"\r\n")[2])["code"] == "bad-request"
 
 
-def test_a_connection_is_kept_longer_than_a_client_keeps_it(server: Server) -> None:
+def test_an_idle_connection_is_kept_longer_than_clients_keep_it(server: Server) -> None:
     with connected(server) as connection:
         connection.sendall(HEAD + b"\r\n")
         assert connection.recv(65536).startswith(b"HTTP/1.1 200 ")
@@ -144,7 +144,7 @@ def test_a_small_answer_comes_in_one_piece(start: bytes, body: bytes, server: Se
             assert connection.recv(65536).endswith(b"\r\n\r\n" + body)
 
 
-def test_a_client_that_waits_to_be_asked_for_its_body_is_asked(server: Server) -> None:
+def test_a_client_that_sends_expect_gets_a_100_continue(server: Server) -> None:
     head = b"POST /auth/login HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\n"
     with connected(server) as connection:
         connection.sendall(head + b"Content-Type: application/json\r\nContent-Length: 2\r\n\r\n")

@@ -70,7 +70,7 @@ def stuck(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
     goes_on.set()
 
 
-def test_the_first_probe_is_told_the_truth(serve: Serve) -> None:
+def test_the_first_probe_gets_a_fresh_result(serve: Serve) -> None:
     assert status(serve()) == 200
 
 
@@ -104,9 +104,7 @@ def test_a_schema_newer_than_the_code_is_ready(serve: Serve) -> None:
     assert httpx.get(f"{server.url}/health/ready").json()["status"] == "ok"
 
 
-def test_without_its_database_a_server_lives_but_is_not_ready_until_it_is_back(
-    serve: Serve, tmp_path: Path
-) -> None:
+def test_without_its_database_a_server_is_alive_but_not_ready(serve: Serve, tmp_path: Path) -> None:
     server = serve(database_url=f"sqlite:///{tmp_path}/byline.db")
     assert status(server) == 200
     for file in tmp_path.glob("byline.db*"):
@@ -118,7 +116,7 @@ def test_without_its_database_a_server_lives_but_is_not_ready_until_it_is_back(
     until(lambda: status(server) == 200)
 
 
-def test_a_database_that_is_gone_is_noticed_and_so_is_its_return(
+def test_readiness_notices_when_the_database_goes_and_returns(
     serve: Serve, caplog: pytest.LogCaptureFixture
 ) -> None:
     with cluster() as own:
@@ -140,7 +138,7 @@ def test_a_database_that_is_gone_is_noticed_and_so_is_its_return(
         until(lambda: status(server) == 200)
 
 
-def test_a_look_that_hangs_is_noticed_by_its_age(serve: Serve, stuck: threading.Event) -> None:
+def test_readiness_treats_an_old_result_as_a_failure(serve: Serve, stuck: threading.Event) -> None:
     server = serve()
     stuck.set()
     until(lambda: status(server) == 503)
@@ -154,7 +152,7 @@ def test_a_look_that_hangs_is_noticed_by_its_age(serve: Serve, stuck: threading.
 
 
 @pytest.mark.parametrize("path", ["/health/ready", "/health/live", "/metrics"])
-def test_many_who_ask_do_not_make_a_probe_fail(serve: Serve, path: str) -> None:
+def test_many_concurrent_probes_all_succeed(serve: Serve, path: str) -> None:
     server = serve()
     with asking(server, path) as statuses:
         until(lambda: len(statuses) > 100)
@@ -196,7 +194,7 @@ def test_the_database_is_asked_once_a_second_however_many_ask(
     assert min(between) > 0.9 * health.INTERVAL_SECONDS
 
 
-def test_a_server_that_ends_stops_looking(serve: Serve) -> None:
+def test_a_server_that_shuts_down_stops_checking(serve: Serve) -> None:
     server = serve()
     assert status(server) == 200
     thread = server.flask.extensions["readiness"]._thread

@@ -21,7 +21,7 @@ def refreshed(server: Server, tokens: dict[str, Any]) -> httpx.Response:
         return client.post("/auth/refresh")
 
 
-def test_forty_calls_that_refresh_at_once_all_go_on(serve: Callable[..., Server]) -> None:
+def test_forty_concurrent_refreshes_all_succeed(serve: Callable[..., Server]) -> None:
     server = serve(rate_limit_enabled=True)
     tokens = server.sign_up().tokens
     for expected in (1, 2, 3):
@@ -32,7 +32,7 @@ def test_forty_calls_that_refresh_at_once_all_go_on(serve: Callable[..., Server]
         tokens = answers[-1].json()
 
 
-def test_a_token_is_not_repeated_without_end(serve: Callable[..., Server]) -> None:
+def test_a_verified_token_is_cached_for_a_bounded_time(serve: Callable[..., Server]) -> None:
     server = serve(rate_limit_enabled=True, rate_limits={"repeat": "2 per day"})
     anna, other = server.sign_up(), server.sign_up()
     answers = [refreshed(server, anna.tokens) for _ in range(4)]
@@ -46,7 +46,7 @@ def test_a_token_is_not_repeated_without_end(serve: Callable[..., Server]) -> No
     assert [refreshed(server, other.tokens).status_code for _ in range(2)] == [200, 200]
 
 
-def test_a_refused_refresh_leaves_the_token_good(serve: Callable[..., Server]) -> None:
+def test_a_rate_limited_refresh_leaves_the_token_valid(serve: Callable[..., Server]) -> None:
     server = serve(rate_limit_enabled=True, rate_limits={"refresh": "1 per second"})
     anna: Person = server.sign_up()
     pair = refreshed(server, anna.tokens).json()

@@ -75,7 +75,7 @@ def run(test: Callable[[], Awaitable[None]]) -> None:
 
 
 @pytest.mark.parametrize("chunks", [[], [b"a"], [b"a", b"b", b"c"]])
-def test_it_is_a_head_the_chunks_and_an_end(chunks: list[bytes]) -> None:
+def test_a_streamed_answer_is_a_head_its_chunks_and_an_end(chunks: list[bytes]) -> None:
     async def test() -> None:
         client = Client(*chunks)
         await client.served()
@@ -85,7 +85,7 @@ def test_it_is_a_head_the_chunks_and_an_end(chunks: list[bytes]) -> None:
 
 
 @pytest.mark.parametrize("chunks", [[], [b"a"], [b"a", b"b"]])
-def test_a_failure_goes_on_to_the_caller_without_an_end(chunks: list[bytes]) -> None:
+def test_an_exception_reaches_the_caller_without_a_final_message(chunks: list[bytes]) -> None:
     async def test() -> None:
         client = Client(*chunks, KeyError("what"))
         with pytest.raises(KeyError, match="what"):
@@ -112,7 +112,7 @@ def test_no_chunk_is_made_before_the_client_has_taken_the_last(takes: int, made:
 
 
 @pytest.mark.parametrize("takes", [0, 3, 4])
-def test_what_is_cancelled_leaves_no_task(takes: int) -> None:
+def test_a_cancelled_request_leaves_no_task(takes: int) -> None:
     async def test() -> None:
         client = Client(*[b"x"] * 99, takes=takes)
         serving = asyncio.ensure_future(client.served())
@@ -125,6 +125,6 @@ def test_what_is_cancelled_leaves_no_task(takes: int) -> None:
     run(test)
 
 
-def test_who_comes_from_nowhere_has_no_address() -> None:
+def test_a_client_without_a_peer_address_has_no_address() -> None:
     scope = {"method": "GET", "path": "/", "query_string": b"", "headers": [], "client": None}
     assert Request(scope).client.ip == ""

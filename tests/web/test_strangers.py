@@ -71,7 +71,7 @@ def refused_until(answer: httpx.Response) -> int:
     return int(answer.headers["Retry-After"])
 
 
-def test_thirty_guesses_an_hour_from_many_networks_are_looked_at(guarded: Server) -> None:
+def test_thirty_guesses_an_hour_from_many_networks_are_compared(guarded: Server) -> None:
     anna, networks = guarded.sign_up(), elsewhere()
     assert guess(guarded, anna.email, 33, networks) == [401] * 30 + [429] * 3
     refused = sign_in(guarded, anna.email, AWAY, PASSWORD)
@@ -81,7 +81,7 @@ def test_thirty_guesses_an_hour_from_many_networks_are_looked_at(guarded: Server
     assert sign_in(guarded, anna.email, AWAY, PASSWORD).status_code == 200
 
 
-def test_the_owner_gets_in_from_a_known_network_whatever_strangers_do(guarded: Server) -> None:
+def test_strangers_cannot_lock_the_owner_out_of_a_known_network(guarded: Server) -> None:
     anna, networks = guarded.sign_up(), elsewhere()
     assert sign_in(guarded, anna.email, HOME, PASSWORD).status_code == 200
     for _ in range(4):
@@ -124,7 +124,7 @@ def test_a_known_network_with_a_hundred_failures_in_a_row_is_a_stranger(guarded:
     assert refused_until(sign_in(guarded, anna.email, HOME, PASSWORD))
 
 
-def test_an_unknown_address_is_refused_alike(guarded: Server) -> None:
+def test_an_unknown_address_is_refused_in_the_same_way(guarded: Server) -> None:
     networks = elsewhere()
     told = []
     for email in (guarded.sign_up().email, "nobody@example.com"):
@@ -136,7 +136,7 @@ def test_an_unknown_address_is_refused_alike(guarded: Server) -> None:
     assert told[0] == told[1]
 
 
-def test_a_guess_takes_the_same_statements_for_every_address(
+def test_a_guess_runs_the_same_statements_for_every_address(
     guarded: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """From the network of the owner too: neighbours must not learn who has an account."""
@@ -194,7 +194,7 @@ def test_the_first_refusal_of_a_day_is_an_event_and_a_mail(guarded: Server) -> N
     assert len(guarded.execute(query)) == 2
 
 
-def test_what_has_expired_goes_as_others_fail(guarded: Server) -> None:
+def test_expired_guards_are_removed_as_others_fail(guarded: Server) -> None:
     networks = elsewhere()
     for number in range(15):
         sign_in(guarded, f"nobody{number}@example.com", next(networks))
@@ -205,7 +205,7 @@ def test_what_has_expired_goes_as_others_fail(guarded: Server) -> None:
         assert len(guarded.execute(expired)) <= max(0, left - 5)
 
 
-def test_the_table_names_no_address(guarded: Server) -> None:
+def test_the_table_of_the_guard_contains_no_address(guarded: Server) -> None:
     anna = guarded.sign_up()
     for email in ("somebody@example.com", anna.email):
         sign_in(guarded, email, AWAY)

@@ -86,12 +86,12 @@ def test_every_answer_has_an_id_and_says_how_it_may_be_read_and_kept(
 
 @pytest.mark.parametrize("path", [path for path in PATHS if path.startswith("/auth/")])
 @pytest.mark.parametrize("method", METHODS)
-def test_nothing_of_auth_is_kept_by_caches(anonymous: httpx.Client, path: str, method: str) -> None:
+def test_answers_of_auth_are_never_cached(anonymous: httpx.Client, path: str, method: str) -> None:
     answer = anonymous.request(method, filled(path))
     assert answer.headers["Cache-Control"] == "no-store"
 
 
-def test_what_is_personal_is_kept_by_nobody_and_what_is_public_is_asked_for_again(
+def test_personal_answers_are_not_cached_and_public_ones_are_revalidated(
     anna: Person, admin: Person
 ) -> None:
     assert anna.http.get("/auth/me").headers["Cache-Control"] == "no-store, no-transform"
@@ -219,7 +219,7 @@ def test_no_secret_is_logged(logged: Callable[..., Any]) -> None:
         assert token.split(".")[2] not in text
 
 
-def test_the_settings_decide_what_is_logged(logged: Callable[..., Any]) -> None:
+def test_the_log_level_decides_what_is_logged(logged: Callable[..., Any]) -> None:
     _, lines = logged(log_level="WARNING")
     assert lines() == []
     server, lines = logged(log_format="text")
@@ -282,7 +282,7 @@ def guarded(tmp_path_factory: Any) -> Iterator[Server]:
         ("bearer tell-nobody", 200),
     ],
 )
-def test_metrics_want_their_token(guarded: Server, header: str | None, status: int) -> None:
+def test_metrics_require_their_token(guarded: Server, header: str | None, status: int) -> None:
     with guarded.client() as client:
         headers = {} if header is None else {"Authorization": header.encode("latin-1")}
         answer = client.get("/metrics", headers=headers)

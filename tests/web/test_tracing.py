@@ -92,7 +92,7 @@ def test_a_request_continues_the_trace_it_is_part_of(traced: Server, collector: 
     assert {s.trace_id for s in collector.within(span)} == {TRACE}
 
 
-def test_a_trace_that_is_not_recorded_elsewhere_is_not_here(
+def test_a_trace_that_the_caller_does_not_record_is_not_recorded(
     serve: Serve, collector: Receiver
 ) -> None:
     server = serve(otel_exporter_otlp_endpoint=collector.url)
@@ -102,7 +102,7 @@ def test_a_trace_that_is_not_recorded_elsewhere_is_not_here(
     assert TRACE not in {span.trace_id for span in collector.spans}
 
 
-def test_no_secret_and_nobody_is_in_a_span(traced: Server, collector: Receiver) -> None:
+def test_a_span_contains_no_secret_and_no_user(traced: Server, collector: Receiver) -> None:
     secret = "hush-7f3a"
     anna = traced.sign_up(email=f"{secret}@example.com", password=f"{secret} {secret}")
     anna.http.get("/api/search", params={"q": secret})
@@ -120,7 +120,7 @@ def test_no_secret_and_nobody_is_in_a_span(traced: Server, collector: Receiver) 
     assert {"GET", "HTTP"} <= {s.name for s in collector.spans if "http.route" not in s.attributes}
 
 
-def test_what_goes_wrong_is_marked(serve: Serve, collector: Receiver) -> None:
+def test_a_span_of_a_failed_request_is_marked(serve: Serve, collector: Receiver) -> None:
     server = serve(otel_exporter_otlp_endpoint=collector.url)
     httpx.get(f"{server.url}/api/posts?limit=0")
     server.execute(sa.text("DROP TABLE posts"))
@@ -188,7 +188,7 @@ def test_headers_that_cannot_be_read_are_not_logged(
     assert "hunter2" not in caplog.text
 
 
-def test_a_sampler_of_none_sends_nothing(
+def test_a_sampler_that_drops_all_traces_sends_nothing(
     serve: Serve, collector: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OTEL_TRACES_SAMPLER", "always_off")
@@ -202,7 +202,7 @@ def test_a_sampler_of_none_sends_nothing(
 
 
 @pytest.mark.parametrize("how", ["refusing", "hanging"])
-def test_a_receiver_that_fails_costs_a_line_and_no_request(
+def test_a_failing_trace_receiver_logs_a_line_and_fails_no_request(
     serve: Serve, collector: Receiver, how: str, caplog: pytest.LogCaptureFixture, monkeypatch: Any
 ) -> None:
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "0.3")
@@ -234,7 +234,9 @@ def test_without_a_receiver_requests_are_answered(
     assert httpx.get(f"{server.url}/api/posts").status_code == 200
 
 
-def test_a_receiver_that_hangs_does_not_hold_up_the_end(serve: Serve, collector: Receiver) -> None:
+def test_a_hanging_trace_receiver_does_not_delay_shutdown(
+    serve: Serve, collector: Receiver
+) -> None:
     collector.hangs = threading.Event()
     folder = serve(otel_exporter_otlp_endpoint=collector.url).settings.jwt_keys_dir.parent
     with serving(folder, otel_exporter_otlp_endpoint=collector.url) as server:
@@ -253,7 +255,7 @@ def test_spans_are_sent_before_the_end(serve: Serve, monkeypatch: pytest.MonkeyP
         assert taking.wait("list_posts")
 
 
-def test_without_an_endpoint_nothing_of_it_is_loaded(tmp_path: Any) -> None:
+def test_without_an_endpoint_opentelemetry_is_not_imported(tmp_path: Any) -> None:
     code = "import sys, app; print([n for n in sys.modules if n.startswith('opentelemetry')])"
     ended = subprocess.run(
         [sys.executable, "-c", code],

@@ -64,7 +64,7 @@ def rest(connection: socket.socket) -> bytes:
     return exports.rest(connection)
 
 
-def test_clients_that_do_not_read_make_room_and_others_are_answered(
+def test_stuck_connections_are_closed_and_other_clients_are_answered(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = page(server)
@@ -79,7 +79,7 @@ def test_clients_that_do_not_read_make_room_and_others_are_answered(
         assert page(server) == whole
 
 
-def test_a_client_with_more_than_its_share_makes_room_for_others_first(
+def test_connections_of_the_client_with_the_most_unread_bytes_close_first(
     serve: Callable[..., Server], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server = serve(trusted_proxies="127.0.0.1")
@@ -101,7 +101,7 @@ def test_a_client_with_more_than_its_share_makes_room_for_others_first(
         assert rest(other).endswith(whole[-1000:])
 
 
-def test_a_request_waits_until_the_answers_before_it_are_read(server: Server) -> None:
+def test_a_pipelined_request_waits_until_earlier_answers_are_read(server: Server) -> None:
     whole = page(server)
     with ExitStack() as stack:
         [connection] = not_reading(server, stack, 1)

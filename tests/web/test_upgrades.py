@@ -89,7 +89,9 @@ def outcomes(answers: list[Answer]) -> list[tuple[int, str | None]]:
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
-def test_a_body_behind_an_offer_is_no_request(operation: str, server: Server, token: str) -> None:
+def test_a_body_after_an_upgrade_offer_is_not_a_request(
+    operation: str, server: Server, token: str
+) -> None:
     method, path = OPERATIONS[operation]
     ours = (JSON, f"Authorization: Bearer {token}")
     for frame in FRAMES:
@@ -106,7 +108,7 @@ def test_a_body_behind_an_offer_is_no_request(operation: str, server: Server, to
 
 @pytest.mark.parametrize("frame", FRAMES)
 @pytest.mark.parametrize("segments", SEGMENTS)
-def test_what_is_posted_with_an_offer_is_there(
+def test_a_post_sent_with_an_upgrade_offer_is_written(
     frame: Any, segments: Any, server: Server, token: str
 ) -> None:
     ours = (JSON, f"Authorization: Bearer {token}")
@@ -129,7 +131,7 @@ def test_what_is_posted_with_an_offer_is_there(
     ],
 )
 @pytest.mark.parametrize("segments", SEGMENTS)
-def test_an_offer_may_be_written_in_any_way(
+def test_an_upgrade_offer_may_be_written_in_any_way(
     offer: tuple[str, ...], segments: Any, server: Server
 ) -> None:
     for frame in FRAMES:
@@ -144,19 +146,19 @@ def test_an_offer_may_be_written_in_any_way(
         assert last.code == "not-found"
 
 
-def test_an_offer_of_http_1_0_is_answered_once(server: Server) -> None:
+def test_an_upgrade_offer_of_http_1_0_is_answered_once(server: Server) -> None:
     for segments in SEGMENTS:
         data = with_length("POST", "/auth/login", JSON, *OFFER).replace(b"HTTP/1.1", b"HTTP/1.0")
         assert outcomes(sent(server, *segments(data))) == [(400, "malformed-body")]
 
 
-def test_many_offers_in_one_go_are_answered_in_order(server: Server) -> None:
+def test_pipelined_upgrade_offers_are_answered_in_order(server: Server) -> None:
     one = with_length("POST", "/auth/login", JSON, *OFFER) + get("/health/live", *OFFER)
     answers = sent(server, one * 30 + LAST)
     assert [answer.status for answer in answers] == [400, 200] * 30 + [404]
 
 
-def test_a_client_that_offers_and_expects_is_asked_for_its_body(server: Server) -> None:
+def test_an_upgrade_offer_with_expect_gets_a_100_continue(server: Server) -> None:
     head, end, body = with_length(
         "POST", "/auth/login", JSON, "Expect: 100-continue", *OFFER
     ).partition(b"\r\n\r\n")
@@ -168,13 +170,13 @@ def test_a_client_that_offers_and_expects_is_asked_for_its_body(server: Server) 
             assert [answer.status for answer in raw.answers(incoming)] == [400, 404]
 
 
-def test_an_offer_without_a_body_does_not_wait_for_one(server: Server) -> None:
+def test_an_upgrade_offer_without_a_body_waits_for_none(server: Server) -> None:
     answers = sent(server, get("/health/live", *OFFER), get("/health/ready", *OFFER) + LAST)
     assert [answer.status for answer in answers] == [200, 200, 404]
 
 
 @pytest.mark.parametrize("target", ["localhost:80", "/api/posts", "*", "http://localhost/"])
-def test_what_comes_after_a_connect_is_not_read_as_http(target: str, server: Server) -> None:
+def test_bytes_after_a_connect_are_not_read_as_http(target: str, server: Server) -> None:
     for segments in SEGMENTS:
         data = with_length("CONNECT", target) + get("/health/live")
         [answer] = sent(server, *segments(data))
@@ -182,7 +184,7 @@ def test_what_comes_after_a_connect_is_not_read_as_http(target: str, server: Ser
         assert answer.headers["connection"] == "close"
 
 
-def test_trailers_make_no_offer(server: Server) -> None:
+def test_an_upgrade_in_trailers_is_ignored(server: Server) -> None:
     trailers = b"Connection: upgrade\r\nUpgrade: h2c\r\n\r\n"
     data = in_chunks("POST", "/auth/login", JSON).removesuffix(b"\r\n") + trailers
     answers = sent(server, data, INSIDE, LAST)
@@ -207,7 +209,7 @@ def test_each_of_two_clients_has_its_own_tokens(server: Server) -> None:
             assert http.get("/auth/me").json()["id"] == ben.id
 
 
-def test_curl_may_offer_http_2(server: Server) -> None:
+def test_curl_with_http2_is_answered(server: Server) -> None:
     account = {"email": f"{secrets.token_hex(6)}@example.com", "password": PASSWORD}
     curl = [program("curl"), "--silent", "--include", "--max-time", "30", "--http2"]
     posted = subprocess.run(

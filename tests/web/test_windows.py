@@ -16,7 +16,7 @@ from tests.kit.serving import Server
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_it_counts_as_the_storage_of_limits_does(
+def test_counts_in_memory_match_the_storage_of_the_limits_library(
     seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = SimpleNamespace(now=1_000_000.0)
@@ -45,7 +45,7 @@ def test_it_counts_as_the_storage_of_limits_does(
             assert [stats[0][0], stats[0][2]] == [stats[1][0], stats[1][2]]
 
 
-def test_what_is_over_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_expired_counts_are_removed(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = SimpleNamespace(now=1_000_000.0)
     clock.time = lambda: clock.now
     monkeypatch.setattr(windows, "time", clock)
@@ -58,7 +58,7 @@ def test_what_is_over_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (window.previous, window.current) == ({}, {"one": 1})
 
 
-def test_a_clock_that_is_set_back_shuts_nobody_out(
+def test_setting_the_clock_back_locks_nobody_out(
     serve: Callable[..., Server], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = SimpleNamespace(now=1_000_000.0)
