@@ -2,17 +2,24 @@
 
 PYTHON ?= python3
 FAULTS ?= tests/faults tests/operations
+# What a change to a handler, a model or the specification breaks first.
+QUICK  := $(wildcard tests/accounts tests/posts tests/domain \
+	tests/spec/test_contract.py tests/repository/test_architecture.py)
 VENV   := .venv
 BIN    := $(VENV)/bin
 NPM    := $(BIN)/node openapi/node_modules/.bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --no-input -qq
 
+# Images of containers set it; here hundreds of processes would each compile what they import.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test lint format migration check audit bench sdk contract faults lock mutants clean
+.PHONY: help run test test-quick lint format migration check audit bench sdk contract faults lock \
+	mutants clean
 
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
 
 run: $(VENV)/.run ## install, migrate the database and serve; PORT=9000 make run moves it
 	@$(BIN)/byline db upgrade
@@ -21,6 +28,10 @@ run: $(VENV)/.run ## install, migrate the database and serve; PORT=9000 make run
 test: $(VENV)/.dev ## the whole test suite; REQUIRE=node,chromium lets none of it be skipped
 	@echo "Running the tests"
 	@$(BIN)/pytest
+
+test-quick: $(VENV)/.dev ## a minute of it: handlers on SQLite, domain, contract, architecture
+	@echo "Running the quick tests"
+	@$(BIN)/pytest --numprocesses=2 -k "not postgresql" $(QUICK)
 
 # Redocly praises what it finds in order, so it is heard only when it complains.
 lint: $(VENV)/.lint ## style and types (ruff, mypy, bandit), and the spec with its changes

@@ -20,10 +20,10 @@ from httpx._transports import default
 
 from service.domain import passwords
 from service.engine.limits import memory as windows
-from tests.kit import postgres
+from tests.kit import databases
 from tests.kit.serving import Person, Server, serving
 
-pytest_plugins = ["tests.kit.verdict"]
+pytest_plugins = ["tests.kit.order", "tests.kit.verdict"]
 
 HASHER, DUMMY = passwords._hasher, passwords._DUMMY
 
@@ -71,13 +71,24 @@ def _standing_windows(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(windows, "time", SimpleNamespace(time=lambda: moment))
 
 
+@pytest.fixture(scope="session")
+def _servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Server]]:
+    """Starts a server on a database, once in a process; a fixture with parameters would end it
+    whenever a file goes on to the other database."""
+    with ExitStack() as stack:
+
+        @cache
+        def _start(database: str) -> Server:
+            own = {} if database == "sqlite" else {"database_url": databases.postgresql()}
+            return stack.enter_context(serving(tmp_path_factory.mktemp(database), **own))
+
+        yield _start
+
+
 @pytest.fixture(scope="session", params=["sqlite", "postgresql"])
-def server(request: pytest.FixtureRequest, tmp_path_factory: Any) -> Iterator[Server]:
+def server(request: pytest.FixtureRequest, _servers: Callable[[str], Server]) -> Server:
     """The server that most tests share, without limits, once on each database."""
-    folder = tmp_path_factory.mktemp(request.param)
-    own = {} if request.param == "sqlite" else {"database_url": postgres.start()}
-    with serving(folder, **own) as running:
-        yield running
+    return _servers(request.param)
 
 
 @pytest.fixture
@@ -85,7 +96,7 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., Server]]:
     """Starts a server of the test's own: `serve(rate_limit_enabled=True)`; on SQLite, or where
     SERVE_ON=postgresql asks for it, on PostgreSQL."""
     is_embedded = os.environ.get("SERVE_ON", "sqlite") == "sqlite"
-    own = {} if is_embedded else {"database_url": postgres.start()}
+    own = {} if is_embedded else {"database_url": databases.postgresql()}
     with ExitStack() as stack:
         yield lambda **settings: stack.enter_context(serving(tmp_path, **own | settings))
 

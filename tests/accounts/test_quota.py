@@ -14,7 +14,7 @@ from sqlalchemy import func, select, update
 from service import demo, demo_posts, maintenance
 from service.engine.database.transaction import db
 from service.models import IdempotencyKey, Post, User
-from tests.kit import postgres
+from tests.kit import databases
 from tests.kit.accounts import ANY, told
 from tests.kit.serving import Person, Server, serving
 
@@ -25,7 +25,7 @@ FULL = (409, "quota-exceeded")
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
 def small(request: pytest.FixtureRequest, tmp_path_factory: Any) -> Iterator[Server]:
     """A server whose users have little room."""
-    own = {} if request.param == "sqlite" else {"database_url": postgres.start()}
+    own = {} if request.param == "sqlite" else {"database_url": databases.postgresql()}
     with serving(tmp_path_factory.mktemp("small"), user_quota=QUOTA, **own) as running:
         yield running
 

@@ -27,7 +27,7 @@ from tests.kit.serving import Server, serving
 
 # Without the browser's own windows to draw, and Chromium as Ubuntu has it.
 LIGHTER = ("chromium-headless-shell", "chromium-browser")
-PATIENCE = 30_000  # milliseconds: the machine may be busy with other tests
+PATIENCE = 60_000  # milliseconds: the machine may be busy with other tests
 
 expect.set_options(timeout=PATIENCE)
 

@@ -33,7 +33,7 @@ def settings(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, str]:
 @contextmanager
 def author(url: str) -> Iterator[httpx.Client]:
     """Somebody with six megabytes of posts."""
-    with httpx.Client(base_url=url, timeout=30) as client:
+    with httpx.Client(base_url=url, timeout=60) as client:
         account = {"email": f"{secrets.token_hex(6)}@example.com", "password": PASSWORD}
         assert client.post("/auth/register", json=account).status_code == 201
         token = client.post("/auth/login", json=account).json()["access_token"]

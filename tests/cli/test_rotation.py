@@ -129,7 +129,7 @@ def each_worker(url: str) -> Iterator[list[httpx.Client]]:
     with ExitStack() as stack:
 
         def found() -> bool:
-            client = stack.enter_context(httpx.Client(base_url=url, timeout=30))
+            client = stack.enter_context(httpx.Client(base_url=url, timeout=60))
             workers[answered_by(client.get("/health/live"))] = client
             return len(workers) == 2
 

@@ -45,7 +45,7 @@ class Callers:
     """One caller of each role."""
 
     def __init__(self, url: str, mails: Path, database: str) -> None:
-        self._api = httpx.Client(base_url=url, timeout=30)
+        self._api = httpx.Client(base_url=url, timeout=60)
         self._mails = Mailbox(mails)
         self._database = database
         self._callers: dict[str, Caller] = {}

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import trustme
 
-from tests.kit import postgres
+from tests.kit import databases
 from tests.kit.office import Office, opened
 
 DATABASES = ["sqlite", "postgresql"]
@@ -21,12 +21,12 @@ Certify = Callable[..., ssl.SSLContext]
 @pytest.fixture(params=DATABASES)
 def database(request: pytest.FixtureRequest) -> dict[str, str]:
     """The settings for an empty database of the test's own."""
-    return {} if request.param == "sqlite" else {"database_url": postgres.start()}
+    return {} if request.param == "sqlite" else {"database_url": databases.postgresql()}
 
 
 @pytest.fixture(scope="module", params=DATABASES)
 def _shared(request: pytest.FixtureRequest, tmp_path_factory: Any) -> Iterator[Office]:
-    own = {} if request.param == "sqlite" else {"database_url": postgres.start()}
+    own = {} if request.param == "sqlite" else {"database_url": databases.postgresql()}
     with opened(tmp_path_factory.mktemp(request.param), **own) as office:
         yield office
 

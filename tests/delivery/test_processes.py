@@ -120,7 +120,7 @@ def test_a_process_that_shuts_down_finishes_sending_its_mail(place: Place) -> No
         with pytest.raises(subprocess.TimeoutExpired):
             process.wait(timeout=1)  # it waits for what is in hand
         place.post.held.clear()
-        assert process.wait(timeout=30) in {0, -signal.SIGTERM}
+        assert process.wait(timeout=60) in {0, -signal.SIGTERM}
         assert office.taken_on(address).due_at is None
         assert len(place.post.to(address)) == 1
 

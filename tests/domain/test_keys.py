@@ -75,12 +75,12 @@ def test_a_thread_that_misses_a_key_waits_while_it_is_read(folder: Path, monkeyp
     new = KeyRing.from_pem(generate_key(folder).read_text()).newest()
     load, reading, go_on = module._load, threading.Event(), threading.Event()
     monkeypatch.setattr(
-        module, "_load", lambda listing: reading.set() or (go_on.wait(30) and load(listing))
+        module, "_load", lambda listing: reading.set() or (go_on.wait(60) and load(listing))
     )
     clock.now = 60
     with ThreadPoolExecutor(1) as thread:
         thread.submit(ring.current)
-        assert reading.wait(30)
+        assert reading.wait(60)
         threading.Timer(0.1, go_on.set).start()
         assert ring.find(new.kid) is not None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -23,12 +24,17 @@ Answering = Callable[[], httpx.Response]
 
 
 def at_once(*calls: Answering) -> list[httpx.Response]:
-    """The answers to calls that all start together, each in a thread of its own."""
+    """The answers to calls that start together, each in a thread of its own; one that the server
+    had no time for is made again."""
     barrier = Barrier(len(calls))
 
     def run(call: Answering) -> httpx.Response:
         barrier.wait()
-        return call()
+        answer = call()
+        while answer.status_code == 503:  # on a machine that is busy; nothing was done
+            time.sleep(int(answer.headers["Retry-After"]))  # as the answer asks for
+            answer = call()
+        return answer
 
     with ThreadPoolExecutor(len(calls)) as threads:
         return list(threads.map(run, calls))

@@ -20,7 +20,7 @@ PAUSE = 0.005  # seconds
 
 
 def connect(port: int) -> socket.socket:
-    return socket.create_connection(("127.0.0.1", port), timeout=30)
+    return socket.create_connection(("127.0.0.1", port), timeout=60)
 
 
 def refuses(port: int) -> bool:
@@ -50,7 +50,7 @@ def one_by_one(port: int, number: int) -> str:
 
 def kept(port: int, _number: int) -> str:
     """The outcome of requests on one connection, until the server says that it closes it."""
-    with closing(HTTPConnection("127.0.0.1", port, timeout=30)) as connection:
+    with closing(HTTPConnection("127.0.0.1", port, timeout=60)) as connection:
         connection.connect()
         while True:
             connection.request("GET", "/health/live")

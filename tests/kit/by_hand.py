@@ -37,6 +37,6 @@ def listening(settings: dict[str, Any], **where: Any) -> Iterator[int]:
 def on_unix_socket(path: Path, settings: dict[str, Any]) -> Iterator[httpx.Client]:
     """A client of a server on a Unix socket."""
     transport = httpx.HTTPTransport(uds=str(path))
-    client = httpx.Client(transport=transport, base_url="http://localhost", timeout=30)
+    client = httpx.Client(transport=transport, base_url="http://localhost", timeout=60)
     with listening(settings, uds=str(path)), client:
         yield client

@@ -10,17 +10,24 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryFile
+from typing import IO
 
 import httpx
 
 from service.application import create_flask
 from service.engine.database.transaction import db
 from service.settings import load
+from tests.kit import databases, forked
 from tests.kit.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 COMMAND = [sys.executable, "-c", "from service.cli import main; main(prog_name='byline')"]
 PASSWORD = "correct horse battery staple"
+PATIENCE = 60  # seconds
+_LARGEST = 1 << 24  # bytes that a command may print
+
+Process = forked.Process | subprocess.Popen[bytes]
 
 
 def environment(folder: Path, **settings: str) -> dict[str, str]:
@@ -31,38 +38,39 @@ def environment(folder: Path, **settings: str) -> dict[str, str]:
 
 
 def run(folder: Path, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*COMMAND, *arguments],
-        cwd=folder,
-        env=environment(folder, **settings),
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    command = [*COMMAND, *arguments]
+    with TemporaryFile() as output, TemporaryFile() as errors:
+        process = _begin(command, folder, environment(folder, **settings), output, errors)
+        try:
+            code = process.wait(timeout=PATIENCE)
+        finally:
+            process.kill()
+        said = [os.pread(file.fileno(), _LARGEST, 0).decode() for file in (output, errors)]
+    return subprocess.CompletedProcess(command, code, *said)
 
 
-def start(log: Path, port: int, **settings: str) -> subprocess.Popen[bytes]:
+def start(log: Path, port: int, **settings: str) -> Process:
     """A `byline serve` in the folder of this file, to which it adds what it has to say."""
     return _start([*COMMAND, "serve"], log, PORT=str(port), **settings)
 
 
-def _start(command: list[str], log: Path, **settings: str) -> subprocess.Popen[bytes]:
+def _start(command: list[str], log: Path, **settings: str) -> Process:
     with log.open("ab") as output:
-        return subprocess.Popen(
-            command,
-            cwd=log.parent,
-            env=environment(log.parent, **settings),
-            stdout=output,
-            stderr=output,
-        )
+        return _begin(command, log.parent, environment(log.parent, **settings), output, output)
+
+
+def _begin(
+    command: list[str], folder: Path, own: dict[str, str], output: IO[bytes], errors: IO[bytes]
+) -> Process:
+    if forked.can_run(command, own):
+        return forked.Process(command[2:], cwd=folder, env=own, stdout=output, stderr=errors)
+    return subprocess.Popen(command, cwd=folder, env=own, stdout=output, stderr=errors)
 
 
 @contextmanager
 def serving(folder: Path, **settings: str) -> Iterator[str]:
     """The address of a `byline serve` on a new database, which ends well when the block does."""
-    upgraded = run(folder, "db", "upgrade", **settings)
-    assert upgraded.returncode == 0, upgraded.stderr
+    databases.upgrade(environment(folder, **settings)["DATABASE_URL"])
     with running([*COMMAND, "serve"], folder, **settings) as url:
         yield url
 
@@ -78,12 +86,12 @@ def running(command: list[str], folder: Path, **settings: str) -> Iterator[str]:
         yield f"http://127.0.0.1:{port}"
     finally:
         process.send_signal(signal.SIGTERM)
-        ended = process.wait(timeout=60)
+        ended = process.wait(timeout=PATIENCE)
     assert ended in {0, -signal.SIGTERM}, log.read_text()  # the one worker raises it again
 
 
-def _await(url: str, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + 60
+def _await(url: str, process: Process) -> None:
+    deadline = time.monotonic() + PATIENCE
     while process.poll() is None and time.monotonic() < deadline:
         try:
             httpx.get(url).raise_for_status()

@@ -48,7 +48,7 @@ def guess(server: Server, email: str, password: str = "wrong") -> int:
 
 
 def readiness(server: Server) -> dict[str, Any]:
-    answer = httpx.get(f"{server.url}/health/ready", timeout=30)
+    answer = httpx.get(f"{server.url}/health/ready", timeout=60)
     assert answer.status_code == 200
     return answer.json()
 
@@ -69,7 +69,7 @@ def burst(server: Server, number: int = 50) -> float:
         return time.perf_counter() - started
 
     async def all_at_once() -> float:
-        async with httpx.AsyncClient(base_url=server.url, timeout=30) as client:
+        async with httpx.AsyncClient(base_url=server.url, timeout=60) as client:
             return max(await asyncio.gather(*(one(client, host) for host in range(number))))
 
     return asyncio.run(all_at_once())

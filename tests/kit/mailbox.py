@@ -9,7 +9,7 @@ from email.message import EmailMessage
 from email.policy import default
 from pathlib import Path
 
-PATIENCE = 30  # seconds: the outbox may be long when many tests have signed up
+PATIENCE = 60  # seconds: the outbox may be long when many tests have signed up
 
 
 class Mailbox:

@@ -76,7 +76,7 @@ def receiver(port: int = 0) -> Iterator[Receiver]:
             taking.paths.append(self.path)
             taking.headers.append(dict(self.headers))
             if taking.hangs:
-                taking.hangs.wait(30)
+                taking.hangs.wait(60)
             if taking.refuses:
                 self.send_error(400)
                 return

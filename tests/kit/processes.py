@@ -16,16 +16,12 @@ from typing import Any
 import httpx
 import psutil
 
-from service import migrations
-from service.application import create_flask
-from service.engine.database.transaction import db
 from service.engine.tokens.keys import generate_key
-from service.settings import Settings
-from tests.kit import commands
+from tests.kit import commands, databases
 from tests.kit.commands import PASSWORD, ROOT
 from tests.kit.ports import free_port
 
-PATIENCE = 30  # seconds
+PATIENCE = 60  # seconds
 # A connection for each request, since a process that is replaced takes its connections with it.
 _each_anew = httpx.Client(
     timeout=PATIENCE, verify=False, limits=httpx.Limits(max_keepalive_connections=0)
@@ -133,10 +129,7 @@ class Place:
         }
         folder.mkdir(exist_ok=True)
         generate_key(folder / "keys")
-        configured = Settings(_env_file=None, database_url=schema or self.settings["DATABASE_URL"])
-        with create_flask(configured).app_context():
-            migrations.upgrade(db.engine)
-            db.engine.dispose()
+        databases.upgrade(schema or self.settings["DATABASE_URL"])
 
     def run(
         self, *arguments: str, root: Path = ROOT, **settings: str

@@ -140,7 +140,7 @@ def answers(incoming: BufferedReader) -> Iterator[Answer]:
 
 def connected(url: str) -> socket.socket:
     address = urlsplit(url)
-    return socket.create_connection((address.hostname, address.port or 80), timeout=10)
+    return socket.create_connection((address.hostname, address.port or 80), timeout=60)
 
 
 class Shared:

@@ -69,7 +69,7 @@ def signed_up(url: str) -> httpx.Client:
 
 
 def client(url: str, bearer: dict[str, str] | None = None) -> httpx.Client:
-    return httpx.Client(base_url=url, timeout=30, headers=bearer)
+    return httpx.Client(base_url=url, timeout=60, headers=bearer)
 
 
 def register(url: str) -> str:

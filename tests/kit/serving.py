@@ -15,13 +15,13 @@ import httpx
 import uvicorn
 from sqlalchemy import update
 
-from service import migrations
 from service.application import create_app
 from service.engine.database.transaction import db
 from service.engine.serve.server import UVICORN
 from service.engine.tokens.keys import generate_key
 from service.models import User
 from service.settings import Settings
+from tests.kit import databases
 from tests.kit.mailbox import Mailbox
 from tests.kit.traffic import SUITE, Recorder, Traffic
 
@@ -57,7 +57,7 @@ class Service:
         """A client of its own; `token` goes along as bearer."""
         bearer = {"Authorization": f"Bearer {token}"} if token else {}
         return httpx.Client(
-            base_url=self.url, headers=bearer | headers, timeout=30, transport=self.transport
+            base_url=self.url, headers=bearer | headers, timeout=60, transport=self.transport
         )
 
     def execute(self, statement: Any, parameters: Any = None) -> Any:
@@ -151,10 +151,9 @@ def serving(
     configured = Settings(_env_file=None, **settings)
     if not list(configured.jwt_keys_dir.glob("*.pem")):
         generate_key(configured.jwt_keys_dir)
-    app = create_app(configured)
     if not is_migrated:
-        with app.app.app_context():
-            migrations.upgrade(db.engine)
+        databases.upgrade(configured.database_url)
+    app = create_app(configured)
     with listening(Recorder(app, traffic), app.app) as url:
         running = Server(url, app.app, configured)
         try:

@@ -17,7 +17,7 @@ from typing import Any
 
 from aiosmtpd.smtp import SMTP, AuthResult
 
-PATIENCE = 30  # seconds
+PATIENCE = 60  # seconds
 
 
 @dataclass

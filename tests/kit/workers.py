@@ -9,8 +9,9 @@ import psutil
 def answered_by(answer: httpx.Response) -> int:
     """The id of the process at the other end of the connection, which is still open."""
     stream = answer.extensions["network_stream"]
-    ends = stream.get_extra_info("server_addr"), stream.get_extra_info("client_addr")
-    found = [c.pid for c in psutil.net_connections("tcp") if (c.laddr, c.raddr) == ends]
-    [pid] = found
+    # Ports only: an address has another spelling on a socket that listens for IPv6 as well.
+    ends = [stream.get_extra_info(name)[1] for name in ("server_addr", "client_addr")]
+    open_ = [c for c in psutil.net_connections("tcp") if c.raddr]
+    [pid] = [c.pid for c in open_ if [c.laddr.port, c.raddr.port] == ends]
     assert pid is not None
     return pid

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.kit import postgres
+from tests.kit import databases
 from tests.kit.corpus import Corpus, Write
 from tests.kit.serving import Server, serving
 from tests.kit.texts import SAMPLES
@@ -158,7 +158,7 @@ def test_a_query_of_200_characters_is_answered(write: Write) -> None:
 def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Server]]:
     """A server on each database."""
     here, there = tmp_path_factory.mktemp("sqlite"), tmp_path_factory.mktemp("postgresql")
-    with serving(here) as sqlite, serving(there, database_url=postgres.start()) as postgresql:
+    with serving(here) as sqlite, serving(there, database_url=databases.postgresql()) as postgresql:
         yield [sqlite, postgresql]
 
 

@@ -71,7 +71,7 @@ class Tour:
     def at(self, url: str) -> Iterator[None]:
         """On one server for as long as the block lasts."""
         self._url = url
-        with httpx.Client(base_url=url, timeout=30) as self._http:
+        with httpx.Client(base_url=url, timeout=60) as self._http:
             yield
 
     def __call__(

@@ -55,7 +55,16 @@ def test_a_first_call_in_typescript_works_as_it_is_written(serve, tmp_path_facto
 
 def test_the_commands_are_targets_of_the_makefile():
     commands = {"run", "test", "sdk"}
-    targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
 
     assert set(re.findall(r"^(?:PORT=\d+ )?make ([a-z]+)", README, re.MULTILINE)) == commands
     assert commands <= set(targets)
+
+
+def test_the_quick_tests_are_where_the_makefile_looks_for_them():
+    [listed] = re.findall(
+        r"^QUICK.*?wildcard ([^)]+)", (ROOT / "Makefile").read_text(), re.MULTILINE
+    )
+    gone = {name for name in listed.replace("\\", "").split() if not (ROOT / name).exists()}
+
+    assert gone <= {"tests/posts"}  # which an API without posts does not have

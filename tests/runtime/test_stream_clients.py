@@ -153,6 +153,7 @@ def test_a_client_that_stops_reading_is_disconnected(
 ) -> None:
     monkeypatch.setattr(unsent, "READ_TIMEOUT_SECONDS", 0.2)
     monkeypatch.setattr(unsent, "CHECK_INTERVAL_SECONDS", 0.1)
+    monkeypatch.setattr(protocol, "DROP_TIMEOUT_SECONDS", 0.2)
     lose, lost = protocol.Protocol.connection_lost, set()
 
     def lose_and_tell(self: Any, error: Exception | None) -> None:

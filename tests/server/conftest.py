@@ -7,12 +7,15 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
+import httpx
 import psutil
 import pytest
 
+from service.engine.serve.draining import ACCEPTED
 from tests.kit import commands
 from tests.kit.processes import Byline, Place
 from tests.kit.smtp import until
+from tests.kit.workers import answered_by
 
 Start = Callable[..., Byline]
 
@@ -31,6 +34,7 @@ def start(place: Place) -> Iterator[Start]:
             byline = stack.enter_context(place.serving(**settings))
             workers = int(settings.get("WORKERS", 1))
             until(lambda: len([w for w in byline.workers if serves(w, byline.port)]) == workers)
+            _await_end_of_start(byline)
             return byline
 
         yield _start
@@ -45,6 +49,29 @@ def patched(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
         monkeypatch.setattr(commands, "COMMAND", [sys.executable, "-c", command])
 
     return _patched
+
+
+def _await_end_of_start(byline: Byline) -> None:
+    """A worker that the supervisor has not heard yet is killed when the service is told to end, and
+    a process that has opened some of its sockets ends without its delay."""
+    answered: set[int] = set()
+    with httpx.Client(base_url=byline.url, timeout=60) as client:
+        # Every request takes a turn of the loop, and so does every socket.
+        for _ in range(ACCEPTED + 1):
+            client.get("/health/live")
+    workers = {worker.pid for worker in byline.workers}
+    if workers == {byline.process.pid}:
+        return
+
+    def all_have_answered() -> bool:
+        with httpx.stream("GET", f"{byline.url}/health/live", timeout=60) as answer:
+            answered.add(answered_by(answer))
+        return answered == workers
+
+    until(all_have_answered)
+    supervisor = psutil.Process(byline.process.pid)
+    looks = supervisor.num_ctx_switches().voluntary
+    until(lambda: supervisor.num_ctx_switches().voluntary > looks + 2)
 
 
 def serves(process: psutil.Process, port: int) -> bool:

@@ -11,7 +11,7 @@ from threading import Barrier
 import httpx
 import pytest
 
-from tests.kit import postgres
+from tests.kit import databases
 from tests.kit.commands import PASSWORD
 from tests.kit.processes import Byline, Place
 from tests.server.conftest import Start
@@ -56,7 +56,7 @@ def test_two_workers_without_a_store_compare_ten_guesses(start: Start) -> None:
 
 @pytest.mark.parametrize("email", ["anna@example.com", "nobody@example.com"])
 def test_two_services_on_one_postgresql_compare_ten_guesses(tmp_path: Path, email: str) -> None:
-    place = Place(tmp_path / "place", DATABASE_URL=postgres.start())
+    place = Place(tmp_path / "place", DATABASE_URL=databases.postgresql())
     with place.serving(**GUARDED) as one, place.serving(**GUARDED) as two:
         body = {"email": "anna@example.com", "password": PASSWORD}
         assert one.request("POST", "/auth/register", json=body).status_code == 201

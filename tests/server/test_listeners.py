@@ -54,7 +54,7 @@ def test_one_socket_serves_ipv6_and_ipv4_and_shows_ipv4_addresses_as_such(
 def test_a_name_is_listened_on_at_all_of_its_addresses(start: Start, workers: str) -> None:
     byline = start(WORKERS=workers, HOST="localhost")
     for *_, address in socket.getaddrinfo("localhost", byline.port, type=socket.SOCK_STREAM):
-        with socket.create_connection(address[:2], timeout=30) as connection:
+        with socket.create_connection(address[:2], timeout=60) as connection:
             connection.sendall(b"GET /health/live HTTP/1.0\r\n\r\n")
             assert connection.recv(12) == b"HTTP/1.1 200"
 

@@ -39,7 +39,7 @@ def asked(start: Start, proxies: str) -> dict[str, set[str]]:
         headers = [("X-Forwarded-For", value) for value in chain]
         headers += [("X-Forwarded-Proto", "gopher"), ("X-Real-IP", ELSEWHERE)]
         for _ in range(6):
-            answer = httpx.get(f"{byline.url}/health/live", headers=headers, timeout=30)
+            answer = httpx.get(f"{byline.url}/health/live", headers=headers, timeout=60)
             sent[answer.headers["X-Request-Id"]] = name
     until(lambda: sent.keys() <= clients(byline.log).keys())
     seen: dict[str, set[str]] = defaultdict(set)

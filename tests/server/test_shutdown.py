@@ -21,7 +21,7 @@ SLOW_POST = b"POST /auth/login HTTP/1.1\r\nHost: localhost\r\nContent-Type: appl
 each_number = pytest.mark.parametrize("workers", ["1", "2"])
 
 
-def ended(byline: Byline, timeout: float = 30) -> bool:
+def ended(byline: Byline, timeout: float = 60) -> bool:
     """Whether it ends in time, and well."""
     return byline.process.wait(timeout) in {0, -signal.SIGTERM, -signal.SIGINT}
 
@@ -95,7 +95,7 @@ def test_the_server_shuts_down_in_time_whatever_its_clients_do(
     byline = start(WORKERS=workers)
     anna = sign_up(byline.url)
     post = {"title": "Long", "content": "x" * 20_000}
-    with httpx.Client(base_url=byline.url, headers=anna.bearer, timeout=30) as client:
+    with httpx.Client(base_url=byline.url, headers=anna.bearer, timeout=60) as client:
         for _ in range(100):
             assert client.post("/api/posts", json=post).status_code == 201
     with connect(byline.port) as stuck, connect(byline.port) as reader:

@@ -81,7 +81,7 @@ def test_connections_are_refused_even_while_a_worker_is_frozen(
     until(lambda: refuses(byline.port))
     assert byline.process.poll() is None
     frozen.resume()
-    assert byline.process.wait(30) == 0
+    assert byline.process.wait(60) == 0
 
 
 def test_workers_end_with_their_supervisor_and_leave_the_port_to_the_next(
@@ -94,7 +94,7 @@ def test_workers_end_with_their_supervisor_and_leave_the_port_to_the_next(
     until(lambda: refuses(byline.port))
     with place.serving(port=byline.port, WORKERS="2") as another:
         assert another.status("/health/ready") == 200
-    assert psutil.wait_procs(orphans, timeout=30)[1] == []
+    assert psutil.wait_procs(orphans, timeout=60)[1] == []
 
 
 @pytest.mark.parametrize("visit", [one_by_one, kept])
@@ -109,7 +109,7 @@ def test_sighup_replaces_the_workers_without_a_failed_request(
         until(lambda: others(byline, before) and not before & set(psutil.pids()))
         assert byline.status("/health/ready") == 200
         byline.terminate()
-        assert byline.process.wait(30) == 0
+        assert byline.process.wait(60) == 0
     assert outcomes["answered"] > 0
     assert outcomes.keys() <= {"answered", "refused"}
 
@@ -129,5 +129,5 @@ def test_workers_have_a_folder_for_their_metrics_until_they_end(start: Start) ->
     [folder] = {Path(worker.environ()["METRICS_DIR"]) for worker in byline.workers}
     assert folder.stat().st_mode & 0o777 == 0o700
     byline.terminate()
-    assert byline.process.wait(30) == 0
+    assert byline.process.wait(60) == 0
     assert not folder.exists()

@@ -83,7 +83,7 @@ def test_sighup_shuts_a_single_process_down_in_order(start: Start) -> None:
         last = answer(kept)
         assert (last.status, last.headers["Connection"]) == (200, "close")
     byline.process.send_signal(signal.SIGHUP)  # which ends the delay
-    assert byline.process.wait(30) == 0
+    assert byline.process.wait(60) == 0
 
 
 def test_sighup_is_ignored_under_nohup(start: Start, patched: Patched) -> None:

@@ -38,7 +38,7 @@ def serving(place: Place, output: int, workers: str) -> Iterator[httpx.Client]:
         stdout=output,
         stderr=output,
     )
-    with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=20) as http:
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as http:
 
         def answers() -> bool:
             assert process.poll() is None

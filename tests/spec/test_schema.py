@@ -15,7 +15,7 @@ import sqlalchemy
 
 from service.models import RestingUsername, User
 from service.specification import specification
-from tests.kit import postgres
+from tests.kit import databases
 from tests.kit.serving import Server, serving
 
 EXAMPLES = int(os.environ.get("SCHEMATHESIS_EXAMPLES", "25"))
@@ -74,7 +74,7 @@ def person(role: str, server: Any) -> Any:
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """On the stricter database only: it refuses what the other would store, and this takes a
     minute. With a token for the metrics, which are open on loopback otherwise."""
-    settings = {"database_url": postgres.start(), "metrics_token": secrets.token_hex()}
+    settings = {"database_url": databases.postgresql(), "metrics_token": secrets.token_hex()}
     with serving(tmp_path_factory.mktemp("schema"), **settings) as running:
         yield running
 

@@ -178,7 +178,7 @@ def test_a_scrape_does_not_wait_for_a_database_that_hangs(serve: Serve) -> None:
     engine = sa.create_engine(server.settings.database_url)
     with engine.begin() as connection, ThreadPoolExecutor(4) as threads:
         connection.execute(sa.text("LOCK TABLE mails, posts IN ACCESS EXCLUSIVE MODE"))
-        stuck = [threads.submit(httpx.get, f"{server.url}/api/posts", timeout=30) for _ in range(4)]
+        stuck = [threads.submit(httpx.get, f"{server.url}/api/posts", timeout=60) for _ in range(4)]
         until(lambda: scrape(server.url)["byline_pool_threads_busy", "requests"] == 2)
         began = time.monotonic()
         samples = scrape(server.url)

@@ -25,7 +25,7 @@ def connected(server: Server) -> socket.socket:
     url = urlsplit(server.url)
     assert url.hostname
     assert url.port
-    return socket.create_connection((url.hostname, url.port), timeout=30)
+    return socket.create_connection((url.hostname, url.port), timeout=60)
 
 
 def answered(connection: socket.socket) -> bytes:

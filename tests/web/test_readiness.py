@@ -31,7 +31,7 @@ MANY = 24  # connections, more than the threads and places that probes once had
 
 
 def status(server: Server) -> int:
-    return httpx.get(f"{server.url}/health/ready", timeout=30).status_code
+    return httpx.get(f"{server.url}/health/ready", timeout=60).status_code
 
 
 @contextmanager
@@ -41,7 +41,7 @@ def asking(server: Server, path: str, number: int = MANY) -> Iterator[list[int]]
     ended = threading.Event()
 
     def go_on() -> None:
-        with httpx.Client(base_url=server.url, timeout=30) as client:
+        with httpx.Client(base_url=server.url, timeout=60) as client:
             while not ended.is_set():
                 statuses.append(client.get(path).status_code)
 

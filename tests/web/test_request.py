@@ -65,7 +65,7 @@ def run(test: Callable[[], Awaitable[None]]) -> None:
     """Run a test in a loop of its own, in which no task may stay."""
 
     async def alone() -> None:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             await test()
         for _ in range(3):
             await asyncio.sleep(0)  # a cancelled task ends in the next round

@@ -1,0 +1,53 @@
+"""Databases that have the schema: copies of one that was migrated, which takes a tenth of the time
+that migrating takes."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from sqlalchemy import make_url
+
+from service import migrations
+from service.application import create_flask
+from service.engine.database.transaction import db
+from service.settings import Settings
+from tests.kit import postgres
+
+
+def postgresql() -> str:
+    """The URL of a new PostgreSQL database that has the schema."""
+    return postgres.start(_template())
+
+
+def upgrade(url: str) -> None:
+    """Give a database the schema, as `byline db upgrade` does."""
+    address = make_url(url)
+    file = Path(address.database or "")
+    if address.get_backend_name() == "sqlite" and not file.exists():
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        file.write_bytes(_file())
+    else:
+        _migrate(url)
+
+
+@cache
+def _file() -> bytes:
+    with TemporaryDirectory() as folder:
+        path = Path(folder, "byline.db")
+        _migrate(f"sqlite:///{path}")
+        return path.read_bytes()
+
+
+@cache
+def _template() -> str:
+    url = postgres.start()
+    _migrate(url)
+    return str(make_url(url).database)
+
+
+def _migrate(url: str) -> None:
+    with create_flask(Settings(_env_file=None, database_url=url)).app_context():
+        migrations.upgrade(db.engine)
+        db.engine.dispose()

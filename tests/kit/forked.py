@@ -1,0 +1,187 @@
+"""`python -c` in processes that begin with everything imported: most of what a start costs.
+
+A process that has imported the service and done nothing else, one for each process of pytest, forks
+for every command. What runs then is a process like any other: it has its own pid, environment,
+folder, signals and exit code, and starts its workers as `byline serve` does, by a new interpreter.
+"""
+
+from __future__ import annotations
+
+import atexit
+import gc
+import importlib
+import json
+import os
+import resource
+import select
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import IO, Any
+
+ROOT = Path(__file__).parents[2]
+_PROGRAM = "from tests.kit import forked; exec(forked.serve())"
+_LARGEST = 1 << 20  # bytes of a request
+_SIZE = 4  # bytes that say how long it is
+
+
+class Process:
+    """A command that runs, with what the tests use of `subprocess.Popen`."""
+
+    def __init__(
+        self, args: list[str], *, cwd: Path, env: dict[str, str], stdout: IO[Any], stderr: IO[Any]
+    ) -> None:
+        self.args = args
+        self.returncode: int | None = None
+        wanted = {
+            "code": args[0],
+            "arguments": args[1:],
+            "folder": str(cwd),
+            "environment": env,
+            "files": resource.getrlimit(resource.RLIMIT_NOFILE),
+        }
+        request = json.dumps(wanted).encode()
+        request = len(request).to_bytes(_SIZE) + request
+        self._asking = threading.Lock()
+        self._line = socket.socket(socket.AF_UNIX)
+        self._line.connect(_parent())
+        streams = [0, stdout.fileno(), stderr.fileno()]
+        sent = socket.send_fds(self._line, [request], streams)
+        self._line.sendall(request[sent:])
+        self.pid = int.from_bytes(self._line.recv(_SIZE))
+
+    def poll(self) -> int | None:
+        """The exit code, or minus the signal, once it has ended."""
+        return self._ended(0)
+
+    def wait(self, timeout: float | None = None) -> int:
+        if self._ended(timeout) is None:
+            assert timeout is not None
+            raise subprocess.TimeoutExpired(self.args, timeout)
+        assert self.returncode is not None
+        return self.returncode
+
+    def send_signal(self, number: int) -> None:
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def terminate(self) -> None:
+        self.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+    def _ended(self, timeout: float | None) -> int | None:
+        with self._asking:
+            if self.returncode is None and select.select([self._line], [], [], timeout)[0]:
+                with self._line:
+                    self.returncode = int.from_bytes(self._line.recv(_SIZE), signed=True)
+            return self.returncode
+
+
+def can_run(command: list[str], environment: dict[str, str]) -> bool:
+    """Whether a process of here is the same: of this interpreter and this source, on a system that
+    forks, with no variable that an interpreter reads as it starts."""
+    of_interpreter = {name for name in environment if name.startswith("PYTHON")}
+    is_ours = environment.get("PYTHONPATH") == str(ROOT) and of_interpreter == {"PYTHONPATH"}
+    return sys.platform == "linux" and command[:2] == [sys.executable, "-c"] and is_ours
+
+
+@cache
+def _parent() -> str:
+    """The address of the process that forks; it ends with this one."""
+    folder = TemporaryDirectory(prefix="byline-forked-")
+    address = f"{folder.name}/socket"
+    kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    process = subprocess.Popen(
+        [sys.executable, "-c", _PROGRAM, address],
+        env=kept | {"PYTHONPATH": str(ROOT)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+    )
+
+    def end() -> None:
+        process.communicate()  # which closes its standard input
+        folder.cleanup()
+
+    atexit.register(end)
+    while not Path(address).exists():
+        assert process.poll() is None, "what forks has not come up"
+        time.sleep(0.01)
+    return address
+
+
+def serve() -> str:
+    """In the parent, fork for each request until its standard input ends; in a child, give the code
+    that is to be run."""
+    importlib.import_module("service.cli")
+    gc.freeze()  # or looking for garbage would copy what children share with it
+    address = sys.argv[1]
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(f"{address}.new")
+    listener.listen(64)
+    waker, woken = socket.socketpair()
+    waker.setblocking(False)
+    woken.setblocking(False)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's, meant for pytest
+    signal.set_wakeup_fd(woken.fileno(), warn_on_full_buffer=False)
+    Path(f"{address}.new").rename(address)
+    running: dict[int, socket.socket] = {}
+    while True:
+        ready, _, _ = select.select([0, listener, waker], [], [])
+        if waker in ready:
+            waker.recv(4096)
+            _bury(running)
+        if listener in ready and (code := _begin(listener.accept()[0], running)):
+            # The sockets have to forget their numbers, which will be those of other files.
+            for own in (listener, waker, woken, *running.values()):
+                own.detach()
+            os.closerange(3, os.sysconf("SC_OPEN_MAX"))
+            return code
+        if 0 in ready:
+            os._exit(0)
+
+
+def _bury(running: dict[int, socket.socket]) -> None:
+    """Say of the children that have ended how they did."""
+    while running:
+        pid, status = os.waitpid(-1, os.WNOHANG)
+        if not pid:
+            return
+        with running.pop(pid) as line:
+            code = os.waitstatus_to_exitcode(status)
+            line.send(code.to_bytes(_SIZE, signed=True), socket.MSG_NOSIGNAL)
+
+
+def _begin(line: socket.socket, running: dict[int, socket.socket]) -> str:
+    """In the child, the code of a request; nothing in the parent."""
+    request, streams, _, _ = socket.recv_fds(line, _LARGEST, 3)
+    while len(request) < _SIZE + int.from_bytes(request[:_SIZE]):
+        request += line.recv(_LARGEST)
+    wanted = json.loads(request[_SIZE:])
+    pid = os.fork()
+    if pid:
+        running[pid] = line
+        line.send(pid.to_bytes(_SIZE), socket.MSG_NOSIGNAL)
+        for stream in streams:
+            os.close(stream)
+        return ""
+    signal.set_wakeup_fd(-1)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number, stream in enumerate(streams):
+        os.dup2(stream, number)
+    line.detach()
+    resource.setrlimit(resource.RLIMIT_NOFILE, tuple(wanted["files"]))
+    os.chdir(wanted["folder"])
+    os.environ.clear()
+    os.environ.update(wanted["environment"])
+    sys.argv = ["-c", *wanted["arguments"]]
+    return str(wanted["code"])

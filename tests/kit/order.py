@@ -1,0 +1,33 @@
+"""Has the files that take longest begin first, so that no process of pytest-xdist is last alone. A
+plugin of pytest; which test comes when within a file is left to pytest-randomly."""
+
+from __future__ import annotations
+
+import pytest
+
+# Files and folders in which a file takes ten seconds or more, the longest first.
+LONG = (
+    "tests/privacy/",
+    "tests/server/",
+    "tests/sdk/",
+    "tests/races/",
+    "tests/runtime/test_stream_clients.py",
+    "tests/spec/test_schema.py",
+    "tests/browser/",
+    "tests/cli/",
+    "tests/deploy/",
+    "tests/delivery/",
+    "tests/database/",
+    "tests/replica/",
+    "tests/settings/",
+    "tests/web/",
+)
+
+
+@pytest.hookimpl(trylast=True)  # after pytest-randomly's
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=_place)
+
+
+def _place(item: pytest.Item) -> int:
+    return next((n for n, start in enumerate(LONG) if item.nodeid.startswith(start)), len(LONG))
