@@ -7,12 +7,32 @@ import shutil
 import signal
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryFile
+
+from tests.kit import forked
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 600.0  # seconds, on a machine that has much else to do
 # Only the plugins that are named: loading all that are installed takes longer than most tests.
 OPTIONS = ("--override-ini=addopts=--import-mode=importlib", "-p", "no:cacheprovider")
+
+_IMPORTED = """
+import sys, pytest, tests.conftest
+files = {name: getattr(module, "__file__", None) or "" for name, module in sys.modules.items()}
+theirs = [name for name, file in files.items() if "site-packages" in file]
+print(*(name for name in theirs if not name.startswith("__editable")))
+"""
+# Whatever is of the repository has to come from the copy.
+_PYTEST = """
+import sys
+for name in [name for name in sys.modules if name.partition(".")[0] == "tests"]:
+    del sys.modules[name]
+sys.path[:] = ["{copy}", *(path for path in sys.path if path not in ("", "{root}"))]
+import pytest
+sys.exit(pytest.main(sys.argv[1:]))
+"""
 
 
 def copy_repository(folder: Path) -> Path:
@@ -27,17 +47,33 @@ def run_tests(copy: Path, *arguments: str) -> tuple[int, str]:
     """What pytest ends with and prints in the copy; what it imports and starts is the copy's."""
     # With a folder of its own: where they share one, pytest removes what another run is removing.
     options = [*OPTIONS, "--basetemp", str(copy.with_name(f"{copy.name}-tmp"))]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "pytest", *options, *arguments],
-        cwd=copy,
-        env=os.environ | {"PYTHONPATH": str(copy), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
+    with TemporaryFile() as output:
+        process = forked.Process(
+            [_PYTEST.format(copy=copy, root=ROOT), *options, *arguments],
+            cwd=copy,
+            env={**os.environ, "PYTHONPATH": str(copy), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
+            stdout=output,
+            stderr=output,
+            modules=_libraries(),
+        )
+        try:
+            code = process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGINT)  # so that it stops what it has started
+            code = process.wait()
+        output.seek(0)
+        return code, output.read().decode()
+
+
+@cache
+def _libraries() -> tuple[str, ...]:
+    """The modules of others that all tests import: importing them takes longer than most tests."""
+    done = subprocess.run(
+        [sys.executable, "-c", _IMPORTED],
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
         text=True,
+        check=True,
     )
-    try:
-        printed, _ = process.communicate(timeout=PATIENCE)
-    except subprocess.TimeoutExpired:
-        process.send_signal(signal.SIGINT)  # so that it stops what it has started
-        printed, _ = process.communicate()
-    return process.returncode, printed
+    return tuple(done.stdout.split())

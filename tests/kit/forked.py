@@ -20,6 +20,7 @@ import subprocess
 import sys
 import threading
 import time
+import warnings
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -27,15 +28,24 @@ from typing import IO, Any
 
 ROOT = Path(__file__).parents[2]
 _PROGRAM = "from tests.kit import forked; exec(forked.serve())"
+SERVICE = ("service.cli",)  # what is imported for a command
 _LARGEST = 1 << 20  # bytes of a request
 _SIZE = 4  # bytes that say how long it is
+_starting = threading.Lock()
 
 
 class Process:
     """A command that runs, with what the tests use of `subprocess.Popen`."""
 
     def __init__(
-        self, args: list[str], *, cwd: Path, env: dict[str, str], stdout: IO[Any], stderr: IO[Any]
+        self,
+        args: list[str],
+        *,
+        cwd: Path,
+        env: dict[str, str],
+        stdout: IO[Any],
+        stderr: IO[Any],
+        modules: tuple[str, ...] = SERVICE,
     ) -> None:
         self.args = args
         self.returncode: int | None = None
@@ -50,7 +60,8 @@ class Process:
         request = len(request).to_bytes(_SIZE) + request
         self._asking = threading.Lock()
         self._line = socket.socket(socket.AF_UNIX)
-        self._line.connect(_parent())
+        with _starting:  # once, whichever thread is first
+            self._line.connect(_parent(modules))
         streams = [0, stdout.fileno(), stderr.fileno()]
         sent = socket.send_fds(self._line, [request], streams)
         self._line.sendall(request[sent:])
@@ -94,13 +105,13 @@ def can_run(command: list[str], environment: dict[str, str]) -> bool:
 
 
 @cache
-def _parent() -> str:
+def _parent(modules: tuple[str, ...]) -> str:
     """The address of the process that forks; it ends with this one."""
     folder = TemporaryDirectory(prefix="byline-forked-")
     address = f"{folder.name}/socket"
     kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
     process = subprocess.Popen(
-        [sys.executable, "-c", _PROGRAM, address],
+        [sys.executable, "-c", _PROGRAM, address, *modules],
         env=kept | {"PYTHONPATH": str(ROOT)},
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
@@ -120,9 +131,11 @@ def _parent() -> str:
 def serve() -> str:
     """In the parent, fork for each request until its standard input ends; in a child, give the code
     that is to be run."""
-    importlib.import_module("service.cli")
+    address, *modules = sys.argv[1:]
+    with warnings.catch_warnings(action="ignore"):  # of others, as pyproject.toml has it
+        for module in modules:
+            importlib.import_module(module)
     gc.freeze()  # or looking for garbage would copy what children share with it
-    address = sys.argv[1]
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(f"{address}.new")
     listener.listen(64)
