@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
@@ -26,9 +25,3 @@ def owner(server: Server) -> Person:
 @pytest.fixture(scope="module")
 def mallory(server: Server) -> Person:
     return server.sign_up()
-
-
-@pytest.fixture(scope="module")
-def post(owner: Person) -> dict[str, Any]:
-    """A post that is still there and the same after every attack."""
-    return owner.post()

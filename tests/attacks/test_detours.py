@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
@@ -13,16 +12,17 @@ from tests.kit.serving import Person, Server
 
 INVALID, BAD_REQUEST = (400, "invalid-request"), (400, "bad-request")
 NO_TOKEN, ADMIN_ONLY = (401, "authentication-required"), (403, "admin-required")
-CHANGE = {"title": "Taken over"}
+CHANGE = {"bio": "Taken over"}
 
 pytestmark = on("sqlite")
 
 
 @pytest.fixture
-def path(attack: Attack, post: dict[str, Any]) -> Iterator[str]:
-    path = f"/api/posts/{post['id']}"
+def path(attack: Attack, owner: Person) -> Iterator[str]:
+    path = f"/api/users/{owner.id}"
+    before = attack("GET", path, 200).json()
     yield path
-    assert attack("GET", path, 200).json() == post
+    assert attack("GET", path, 200).json() == before
 
 
 # Another method than the one that is asked
@@ -37,15 +37,15 @@ def test_no_header_makes_another_method(
 ) -> None:
     for name in OVERRIDES:
         answer = attack("GET", path, 200, token=owner, headers={name: method})
-        assert answer.json()["title"]
+        assert answer.json()["id"] == owner.id
         attack("POST", path, 405, token=owner, headers={name: method}, json=CHANGE)
 
 
 def test_no_parameter_makes_another_method(attack: Attack, owner: Person, path: str) -> None:
     attack("GET", f"{path}?_method=DELETE", INVALID, token=owner)
-    attack("GET", "/api/posts?_method=POST", INVALID, token=owner)
-    body = {"title": "x", "content": "x", "_method": "DELETE"}
-    attack("POST", "/api/posts", INVALID, token=owner, json=body)
+    attack("GET", "/api/users?_method=POST", INVALID, token=owner)
+    body = {"bio": "x", "_method": "DELETE"}
+    attack("PATCH", path, INVALID, token=owner, json=body, headers={"If-Match": "*"})
     form = {"Content-Type": "application/x-www-form-urlencoded"}
     attack("POST", path, 405, token=owner, content="_method=DELETE", headers=form)
 

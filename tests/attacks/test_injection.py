@@ -12,7 +12,7 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import func, select
 
-from service.models import Post, User
+from service.models import User
 from service.specification import specification
 from tests.kit.oracle import Attack, on
 from tests.kit.raw import Answer
@@ -114,14 +114,17 @@ OPERATIONS = [
 
 @pytest.fixture
 def cast(server: Server, admin: Person) -> Iterator[Cast]:
-    """An admin with a post; of what there was before, all is there afterwards."""
-    counts = select(select(func.count(User.id)).scalar_subquery(), func.count(Post.id))
-    cast = Cast(admin, {"user_id": admin.id, "post_id": admin.post()["id"]})
-    [before] = server.execute(counts)
-    yield cast
-    [after] = server.execute(counts)
-    assert after[0] >= before[0]
-    assert after[1] >= before[1]
+    """An admin, with a post where there are posts; nothing is lost meanwhile."""
+    count = select(func.count(User.id))
+    ids = {"user_id": admin.id}
+    if "/api/posts" in SPEC["paths"]:
+        ids["post_id"] = admin.post()["id"]
+    [[before]] = server.execute(count)
+    yield Cast(admin, ids)
+    [[after]] = server.execute(count)
+    assert after >= before
+    if post_id := ids.get("post_id"):
+        assert admin.http.get(f"/api/posts/{post_id}").status_code == 200
 
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=str)
@@ -130,7 +133,7 @@ def test_a_text_stays_plain_text_everywhere(
 ) -> None:
     documented = {int(status) for status in operation.declared["responses"]}
     for place, name in operation.texts:
-        # What no client can send in a header is in test_http.py.
+        # What no client can send in a header is in engine/test_http.py.
         for payload in PAYLOADS if place != "header" else filter(str.isprintable, PAYLOADS[::3]):
             answer = operation.send(attack, cast, place, name, payload)
             assert answer.status in documented, (place, name, payload)
@@ -156,5 +159,5 @@ def test_a_filter_by_name_is_no_pattern(attack: Attack, server: Server) -> None:
 
 def test_other_values_of_order_are_refused(attack: Attack) -> None:
     for order in ("id", "password_hash", "(select 1)", "1", "newest,oldest", "NEWEST"):
-        for path in ("/api/posts", "/api/users"):
+        for path in {"/api/posts", "/api/users"} & SPEC["paths"].keys():
             attack("GET", path, (400, "invalid-request"), params={"order": order})

@@ -47,9 +47,8 @@ def test_no_answer_reveals_whether_an_address_is_known(
 def test_public_lists_cannot_be_filtered_by_private_fields(attack: Attack, victim: Person) -> None:
     email = victim.email.replace("@", "%40")
     queries = (f"email={email}", "role=admin", "disabled=false", f"q={email}", f"id={victim.id}")
-    for query in (*queries, f"after={email}", f"username={email}", f"author_id={email}"):
-        for path in ("/api/users", "/api/posts"):
-            attack("GET", f"{path}?{query}", INVALID)
+    for query in (*queries, f"after={email}", f"username={email}"):
+        attack("GET", f"/api/users?{query}", INVALID)
     attack("GET", f"/api/users/{email}", INVALID)
 
 

@@ -4,23 +4,19 @@ from __future__ import annotations
 
 import socket
 from http.client import HTTPResponse
-from random import sample
 from urllib.parse import urlsplit
 
 import httpx
 import pytest
 
 from tests.kit import exports, raw
-from tests.kit.proxy import nginx
 from tests.kit.smtp import until
-
-LONG = "One more sentence about tea. " * 100
 
 
 def test_the_clients_address_reaches_the_log_and_no_header_can_change_it(site):
     with site.proxy.client("127.0.0.9") as http:
         for spoof in ("8.8.8.8", "127.0.0.1", "unknown, 10.0.0.1"):
-            http.get("/api/posts", headers={"X-Forwarded-For": spoof, "X-Request-Id": spoof[:7]})
+            http.get("/api/users", headers={"X-Forwarded-For": spoof, "X-Request-Id": spoof[:7]})
 
     def addresses():
         lines = (line for server in site.upstreams for line in server.requests())
@@ -30,101 +26,12 @@ def test_the_clients_address_reaches_the_log_and_no_header_can_change_it(site):
     assert set(addresses()) == {"127.0.0.9"}
 
 
-def test_the_limiter_counts_clients_by_their_address_whatever_they_claim(site):
-    def searches(address):
-        with site.proxy.client(address) as http:
-            for number in range(11):
-                claim = {"X-Forwarded-For": f"10.1.1.{number}", "Forwarded": f"for=10.2.2.{number}"}
-                yield http.get("/api/search?q=tea", headers=claim).status_code
-
-    # A store that others use as well may know the usual ones.
-    first, other = (
-        f"127.{number % 256}.{number >> 8}.1" for number in sample(range(2560, 65536), 2)
-    )
-    assert list(searches(first)) == [200] * 10 + [429]
-    assert next(searches(other)) == 200
-
-
-def test_a_tag_that_gzip_has_made_weak_is_good_for_writing(site, reader):
-    port = site.upstreams[0].port
-    headers = {"Accept-Encoding": "gzip", **reader.http.headers}
-    with (
-        nginx(site.folder, port, more="gzip on;\n") as proxy,
-        proxy.client(headers=headers) as http,
-    ):
-        made = http.post("/api/posts", json={"title": "Long", "content": LONG})
-        post = made.headers["Location"]
-        for number in range(3):
-            read = http.get(post)
-            assert read.headers["Content-Encoding"] == "gzip"
-            tag = read.headers["ETag"]
-            assert tag.startswith("W/"), "nginx has changed it"
-            assert http.get(post, headers={"If-None-Match": tag}).status_code == 304
-            change = {"title": f"Changed {number}"}
-            written = http.patch(post, json=change, headers={"If-Match": tag})
-            assert (written.status_code, written.json()["title"]) == (200, change["title"])
-            assert http.patch(post, json=change, headers={"If-Match": tag}).status_code == 412
-        assert http.delete(post, headers={"If-Match": http.get(post).headers["ETag"]}).is_success
-
-
-def test_an_etag_that_came_through_is_good_for_writing(site, reader):
-    with site.proxy.client(headers={"Accept-Encoding": "gzip", **reader.http.headers}) as http:
-        made = http.post("/api/posts", json={"title": "Long", "content": LONG})
-        post = made.headers["Location"]
-        read = http.get(post)
-        fresh = http.get(post, headers={"If-None-Match": read.headers["ETag"]})
-        change = {"title": "Changed"}
-        written = http.patch(post, json=change, headers={"If-Match": made.headers["ETag"]})
-        stale = http.patch(post, json=change, headers={"If-Match": read.headers["ETag"]})
-
-    assert made.headers["ETag"] == read.headers["ETag"]
-    assert read.headers["ETag"].startswith('"')
-    assert (fresh.status_code, fresh.content) == (304, b"")
-    assert fresh.headers["ETag"] == read.headers["ETag"]
-    assert (written.status_code, stale.status_code) == (200, 412)
-
-
-def test_lists_and_the_documentation_are_compressed(site, reader):
-    reader.post(content=LONG)
-    with site.proxy.client(headers={"Accept-Encoding": "gzip"}) as http:
-        paths = ["/api/posts", "/docs/swagger-ui-bundle.js", "/openapi.json", "/openapi.yaml"]
-        found = {path: http.get(path) for path in paths}
-        again = http.get(
-            "/openapi.yaml", headers={"If-None-Match": found[paths[-1]].headers["ETag"]}
-        )
-
-    assert {path: a.headers.get("Content-Encoding") for path, a in found.items()} == dict.fromkeys(
-        paths, "gzip"
-    )
-    assert all("Accept-Encoding" in answer.headers["Vary"] for answer in found.values())
-    assert again.status_code == 304
-
-
-def test_paging_retries_and_head_pass_unchanged(site, reader):
-    body = {"title": "Once", "content": LONG}
-    key = {"Idempotency-Key": "from-afar"}
-    first, second = (reader.http.post("/api/posts", json=body, headers=key) for _ in range(2))
-    reader.post()
-    page = reader.http.get(f"/api/posts?limit=1&author_id={reader.id}")
-    head = reader.http.head(first.headers["Location"])
-    get = reader.http.get(first.headers["Location"])
-
-    assert second.json() == first.json()
-    assert second.headers["Idempotency-Replayed"] == "true"
-    assert page.links["next"]["url"].startswith("/api/posts?")
-    assert reader.http.get(page.links["next"]["url"]).json() == [first.json()]
-    assert (head.content, head.headers["Content-Length"]) == (b"", str(len(get.content)))
-    assert head.headers["ETag"] == get.headers["ETag"]
-
-
 def test_a_chunked_body_arrives(site, reader):
-    answer = raw.exchange(
-        site.proxy.url,
-        raw.chunked(raw.BODY[:10], raw.BODY[10:]),
-        reader.tokens["access_token"],
-    )
+    parts = (b'{"email": "nobody', b'@example.com"}')
+    data = raw.chunked(*parts, target="/auth/password-resets")
+    answer = raw.exchange(site.proxy.url, data, reader.tokens["access_token"])
 
-    assert answer.status == 201, answer.body
+    assert answer.status == 202, answer.body
 
 
 def test_a_client_of_http_1_0_gets_its_answer_and_the_end_of_the_connection(site):
@@ -143,8 +50,8 @@ def test_a_client_of_http_1_0_gets_its_answer_and_the_end_of_the_connection(site
 
 
 def test_a_request_id_is_the_same_on_all_logs(site):
-    kept = httpx.get(f"{site.proxy.url}/api/posts?q=secret", headers={"X-Request-Id": "my.id_1-a"})
-    made = httpx.get(f"{site.proxy.url}/api/posts", headers={"X-Request-Id": "not one"})
+    kept = httpx.get(f"{site.proxy.url}/api/users?q=secret", headers={"X-Request-Id": "my.id_1-a"})
+    made = httpx.get(f"{site.proxy.url}/api/users", headers={"X-Request-Id": "not one"})
 
     assert kept.headers["X-Request-Id"] == "my.id_1-a"
     id_ = made.headers["X-Request-Id"]

@@ -58,7 +58,7 @@ def test_a_server_that_is_killed_costs_no_reader_its_answer(pair):
     proxy, victim = pair
     with (
         proxy.client() as http,
-        asking(http, lambda http: http.get("/api/posts?limit=1").status_code) as answers,
+        asking(http, lambda http: http.get("/api/users?limit=1").status_code) as answers,
     ):
         until(lambda: len(served_by(proxy, victim)) > 20)
         victim.process.kill()

@@ -37,8 +37,8 @@ def gauge(name: str, value: float, labels: str = 'pool="requests"') -> tuple[str
 
 def answers(failing: int, others: int) -> Series:
     return [
-        counter("byline_requests_total", 'operation="get_post", status="503"', failing),
-        counter("byline_requests_total", 'operation="get_post", status="200"', others),
+        counter("byline_requests_total", 'operation="get_user", status="503"', failing),
+        counter("byline_requests_total", 'operation="get_user", status="200"', others),
     ]
 
 
@@ -72,8 +72,8 @@ CASES: list[tuple[str, Series, list[Series]]] = [
     ("BylineErrors", answers(2, 98), [answers(0, 100), answers(5, 995), answers(0, 0)]),
     (
         "BylineSlow",
-        times("get_post", 90, 100),
-        [times("get_post", 100, 100), times("export_account", 0, 100), times("login", 0, 1)],
+        times("get_user", 90, 100),
+        [times("get_user", 100, 100), times("export_account", 0, 100), times("login", 0, 1)],
     ),
     (
         "BylineQueueFull",
@@ -198,7 +198,7 @@ def expressions(panel: dict[str, Any]) -> list[str]:
 
 def test_every_metric_of_dashboard_and_alerts_exists(serve: Callable[..., Server]) -> None:
     server = serve()
-    assert httpx.get(f"{server.url}/api/posts").status_code == 200
+    assert httpx.get(f"{server.url}/api/users").status_code == 200
     metrics = {name for name, *_ in scrape(server.url)} | {"byline_replica_lag_seconds", "up"}
     for path in (RULES, DASHBOARD):
         named = set(re.findall(r"\b(?:byline_[a-z_]+|process_[a-z_]+|up)\b", path.read_text()))

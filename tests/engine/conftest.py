@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.kit import postgres
+from tests.kit.oracle import Attack
 from tests.kit.planning import Planner, planning
 
 
@@ -32,3 +33,11 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., Planner]]:
     own = {} if is_embedded else {"database_url": postgres.start()}
     with ExitStack() as stack:
         yield lambda **settings: stack.enter_context(planning(tmp_path, **own | settings))
+
+
+@pytest.fixture
+def attack(server: Planner) -> Iterator[Attack]:
+    """One attacker for each test, and a look at the server afterwards."""
+    attack = Attack(server)
+    yield attack
+    assert attack.is_well()

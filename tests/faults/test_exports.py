@@ -25,7 +25,7 @@ def test_aborted_exports_leave_nothing_behind(tmp_path: Path, database: str, rep
         account = sign_up(byline.url)
         fill(byline, account)
         # By these, as good as every thread and connection that there may be is there.
-        asyncio.run(at_once(byline.port, "/api/posts", account, 200))
+        asyncio.run(at_once(byline.port, "/api/users", account, 200))
         _abort(byline, account, FIRST)
         before = _settled(byline, database)
         _abort(byline, account, ABORTED)

@@ -73,7 +73,7 @@ def fill_twice(place: Place, disk: Disk, report: Any) -> None:
                 until(lambda refused=refused: load.statuses[503] >= refused + 20)
                 assert byline.status("/health/live") == 200
                 assert byline.get("/auth/me", headers=account.bearer).status_code == 200
-                assert byline.get("/api/posts").status_code == 200
+                assert byline.get("/api/users").status_code == 200
                 disk.make_room()
                 load.go_on(20)
         retried = load.settle()

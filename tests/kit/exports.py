@@ -17,7 +17,7 @@ from sqlalchemy import insert
 from service.engine.database.transaction import db
 from service.engine.ids import created_at, new_id
 from service.models import Post
-from tests.kit.serving import Person, Server
+from tests.kit.serving import Person, Service
 
 PATH = "/auth/export"
 PATIENCE = 60  # seconds
@@ -77,11 +77,11 @@ def wait_until(holds: Callable[[], bool], what: str) -> None:
 def in_flight(url: str) -> int:
     """The requests that are being answered, without the one that asks."""
     text = httpx.get(f"{url}/metrics").text
-    [found] = re.findall(r"^byline_requests_in_flight ([0-9.]+)$", text, re.MULTILINE)
+    [found] = re.findall(r"^\w+_requests_in_flight ([0-9.]+)$", text, re.MULTILINE)
     return int(float(found)) - 1
 
 
-def borrowed(server: Server) -> int:
+def borrowed(server: Service) -> int:
     """The connections to the database that are in use."""
     with server.flask.app_context():
         return int(db.engine.pool.checkedout())

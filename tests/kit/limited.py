@@ -31,9 +31,8 @@ def sharing(serve: Serve) -> Serve:
 
 
 def statuses(person: Person, times: int) -> list[int]:
-    """What becomes of posts that somebody writes one after the other."""
-    body = {"title": "a", "content": "b"}
-    return [person.http.post("/api/posts", json=body).status_code for _ in range(times)]
+    """What becomes of as many writes of somebody, one after the other."""
+    return [person.http.delete("/auth/sessions").status_code for _ in range(times)]
 
 
 def on(server: Server, person: Person) -> Person:

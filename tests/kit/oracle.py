@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
-from typing import Any
+from typing import Any, Protocol
 
 import httpx
 import pytest
@@ -17,9 +17,16 @@ from service import problems
 from service.engine import problems as of_any_service
 from tests.kit import raw
 from tests.kit.raw import Answer
-from tests.kit.serving import Person, Server
+from tests.kit.serving import Service
 
 Expected = int | tuple[int, str | None]
+
+
+class SignedIn(Protocol):
+    """Somebody with an access token, of whichever API."""
+
+    tokens: dict[str, Any]
+
 
 MOST = 16 * 1024  # bytes of a refusal: nobody gets back more than was sent
 STATUSES = {
@@ -72,7 +79,8 @@ def _check_headers(answer: Answer, code: str) -> None:
         challenge = answer.headers["www-authenticate"]
         anew = code in {"authentication-required", "invalid-credentials"}
         error = "" if anew else ', error="invalid_token"'
-        assert challenge == f'Bearer realm="byline"{error}'  # RFC 6750, section 3.1
+        realms = [f'Bearer realm="{name}"{error}' for name in ("byline", "planner")]
+        assert challenge in realms  # RFC 6750, section 3.1
     if answer.status == 405:
         assert "OPTIONS" in answer.headers["allow"]
     if answer.status in {429, 503}:
@@ -91,7 +99,7 @@ def _strings(value: Any) -> Iterator[str]:
 class Attack:
     """Sends to one server and holds each answer to the oracle."""
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: Service) -> None:
         self.server = server
         self._http = server.client()
 
@@ -101,13 +109,15 @@ class Attack:
         path: str,
         expected: Expected | None = None,
         *,
-        token: str | bytes | Person | None = None,
+        token: str | bytes | SignedIn | None = None,
         headers: dict[str, Any] | None = None,
         json: Any = None,
         **more: Any,
     ) -> Answer:
         """The answer to a request, which is `expected` in status, or in status and code."""
-        bearer = token.tokens["access_token"] if isinstance(token, Person) else token
+        bearer = token
+        if token is not None and not isinstance(token, str | bytes):
+            bearer = token.tokens["access_token"]
         given = dict(headers or {})
         if bearer is not None:
             text = bearer.encode() if isinstance(bearer, str) else bearer

@@ -55,7 +55,12 @@ class Receiver:
         return [found for found in self.spans if found.parent_id == span.span_id]
 
     def _of(self, operation: str) -> list[Taken]:
-        return [s for s in self.spans if s.attributes.get("byline.operation") == operation]
+        named = {f"{service}.operation" for service in ("byline", "planner")}
+        return [
+            span
+            for span in self.spans
+            if any(span.attributes.get(name) == operation for name in named)
+        ]
 
     def take(self, body: bytes) -> None:
         for sent in ExportTraceServiceRequest.FromString(body).resource_spans:

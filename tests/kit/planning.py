@@ -14,6 +14,7 @@ import sqlalchemy as sa
 
 from service.engine.database import migrations
 from service.engine.database.transaction import db
+from service.engine.ids import created_at, new_id
 from service.engine.tokens.keys import generate_key
 from tests.kit.serving import Service, listening
 
@@ -22,7 +23,10 @@ with pytest.MonkeyPatch.context() as patch:
     apart = sa.MetaData(naming_convention=db.Model.metadata.naming_convention)
     patch.setattr(db.Model, "metadata", apart)
     from tests.engine.planner.application import create_app
+    from tests.engine.planner.models import Project
     from tests.engine.planner.settings import Settings
+
+EXPORT = "GET /export"  # as many lines as somebody has projects
 
 
 class Planner(Service):
@@ -41,7 +45,7 @@ class Owner:
     """Somebody with a token; `http` sends it along."""
 
     server: Planner
-    tokens: dict[str, str]
+    tokens: dict[str, Any]
     http: httpx.Client = field(init=False)
 
     def __post_init__(self) -> None:
@@ -49,13 +53,24 @@ class Owner:
 
     @property
     def id(self) -> str:
-        return self.tokens["id"]
+        return str(self.tokens["id"])
 
     def project(self, name: str = "A name", notes: str = "Some words.") -> dict[str, Any]:
         """A new project of theirs."""
         answer = self.http.post("/projects", json={"name": name, "notes": notes})
         assert answer.status_code == 201, answer.text
         return answer.json()
+
+
+def give_projects(owner: Owner, notes: list[str]) -> None:
+    """Projects with these notes, in bulk."""
+    rows = []
+    for text in notes:
+        id_ = new_id()
+        times = dict.fromkeys(("created_at", "updated_at"), created_at(id_))
+        own = {"id": str(id_), "owner_id": owner.id, "version": 1, **times}
+        rows.append({**own, "name": f"Of {len(text)} characters", "notes": text})
+    owner.server.execute(sa.insert(Project), rows)
 
 
 @contextmanager

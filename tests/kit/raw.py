@@ -19,7 +19,7 @@ from jsonschema_rs import Draft201909Validator
 from service.specification import specification
 
 SECRET = "tell-nobody-7f3a"  # stands in the requests that are refused, and in no answer to them
-BODY = b'{"title": "Notes on tea", "content": "Warm the pot first."}'
+BODY = b'{"name": "Tea", "notes": "Warm the pot first."}'  # of a project of the planner
 
 _problem = Draft201909Validator(
     {
@@ -69,16 +69,17 @@ def get(target: str | bytes, *headers: str | bytes, **more: Any) -> bytes:
     return request("GET", target, *headers, **more)
 
 
-def post(body: bytes | None, *headers: str | bytes, target: str = "/api/posts") -> bytes:
+def post(body: bytes | None, *headers: str | bytes, target: str = "/projects") -> bytes:
     """A JSON POST by the one whose token `exchange` is given."""
     bearer = "Authorization: Bearer {token}"
     return request("POST", target, bearer, "Content-Type: application/json", *headers, body=body)
 
 
-def chunked(*chunks: bytes, trailer: bytes = b"") -> bytes:
+def chunked(*chunks: bytes, trailer: bytes = b"", target: str = "/projects") -> bytes:
     """A POST whose body comes in these chunks, without its length."""
     parts = [b"%x\r\n%b\r\n" % (len(chunk), chunk) for chunk in chunks]
-    return post(None, "Transfer-Encoding: chunked") + b"".join([*parts, b"0\r\n", trailer, b"\r\n"])
+    head = post(None, "Transfer-Encoding: chunked", target=target)
+    return head + b"".join([*parts, b"0\r\n", trailer, b"\r\n"])
 
 
 def exchange(url: str, data: bytes, token: str = "") -> Answer:

@@ -183,7 +183,7 @@ KINDS = {
             "service/engine/spec/schemas.py",
             '"code": code, "detail": _detail(kind)}',
             '"code": code, "detail": error.message}',
-            "tests/attacks/test_traps_in_addresses.py"
+            "tests/engine/test_traps_in_addresses.py"
             "::test_a_query_is_read_as_the_specification_says[sqlite-no UUID]",
         ),
         Mutant(

@@ -88,3 +88,8 @@ def test_a_change_of_the_content_while_the_title_is_changed_is_found(
     assert answer.status_code == 200
     results = anna.http.get("/api/search", params={"q": rare}).json()["results"]
     assert [result["post"]["title"] for result in results] == ["b"]
+
+
+def test_the_longest_post_is_accepted(anna: Person) -> None:
+    post = anna.post("\U0001f9f6" * 200, "\U0001f9f6" * 100_000)
+    assert len(post["content"]) == 100_000

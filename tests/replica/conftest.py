@@ -54,7 +54,7 @@ def reader(server: Server, token: str | None = None) -> httpx.Client:
     return server.client(token, **{"X-Forwarded-For": address})
 
 
-def came_from(server: Server, client: httpx.Client, path: str = "/api/posts") -> str:
+def came_from(server: Server, client: httpx.Client, path: str = "/api/users") -> str:
     """Who has answered a public read: replica, primary, or failed for the one after the other."""
     before = counts(server)
     assert client.get(path).status_code == 200

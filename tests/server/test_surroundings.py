@@ -45,7 +45,7 @@ def test_the_server_starts_with_closed_standard_streams(
     byline.log.touch()
     try:
         byline.wait()
-        assert byline.status("/api/posts") == 200
+        assert byline.status("/api/users") == 200
         for one in byline.family:
             for number in closed:  # no database and no connection is where lines are written
                 assert Path(f"/proc/{one.pid}/fd/{number}").readlink() == Path("/dev/null")
@@ -63,7 +63,7 @@ def test_a_thousand_idle_connections_do_not_use_up_the_usual_limit(
         for _ in range(150):
             idle.enter_context(connect(byline.port))
         assert byline.status("/health/ready") == 200
-        assert byline.status("/api/posts") == 200
+        assert byline.status("/api/users") == 200
 
 
 def test_a_low_hard_limit_of_open_files_causes_a_warning(start: Start, patched: Patched) -> None:

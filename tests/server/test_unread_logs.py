@@ -88,7 +88,7 @@ def test_a_stuck_log_reader_stops_no_request(kind: str, workers: str, place: Pla
         with serving(place, writer, workers) as http:
             os.close(writer)
             ask_until_lines_are_dropped(http)
-            assert http.get("/api/posts").status_code == 200
+            assert http.get("/api/users").status_code == 200
             reading = threading.Thread(target=lambda: read.extend(log))
             reading.start()  # and the log goes on
 

@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from service.engine.request import Request
-from tests.kit.serving import Person, Server, serving
+from tests.kit.serving import PASSWORD, Person, Server, serving
 
 
 @pytest.fixture
@@ -27,13 +27,13 @@ def _no_collector() -> Iterator[None]:
     ("method", "path", "status"),
     [
         ("GET", "/health/live", 200),
-        ("GET", "/api/posts", 200),
+        ("GET", "/api/users", 200),
         ("GET", "/auth/me", 200),
-        ("POST", "/api/posts", 201),
+        ("POST", "/auth/register", 201),
         ("POST", "/auth/logout", 204),
         ("GET", "/auth/export", 200),
-        ("GET", "/api/posts/01a20411-99fb-7f52-8c1d-e9604b7a35d2", 404),
-        ("GET", "/api/posts?limit=x", 400),
+        ("GET", "/api/users/01a20411-99fb-7f52-8c1d-e9604b7a35d2", 404),
+        ("GET", "/api/users?limit=x", 400),
         ("GET", "/nowhere", 404),
     ],
 )
@@ -47,7 +47,8 @@ def test_a_finished_request_is_freed_without_the_garbage_collector(
         calls = [thing for thing in gc.get_objects() if isinstance(thing, Request)]
         return any(call.request_id == own for call in calls)
 
-    body = {"title": "a", "content": "b"} if path == "/api/posts" and method == "POST" else None
+    account = {"email": f"{own}@example.com", "password": PASSWORD}
+    body = account if path == "/auth/register" else None
     with httpx.Client(base_url=server.url, headers=anna.http.headers) as client:
         client.headers["X-Request-Id"] = own
         assert client.request(method, path, json=body).status_code == status
@@ -58,7 +59,7 @@ def test_a_finished_request_is_freed_without_the_garbage_collector(
 
 def test_a_stopped_application_can_be_garbage_collected(tmp_path: Path) -> None:
     with serving(tmp_path) as running:
-        running.sign_up().post()
+        running.sign_up()
         application = weakref.ref(running.flask)
     del running
     gc.collect()

@@ -116,7 +116,7 @@ def test_a_probe_is_answered_whatever_the_host(named: Server, path: str, probe: 
     assert exchange(named.url, data.encode()).status == 200
 
 
-@pytest.mark.parametrize("path", ["/", "/api/posts", "/metrics", "/health", "/health/live/", "/x"])
+@pytest.mark.parametrize("path", ["/", "/api/users", "/metrics", "/health", "/health/live/", "/x"])
 def test_only_probes_answer_any_host(named: Server, path: str) -> None:
     for host in ("172.16.5.9:8000", None):
         answer = exchange(named.url, get(path, host=host))

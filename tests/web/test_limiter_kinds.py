@@ -56,7 +56,7 @@ def check_shared(shared: Serve, url: str) -> None:
     here, there = shared(url, write="3 per day"), shared(url, write="3 per day")
     until(lambda: readiness(here)["status"] == "ok")
     anna = here.sign_up()
-    assert statuses(anna, 2) + statuses(on(there, anna), 2) == [201, 201, 201, 429]
+    assert statuses(anna, 2) + statuses(on(there, anna), 2) == [204, 204, 204, 429]
 
 
 def test_a_store_may_be_behind_a_unix_socket(shared: Serve, tmp_path: Path) -> None:
@@ -113,7 +113,7 @@ def test_a_sentinel_names_the_store_and_its_successor(shared: Serve, tmp_path: P
             )
             os.kill(store._process.pid, signal.SIGSTOP)
             until(lambda: readiness(server)["status"] == "degraded")
-            assert statuses(server.sign_up(), 4) == [201, 201, 201, 429]
+            assert statuses(server.sign_up(), 4) == [204, 204, 204, 429]
             until(lambda: readiness(server)["status"] == "ok")
             check_shared(shared, url)
 
@@ -154,7 +154,7 @@ def test_a_store_that_refuses_to_count_fails(
         )
         ready = httpx.get(f"{server.url}/health/ready")
         assert ready.json()["status"] == "degraded"
-        assert statuses(server.sign_up(), 2) == [201, 429]
+        assert statuses(server.sign_up(), 2) == [204, 429]
         assert f"rate limit store fails, counting here: {why}" in caplog.text
     said = ready.text + caplog.text + "".join(capfd.readouterr())
     assert SECRET not in said

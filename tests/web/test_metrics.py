@@ -81,12 +81,12 @@ def test_logins_are_counted_by_outcome(serve: Serve) -> None:
 
 
 def test_the_metrics_count_allowed_and_refused_requests_per_limit(serve: Serve) -> None:
-    server = serve(rate_limit_enabled=True, rate_limits="search=2 per day")
+    server = serve(rate_limit_enabled=True, rate_limits="register=2 per day")
     for _ in range(5):
-        httpx.get(f"{server.url}/api/search?q=a")
+        httpx.post(f"{server.url}/auth/register", json={})
     samples = scrape(server.url)
-    assert samples["byline_limiter_decisions_total", "allowed", "search"] == 2
-    assert samples["byline_limiter_decisions_total", "refused", "search"] == 3
+    assert samples["byline_limiter_decisions_total", "allowed", "register"] == 2
+    assert samples["byline_limiter_decisions_total", "refused", "register"] == 3
     assert samples["byline_limiter_decisions_total", "allowed", "client"] == 5
 
 
@@ -96,7 +96,7 @@ def test_readiness_is_degraded_while_the_store_is_down(serve: Serve) -> None:
     server = serve(rate_limit_enabled=True, rate_limit_storage_url=store.connection_url)
 
     def fallback() -> float:
-        httpx.get(f"{server.url}/api/posts")
+        httpx.get(f"{server.url}/api/users")
         return scrape(server.url)["byline_limiter_fallback",]
 
     assert fallback() == 0
@@ -177,8 +177,8 @@ def test_a_scrape_does_not_wait_for_a_database_that_hangs(serve: Serve) -> None:
     assert ("byline_mails_waiting",) in scrape(server.url)
     engine = sa.create_engine(server.settings.database_url)
     with engine.begin() as connection, ThreadPoolExecutor(4) as threads:
-        connection.execute(sa.text("LOCK TABLE mails, posts IN ACCESS EXCLUSIVE MODE"))
-        stuck = [threads.submit(httpx.get, f"{server.url}/api/posts", timeout=60) for _ in range(4)]
+        connection.execute(sa.text("LOCK TABLE mails, users IN ACCESS EXCLUSIVE MODE"))
+        stuck = [threads.submit(httpx.get, f"{server.url}/api/users", timeout=60) for _ in range(4)]
         until(lambda: scrape(server.url)["byline_pool_threads_busy", "requests"] == 2)
         began = time.monotonic()
         samples = scrape(server.url)

@@ -133,16 +133,16 @@ def two_workers(tmp_path: Path) -> object:
         yield url
 
 
-def count_posts(url: str) -> float:
-    return scrape(url).get(("byline_requests_total", "list_posts", "200"), 0)
+def count_lists(url: str) -> float:
+    return scrape(url).get(("byline_requests_total", "list_users", "200"), 0)
 
 
 def ask_both(url: str, times: int) -> set[int]:
-    """List posts so often, over new connections, until two workers have answered."""
+    """List users so often, over new connections, until two workers have answered."""
     workers = set()
     for _ in range(times):
         with httpx.Client(base_url=url) as client:
-            workers.add(answered_by(client.get("/api/posts").raise_for_status()))
+            workers.add(answered_by(client.get("/api/users").raise_for_status()))
     return workers
 
 
@@ -153,7 +153,7 @@ def test_workers_share_their_counts_and_a_new_one_continues_them(two_workers: st
         asked += 5
         assert asked < 500
     for _ in range(10):  # whichever answers
-        assert count_posts(url) == asked
+        assert count_lists(url) == asked
     until(lambda: scrape(url)["byline_processes",] == 2)
     before = scrape(url)
     os.kill(min(workers), signal.SIGKILL)
@@ -163,9 +163,9 @@ def test_workers_share_their_counts_and_a_new_one_continues_them(two_workers: st
     for key, value in before.items():
         if key[0].endswith(("_total", "_bucket", "_count", "_sum")):
             assert after[key] >= value, key
-    assert count_posts(url) == asked
+    assert count_lists(url) == asked
     ask_both(url, 10)
-    assert count_posts(url) == asked + 10
+    assert count_lists(url) == asked + 10
     assert after["byline_pool_capacity", "hashing"] == 2 * 64
 
 

@@ -146,7 +146,7 @@ def test_readiness_treats_an_old_result_as_a_failure(serve: Serve, stuck: thread
         until(lambda: len(statuses) > 200)  # none of which waits for the look
     assert set(statuses) == {503}
     with server.client() as client:
-        assert client.get("/api/posts").status_code == 200
+        assert client.get("/api/users").status_code == 200
         with server.flask.app_context():
             assert db.engine.pool.checkedout() == 0  # the connection that hangs is no request's
 
@@ -167,7 +167,7 @@ def test_a_server_is_ready_while_no_thread_is_free(
         module = assemble if hasattr(assemble, room) else application
         monkeypatch.setattr(module, room, 0)
     server = serve()
-    assert httpx.get(f"{server.url}/api/posts").status_code == 503
+    assert httpx.get(f"{server.url}/api/users").status_code == 503
     assert httpx.get(f"{server.url}/metrics").status_code == 503
     assert status(server) == 200
     assert httpx.get(f"{server.url}/health/live").status_code == 200

@@ -31,45 +31,49 @@ def filled(path: str) -> str:
     return re.sub(r"\{\w+\}", AN_ID, path)
 
 
-def answers(anna: Person, other: Person) -> Iterator[tuple[int, httpx.Response]]:
+def answers(anna: Person, other: Person, admin: Person) -> Iterator[tuple[int, httpx.Response]]:
     """Answers of each kind, with the status that each should have."""
     get, post = anna.http.get, anna.http.post
     key = {"Idempotency-Key": "k"}
-    created = post("/api/posts", json={"title": "a", "content": "b"}, headers=key)
-    path = created.headers["Location"]
-    taken = {"email": anna.email, "password": PASSWORD}
+    new = {"email": f"new-{anna.email}", "password": PASSWORD}
+    created = admin.http.post("/api/users", json=new, headers=key)
+    path = f"/api/users/{anna.id}"
+    tag = get(path).headers["ETag"]
     yield 201, created
     yield 200, get(path)
     yield 200, get("/")
     yield 200, get("/docs/init.js")
     yield 200, get("/metrics")
-    yield 304, get(path, headers={"If-None-Match": created.headers["ETag"]})
+    yield 304, get(path, headers={"If-None-Match": tag})
     yield 304, get("/docs/init.js", headers={"If-None-Match": "*"})
     yield 204, anna.http.options(path)
     yield 204, anna.http.delete("/auth/sessions")
-    yield 400, get("/api/posts?limit=0")
-    yield 400, get("/api/posts", headers={"Host": "elsewhere.example"})
+    yield 400, get("/api/users?limit=0")
+    yield 400, get("/api/users", headers={"Host": "elsewhere.example"})
     yield 400, post("/auth/login", content="{", headers={"Content-Type": "application/json"})
     yield 401, get("/auth/me", headers={"Authorization": "Bearer x"})
     yield 403, other.http.delete(path)
     yield 404, get("/nowhere")
     yield 404, get("/docs/nowhere")
-    yield 404, get(f"/api/posts/{AN_ID}")
-    yield 405, anna.http.put("/api/posts")
+    yield 404, get(f"/api/users/{AN_ID}")
+    yield 405, anna.http.put("/api/users")
     yield 405, anna.http.put("/docs/init.js")
-    yield 409, post("/auth/register", json=taken)
+    yield 409, admin.http.post("/api/users", json=new)
     yield 412, anna.http.delete(path, headers={"If-Match": '"x"'})
     yield 415, post("/auth/login", content="x=y", headers={"Content-Type": "text/plain"})
-    yield 422, post("/api/posts", json={"title": "a", "content": "c"}, headers=key)
-    yield 428, anna.http.patch(path, json={"title": "b"})
+    yield (
+        422,
+        admin.http.post("/api/users", json=new | {"email": f"newer-{anna.email}"}, headers=key),
+    )
+    yield 428, anna.http.patch(path, json={"bio": "b"})
     yield 431, get("/", headers={"X-Filler": "x" * 33_000})
 
 
 def test_every_answer_has_an_id_and_says_how_it_may_be_read_and_kept(
-    anna: Person, ben: Person
+    anna: Person, ben: Person, admin: Person
 ) -> None:
     ids = []
-    for status, answer in answers(anna, ben):
+    for status, answer in answers(anna, ben, admin):
         assert answer.status_code == status
         assert answer.headers["X-Content-Type-Options"] == "nosniff"
         assert answer.headers["Cache-Control"]
@@ -97,12 +101,12 @@ def test_personal_answers_are_not_cached_and_public_ones_are_revalidated(
     assert anna.http.get("/auth/me").headers["Cache-Control"] == "no-store, no-transform"
     for path in ("/api/accounts", "/api/audit-events", "/auth/sessions", "/auth/export"):
         assert admin.http.get(path).headers["Cache-Control"] == "no-store"
-    assert anna.http.get("/api/posts").headers["Cache-Control"] == "no-cache"
+    assert anna.http.get("/api/users").headers["Cache-Control"] == "no-cache"
 
 
 @pytest.mark.parametrize("given", ["x", "a.B_c-9", "0" * 128, AN_ID, "..", "-"])
 def test_a_well_formed_request_id_is_kept(anonymous: httpx.Client, given: str) -> None:
-    for path in ("/api/posts", "/nowhere", "/health/live"):
+    for path in ("/api/users", "/nowhere", "/health/live"):
         answer = anonymous.get(path, headers={"X-Request-Id": given})
         assert answer.headers["X-Request-Id"] == given
 
@@ -112,7 +116,7 @@ def test_a_well_formed_request_id_is_kept(anonymous: httpx.Client, given: str) -
 )
 def test_any_other_request_id_is_replaced(anonymous: httpx.Client, given: str) -> None:
     sent = {"X-Request-Id": given.encode()}
-    ids = {anonymous.get("/api/posts", headers=sent).headers["X-Request-Id"] for _ in range(2)}
+    ids = {anonymous.get("/api/users", headers=sent).headers["X-Request-Id"] for _ in range(2)}
     assert len(ids) == 2
     assert all(re.fullmatch(r"[A-Za-z0-9._-]{16,128}", id_) for id_ in ids)
     assert given not in ids
@@ -140,8 +144,7 @@ def test_head_is_get_without_the_body(
     anna: Person, anonymous: httpx.Client, path: str, signed_in: bool
 ) -> None:
     client = anna.http if signed_in else anonymous
-    own = {"post_id": anna.post()["id"], "user_id": anna.id}
-    path = re.sub(r"\{(\w+)\}", lambda name: own.get(name[1], AN_ID), path)
+    path = re.sub(r"\{(\w+)\}", lambda name: {"user_id": anna.id}.get(name[1], AN_ID), path)
     query = "?q=zzzzzz" if path == "/api/search" else ""
     one = {"X-Request-Id": "x"}
     get, head = (client.request(method, path + query, headers=one) for method in METHODS[:2])
@@ -179,18 +182,17 @@ def logged(
 def test_a_request_is_one_line_of_json(logged: Callable[..., Any]) -> None:
     server, lines = logged()
     anna = server.sign_up()
-    post = anna.post()["id"]
     lines()
-    anna.http.get(f"/api/posts/{post}", headers={"X-Request-Id": "one"})
+    anna.http.get(f"/api/users/{anna.id}", headers={"X-Request-Id": "one"})
     anna.http.get("/auth/me", headers={"X-Request-Id": "two"})
     anna.http.get("/nowhere", headers={"X-Request-Id": "three"})
-    anna.http.put("/api/posts", headers={"X-Request-Id": "four"})
+    anna.http.put("/api/users", headers={"X-Request-Id": "four"})
     written = [json.loads(line) for line in lines()]
     assert [
         tuple(line[name] for name in ("request_id", "method", "operation", "status", "user"))
         for line in written
     ] == [
-        ("one", "GET", "get_post", 200, None),
+        ("one", "GET", "get_user", 200, None),
         ("two", "GET", "get_me", 200, anna.id),
         ("three", "GET", None, 404, None),
         ("four", "PUT", None, 405, None),
@@ -205,10 +207,10 @@ def test_no_secret_is_logged(logged: Callable[..., Any]) -> None:
     server, lines = logged(log_level="DEBUG", rate_limit_enabled=True)
     secret = "hush-7f3a"
     anna = server.sign_up(email=f"{secret}@example.com", password=f"{secret} {secret}")
-    anna.http.get("/api/search", params={"q": secret})
-    anna.http.get("/api/posts", params={secret: secret})
+    anna.http.get("/api/users", params={"username": secret})
+    anna.http.get("/api/users", params={secret: secret})
     anna.http.get(f"/{secret}", headers={"User-Agent": secret, "Cookie": secret})
-    anna.http.post("/api/posts", json={"title": secret, "content": secret, secret: secret})
+    anna.http.patch(f"/api/users/{anna.id}", json={"bio": secret, secret: secret})
     anna.http.get("/auth/me", headers={"Authorization": f"Bearer {secret}"})
     anna.http.put("/auth/password", json={"current_password": secret, "new_password": secret * 2})
     text = "\n".join(lines())
@@ -223,14 +225,14 @@ def test_the_log_level_decides_what_is_logged(logged: Callable[..., Any]) -> Non
     _, lines = logged(log_level="WARNING")
     assert lines() == []
     server, lines = logged(log_format="text")
-    httpx.get(f"{server.url}/api/posts")
-    assert re.fullmatch(r"200 GET +list_posts +\d+\.\d ms +127\.0\.0\.1", lines()[0])
+    httpx.get(f"{server.url}/api/users")
+    assert re.fullmatch(r"200 GET +list_users +\d+\.\d ms +127\.0\.0\.1", lines()[0])
 
 
 def test_metrics_count_by_operation_and_status(serve: Callable[..., Server]) -> None:
     server = serve()
     anna = server.sign_up()
-    for path in ("/api/posts", "/api/posts", "/api/posts?limit=0", "/auth/me", "/docs/init.js"):
+    for path in ("/api/users", "/api/users", "/api/users?limit=0", "/auth/me", "/docs/init.js"):
         anna.http.get(path)
     for number in range(9):
         anna.http.get(f"/nowhere/{number}")
@@ -249,14 +251,14 @@ def test_metrics_count_by_operation_and_status(serve: Callable[..., Server]) -> 
     assert requests == {
         ("register", "201"): 1,
         ("login", "200"): 1,
-        ("list_posts", "200"): 2,
-        ("list_posts", "400"): 1,
+        ("list_users", "200"): 2,
+        ("list_users", "400"): 1,
         ("get_me", "200"): 1,
         ("docs_asset", "200"): 1,
         ("none", "404"): 9,
     }
     once = dict.fromkeys(("register", "login", "get_me", "docs_asset"), 1)
-    assert seconds == {**once, "list_posts": 3, "none": 9}
+    assert seconds == {**once, "list_users": 3, "none": 9}
     assert in_flight == 1
 
 

@@ -109,11 +109,11 @@ def test_a_body_after_an_upgrade_offer_is_not_a_request(
 @pytest.mark.parametrize("frame", FRAMES)
 @pytest.mark.parametrize("segments", SEGMENTS)
 def test_a_post_sent_with_an_upgrade_offer_is_written(
-    frame: Any, segments: Any, server: Server, token: str
+    frame: Any, segments: Any, server: Server
 ) -> None:
-    ours = (JSON, f"Authorization: Bearer {token}")
-    data = frame("POST", "/api/posts", *ours, *OFFER, body=raw.BODY)
-    made, read = sent(server, *segments(data), get("/api/posts?limit=1", "Connection: close"))
+    account = {"email": f"{secrets.token_hex(6)}@example.com", "password": PASSWORD}
+    data = frame("POST", "/auth/register", JSON, *OFFER, body=json.dumps(account).encode())
+    made, read = sent(server, *segments(data), get("/api/users?limit=1", "Connection: close"))
     assert made.status == 201
     assert read.json()[0]["id"] == made.json()["id"]
 
@@ -175,7 +175,7 @@ def test_an_upgrade_offer_without_a_body_waits_for_none(server: Server) -> None:
     assert [answer.status for answer in answers] == [200, 200, 404]
 
 
-@pytest.mark.parametrize("target", ["localhost:80", "/api/posts", "*", "http://localhost/"])
+@pytest.mark.parametrize("target", ["localhost:80", "/api/users", "*", "http://localhost/"])
 def test_bytes_after_a_connect_are_not_read_as_http(target: str, server: Server) -> None:
     for segments in SEGMENTS:
         data = with_length("CONNECT", target) + get("/health/live")

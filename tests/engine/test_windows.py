@@ -12,7 +12,7 @@ from limits.storage import MemoryStorage, memory
 from limits.strategies import SlidingWindowCounterRateLimiter
 
 from service.engine.limits import memory as windows
-from tests.kit.serving import Server
+from tests.kit.planning import Planner
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -59,7 +59,7 @@ def test_expired_counts_are_removed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_setting_the_clock_back_locks_nobody_out(
-    serve: Callable[..., Server], monkeypatch: pytest.MonkeyPatch
+    serve: Callable[..., Planner], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = SimpleNamespace(now=1_000_000.0)
     clock.time = lambda: clock.now
@@ -68,7 +68,7 @@ def test_setting_the_clock_back_locks_nobody_out(
     with server.client() as client:
 
         def statuses(number: int) -> list[int]:
-            return [client.get("/api/posts").status_code for _ in range(number)]
+            return [client.get("/projects").status_code for _ in range(number)]
 
         assert statuses(3) == [200] * 3
         clock.now -= 3600

@@ -19,10 +19,10 @@ import pytest
 
 from service.engine.serve import messages, protocol
 from tests.kit import exports, raw
+from tests.kit.planning import Planner
 from tests.kit.programs import program
 from tests.kit.proxy import nginx
 from tests.kit.raw import Answer
-from tests.kit.serving import Server
 
 LARGE = 5_000_000  # bytes: more than the buffers of a connection hold
 BODY = b"x" * LARGE
@@ -33,15 +33,15 @@ pytestmark = pytest.mark.parametrize("server", ["sqlite"], indirect=True)
 
 # What is refused while the body comes, and how.
 REFUSED = {
-    "too long": (("POST", "/auth/login", JSON), (413, "body-too-large")),
-    "no token": (("POST", "/api/posts", JSON), (401, "authentication-required")),
+    "too long": (("POST", "/tokens", JSON), (413, "body-too-large")),
+    "no token": (("POST", "/projects", JSON), (401, "authentication-required")),
     "nowhere": (("POST", "/nowhere", JSON), (404, "not-found")),
-    "not allowed": (("PUT", "/api/posts", JSON), (405, "method-not-allowed")),
+    "not allowed": (("PUT", "/projects", JSON), (405, "method-not-allowed")),
     "of another type": (
-        ("POST", "/auth/login", "Content-Type: text/plain"),
+        ("POST", "/tokens", "Content-Type: text/plain"),
         (415, "unsupported-media-type"),
     ),
-    "two types": (("POST", "/auth/login", JSON, "Content-Type: text/plain"), (400, "bad-request")),
+    "two types": (("POST", "/tokens", JSON, "Content-Type: text/plain"), (400, "bad-request")),
 }
 # How a client frames its request, and whether the connection goes on afterwards.
 ENDS = {
@@ -56,7 +56,7 @@ def head(method: str, target: str, *headers: str, version: str = "HTTP/1.1") -> 
     return data.replace(b"HTTP/1.1", version.encode(), 1)
 
 
-def written(server: Server, *parts: bytes) -> list[Answer]:
+def written(server: Planner, *parts: bytes) -> list[Answer]:
     """The answers on a connection whose client reads nothing before it has written everything."""
     with raw.connected(server.url) as connection:
         for part in parts:
@@ -80,7 +80,7 @@ def in_chunks(body: bytes) -> Iterator[bytes]:
 @pytest.mark.parametrize("end", ENDS)
 @pytest.mark.parametrize("refused", REFUSED)
 def test_a_client_that_sends_its_whole_body_reads_the_refusal(
-    refused: str, end: str, server: Server
+    refused: str, end: str, server: Planner
 ) -> None:
     (method, target, *headers), expected = REFUSED[refused]
     version, more = ENDS[end]
@@ -96,7 +96,7 @@ def test_a_client_that_sends_its_whole_body_reads_the_refusal(
 @pytest.mark.parametrize("end", ["kept", "closed"])
 @pytest.mark.parametrize("refused", REFUSED)
 def test_a_client_that_sends_chunks_reads_the_refusal(
-    refused: str, end: str, server: Server
+    refused: str, end: str, server: Planner
 ) -> None:
     (method, target, *headers), expected = REFUSED[refused]
     version, more = ENDS[end]
@@ -109,10 +109,10 @@ def test_a_client_that_sends_chunks_reads_the_refusal(
 
 
 def test_a_slow_body_gets_more_time_than_a_head(
-    server: Server, monkeypatch: pytest.MonkeyPatch
+    server: Planner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(protocol, "HEAD_TIMEOUT_SECONDS", 0.2)
-    start = head("POST", "/auth/login", JSON, f"Content-Length: {LARGE}")
+    start = head("POST", "/tokens", JSON, f"Content-Length: {LARGE}")
     with raw.connected(server.url) as connection:
         connection.sendall(start)
         with connection.makefile("rb") as incoming:
@@ -122,7 +122,7 @@ def test_a_slow_body_gets_more_time_than_a_head(
             assert [answer.status for answer in raw.answers(incoming)] == [413, 200]
 
 
-def go_on(server: Server, seconds: float) -> None:
+def go_on(server: Planner, seconds: float) -> None:
     """Until the server has answered others for so long."""
     end = time.monotonic() + seconds
     with server.client() as http:
@@ -132,12 +132,12 @@ def go_on(server: Server, seconds: float) -> None:
 
 @pytest.mark.parametrize("end", ENDS)
 def test_the_dropped_rest_of_a_body_is_bounded(
-    end: str, server: Server, monkeypatch: pytest.MonkeyPatch
+    end: str, server: Planner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(messages, "MAX_DROPPED_BYTES", 1_000_000)
     monkeypatch.setattr(protocol, "MAX_DROPPED_BYTES", 1_000_000)
     version, more = ENDS[end]
-    start = head("POST", "/auth/login", JSON, *more, "Content-Length: 999999999", version=version)
+    start = head("POST", "/tokens", JSON, *more, "Content-Length: 999999999", version=version)
     with raw.connected(server.url) as connection:
         connection.sendall(start)
         with pytest.raises(ConnectionError):
@@ -146,11 +146,11 @@ def test_the_dropped_rest_of_a_body_is_bounded(
 
 @pytest.mark.parametrize("end", ENDS)
 def test_a_client_that_never_ends_its_body_is_disconnected(
-    end: str, server: Server, monkeypatch: pytest.MonkeyPatch
+    end: str, server: Planner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(protocol, "DROP_TIMEOUT_SECONDS", 0.3)
     version, more = ENDS[end]
-    start = head("POST", "/auth/login", JSON, *more, f"Content-Length: {LARGE}", version=version)
+    start = head("POST", "/tokens", JSON, *more, f"Content-Length: {LARGE}", version=version)
     with raw.connected(server.url) as connection:
         connection.sendall(start + b"{")
         with connection.makefile("rb") as incoming:
@@ -160,20 +160,20 @@ def test_a_client_that_never_ends_its_body_is_disconnected(
                 write_on(connection, b"x")
 
 
-def test_a_client_reads_the_refusal_of_an_oversized_head(server: Server) -> None:
+def test_a_client_reads_the_refusal_of_an_oversized_head(server: Planner) -> None:
     start = raw.get("/health/live").removesuffix(b"\r\n")
     for line in (b"a: b\r\n" * 200_000, b"a: " + b"x" * 1_000_000):
         [answer] = written(server, start + line)
         assert (answer.status, answer.code) == (431, "headers-too-large")
 
 
-def test_a_client_reads_the_refusal_of_input_that_is_not_http(server: Server) -> None:
+def test_a_client_reads_the_refusal_of_input_that_is_not_http(server: Planner) -> None:
     [answer] = written(server, b"GARBAGE\r\n" * 100_000)
     assert (answer.status, answer.code) == (400, "bad-request")
 
 
-def test_a_malformed_chunk_ends_the_connection_after_one_answer(server: Server) -> None:
-    start = head("POST", "/auth/login", JSON, "Transfer-Encoding: chunked")
+def test_a_malformed_chunk_ends_the_connection_after_one_answer(server: Planner) -> None:
+    start = head("POST", "/tokens", JSON, "Transfer-Encoding: chunked")
     for body in (b"zz\r\n", b"1\r\n{\r\nzz\r\n"):
         [answer] = written(server, start + body + BODY)
         assert (answer.status, answer.code) == (400, "bad-request")
@@ -186,7 +186,7 @@ def test_a_malformed_chunk_ends_the_connection_after_one_answer(server: Server) 
             assert [answer.status for answer in raw.answers(incoming)] == [404]
 
 
-def test_a_refused_request_with_expect_may_send_no_body(server: Server) -> None:
+def test_a_refused_request_with_expect_may_send_no_body(server: Planner) -> None:
     """What comes next might be the body or a request, so the connection ends."""
     expecting = ("Expect: 100-continue", "Content-Length: 40")
     with raw.connected(server.url) as connection:
@@ -198,8 +198,8 @@ def test_a_refused_request_with_expect_may_send_no_body(server: Server) -> None:
     assert (answer.status, answer.headers["connection"]) == (404, "close")
 
 
-def test_urllib_reads_the_refusal(server: Server) -> None:
-    for body, target, status in ((BODY, "/auth/login", 413), (ALLOWED, "/api/posts", 401)):
+def test_urllib_reads_the_refusal(server: Planner) -> None:
+    for body, target, status in ((BODY, "/tokens", 413), (ALLOWED, "/projects", 401)):
         headers = {"Content-Type": "application/json"}
         request = urllib.request.Request(f"{server.url}{target}", body, headers)
         with pytest.raises(urllib.error.HTTPError) as refused:
@@ -209,56 +209,56 @@ def test_urllib_reads_the_refusal(server: Server) -> None:
 
 
 @pytest.mark.parametrize("headers", [{}, {"Connection": "close"}])
-def test_http_client_reads_the_refusal(headers: dict[str, str], server: Server) -> None:
+def test_http_client_reads_the_refusal(headers: dict[str, str], server: Planner) -> None:
     connection = HTTPConnection(urlsplit(server.url).netloc, timeout=60)
     chunked = (BODY[start : start + 65536] for start in range(0, LARGE, 65536))
     for body in (BODY, chunked):
         own: dict[str, Any] = {"Content-Type": "application/json", **headers}
-        connection.request("POST", "/auth/login", body, own, encode_chunked=body is chunked)
+        connection.request("POST", "/tokens", body, own, encode_chunked=body is chunked)
         answer = connection.getresponse()
         assert (answer.status, json.load(answer)["code"]) == (413, "body-too-large")
     connection.close()
 
 
 @pytest.mark.parametrize("headers", [{}, {"Connection": "close"}])
-def test_httpx_reads_the_refusal(headers: dict[str, str], server: Server) -> None:
+def test_httpx_reads_the_refusal(headers: dict[str, str], server: Planner) -> None:
     with httpx.Client(base_url=server.url, headers=headers, timeout=60) as http:
         for body in (BODY, iter([BODY])):
             own = {"Content-Type": "application/json"}
-            answer = http.post("/auth/login", content=body, headers=own)
+            answer = http.post("/tokens", content=body, headers=own)
             assert (answer.status_code, answer.json()["code"]) == (413, "body-too-large")
 
 
 @pytest.mark.parametrize(
     "options", [[], ["--http1.0"], ["--header", "Expect:"], ["--header", "Connection: close"]]
 )
-def test_curl_reads_the_refusal(options: list[str], server: Server, tmp_path: Path) -> None:
+def test_curl_reads_the_refusal(options: list[str], server: Planner, tmp_path: Path) -> None:
     (tmp_path / "body").write_bytes(BODY)
     curl = [program("curl"), "--silent", "--include", "--max-time", "60", *options]
     body = ["--header", JSON, "--data-binary", f"@{tmp_path}/body"]
-    done = subprocess.run([*curl, *body, f"{server.url}/auth/login"], stdout=-1, check=True)
+    done = subprocess.run([*curl, *body, f"{server.url}/tokens"], stdout=-1, check=True)
     assert done.stdout.split()[1] == b"413"
     assert b"body-too-large" in done.stdout
 
 
 @pytest.mark.parametrize("passing", ["on", "off"])
 def test_a_client_behind_nginx_reads_the_refusal(
-    passing: str, server: Server, tmp_path: Path
+    passing: str, server: Planner, tmp_path: Path
 ) -> None:
     port = urlsplit(server.url).port
     assert port
     words = {"client_max_body_size": f"8m; proxy_request_buffering {passing}"}
     # A connection for each, since nginx closes those on which it has not read everything.
     with nginx(tmp_path, port, **words) as proxy:
-        for whole, target, status in ((BODY, "/auth/login", 413), (ALLOWED, "/nowhere", 404)):
+        for whole, target, status in ((BODY, "/tokens", 413), (ALLOWED, "/nowhere", 404)):
             own = {"Content-Type": "application/json"}
             for body in (whole, iter([whole])):
                 answer = httpx.post(f"{proxy.url}{target}", content=body, headers=own, timeout=60)
                 assert (answer.status_code, answer.json()["status"]) == (status, status)
 
 
-def test_bytes_after_the_last_request_do_not_cut_off_its_answer(server: Server) -> None:
-    last = raw.get("/openapi.yaml", "Connection: close")
+def test_bytes_after_the_last_request_do_not_cut_off_its_answer(server: Planner) -> None:
+    last = raw.get("/openapi.json", "Connection: close")
     more = raw.get("/health/live")
     with exports.connected(server.url, last + more[:20], room=4096) as connection:
         received = connection.recv(1)

@@ -19,48 +19,46 @@ from service.engine.serve import protocol, unsent
 from service.engine.serve.server import UVICORN
 from service.engine.spec.paging import ITEMS_PER_PART
 from tests.kit.exports import (
-    PATH,
     borrowed,
     connected,
-    give_posts,
     in_flight,
     lines,
     request,
     rest,
     wait_until,
 )
-from tests.kit.serving import Person, Server, serving
+from tests.kit.planning import EXPORT, Owner, Planner, give_projects, planning
 
 SMALL = 4096  # bytes of a receive buffer
 BIG = ["x" * 100_000] * 100  # more than all buffers between here and there will take
 
 
 @pytest.fixture(scope="module")
-def small(server: Server, tmp_path_factory: Any) -> Iterator[Server]:
+def small(server: Planner, tmp_path_factory: Any) -> Iterator[Planner]:
     """A server with two threads, on the database of the shared one."""
     url, folder = server.settings.database_url, tmp_path_factory.mktemp("small")
-    with serving(folder, database_url=url, worker_threads=2) as running:
+    with planning(folder, database_url=url, worker_threads=2) as running:
         yield running
 
 
 @pytest.fixture
-def author(small: Server) -> Person:
-    """A user with ten megabytes of posts."""
+def author(small: Planner) -> Owner:
+    """A user with ten megabytes of projects."""
     person = small.sign_up()
-    give_posts(person, BIG)
+    give_projects(person, BIG)
     return person
 
 
-def idle(server: Server) -> bool:
+def idle(server: Planner) -> bool:
     return in_flight(server.url) == borrowed(server) == 0
 
 
 def test_clients_that_do_not_read_hold_no_thread_and_no_connection(
-    small: Server, author: Person
+    small: Planner, author: Owner
 ) -> None:
     with ExitStack() as stack:
         slow = [
-            stack.enter_context(connected(small.url, request(author.http), SMALL))
+            stack.enter_context(connected(small.url, request(author.http, target=EXPORT), SMALL))
             for _ in range(30)
         ]
         heads = [connection.recv(100) for connection in slow]
@@ -68,11 +66,11 @@ def test_clients_that_do_not_read_hold_no_thread_and_no_connection(
         wait_until(lambda: (in_flight(small.url), borrowed(small)) == (30, 0), "they are not idle")
         for _ in range(5):
             assert httpx.get(f"{small.url}/health/live").status_code == 200
-            assert author.http.get("/auth/me").status_code == 200
+            assert author.http.get("/me").status_code == 200
             assert author.http.get("/health/ready").status_code == 200
         others = small.sign_up()
-        others.post()
-        assert len(lines(others.http.get(PATH).content)) == 6
+        others.project()
+        assert len(lines(others.http.get("/export").content)) == 1
         # Nobody was cut off: who reads on is given the rest.
         wait_until(lambda: (in_flight(small.url), borrowed(small)) == (30, 0), "they are not idle")
         received = heads[0]
@@ -80,17 +78,19 @@ def test_clients_that_do_not_read_hold_no_thread_and_no_connection(
             more = slow[0].recv(1 << 20)
             assert more
             received += more
-        assert received.count(b'{"type":"post"') == len(BIG)
+        assert received.count(b'{"type":"project"') == len(BIG)
     wait_until(lambda: idle(small), "something still goes on")
 
 
-def test_of_an_answer_that_is_not_read_one_page_is_held(small: Server, author: Person) -> None:
+def test_of_an_answer_that_is_not_read_one_page_is_held(small: Planner, author: Owner) -> None:
     page = ITEMS_PER_PART * len(BIG[0])
     tracemalloc.start()
     try:
         with ExitStack() as stack:
             for _ in range(10):
-                client = stack.enter_context(connected(small.url, request(author.http), SMALL))
+                client = stack.enter_context(
+                    connected(small.url, request(author.http, target=EXPORT), SMALL)
+                )
                 assert client.recv(100)
             wait_until(lambda: tracemalloc.get_traced_memory()[0] < 15 * page, "more is held")
             assert in_flight(small.url) == 10
@@ -99,7 +99,7 @@ def test_of_an_answer_that_is_not_read_one_page_is_held(small: Server, author: P
     wait_until(lambda: idle(small), "something still goes on")
 
 
-def resources(server: Server) -> tuple[int, int]:
+def resources(server: Planner) -> tuple[int, int]:
     """Threads and file descriptors, those of idle database connections left aside."""
     with server.flask.app_context():
         db.engine.dispose()
@@ -107,10 +107,10 @@ def resources(server: Server) -> tuple[int, int]:
 
 
 def test_five_hundred_disconnected_clients_leave_nothing_behind(
-    small: Server, author: Person
+    small: Planner, author: Owner
 ) -> None:
     def abort(number: int) -> None:
-        with connected(small.url, request(author.http), SMALL) as connection:
+        with connected(small.url, request(author.http, target=EXPORT), SMALL) as connection:
             if number % 3:  # the others are gone before anything comes
                 assert connection.recv(number * 50)
 
@@ -122,19 +122,19 @@ def test_five_hundred_disconnected_clients_leave_nothing_behind(
     wait_until(lambda: idle(small), "something still goes on")
     # The eight threads here have ended since.
     wait_until(lambda: resources(small) <= before, f"{resources(small)} and not {before}")
-    assert len(lines(author.http.get(PATH).content)) > len(BIG)
+    assert len(lines(author.http.get("/export").content)) == len(BIG)
 
 
-@pytest.mark.parametrize("then", ["", "GET /health/live", f"GET {PATH}"])
+@pytest.mark.parametrize("then", ["", "GET /health/live", EXPORT])
 def test_a_disconnected_client_causes_no_further_work_and_no_log_line(
-    then: str, small: Server, author: Person, caplog: pytest.LogCaptureFixture
+    then: str, small: Planner, author: Owner, caplog: pytest.LogCaptureFixture
 ) -> None:
     uvicorn = logging.getLogger("uvicorn.error")
     uvicorn.addHandler(caplog.handler)
     try:
         for at_once in (True, False):
             later = request(author.http, target=then) if then else b""
-            first = request(author.http)
+            first = request(author.http, target=EXPORT)
             with connected(small.url, first + later if at_once else first, SMALL) as connection:
                 assert connection.recv(100)
                 if not at_once:
@@ -146,10 +146,10 @@ def test_a_disconnected_client_causes_no_further_work_and_no_log_line(
     assert [record.getMessage() for record in caplog.records if record.levelno > 20] == []
 
 
-@pytest.mark.parametrize("target", [f"GET {PATH}", "GET /api/posts?limit=100"])
+@pytest.mark.parametrize("target", [EXPORT, "GET /projects?limit=100"])
 @pytest.mark.parametrize("header", ["Connection: keep-alive", "Connection: close"])
 def test_a_client_that_stops_reading_is_disconnected(
-    target: str, header: str, small: Server, author: Person, monkeypatch: pytest.MonkeyPatch
+    target: str, header: str, small: Planner, author: Owner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(unsent, "READ_TIMEOUT_SECONDS", 0.2)
     monkeypatch.setattr(unsent, "CHECK_INTERVAL_SECONDS", 0.1)
@@ -173,14 +173,16 @@ def test_a_client_that_stops_reading_is_disconnected(
 # What is still to be sent is left to the end of the process, with a warning as uvloop gives it.
 @pytest.mark.filterwarnings("ignore:unclosed resource <TCPTransport:ResourceWarning")
 def test_a_server_that_shuts_down_does_not_wait_for_stuck_streams(
-    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    server: Planner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(UVICORN, "timeout_graceful_shutdown", 1)
     with ExitStack() as stack:
-        with serving(tmp_path, database_url=server.settings.database_url) as ending:
+        with planning(tmp_path, database_url=server.settings.database_url) as ending:
             author = ending.sign_up()
-            give_posts(author, BIG)
-            slow = [connected(ending.url, request(author.http), SMALL) for _ in range(3)]
+            give_projects(author, BIG)
+            slow = [
+                connected(ending.url, request(author.http, target=EXPORT), SMALL) for _ in range(3)
+            ]
             connections = [stack.enter_context(connection) for connection in slow]
             assert all(connection.recv(100) for connection in connections)
         for connection in connections:

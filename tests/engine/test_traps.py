@@ -29,62 +29,62 @@ def expect(server: Any, author: Any) -> Any:
     return partial(raw.expect, server, token=author.tokens["access_token"])
 
 
-def title(value: bytes | str) -> bytes:
-    """A new post whose title is this JSON; what is refused must not come back."""
+def name(value: bytes | str) -> bytes:
+    """A new project whose name is this JSON; what is refused must not come back."""
     value = value if isinstance(value, bytes) else value.encode()
-    return b'{"title": %b, "content": "%b"}' % (value, SECRET.encode())
+    return b'{"name": %b, "notes": "%b"}' % (value, SECRET.encode())
 
 
 def nested(depth: int) -> bytes:
-    return title(b"[" * (depth - 1) + b"]" * (depth - 1))
+    return name(b"[" * (depth - 1) + b"]" * (depth - 1))
 
 
 @table(
     {
         "nothing": (b"", BAD_JSON),
         "a space": (b" ", BAD_JSON),
-        "NaN": (title("NaN"), BAD_JSON),
-        "Infinity": (title("Infinity"), BAD_JSON),
-        "minus Infinity": (title("-Infinity"), BAD_JSON),
-        "1e999": (title("1e999"), BAD_JSON),
-        "Latin-1": (title(b'"\xe9"'), BAD_JSON),
+        "NaN": (name("NaN"), BAD_JSON),
+        "Infinity": (name("Infinity"), BAD_JSON),
+        "minus Infinity": (name("-Infinity"), BAD_JSON),
+        "1e999": (name("1e999"), BAD_JSON),
+        "Latin-1": (name(b'"\xe9"'), BAD_JSON),
         "UTF-16": (BODY.decode().encode("utf-16"), BAD_JSON),
-        "overlong UTF-8": (title(b'"\xc0\xaf"'), BAD_JSON),
+        "overlong UTF-8": (name(b'"\xc0\xaf"'), BAD_JSON),
         "a byte order mark": (b"\xef\xbb\xbf" + BODY, BAD_JSON),
-        "a lone surrogate, escaped": (title(r'"\ud800"'), BAD_JSON),
-        "a lone surrogate, encoded": (title(b'"\xed\xa0\x80"'), BAD_JSON),
+        "a lone surrogate, escaped": (name(r'"\ud800"'), BAD_JSON),
+        "a lone surrogate, encoded": (name(b'"\xed\xa0\x80"'), BAD_JSON),
         "a lone surrogate as name": (rb'{"\udfff": 1}', BAD_JSON),
-        "surrogates in the wrong order": (title(r'"\udd00\ud83e"'), BAD_JSON),
-        "NUL, escaped": (title(r'"a\u0000b"'), BAD_JSON),
-        "NUL, raw": (title(b'"a\0b"'), BAD_JSON),
+        "surrogates in the wrong order": (name(r'"\udd00\ud83e"'), BAD_JSON),
+        "NUL, escaped": (name(r'"a\u0000b"'), BAD_JSON),
+        "NUL, raw": (name(b'"a\0b"'), BAD_JSON),
         "NUL in a name": (rb'{"\u0000": 1}', BAD_JSON),
-        "a raw line feed in a string": (title(b'"a\nb"'), BAD_JSON),
-        "a name twice": (b'{"title": "a", "title": "b", "content": "c"}', BAD_JSON),
-        "a name twice, escaped": (rb'{"title": "a", "\u0074itle": "b", "content": "c"}', BAD_JSON),
-        "a name twice, further in": (title('{"a": 1, "a": 1}'), BAD_JSON),
+        "a raw line feed in a string": (name(b'"a\nb"'), BAD_JSON),
+        "a name twice": (b'{"name": "a", "name": "b", "notes": "c"}', BAD_JSON),
+        "a name twice, escaped": (rb'{"name": "a", "\u006eame": "b", "notes": "c"}', BAD_JSON),
+        "a name twice, further in": (name('{"a": 1, "a": 1}'), BAD_JSON),
         "depth 64": (nested(64), INVALID),
         "depth 65": (nested(65), BAD_JSON),
         "depth 5000": (nested(5000), BAD_JSON),
         "depth 500 000": (nested(500_000), BAD_JSON),
-        "2^63": (title(str(2**63)), INVALID),
-        "2^63 + 1": (title(str(2**63 + 1)), BAD_JSON),
-        "an integer of 5000 digits": (title("9" * 5000), BAD_JSON),
-        "a negative one": (title("-" + "9" * 5000), BAD_JSON),
-        "a fraction of 5000 digits": (title("0." + "9" * 5000), INVALID),
+        "2^63": (name(str(2**63)), INVALID),
+        "2^63 + 1": (name(str(2**63 + 1)), BAD_JSON),
+        "an integer of 5000 digits": (name("9" * 5000), BAD_JSON),
+        "a negative one": (name("-" + "9" * 5000), BAD_JSON),
+        "a fraction of 5000 digits": (name("0." + "9" * 5000), INVALID),
         "something behind": (BODY + b"x", BAD_JSON),
-        "a comma too many": (b'{"title": "a", "content": "c",}', BAD_JSON),
+        "a comma too many": (b'{"name": "a", "notes": "c",}', BAD_JSON),
         "a comment": (b"/**/" + BODY, BAD_JSON),
         "an array": (b"[]", INVALID),
         "null": (b"null", INVALID),
-        "null as title": (title("null"), INVALID),
+        "null as name": (name("null"), INVALID),
         "an unknown field": (BODY[:-1] + b', "author": "%b"}' % SECRET.encode(), INVALID),
-        "a field missing": (b'{"title": "a"}', INVALID),
-        "an empty title": (title('""'), INVALID),
-        "201 characters": (title(f'"{"x" * 201}"'), INVALID),
-        "200 characters beyond the BMP": (title(f'"{"🦭" * 200}"'), CREATED),
-        "a pair of surrogates": (title(r'"\ud83e\uddad"'), CREATED),
-        "a backslash before u0000": (title(r'"a\\u0000b"'), CREATED),
-        "a line feed at the end": (title(r'"bob\n"'), INVALID),
+        "a field missing": (b'{"notes": "a"}', INVALID),
+        "an empty name": (name('""'), INVALID),
+        "201 characters": (name(f'"{"x" * 201}"'), INVALID),
+        "200 characters beyond the BMP": (name(f'"{"🦭" * 200}"'), CREATED),
+        "a pair of surrogates": (name(r'"\ud83e\uddad"'), CREATED),
+        "a backslash before u0000": (name(r'"a\\u0000b"'), CREATED),
+        "a line feed at the end": (name(r'"bob\n"'), INVALID),
         "1 MiB": (BODY.ljust(MIB), CREATED),
         "1 MiB and a byte": (BODY.ljust(MIB + 1), (413, "body-too-large")),
     }
@@ -140,11 +140,11 @@ def test_a_body_is_strict_json_that_fits_the_schema(
 )
 def test_a_body_is_of_the_declared_media_type(data: str, expected: Any, expect: Any) -> None:
     token = "Authorization: Bearer {token}"
-    expect(request("POST", "/api/posts", token, data, body=BODY), expected)
+    expect(request("POST", "/projects", token, data, body=BODY), expected)
 
 
-# In hz, `~{` to `~}` is Chinese: to a reader of hz there is no "is_admin", and "title" is short.
-SMUGGLED = b'{"title": "~{A", "is_admin": true, "content": "a~}"}'
+# In hz, `~{` to `~}` is Chinese: to a reader of hz there is no "is_admin", and "name" is short.
+SMUGGLED = b'{"name": "~{A", "is_admin": true, "notes": "a~}"}'
 
 
 @table(
@@ -157,7 +157,7 @@ def test_the_handler_gets_the_object_that_was_validated(
     data: str, expected: Any, expect: Any
 ) -> None:
     token = "Authorization: Bearer {token}"
-    expect(request("POST", "/api/posts", token, data, body=SMUGGLED), expected)
+    expect(request("POST", "/projects", token, data, body=SMUGGLED), expected)
 
 
 @table(
@@ -185,29 +185,29 @@ def test_a_body_announced_as_too_large_is_refused_unread(expect: Any) -> None:
 
 @table(
     {
-        "no host": (get("/api/posts", host=None), BAD_HOST),
-        "an empty host": (get("/api/posts", host=""), BAD_HOST),
-        "a foreign host": (get("/api/posts", host=f"{SECRET}.example"), BAD_HOST),
-        "a host that ends like ours": (get("/api/posts", host="evil-localhost"), BAD_HOST),
+        "no host": (get("/projects", host=None), BAD_HOST),
+        "an empty host": (get("/projects", host=""), BAD_HOST),
+        "a foreign host": (get("/projects", host=f"{SECRET}.example"), BAD_HOST),
+        "a host that ends like ours": (get("/projects", host="evil-localhost"), BAD_HOST),
         "a host that starts like ours": (
-            get("/api/posts", host="localhost.evil.example"),
+            get("/projects", host="localhost.evil.example"),
             BAD_HOST,
         ),
-        "user information": (get("/api/posts", host="evil@localhost"), BAD_HOST),
-        "a port of six digits": (get("/api/posts", host="localhost:123456"), BAD_HOST),
-        "our host, with a port": (get("/api/posts", host="LOCALHOST:8000"), OK),
-        "our host as an IPv6 address": (get("/api/posts", host="[::1]:8000"), OK),
-        "two hosts": (get("/api/posts", "Host: evil.example"), BAD_REQUEST),
-        "the same host twice": (get("/api/posts", "Host: localhost"), BAD_REQUEST),
-        "a name with an underscore": (get("/api/posts", "X_Forwarded_For: 1.2.3.4"), BAD_REQUEST),
+        "user information": (get("/projects", host="evil@localhost"), BAD_HOST),
+        "a port of six digits": (get("/projects", host="localhost:123456"), BAD_HOST),
+        "our host, with a port": (get("/projects", host="LOCALHOST:8000"), OK),
+        "our host as an IPv6 address": (get("/projects", host="[::1]:8000"), OK),
+        "two hosts": (get("/projects", "Host: evil.example"), BAD_REQUEST),
+        "the same host twice": (get("/projects", "Host: localhost"), BAD_REQUEST),
+        "a name with an underscore": (get("/projects", "X_Forwarded_For: 1.2.3.4"), BAD_REQUEST),
         "If-None-Match twice": (get("/openapi.json", *['If-None-Match: "a"'] * 2), OK),
         "no entity tag": (get("/openapi.json", f"If-None-Match: {SECRET}"), INVALID),
-        "a byte that is no ASCII": (get("/api/posts", b"X-Name: \xff"), OK),
-        "32 KB": (get("/api/posts", f"X-Padding: {'x' * 32_000}"), OK),
-        "33 KB in one": (get("/api/posts", f"X-P: {'x' * 33_000}"), (431, "headers-too-large")),
-        "33 KB in 3000": (get("/api/posts", *["X-P: xxxxxxxx"] * 3000), (431, "headers-too-large")),
+        "a byte that is no ASCII": (get("/projects", b"X-Name: \xff"), OK),
+        "32 KB": (get("/projects", f"X-Padding: {'x' * 32_000}"), OK),
+        "33 KB in one": (get("/projects", f"X-P: {'x' * 33_000}"), (431, "headers-too-large")),
+        "33 KB in 3000": (get("/projects", *["X-P: xxxxxxxx"] * 3000), (431, "headers-too-large")),
         "a wish to upgrade": (
-            get("/api/posts", "Connection: Upgrade", "Upgrade: websocket"),
+            get("/projects", "Connection: Upgrade", "Upgrade: websocket"),
             OK,
         ),
     }
@@ -230,7 +230,7 @@ def test_headers_are_checked_at_the_front_door(data: bytes, expected: Any, expec
 def test_a_method_is_served_or_the_ones_that_are_get_listed(
     data: str, expected: Any, expect: Any
 ) -> None:
-    answer = expect(request(data, "/api/posts", f"X-Secret: {SECRET}"), expected)
+    answer = expect(request(data, "/projects", f"X-Secret: {SECRET}"), expected)
     assert answer.headers.get("allow") == (None if data == "HEAD" else "GET, HEAD, OPTIONS, POST")
     if data in {"HEAD", "OPTIONS"}:
         assert answer.body == b""
@@ -238,7 +238,7 @@ def test_a_method_is_served_or_the_ones_that_are_get_listed(
 
 def test_a_query_of_too_many_parameters_is_refused_for_that(expect: Any) -> None:
     for query, why in [("a=1&" * 51, "at most 50 parameters"), ("a=%FF", "UTF-8")]:
-        assert why in expect(get(f"/api/posts?{query}"), INVALID).json()["detail"]
+        assert why in expect(get(f"/projects?{query}"), INVALID).json()["detail"]
 
 
 def test_head_has_the_headers_of_get(server: Any) -> None:
@@ -250,18 +250,18 @@ def test_head_has_the_headers_of_get(server: Any) -> None:
         assert head.headers[name] == got.headers[name]
 
 
-GET = b"GET /api/posts HTTP/1.1\r\nHost: localhost\r\n"
+GET = b"GET /projects HTTP/1.1\r\nHost: localhost\r\n"
 NOT_HTTP = {
     "a TLS handshake": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
     "HTTP/2": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
-    "HTTP/9.9": b"GET /api/posts HTTP/9.9\r\nHost: localhost\r\n\r\n",
-    "a bare line feed": b"GET /api/posts HTTP/1.1\nHost: localhost\n\n",
-    "a method in lower case": b"get /api/posts HTTP/1.1\r\nHost: localhost\r\n\r\n",
-    "an unknown method": b"YODEL /api/posts HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    "HTTP/9.9": b"GET /projects HTTP/9.9\r\nHost: localhost\r\n\r\n",
+    "a bare line feed": b"GET /projects HTTP/1.1\nHost: localhost\n\n",
+    "a method in lower case": b"get /projects HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    "an unknown method": b"YODEL /projects HTTP/1.1\r\nHost: localhost\r\n\r\n",
     "a tunnel": b"CONNECT localhost:80 HTTP/1.1\r\nHost: localhost\r\n\r\n",
     "a target without a slash": b"GET ?a=b HTTP/1.1\r\nHost: localhost\r\n\r\n",
     "a raw byte in the path": b"GET /\xff HTTP/1.1\r\nHost: localhost\r\n\r\n",
-    "a raw byte in the query": b"GET /api/posts?\xff HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    "a raw byte in the query": b"GET /projects?\xff HTTP/1.1\r\nHost: localhost\r\n\r\n",
     "a raw NUL in the path": b"GET /\0 HTTP/1.1\r\nHost: localhost\r\n\r\n",
     "NUL in a header": GET + b"X-A: b\0c\r\n\r\n",
     "a space in a header's name": GET + b"X A: b\r\n\r\n",

@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.kit.oracle import Attack, Expected, on, table
+from tests.kit.planning import Owner
 from tests.kit.raw import BODY, get, post, request
-from tests.kit.serving import Person
 
 BAD_REQUEST, BAD_TYPE = (400, "bad-request"), (415, "unsupported-media-type")
 BAD_JSON, NO_TOKEN = (400, "malformed-body"), (401, "authentication-required")
@@ -22,13 +22,13 @@ pytestmark = on("sqlite")
 
 
 @pytest.fixture(scope="module")
-def author(server: Any) -> Person:
+def author(server: Any) -> Owner:
     return server.sign_up()
 
 
 def framed(*lines: bytes, body: bytes = b"") -> bytes:
     """A JSON POST whose body is framed by these lines."""
-    return post(None, *lines, target="/auth/login") + body
+    return post(None, *lines, target="/tokens") + body
 
 
 def chunks(body: bytes) -> bytes:
@@ -96,25 +96,25 @@ def test_an_ambiguous_request_is_refused(attack: Attack, data: bytes) -> None:
     assert answer.headers["connection"] == "close"
 
 
-INSIDE = get("/auth/me")
+INSIDE = get("/me")
 ACCEPTED: dict[str, tuple[bytes, Expected]] = {
-    "a GET": (request("GET", "/api/posts", body=INSIDE), 200),
-    "an OPTIONS": (request("OPTIONS", "/api/posts", body=INSIDE), 204),
-    "a DELETE": (request("DELETE", "/auth/sessions", body=INSIDE), NO_TOKEN),
+    "a GET": (request("GET", "/projects", body=INSIDE), 200),
+    "an OPTIONS": (request("OPTIONS", "/projects", body=INSIDE), 204),
+    "a DELETE": (request("DELETE", "/projects/1", body=INSIDE), NO_TOKEN),
     "a POST to nowhere": (request("POST", "/nowhere", body=INSIDE), 404),
     "a POST of another type": (
-        request("POST", "/auth/login", "Content-Type: text/plain", body=INSIDE),
+        request("POST", "/tokens", "Content-Type: text/plain", body=INSIDE),
         BAD_TYPE,
     ),
     "a POST of a bad host": (
-        request("POST", "/auth/login", host="evil.example", body=INSIDE),
+        request("POST", "/tokens", host="evil.example", body=INSIDE),
         (400, "host-not-allowed"),
     ),
-    "a POST that is no JSON": (post(INSIDE, target="/auth/login"), BAD_JSON),
-    "a POST without a token": (request("POST", "/api/posts", body=INSIDE), NO_TOKEN),
-    "a method that is not allowed": (request("PUT", "/api/posts", body=INSIDE), 405),
+    "a POST that is no JSON": (post(INSIDE, target="/tokens"), BAD_JSON),
+    "a POST without a token": (request("POST", "/projects", body=INSIDE), NO_TOKEN),
+    "a method that is not allowed": (request("PUT", "/projects", body=INSIDE), 405),
     "a wish to continue": (
-        request("POST", "/api/posts", "Expect: 100-continue", body=INSIDE),
+        request("POST", "/projects", "Expect: 100-continue", body=INSIDE),
         NO_TOKEN,
     ),
     "a chunk": (chunks(b"%x\r\n%b\r\n%b" % (len(INSIDE), INSIDE, END)), BAD_JSON),
@@ -126,7 +126,7 @@ ACCEPTED: dict[str, tuple[bytes, Expected]] = {
 
 @table(("data", "expected"), ACCEPTED)
 def test_no_body_is_taken_for_the_next_request(
-    attack: Attack, author: Person, data: bytes, expected: Expected
+    attack: Attack, author: Owner, data: bytes, expected: Expected
 ) -> None:
     first, last = attack.pipelined(data + LAST, author.tokens["access_token"])
     assert expected in (first.status, (first.status, first.code))
@@ -136,25 +136,25 @@ def test_no_body_is_taken_for_the_next_request(
 @pytest.mark.parametrize("protocol", ["h2c", "websocket", "TLS/1.0", "evil"])
 @pytest.mark.parametrize("body", [b"", BODY])
 def test_a_connection_is_not_upgraded(
-    attack: Attack, author: Person, protocol: str, body: bytes
+    attack: Attack, author: Owner, protocol: str, body: bytes
 ) -> None:
     settings = ("HTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA", "Connection: close")
     wish = (f"Upgrade: {protocol}", "Connection: Upgrade, HTTP2-Settings", *settings)
     preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-    data = request("GET", "/api/posts", *wish, body=body or None)
+    data = request("GET", "/projects", *wish, body=body or None)
     [answer] = attack.pipelined(data + preface + INSIDE, author.tokens["access_token"])
     assert answer.status == 200
     assert "upgrade" not in answer.headers
 
 
-def test_requests_in_one_go_are_answered_in_order_and_apart(attack: Attack, author: Person) -> None:
+def test_requests_in_one_go_are_answered_in_order_and_apart(attack: Attack, author: Owner) -> None:
     ours = "Authorization: Bearer {token}"
     requests = [
-        *[get("/auth/me", ours), get("/auth/me"), get("/nowhere", ours), post(BODY)],
+        *[get("/me", ours), get("/me"), get("/nowhere", ours), post(BODY)],
         *[
-            get("/auth/me", "Authorization: Bearer x"),
-            get("/api/posts?limit=0"),
-            get("/auth/me", ours),
+            get("/me", "Authorization: Bearer x"),
+            get("/projects?limit=0"),
+            get("/me", ours),
         ],
     ] * 10
     answers = attack.pipelined(b"".join([*requests, LAST]), author.tokens["access_token"])
@@ -163,22 +163,22 @@ def test_requests_in_one_go_are_answered_in_order_and_apart(attack: Attack, auth
     assert len({answer.headers["x-request-id"] for answer in answers}) == len(answers)
 
 
-def test_requests_after_connection_close_are_not_read(attack: Attack, author: Person) -> None:
+def test_requests_after_connection_close_are_not_read(attack: Attack, author: Owner) -> None:
     data = post(BODY, "Connection: close") + post(BODY) + LAST
     [answer] = attack.pipelined(data, author.tokens["access_token"])
     assert answer.status == 201
-    posts = attack("GET", "/api/posts", params={"author_id": author.id, "limit": 100}).json()
-    assert posts[0]["id"] == answer.json()["id"]
+    projects = attack("GET", "/projects", params={"owner_id": author.id, "limit": 100}).json()
+    assert projects[0]["id"] == answer.json()["id"]
 
 
 @pytest.mark.parametrize(
     "garbage", [b"GARBAGE\r\n\r\n", b"\x16\x03\x01", b"GET / HTTP/9.9\r\n\r\n"]
 )
 def test_a_request_with_garbage_gets_no_kept_answer(
-    attack: Attack, author: Person, garbage: bytes
+    attack: Attack, author: Owner, garbage: bytes
 ) -> None:
     # The request that is under way when it comes has been done, and nobody is told otherwise.
-    for behind in (b"", get("/auth/me"), chunks(b"zz\r\n")):
+    for behind in (b"", get("/me"), chunks(b"zz\r\n")):
         data = post(BODY) + behind + garbage
         first, *rest = attack.pipelined(data, author.tokens["access_token"])
         assert first.status == 201
@@ -202,7 +202,7 @@ BOMB = gzip.compress(bytes(50_000_000))
     },
 )
 def test_no_body_is_decompressed(
-    attack: Attack, author: Person, coding: str, body: bytes, expected: Expected
+    attack: Attack, author: Owner, coding: str, body: bytes, expected: Expected
 ) -> None:
     data = post(body, f"Content-Encoding: {coding}")
     attack.raw(data, expected, author.tokens["access_token"])
@@ -238,12 +238,12 @@ def test_range_requests_are_ignored(attack: Attack, ranges: str) -> None:
     },
 )
 def test_other_headers_change_nothing(
-    attack: Attack, author: Person, line: str, status: int
+    attack: Attack, author: Owner, line: str, status: int
 ) -> None:
     attack.raw(post(BODY, line.encode("latin-1")), status, author.tokens["access_token"])
 
 
-def test_half_sent_bodies_delay_no_other_request(attack: Attack, author: Person) -> None:
+def test_half_sent_bodies_delay_no_other_request(attack: Attack, author: Owner) -> None:
     address = urlsplit(attack.server.url)
     token = author.tokens["access_token"].encode()
     with ExitStack() as stack:
@@ -251,5 +251,5 @@ def test_half_sent_bodies_delay_no_other_request(attack: Attack, author: Person)
             sent = post(BODY)[: -1 - number % 20].replace(b"{token}", token)
             half = stack.enter_context(socket.create_connection((address.hostname, address.port)))
             half.sendall(sent)
-        assert attack("GET", "/auth/me", 200, token=author).json()["id"] == author.id
-        attack("POST", "/api/posts", 201, token=author, json={"title": "x", "content": "x"})
+        assert attack("GET", "/me", 200, token=author).json()["id"] == author.id
+        attack("POST", "/projects", 201, token=author, json={"name": "x"})

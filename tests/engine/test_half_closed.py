@@ -9,18 +9,18 @@ from typing import Any
 import pytest
 
 from tests.kit import raw
-from tests.kit.exports import PATH, give_posts, in_flight, request, rest, wait_until
-from tests.kit.serving import Person, Server
+from tests.kit.exports import in_flight, request, rest, wait_until
+from tests.kit.planning import EXPORT, Owner, Planner, give_projects
 
 LIVE = raw.get("/health/live")
-USERS = raw.get("/api/users")
-BODY = b'{"email": "nobody@example.com", "password": "wrong password"}'
-LOGIN = raw.post(BODY, target="/auth/login")
+PROJECTS = raw.get("/projects")
+BODY = b'{"name": "somebody who reads on, and writes no more"}'
+NEWCOMER = raw.post(BODY, target="/tokens")
 UNKNOWN = raw.get("/unknown")
 SOON = 5  # seconds, less than any time limit for a head or a body
 
 
-def half_closed(server: Server, *segments: bytes) -> list[raw.Answer]:
+def half_closed(server: Planner, *segments: bytes) -> list[raw.Answer]:
     """The answers to what is sent before the client closes its side."""
     with raw.connected(server.url) as connection:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)
@@ -35,19 +35,19 @@ def half_closed(server: Server, *segments: bytes) -> list[raw.Answer]:
     ("sent", "statuses"),
     [
         ([LIVE], [200]),
-        ([USERS], [200]),
-        ([LOGIN], [401]),
+        ([PROJECTS], [200]),
+        ([NEWCOMER], [201]),
         ([UNKNOWN], [404]),
-        ([USERS + LIVE], [200, 200]),
-        ([LOGIN + UNKNOWN + LIVE], [401, 404, 200]),
-        ([LOGIN, UNKNOWN, LIVE], [401, 404, 200]),
-        ([USERS * 200], [200] * 200),
-        ([LOGIN[:-5], LOGIN[-5:]], [401]),
+        ([PROJECTS + LIVE], [200, 200]),
+        ([NEWCOMER + UNKNOWN + LIVE], [201, 404, 200]),
+        ([NEWCOMER, UNKNOWN, LIVE], [201, 404, 200]),
+        ([PROJECTS * 200], [200] * 200),
+        ([NEWCOMER[:-5], NEWCOMER[-5:]], [201]),
     ],
     ids=lambda given: None if isinstance(given[0], int) else f"{len(b''.join(given))} bytes",
 )
 def test_a_half_closed_client_gets_all_answers_and_a_closed_connection(
-    sent: list[bytes], statuses: list[int], server: Server
+    sent: list[bytes], statuses: list[int], server: Planner
 ) -> None:
     began = time.monotonic()
     assert [answer.status for answer in half_closed(server, *sent)] == statuses
@@ -56,29 +56,29 @@ def test_a_half_closed_client_gets_all_answers_and_a_closed_connection(
 
 @pytest.mark.parametrize(
     "rest_of_it",
-    [LIVE[:-2], b"GET", LOGIN[:-1], LOGIN[: -len(BODY)], b"no HTTP at all\r\n\r\n"],
+    [LIVE[:-2], b"GET", NEWCOMER[:-1], NEWCOMER[: -len(BODY)], b"no HTTP at all\r\n\r\n"],
     ids=["head", "method", "body", "no body", "no HTTP"],
 )
-@pytest.mark.parametrize("before", [LOGIN, USERS + LOGIN], ids=["one", "two"])
+@pytest.mark.parametrize("before", [NEWCOMER, PROJECTS + NEWCOMER], ids=["one", "two"])
 def test_a_half_closed_client_with_an_incomplete_request_is_disconnected(
-    before: bytes, rest_of_it: bytes, server: Server
+    before: bytes, rest_of_it: bytes, server: Planner
 ) -> None:
     began = time.monotonic()
     statuses = [answer.status for answer in half_closed(server, before + rest_of_it)]
-    assert statuses == [200, 401][-before.count(b"HTTP/1.1") :]
+    assert statuses == [200, 201][-before.count(b"HTTP/1.1") :]
     assert time.monotonic() - began < SOON
 
 
-@pytest.mark.parametrize("sent", [b"", LIVE[:-2], LOGIN[:-1], LOGIN[: -len(BODY)]])
+@pytest.mark.parametrize("sent", [b"", LIVE[:-2], NEWCOMER[:-1], NEWCOMER[: -len(BODY)]])
 def test_a_half_closed_connection_without_a_request_is_closed_at_once(
-    sent: bytes, server: Server
+    sent: bytes, server: Planner
 ) -> None:
     began = time.monotonic()
     assert half_closed(server, sent) == []
     assert time.monotonic() - began < SOON
 
 
-def test_an_idle_connection_is_closed_at_once(server: Server) -> None:
+def test_an_idle_connection_is_closed_at_once(server: Planner) -> None:
     with raw.connected(server.url) as connection:
         connection.sendall(LIVE)
         received = connection.recv(65536)
@@ -89,22 +89,22 @@ def test_an_idle_connection_is_closed_at_once(server: Server) -> None:
         assert time.monotonic() - began < SOON
 
 
-def test_the_last_answer_says_connection_close(server: Server) -> None:
-    first, last = half_closed(server, LOGIN + LOGIN)
+def test_the_last_answer_says_connection_close(server: Planner) -> None:
+    first, last = half_closed(server, NEWCOMER + NEWCOMER)
     assert "connection" not in first.headers
     assert last.headers["connection"] == "close"
 
 
-def test_a_stream_is_sent_to_its_end(server: Server, anna: Person) -> None:
-    give_posts(anna, ["x" * 100_000] * 30)
-    [answer] = half_closed(server, request(anna.http))
-    assert answer.body.count(b'{"type":"post"') == 30
+def test_a_stream_is_sent_to_its_end(server: Planner, anna: Owner) -> None:
+    give_projects(anna, ["x" * 100_000] * 30)
+    [answer] = half_closed(server, request(anna.http, target=EXPORT))
+    assert answer.body.count(b'{"type":"project"') == 30
 
 
-@pytest.mark.parametrize("target", [f"GET {PATH}", "GET /api/posts?limit=100"])
-def test_a_client_that_disconnects_is_noticed(target: str, server: Server, anna: Person) -> None:
+@pytest.mark.parametrize("target", [EXPORT, "GET /projects?limit=100"])
+def test_a_client_that_disconnects_is_noticed(target: str, server: Planner, anna: Owner) -> None:
     """It looks like one that reads on, until something is sent."""
-    give_posts(anna, ["x" * 100_000] * 60)
+    give_projects(anna, ["x" * 100_000] * 60)
     for _ in range(5):
         with raw.connected(server.url) as connection:
             connection.sendall(request(anna.http, target=target) * 3)
@@ -112,16 +112,16 @@ def test_a_client_that_disconnects_is_noticed(target: str, server: Server, anna:
 
 
 def test_a_client_that_reads_nothing_is_bounded_too(
-    server: Server, anna: Person, monkeypatch: Any
+    server: Planner, anna: Owner, monkeypatch: Any
 ) -> None:
     monkeypatch.setattr("service.engine.serve.unsent.READ_TIMEOUT_SECONDS", 0.2)
     monkeypatch.setattr("service.engine.serve.unsent.CHECK_INTERVAL_SECONDS", 0.1)
-    give_posts(anna, ["x" * 100_000] * 100)
+    give_projects(anna, ["x" * 100_000] * 100)
     with socket.socket() as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         connection.settimeout(60)
         host, port = server.url.removeprefix("http://").split(":")
         connection.connect((host, int(port)))
-        connection.sendall(request(anna.http))
+        connection.sendall(request(anna.http, target=EXPORT))
         connection.shutdown(socket.SHUT_WR)
         wait_until(lambda: in_flight(server.url) == 0, "it is waited for")
