@@ -1,4 +1,4 @@
-"""What the layers know of one request, passed down beside the ASGI scope."""
+"""A request as the layers pass it on in the ASGI scope, and the answer that comes back."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ current_request: ContextVar[Request] = ContextVar("current_request")
 
 
 class Client(NamedTuple):
-    """Where a request comes from, to be written down; empty where it is not known."""
+    """Where a request comes from, for the audit log; empty if unknown."""
 
     ip: str
     user_agent: str
 
 
 class Request:
-    """One request on its way down and what is to be said of it on its way up.
+    """One request: what the layers below need, and what they note for the answer.
 
     `headers` maps lower-case names to values; `ip` is the client's address; `limits` collects the
     (`RateLimit-Policy`, `RateLimit`) items of every limit that was hit; `operation` is the
@@ -62,7 +62,7 @@ class Request:
     )
 
     def __init__(self, scope: dict[str, Any]) -> None:
-        # Not the scope itself: it refers to this object, and the cycle would need the collector.
+        # No reference to the scope: it refers to this object, and a cycle needs the collector.
         client = scope.get("client")
         self.ip = address(client[0]) if client else UNKNOWN
         self.server: tuple[str, int | None] = scope.get("server") or ("localhost", 80)
@@ -86,7 +86,7 @@ class Request:
     def client(self) -> Client:
         given = self.headers.get(b"user-agent", b"")
         try:
-            agent = given.decode()  # apps are named in their users' languages
+            agent = given.decode()  # apps have names in any language
         except UnicodeDecodeError:
             agent = given.decode("latin-1")
         ip = "" if self.ip == UNKNOWN else self.ip
@@ -99,7 +99,7 @@ class Request:
 
 
 class Answer(NamedTuple):
-    """A whole response: what the operation gives and what ASGI sends."""
+    """A complete response."""
 
     status: int
     headers: Headers
@@ -115,7 +115,7 @@ class Stream(NamedTuple):
 
 
 def size(made: Any) -> int:
-    """The bytes of the body of an Answer, or of a chunk; 0 for what is neither."""
+    """The bytes of an Answer's body or of a chunk; 0 for anything else."""
     if isinstance(made, Answer):
         return len(made.body)
     return len(made) if isinstance(made, bytes) else 0
@@ -126,7 +126,7 @@ def new_request_id() -> str:
 
 
 def encoded(headers: Mapping[str, str]) -> Headers:
-    """Headers as ASGI has them."""
+    """Headers in the form of ASGI."""
     return [(_name(name), value.encode("latin-1")) for name, value in headers.items()]
 
 
@@ -136,14 +136,14 @@ async def send_answer(send: Any, answer: Answer) -> None:
 
 
 async def send_stream(send: Any, receive: Any, stream: Stream) -> None:
-    """Send chunk by chunk, until the client has gone; raises what the making of a chunk raises."""
+    """Send chunk by chunk until the client has gone; raises what `make` raises."""
     gone = asyncio.ensure_future(_disconnect(receive))
     try:
         chunk = await stream.make()  # before the head: a failure is still a problem document
         await send(_start(stream))
         while chunk and not gone.done():
             await send(_piece(chunk))
-            del chunk  # the server has it, and counts it
+            del chunk  # the server counts the bytes it holds; we must not hold them too
             await send(_piece(b""))  # which waits until the client has taken most of it
             chunk = await stream.make()
         if not gone.done():

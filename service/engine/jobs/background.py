@@ -1,4 +1,4 @@
-"""A thread beside the requests that works off what is waiting, one step at a time."""
+"""A thread beside the requests that does waiting work, one step at a time."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ STOP_TIMEOUT_SECONDS = 10.0  # a stop waits this long for the step in progress
 class Background:
     """Repeats `step` while there is work, then waits until it is woken or IDLE_SECONDS have passed.
 
-    `step` returns the seconds to pause before the next step, or None when nothing is left to do.
-    `pause` is the time between being woken and the first step. An exception of a step is logged,
-    and the work is tried again after IDLE_SECONDS. `work` is its name, in the plural.
+    `step` returns the seconds to pause before the next step, or None if no work is left. `pause` is
+    the time between being woken and the first step. If a step raises, that is logged, and the work
+    is tried again after IDLE_SECONDS. `work` names it in the log, in the plural.
     """
 
     def __init__(self, work: str, step: Callable[[], float | None], *, pause: float) -> None:
@@ -33,7 +33,7 @@ class Background:
         self._thread.start()
 
     def stop(self) -> None:
-        """Stop after the step in hand, or leave it behind if it takes too long."""
+        """Wait for the step in progress to end, STOP_TIMEOUT_SECONDS at most."""
         self._stopped.set()
         self._woken.set()
         if self._thread:
@@ -51,5 +51,5 @@ class Background:
             try:
                 while pause is not None and not self._stopped.wait(pause):
                     pause = self._step()
-            except Exception as error:  # above all a database that is away; it comes back
+            except Exception as error:  # most likely the database is down, and will be back
                 logger.warning("%s are waiting: %s", self._work, type(error).__name__)

@@ -1,5 +1,5 @@
-"""Turns in the hashing pool: a hash takes 20 ms of a core, so many clients of one network, or of
-many, must not keep the others from signing in."""
+"""Turns in the hashing pool. A hash takes 20 ms of a core, so many requests, from one network or
+from many, must not keep others from signing in."""
 
 from __future__ import annotations
 
@@ -63,19 +63,22 @@ class FairPool(Pool):
 
 
 class _Share(NamedTuple):
-    """Which networks a job counts for."""
+    """The networks that a job counts against."""
 
     site: str
     region: str
 
 
 class Turns:
-    """The jobs that wait, with what a pool needs of a deque; threads may take them at any time."""
+    """The waiting jobs in the order of their turns, with the methods of a deque that a pool calls.
+
+    The loop appends and evicts, threads take: every method holds the lock.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._jobs: list[tuple[Job, _Share]] = []
-        self._closing = 0  # threads that are to end
+        self._closing = 0  # threads still to be told to end
         self._period = 0.0
         self._lately: defaultdict[str, float] = defaultdict(float)
         self._before: defaultdict[str, float] = defaultdict(float)
@@ -90,7 +93,7 @@ class Turns:
             self._jobs.append((Job(*job), _share(job[-1])))
 
     def end(self, threads: int) -> None:
-        """Give so many threads None, once all jobs are taken."""
+        """Give None to so many threads when all jobs are taken."""
         self._closing += threads
 
     def popleft(self) -> Job | None:
@@ -109,7 +112,7 @@ class Turns:
             return job
 
     def credit(self, origin: str) -> None:
-        """A job from this address has ended well."""
+        """A job for this address returned without raising."""
         with self._lock:
             share = _share(origin)
             for name in share:
@@ -126,7 +129,7 @@ class Turns:
             return sum(share.site == site for _, share in self._jobs)
 
     def evict(self, origin: str) -> Job | None:
-        """Remove the job that would come last, if it is to come after one from this address."""
+        """Remove the job whose turn is last, if a job from this address would come before it."""
         with self._lock:
             if not self._jobs:
                 return None
@@ -146,8 +149,10 @@ class Turns:
         return overdue
 
     def _weights(self, *newcomers: _Share) -> list[float]:
-        """Of each job, and then of newcomers, what its networks have cost lately and will by the
-        jobs that wait before it: the less, the sooner it is its turn."""
+        """The weight of each job, then of the newcomers; the lightest is next.
+
+        It is what the networks of the job have cost lately, and will cost by the jobs before it.
+        """
         ahead: Counter[str] = Counter()
         weights = []
         for share in (*(share for _, share in self._jobs), *newcomers):

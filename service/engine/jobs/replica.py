@@ -72,12 +72,12 @@ class Replica:
                 answer = transact(work, writes=False, replica=True, tries=1)
                 self._count("replica")
                 return answer
-            except NotFound:  # perhaps not yet
+            except NotFound:  # it may not have arrived on the replica yet
                 self._count("primary")
             except Unavailable as refusal:
-                if refusal.is_slow:  # the database itself would be no quicker
+                if refusal.is_slow:  # the primary would be no quicker
                     raise
-                self._replica_works = False  # until the thread has seen it working
+                self._replica_works = False  # until the thread has checked it
                 self._count("failed")
         else:
             self._count("primary")
@@ -93,7 +93,7 @@ class Replica:
         return self._limits.remembers(f"wrote:{self._who(request)}", READ_OWN_WRITES_SECONDS)
 
     def _who(self, request: Request) -> str:
-        """The user whose token the request carries, although it needs none; else the address."""
+        """The user, if the request carries a token although it need not; else the network."""
         try:
             return self._authority.authenticate(request, (ACCESS,)).subject
         except (Unauthorized, InvalidToken):
@@ -104,7 +104,7 @@ class Replica:
             with self._app.app_context():
                 try:
                     self._look()
-                except Exception as error:  # whatever it is, the database itself is there
+                except Exception as error:  # whatever it is: the primary is read instead
                     if self._replica_works:
                         logger.warning("replica: %s", type(error).__name__)
                     self._replica_works = False

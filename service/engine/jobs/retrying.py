@@ -32,11 +32,11 @@ def transact(
     tries: int = MAX_TRIES,
     commits: bool = True,
 ) -> Any:
-    """What `work` returns after its transaction is committed, or rolled back unless it `commits`.
+    """Run `work` in a transaction, commit unless told otherwise, and return what it returned.
 
-    An exception rolls back. Deadlocks, serialisation failures, a busy SQLite file, a connection
-    lost before the commit and a lost race for an Idempotency-Key start over, at most `tries` times
-    in all; other database errors become problems.
+    An exception rolls back. After a deadlock, a serialisation failure, a busy SQLite file, a
+    connection lost before the commit, or a lost race for an Idempotency-Key, the work is done
+    again, `tries` times in all. Other database errors become problems.
     """
     began = time.monotonic()
     for left in reversed(range(tries)):
@@ -64,9 +64,9 @@ def transact(
 
 
 def unlocked(compute: Callable[[str], T], text: str) -> T:
-    """What `compute` makes of a text; while it computes for long, nobody waits for SQLite's writer.
+    """Compute something from a text, without holding SQLite's write lock if the text is long.
 
-    Only for the beginning of a handler, before it writes: what it has read may be stale afterwards.
+    Only before the handler writes, and what it has read may be stale afterwards.
     """
     if len(text) > LONG_TEXT_CHARACTERS:
         current().unlock()

@@ -32,16 +32,23 @@ RETRY_SECONDS = 2.0  # between two tries of a store that has failed
 _TRIAL = RateLimitItemPerMinute(10**9)
 _HERE = f"{Windows.STORAGE_SCHEME[0]}://"
 
-Answer = TypeVar("Answer")
-Question = Callable[[RateLimiter], Answer]
-_Asked = asyncio.Future[list[Answer]] | Future[list[Answer]]
+Result = TypeVar("Result")
+Question = Callable[[RateLimiter], Result]
+_Asked = asyncio.Future[list[Result]] | Future[list[Result]]
 
 
 class Store:
     """A Redis or Valkey through Flask-Limiter, or the memory of this process.
 
-    A question is a function of a strategy of limits. The first that the store does not answer in
-    time is answered here, and so are all others, at once, until a thread finds the store working.
+    A question is a function that asks a strategy of `limits`. When the store does not answer one in
+    time, that one and all others are answered here at once, until a thread finds the store working:
+
+        WORKS --- an error, or nobody answered for STORE_TIMEOUT_SECONDS ---> FAILING
+          ^                                                                     |
+          +---- _watch: a try every RETRY_SECONDS was answered quickly ---------+
+
+    Any thread may set `is_failing`, under `_turn` so that one watcher is started; only the watcher
+    unsets it. Questions then under way are abandoned: timeouts end them in their threads.
     """
 
     def __init__(self, url: str, metrics: Metrics) -> None:
@@ -62,10 +69,10 @@ class Store:
             self._connected()
         except (ValueError, ConfigurationError):
             raise BadConfiguration("RATE_LIMIT_STORAGE_URL cannot be used") from None
-        except Exception as error:  # a cluster is looked at right away, and this one is down
+        except Exception as error:  # the client of a cluster connects at once, and it is down
             self._fail(_name(error))
 
-    async def ask(self, question: Question[Answer]) -> Answer:
+    async def ask(self, question: Question[Result]) -> Result:
         """The answer to a question of the event loop."""
         if self._threads and not self.is_failing:
             loop = asyncio.get_running_loop()
@@ -77,7 +84,7 @@ class Store:
                 return answers[0]
         return self._ask_here(question)
 
-    def ask_from_thread(self, question: Question[Answer]) -> Answer:
+    def ask_from_thread(self, question: Question[Result]) -> Result:
         """The answer to a question of another thread."""
         if self._threads and not self.is_failing:
             asked = self._threads.submit(self._ask_shared, question)
@@ -105,12 +112,12 @@ class Store:
             self._shared = _strategy(self._url)
         return self._shared
 
-    def _ask_here(self, question: Question[Answer]) -> Answer:
+    def _ask_here(self, question: Question[Result]) -> Result:
         with self._turn:
             return question(self._here)
 
-    def _ask_shared(self, question: Question[Answer]) -> list[Answer]:
-        """The answer of the store, or none; runs in one of the threads."""
+    def _ask_shared(self, question: Question[Result]) -> list[Result]:
+        """The answer of the store, or none if it fails; runs in one of the threads."""
         if self.is_failing:
             return []
         try:
@@ -122,11 +129,11 @@ class Store:
         return [answer]
 
     def _left(self, since: float) -> float:
-        """Seconds until nobody's patience lasts any more, when one has waited since then."""
+        """Seconds left for a question asked at `since`; each answer to another one extends it."""
         return max(since, self._answered_at) + STORE_TIMEOUT_SECONDS - time.monotonic()
 
-    def _taken(self, asked: _Asked[Answer]) -> list[Answer]:
-        """The answer that a thread has got, or none; it is not waited for any more."""
+    def _taken(self, asked: _Asked[Result]) -> list[Result]:
+        """The answer if a thread has got it by now; if not, the store has failed."""
         if asked.done():
             return asked.result()
         asked.cancel()
@@ -170,8 +177,8 @@ def _strategy(url: str) -> RateLimiter:
 
 
 def _options(url: str) -> dict[str, Any]:
-    """Timeouts, and a second try only for a connection that was quiet for a while, of which the
-    client library asks first whether it is still there: a question has no time for more."""
+    """Timeouts, and a second try for a connection that was idle, which the client library pings
+    first; a question has no time for more."""
     from redis.backoff import NoBackoff
     from redis.retry import Retry
 
@@ -184,7 +191,7 @@ def _options(url: str) -> dict[str, Any]:
         options["socket_keepalive"] = True
     once, again = ({"retry": Retry(NoBackoff(), retries)} for retries in (0, 1))
     if url.startswith("redis+cluster:"):
-        # By the URL it is found again even if all its addresses have changed.
+        # Look the nodes up by the URL again, in case all their addresses have changed.
         return options | once | {"dynamic_startup_nodes": False}
     if url.startswith("redis+sentinel:"):
         return options | again | {"sentinel_kwargs": options | once}
@@ -204,5 +211,5 @@ def _try(strategy: RateLimiter) -> bool:
 
 
 def _name(error: Exception) -> str:
-    """What kind of failure it is: the store's own words may repeat what it was sent."""
+    """The kind of a failure. Its text is not logged: it may repeat what was sent."""
     return type(error.__cause__ or error).__name__

@@ -1,4 +1,4 @@
-"""What a connection keeps between two requests: next to nothing, for there may be many."""
+"""Idle connections: closed in time, and small, because there may be thousands."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from service.engine.serve.messages import Messages
 class Idling(Messages):
     """Closes connections that have been idle for `timeout_keep_alive` seconds.
 
-    uvicorn itself keeps all of the last request until the next one comes, and sets a timer for each
-    answer, which keeps the request's context as well.
+    uvicorn itself keeps the whole last request until the next one comes, and a timer for each
+    answer, which keeps the context of the request.
     """
 
     __slots__ = ("_answering", "_idle_since")
@@ -28,13 +28,13 @@ class Idling(Messages):
         super().connection_lost(exc)
 
     def timeout_keep_alive_handler(self) -> None:
-        """Close the connection if it has been idle for long enough, or look again when it may be.
+        """Close the connection if it was idle for long enough; if not, look again later.
 
-        One timer serves all answers of a connection: to set one for each costs more than this.
+        One timer serves all answers of a connection, because setting one for each costs more.
         """
         self.timeout_keep_alive_task = None
         if self._is_reading_head or self.cycle is not None or self._idle_since is None:
-            return  # the next answer sets it again
+            return  # not idle: the next answer sets the timer again
         left = self._idle_since + self.timeout_keep_alive - self.loop.time()
         if left > 0:
             self._look_in(left)
@@ -54,6 +54,6 @@ class Idling(Messages):
         )
 
     def _forget(self) -> None:
-        """Keep nothing of a request that has come whole and is answered."""
+        """Drop the request that was received and answered completely."""
         self.scope = self.headers = self.cycle = self._answering = None
         self.url = b""

@@ -1,4 +1,4 @@
-"""HTTP/1.1 messages as RFC 9110 and 9112 have them, of what uvicorn's parser takes for some."""
+"""HTTP/1.1 messages by RFC 9110 and 9112; uvicorn's parser alone accepts more than they allow."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ MAX_DROPPED_BYTES = 32 * 1024 * 1024  # of a message that was answered before it
 
 
 class Messages(HttpToolsProtocol):
-    """Parses what comes, within limits.
+    """Parses requests, within limits.
 
-    uvicorn itself keeps heads of any length, takes the trailers of a chunked body for headers, and
-    the body of a request that offers an upgrade for the next request.
+    uvicorn itself accepts heads of any length, takes trailers of a chunked body as headers, and the
+    body of a request that offers an upgrade as the next request.
     """
 
     scope: Any
@@ -39,8 +39,8 @@ class Messages(HttpToolsProtocol):
         self.pipeline = Waiting()
 
     def connection_made(self, transport: Any) -> None:
-        # All of uvicorn's own is here, but what asks the transport for its socket: that takes
-        # memory for as long as the connection lasts, and gives other threads the interpreter.
+        # As in uvicorn, except that the transport is not asked for its socket: that would keep
+        # memory for each connection, and yield the interpreter to other threads.
         self.connections.add(self)
         self.transport = transport
         self.flow = Flow(transport)
@@ -49,7 +49,7 @@ class Messages(HttpToolsProtocol):
         self.scheme = "http"
         self._is_reading_head = False
         self._received = 0  # bytes of the message that is read
-        self._ignores_input = False  # to what follows: it is not HTTP, or not to be answered
+        self._ignores_input = False  # what follows is not HTTP, or must not be answered
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
@@ -57,15 +57,15 @@ class Messages(HttpToolsProtocol):
         self._received = 0
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        # uvicorn's own code is repeated here because calling it would cost more than it does.
+        # A copy of uvicorn's code, because a call to it would cost more than the code itself.
         if self._is_reading_head:  # later it is a trailer, and no header (RFC 9110, section 6.5.1)
             name = name.lower()
             value = value.rstrip(b" \t")  # section 5.5
             if name == b"expect" and value.lower() == b"100-continue":
                 self.expect_100_continue = True
             elif name == b"transfer-encoding" and value.lower() != b"chunked":
-                # Nobody undoes what else is named there, and where the body ends is in doubt for
-                # another parser that reads it differently (RFC 9112, section 6.1).
+                # No other coding is decoded here, and another parser might see the end of the
+                # body elsewhere: request smuggling (RFC 9112, section 6.1).
                 raise ValueError
             self.headers.append((name, value))
 
@@ -94,7 +94,7 @@ class Messages(HttpToolsProtocol):
             self.cycle.message_event.set()
 
     def parse(self, data: bytes) -> None:
-        """Call back what is in these bytes.
+        """Parse these bytes, with a callback for each part of a message.
 
         Raises `BadRequest` for what is not HTTP, `HeadersTooLarge` and `BodyTooLarge`.
         """

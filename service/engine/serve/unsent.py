@@ -1,4 +1,4 @@
-"""The bytes of answers that clients have not taken yet, which a process keeps in memory."""
+"""Bounds the memory for answers that clients have not read yet."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ class _Waiting:
 
 
 class Unsent:
-    """Closes connections of clients that do not read: after a while, or at once for want of room.
+    """Closes connections of clients that do not read: after READ_TIMEOUT_SECONDS, or at once when
+    too many bytes wait.
 
-    Where more waits than may, those go first which are stuck, and of those the oldest; a client
-    that has more than its share makes room by itself. So slow clients cost themselves an answer,
-    and nobody else.
+    Then stuck connections are closed first, the oldest before others, and a client with more than
+    its share loses its own ones. So slow clients lose an answer themselves, and cost others none.
     """
 
     def __init__(self) -> None:
@@ -59,7 +59,7 @@ class Unsent:
         waiting.left = size
         self._size += max(size - waiting.size, 0)
         waiting.size = max(size, waiting.size)
-        # Not at once: what has just been written the kernel has had no time to take.
+        # In the next turn of the loop: the kernel has not taken yet what was just written.
         if self._size > MAX_UNSENT_BYTES_PER_CLIENT and not self._look_is_due:
             self._stop()
             self._look_is_due = True
