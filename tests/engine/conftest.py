@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -14,15 +15,24 @@ from tests.kit.oracle import Attack
 from tests.kit.planning import Planner, planning
 
 
+@pytest.fixture(scope="session")
+def _planners(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Planner]]:
+    """Starts a planner on a database, once in a process."""
+    with ExitStack() as stack:
+
+        @cache
+        def _start(database: str) -> Planner:
+            own = {} if database == "sqlite" else {"database_url": postgres.start()}
+            folder = tmp_path_factory.mktemp(f"planner-{database}")
+            return stack.enter_context(planning(folder, **own))
+
+        yield _start
+
+
 @pytest.fixture(scope="session", params=["sqlite", "postgresql"])
-def server(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Planner]:
+def server(request: pytest.FixtureRequest, _planners: Callable[[str], Planner]) -> Planner:
     """The planner that most tests of the engine share, without limits, once on each database."""
-    folder = tmp_path_factory.mktemp(f"planner-{request.param}")
-    own = {} if request.param == "sqlite" else {"database_url": postgres.start()}
-    with planning(folder, **own) as running:
-        yield running
+    return _planners(request.param)
 
 
 @pytest.fixture
