@@ -4,12 +4,12 @@ from service.models.audit_events import AuditEvent
 from service.models.credentials import Credentials
 from service.models.deletions import Deletion
 from service.models.idempotency_keys import IdempotencyKey
-from service.models.long_documents import LongDocuments
+from service.models.long_documents import LongDocuments  # posts
 from service.models.mail_counts import MailCount
 from service.models.mailed_tokens import MailedToken
 from service.models.mails import Mail
-from service.models.post_documents import PostDocument
-from service.models.posts import Post
+from service.models.post_documents import PostDocument  # posts
+from service.models.posts import Post  # posts
 from service.models.profiles import Profile
 from service.models.resting_usernames import RestingUsername
 from service.models.sessions import Session
@@ -23,12 +23,12 @@ __all__ = [
     "Deletion",
     "IdempotencyKey",
     "KnownNetwork",
-    "LongDocuments",
+    "LongDocuments",  # posts
     "Mail",
     "MailCount",
     "MailedToken",
-    "Post",
-    "PostDocument",
+    "Post",  # posts
+    "PostDocument",  # posts
     "Profile",
     "RestingUsername",
     "Session",

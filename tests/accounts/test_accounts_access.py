@@ -131,7 +131,8 @@ class Cast:
 
     def belongings(self) -> list[Any]:
         http = self.owner.http
-        paths = ["/auth/me", "/auth/sessions", f"/api/posts?author_id={self.owner.id}"]
+        paths = ["/auth/me", "/auth/sessions"]
+        paths.append(f"/api/posts?author_id={self.owner.id}")  # posts
         return [http.get(path).json() for path in paths]
 
 
@@ -179,7 +180,9 @@ def _assert_refused(answer: httpx.Response, operation: Operation, status: int, c
 def test_every_operation_declares_its_security() -> None:
     assert all("security" in operation.declared for operation in OPERATIONS)
     assert len(SECURED) >= 14
-    assert {str(operation) for operation in SHOWN} >= {"get_user", "get_post"}
+    shown = {str(operation) for operation in SHOWN}
+    assert "get_user" in shown
+    assert "get_post" in shown  # posts
 
 
 @pytest.mark.usefixtures("unharmed")

@@ -206,7 +206,7 @@ def promote_and_disable(scene: Scene) -> Doing:
 
 
 def delete_herself(scene: Scene) -> Doing:
-    scene.anna.post()
+    scene.anna.post()  # posts
     return partial(scene.anna.http.delete, f"/api/users/{scene.anna.id}")
 
 

@@ -38,14 +38,15 @@ def events(person: Person) -> list[dict[str, str]]:
 def test_disputing_a_registration_removes_the_account_and_its_data(
     server: Server, anonymous: httpx.Client, anna: Person
 ) -> None:
-    post = anna.post()
+    paths = [f"/api/users/{anna.id}"]
+    paths.append(f"/api/posts/{anna.post()['id']}")  # posts
     again = server.sign_in(anna.email)
     token = server.mailbox.token(anna.email, VERIFICATION)
     assert dispute(anonymous, token).status_code == 204
     for person in (anna, again):
         assert told(person.http.get("/auth/me")) == (401, "session-revoked")
     assert told(login(anonymous, anna.email)) == (401, "invalid-credentials")
-    for path in (f"/api/users/{anna.id}", f"/api/posts/{post['id']}"):
+    for path in paths:
         assert anonymous.get(path).status_code == 404
     for use in (dispute, confirm):
         assert told(use(anonymous, token)) == INVALID

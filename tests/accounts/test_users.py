@@ -8,7 +8,9 @@ import httpx
 import pytest
 from sqlalchemy import func, select
 
-from service.models import IdempotencyKey, Post, PostDocument, Session, User
+from service.models import IdempotencyKey, Session, User
+from service.models.post_documents import PostDocument  # posts
+from service.models.posts import Post  # posts
 from tests.kit.accounts import ANY, etag, listed, name, patch, told
 from tests.kit.serving import PASSWORD, Person, Server
 from tests.kit.smtp import until
@@ -159,24 +161,22 @@ def test_changing_or_deleting_an_unknown_user_is_a_404(anna: Person, admin: Pers
 def test_a_deleted_user_is_gone_with_everything(
     anonymous: httpx.Client, server: Server, anna: Person, ben: Person
 ) -> None:
-    kept, key = ben.post(), {"Idempotency-Key": name()}
-    post = anna.http.post("/api/posts", json={"title": "x", "content": "x"}, headers=key).json()
-    [[document]] = server.execute(select(PostDocument.id).where(PostDocument.post_id == post["id"]))
+    owned = [(User.id, anna.id), (Session.user_id, anna.id), (IdempotencyKey.user_id, anna.id)]
+    kept, post = ben.post(), {"title": "x", "content": "x"}  # posts
+    key = {"Idempotency-Key": name()}  # posts
+    post = anna.http.post("/api/posts", json=post, headers=key).json()  # posts
+    its_document = select(PostDocument.id).where(PostDocument.post_id == post["id"])  # posts
+    [[document]] = server.execute(its_document)  # posts
+    owned += [(Post.author_id, anna.id), (PostDocument.id, document)]  # posts
     server.sign_in(anna.email)
     assert delete(anna.http, anna).status_code == 204
     assert anonymous.get(f"/api/users/{anna.id}").status_code == 404
-    assert anonymous.get(f"/api/posts/{post['id']}").status_code == 404
-    assert anonymous.get(f"/api/posts/{kept['id']}").status_code == 200
+    assert anonymous.get(f"/api/posts/{post['id']}").status_code == 404  # posts
+    assert anonymous.get(f"/api/posts/{kept['id']}").status_code == 200  # posts
     assert told(anna.http.get("/auth/me")) == (401, "session-revoked")
     credentials = {"email": anna.email, "password": PASSWORD}
     assert told(anonymous.post("/auth/login", json=credentials)) == (401, "invalid-credentials")
-    for owner, value in (
-        (User.id, anna.id),
-        (Session.user_id, anna.id),
-        (Post.author_id, anna.id),
-        (IdempotencyKey.user_id, anna.id),
-        (PostDocument.id, document),
-    ):
+    for owner, value in owned:
         left = select(func.count()).where(owner == value)
         until(lambda left=left: server.execute(left) == [(0,)])
     assert server.sign_up(email=anna.email).id != anna.id

@@ -149,7 +149,7 @@ KINDS = {
             "service/models/posts.py",
             "partial(Post.listing, author_id=caller.id)",
             "partial(Post.listing, author_id=caller.session_id)",
-            "tests/accounts/test_export.py"
+            "tests/posts/test_export.py"
             "::test_an_export_contains_exactly_what_the_other_operations_return",
         ),
     ],

@@ -46,7 +46,7 @@ LIMITS = {
     "repeat": [("200 per hour", "session")],
     "mail": [("3 per hour", "email"), ("10 per hour", "ip")],
     "mail-total": [("10 per hour", "email"), ("20 per day", "email")],
-    "search": [("10 per minute", "ip")],
+    "search": [("10 per minute", "ip")],  # posts
     "export": [("1 per minute", "user")],
     "password": [("5 per hour", "user")],
     "write": [("60 per minute", "user")],

@@ -1,0 +1,56 @@
+"""Takes posts and search out of a checkout, as docs/your-own-api.md says:
+
+    python -m tests.kit.dropping
+
+It removes the files listed there. In all other files, each line that ends with `# posts` goes,
+with what is indented deeper below it.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+MARK = "# posts"
+FOLDERS = ("alembic", "openapi", "service", "tests")
+LIST = re.compile(r"^## Without posts and search$.*?^```\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def drop(root: Path) -> None:
+    """Take posts and search out of this checkout."""
+    found = LIST.search((root / "docs" / "your-own-api.md").read_text())
+    assert found, "docs/your-own-api.md lists no files"
+    for pattern in found[1].split():
+        paths = list(root.glob(pattern))
+        assert paths, f"docs/your-own-api.md lists {pattern}, which is not there"
+        for path in paths:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    for folder in FOLDERS:
+        for path in (root / folder).rglob("*"):
+            if path.suffix in {".py", ".yaml"} and "node_modules" not in path.parts:
+                _strip(path)
+
+
+def _strip(path: Path) -> None:
+    lines = path.read_text().splitlines(keepends=True)
+    kept = []
+    depth: int | None = None  # of the line that goes with what is below it
+    for line in lines:
+        indentation = len(line) - len(line.lstrip())
+        if line.rstrip().endswith(MARK):
+            depth = indentation
+        elif line.strip() and depth is not None and not _goes_on(line, indentation, depth):
+            depth = None
+        if depth is None:
+            kept.append(line)
+    if len(kept) < len(lines):
+        path.write_text("".join(kept))
+
+
+def _goes_on(line: str, indentation: int, depth: int) -> bool:
+    return indentation > depth or (indentation == depth and line.lstrip()[0] in ")]}")
+
+
+if __name__ == "__main__":
+    drop(Path.cwd())
