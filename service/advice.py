@@ -1,4 +1,5 @@
-"""What a start warns of: settings that are allowed, but hardly meant. No line holds a value."""
+"""Warnings at start about settings that are valid but probably a mistake. No line contains a
+value."""
 
 from __future__ import annotations
 
@@ -14,12 +15,12 @@ from service.settings import Settings
 from service.specification import specification
 
 TWO_MISTAKES_CHARACTERS = 18  # a name of this length may have two typing mistakes
-# Of other programs, and near to ours.
+# Variables of other programs whose names are similar to ours.
 _OTHERS = {"MAILDIR", "LOGLEVEL"}
 
 
 def warnings(settings: Settings) -> Iterator[str]:
-    """The lines to warn with at a start."""
+    """The warnings to print at start, as lines."""
     for given, known in misspelt(given_names(), [name.upper() for name in Settings.model_fields]):
         yield f"{given} is not a setting. Did you mean {known}?"
     if settings.smtp_url is None and not _can_be_written(settings.mail_dir):
@@ -36,7 +37,7 @@ def warnings(settings: Settings) -> Iterator[str]:
 
 
 def is_local(host: str) -> bool:
-    """Whether a host is this machine, as far as its name says."""
+    """Whether a host name or address means this machine."""
     try:
         return ip_address(host).is_loopback
     except ValueError:
@@ -44,13 +45,13 @@ def is_local(host: str) -> bool:
 
 
 def _can_be_written(folder: Path) -> bool:
-    """Whether files can be made there; the folder itself is made when it is missing."""
+    """Whether files can be created there; a missing folder is created later."""
     found = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
     return found.is_dir() and os.access(found, os.W_OK | os.X_OK)
 
 
 def misspelt(given: Iterable[str], known: list[str]) -> Iterator[tuple[str, str]]:
-    """Each name that is nearly a known one, with that."""
+    """Each given name that is similar to a known one, with the known one."""
     plain = {_plain(name): name for name in known}
     ours = _plain(specification.name)
     for name in sorted(set(given) - set(known) - _OTHERS):
@@ -58,7 +59,7 @@ def misspelt(given: Iterable[str], known: list[str]) -> Iterator[tuple[str, str]
         near = plain.get(word) or plain.get(word.removeprefix(ours))
         if not near and len(word) >= 6:
             near = next((n for w, n in plain.items() if _is_near(word, w)), None)
-        # Kubernetes sets <NAME>_PORT and <NAME>_HOST where a service is called so.
+        # Kubernetes sets <NAME>_PORT and <NAME>_HOST for a service of that name.
         if near and not (near in {"HOST", "PORT"} and word.startswith(ours)):
             yield name, near
 
@@ -69,15 +70,15 @@ def _plain(name: str) -> str:
 
 def _is_near(word: str, known: str) -> bool:
     most = 2 if len(known) >= TWO_MISTAKES_CHARACTERS else 1
-    # Cheap first: most names have other letters.
+    # A cheap check first: most names have other letters.
     if abs(len(word) - len(known)) > most or len(set(word) ^ set(known)) > 2 * most:
         return False
     return len(known) >= 6 and _distance(word, known) <= most
 
 
 def _distance(one: str, other: str) -> int:
-    """The letters to add, to leave out, to replace or to swap with the next, to make one of the
-    other (optimal string alignment)."""
+    """The number of letters to add, remove, replace or swap to turn one word into the other
+    (optimal string alignment)."""
     before: list[int] = []
     row = list(range(len(other) + 1))
     for i, letter in enumerate(one, 1):

@@ -22,21 +22,21 @@ from service.places import MIGRATIONS
 from service.settings import Settings
 
 MAX_HASHES_IN_FLIGHT = 64  # running or waiting; one more is 503 at once
-SEARCH_THREADS = 2  # so that searches, which may take long, leave the others to short calls
+SEARCH_THREADS = 2  # few: searches may take long, and the other threads stay free for short calls
 MAX_SEARCHES_IN_FLIGHT = 16  # running or waiting; none takes longer than a second
 
-# Words of `x-rate-limit` for what is counted here: in the outbox, and when a session is refreshed.
+# Values of `per` and `counts` in `x-rate-limit` that the outbox and `refresh` count themselves.
 OWN_LIMITS = frozenset({"email", "rotations", "repeats"})
 
 
 def create_flask(settings: Settings) -> Flask:
-    """The Flask application with its database: all that a command needs."""
+    """The Flask application with its database, which is enough for commands."""
     threads = settings.hash_threads + SEARCH_THREADS
     return assemble.create_flask(settings, "service", migrations=MIGRATIONS, threads=threads)
 
 
 def create_app(settings: Settings) -> App:
-    """The ASGI application; raises `BadConfiguration` when the settings do not make one."""
+    """The ASGI application; raises `BadConfiguration` if a setting cannot be used."""
     flask = create_flask(settings)
     assembly = assemble.Assembly(settings, flask, MEASURES, OWN_LIMITS)
     metrics = assembly.metrics

@@ -1,4 +1,4 @@
-"""Who calls, as every layer below the security check knows them."""
+"""The caller of a request, for every layer below the security check."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 
 class Caller(NamedTuple):
-    """Who calls: a living session and its user, as the database has them at this moment.
+    """The session of a request and its user, as read from the database.
 
-    `session_end` is when the session ends at the latest, `generation` the one in the token.
+    `session_end` is the latest end of the session, `generation` the one in the token.
     """
 
     id: str

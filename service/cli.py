@@ -1,4 +1,4 @@
-"""The command of the service: what operators do from a shell."""
+"""The command line of the service, for operators."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def _show_version(ctx: click.Context, _parameter: click.Parameter, wanted: bool)
 )
 def main() -> None:
     server.open_standard_streams()
-    # Looking for garbage in what ends with the process would take longer than most commands.
+    # A garbage collection at exit would take longer than most commands.
     click.get_current_context().call_on_close(gc.freeze)
 
 
@@ -64,7 +64,7 @@ def main() -> None:
 @click.option("--host", help="The address to listen on, instead of HOST.")
 @click.option("--port", help="The port to listen on, instead of PORT.")
 def serve(host: str | None, port: str | None) -> None:
-    # By way of the environment, so that the workers read the same settings.
+    # Set in the environment, so that the workers read the same settings.
     os.environ.update({k: v for k, v in {"HOST": host, "PORT": port}.items() if v is not None})
     settings = load()
     mails = f"  mails   {settings.mail_dir}/*.eml, until SMTP_URL is set"
@@ -218,7 +218,7 @@ def openapi() -> None:
 
 
 def _migrations() -> Any:
-    from service import migrations  # with Alembic, which serving does without
+    from service import migrations  # imports Alembic, which serving does not need
 
     return migrations
 
@@ -240,7 +240,7 @@ def _ready_database() -> Iterator[None]:
 
 
 def _agree(yes: bool, harm: str) -> None:
-    """Ask before doing harm to a database that is not the embedded one."""
+    """Ask for confirmation before changing a database other than the embedded one."""
     if yes or load().embedded:
         return
     if not _is_terminal():

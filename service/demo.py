@@ -1,4 +1,4 @@
-"""Plausible people in bulk, to try the service out at a size that matters."""
+"""Creates plausible users in bulk, to try the service at a realistic size."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PASSWORD = "demo-password"  # noqa: S105 # nosec B105 # no secret: the documenta
 ROWS_PER_TRANSACTION = 5000
 SPAN = timedelta(days=365)
 
-# Python's own generator is quick, and nobody gains by guessing a demo post.
+# Python's own generator is fast, and demo data need not be unpredictable.
 dice = random.Random()  # noqa: S311 # nosec B311 # invents sentences, no secrets
 _ADDRESS = re.compile(r"user([1-9][0-9]{0,14})@example\.com")
 
@@ -37,9 +37,10 @@ for _kind, _line in _words["words"].items():
 
 
 def fill(users: int) -> Iterator[int]:
-    """Add so many users, yielding how many rows each committed batch had.
+    """Add this many users, numbered from the highest existing one; yields the number of rows of
+    each committed batch.
 
-    Numbers them on from the highest there is. Needs an application context.
+    Needs an application context.
     """
     number = max(present().values(), default=0)
     moment = datetime.now(UTC)
@@ -50,7 +51,7 @@ def fill(users: int) -> Iterator[int]:
 
 
 def present() -> dict[str, int]:
-    """The number of each demo user there is, by id."""
+    """The number of each existing demo user, by id."""
     with db.transaction(writes=False):
         statement = sa.select(User.id, User.email_key).where(
             User.email_key.like("user%@example.com")
@@ -60,7 +61,7 @@ def present() -> dict[str, int]:
 
 
 def ids_from(count: int, start: datetime, end: datetime) -> list[UUID]:
-    """UUIDv7s of moments spread from `start` to `end`, in order."""
+    """UUIDv7s with times spread from `start` to `end`, in order."""
     width = (end - start).total_seconds()
     moments = (start + timedelta(seconds=dice.random() * width) for _ in range(count))
     chance = ((secrets.randbits(12) << 64) | secrets.randbits(62) for _ in range(count))
@@ -102,7 +103,7 @@ def _user(id_: UUID, number: int, hashed: str) -> dict[str, Any]:
 
 
 def text(template: str) -> str:
-    """The template with a word for each name in braces, and for each name in that word."""
+    """The template with each name in braces replaced by a word, recursively."""
     while "{" in template:
         template = template.format_map(_lexicon)
     return template

@@ -1,4 +1,4 @@
-"""Plausible posts in bulk, by the people of `demo`."""
+"""Creates plausible posts in bulk, by the users of `demo`."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from service.models.storage import add_all
 
 
 def fill(posts: int) -> Iterator[int]:
-    """Add so many posts, yielding how many rows each committed batch had.
+    """Add this many posts; yields the number of rows of each committed batch.
 
-    Needs an application context; raises `InvalidRequest` when there is nobody to write them.
+    Needs an application context; raises `InvalidRequest` if there are no users.
     """
     if not posts:
         return
     authors = sorted(present())
     if not authors:
         raise InvalidRequest("Posts need authors: ask for users too.")
-    # Nobody writes before the first of them is there.
+    # No post is older than the oldest user.
     moment = datetime.now(UTC)
     first = datetime.fromisoformat(created_at(UUID(authors[0])))
     texts = (_post(id_, authors) for id_ in ids_from(posts, max(first, moment - SPAN), moment))

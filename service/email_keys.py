@@ -1,4 +1,4 @@
-"""Fills `users.email_key` where it is missing: in rows that the release before it has written."""
+"""Fills `users.email_key` in rows that a release without that column has written."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ _unreachable = sa.select(_users.c.id).where(_users.c.email_key.like("!%")).order
 def fill(connection: sa.Connection, commit: Callable[[], None]) -> None:
     """Give every row a key, in batches that are committed one by one, the oldest account first.
 
-    Where two accounts have one address in two spellings, the older one gets the key. The other
-    keeps everything but cannot be found by an address: its key is `!` and its id.
+    If two accounts have one address in two spellings, the older one gets the key. The other keeps
+    its data but cannot be found by an address: its key is `!` and its id.
     """
     while rows := connection.execute(_missing).all():
         keys = {row.id: addresses.key(row.email) for row in rows}
@@ -50,5 +50,5 @@ def fill(connection: sa.Connection, commit: Callable[[], None]) -> None:
 
 
 def unreachable(connection: sa.Connection) -> list[str]:
-    """The ids of the accounts that `fill` found no key for."""
+    """The ids of the accounts for which `fill` found no key."""
     return list(connection.scalars(_unreachable))

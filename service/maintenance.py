@@ -1,4 +1,4 @@
-"""What operators do to the data: make an administrator, remove what has had its day."""
+"""Maintenance by operators: removing expired rows, and rotating keys."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ from service.models.storage import add_all
 from service.specification import specification
 
 ROWS_PER_TRANSACTION = 1000  # few, so that no request waits long for a lock
-# The tables whose rows have `expires_at`, and what else must be true of one that has expired.
+# The tables with `expires_at`, and further conditions for removing an expired row.
 EXPIRING: dict[Any, list[sa.ColumnElement[bool]]] = {
     Session: [],
-    Mail: [Mail.due_at.is_(None)],  # while it is still to be sent, each try renews its token
+    Mail: [Mail.due_at.is_(None)],  # each attempt to send an unsent mail renews its token
     MailCount: [],
     IdempotencyKey: [],
     SignInGuard: [],
@@ -47,7 +47,7 @@ SETTLED = timedelta(minutes=1)  # by then every process signs with the newest ke
 
 
 def purge() -> dict[str, int]:
-    """Delete what has expired, and the rest of deleted accounts; how many rows of which table.
+    """Delete expired rows and the rest of deleted accounts; returns the number of rows by table.
 
     Needs an application context. Also fills the keys of addresses that processes of the previous
     release have written meanwhile.
@@ -63,19 +63,17 @@ def purge() -> dict[str, int]:
 
 
 def rotate_keys(directory: Path, *, now: bool) -> tuple[Path, datetime]:
-    """Make the next key, and say from when it signs.
-
-    It signs once nobody keeps a key set without it any more; or `now`, as the first key does.
-    """
+    """Create the next key; returns the time from which it signs: when all cached key sets without
+    it have expired, or `now`, as for the first key."""
     wait = timedelta(0) if now else timedelta(seconds=specification.key_set_max_age) + SETTLED
     moment = datetime.now(UTC) + (wait if keys.key_files(directory) else timedelta(0))
     return keys.generate_key(directory, moment), moment
 
 
 def signing_keys(directory: Path) -> Iterator[tuple[keys.SigningKey, datetime, str]]:
-    """The keys in a folder, from when they sign, and what they do now, newest first.
+    """The keys in a folder, the time from which each signs, and its present use, newest first.
 
-    Raises `BadConfiguration`, with the name of the file, for one that is none.
+    Raises `BadConfiguration` with the name of a file that is not a key.
     """
     paths = keys.key_files(directory)
     due = [path for path in paths if _from(path) <= datetime.now(UTC)]
@@ -89,7 +87,7 @@ def signing_keys(directory: Path) -> Iterator[tuple[keys.SigningKey, datetime, s
 
 
 def superseded_keys(directory: Path, longest_ttl: int) -> list[Path]:
-    """The keys that have outlived every token they signed, oldest first; seconds."""
+    """The keys whose tokens have all expired, oldest first; `longest` is in seconds."""
     before = datetime.now(UTC) - timedelta(seconds=longest_ttl) - SETTLED
     paths = keys.key_files(directory)
     return [path for path, successor in pairwise(paths) if _from(successor) < before]
@@ -116,12 +114,12 @@ def _delete(model: Any, *conditions: sa.ColumnElement[bool]) -> Any:
     key = sa.inspect(model).primary_key
     expired = sa.select(*key).where(model.expires_at <= bindparam("moment"), *conditions)
     statement = sa.delete(model).where(sa.tuple_(*key).in_(expired.limit(ROWS_PER_TRANSACTION)))
-    # Checked again: another transaction may renew a row while this one waits for its lock.
+    # Check again: another transaction may renew a row while this one waits for its lock.
     statement = statement.where(model.expires_at <= bindparam("moment"))
     return statement.returning(*STORED) if model is IdempotencyKey else statement
 
 
 def _from(path: Path) -> datetime:
-    """From when a key signs: its name says so if `keys.generate_key` gave it, else its file's time
-    is taken."""
+    """The time from which a key signs: from its name if `keys.generate_key` gave it, else that of
+    its file."""
     return keys.signs_from(path) or datetime.fromtimestamp(path.stat().st_mtime, UTC)

@@ -1,4 +1,4 @@
-"""What this service measures beside what any does; no label is personal."""
+"""The metrics of this service, in addition to those of the engine; no label is personal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The schema of this service: the engine's migrations, and what fills new columns after them."""
+"""The schema of this service: runs the engine's migrations, then fills new columns."""
 
 from __future__ import annotations
 

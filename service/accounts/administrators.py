@@ -1,4 +1,4 @@
-"""What makes an administrator from a shell: the only way to the first one."""
+"""Makes an administrator from a shell, which is the only way to get the first one."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from service.specification import specification
 def make_admin(
     email: str, username: str | None, *, password: Callable[[], str], minimum: int
 ) -> bool:
-    """Make the account of an address an administrator with this password; True if it was there.
+    """Make the account of an address an administrator with this password; True if it existed.
 
-    A new account counts as verified. One that is there must be verified and enabled, for anybody
+    A new account counts as verified. An existing one must be verified and enabled, because anybody
     may have registered the address; its sessions and mailed tokens end. Needs an application
     context; raises `InvalidRequest`, `WeakPassword` or `UsernameTaken`.
     """
@@ -72,7 +72,7 @@ _make_admin = Prepared(
 
 
 def _promote(user_id: str, hashed: str) -> None:
-    """Take over an account for its administrator, and sign everybody else out of it."""
+    """Promote an existing account, and end its sessions and mailed tokens."""
     before = _standing.first(of=user_id)
     _check_is_proved(before)
     _make_admin.write(of=user_id, hash=hashed, moment=now())
@@ -90,7 +90,7 @@ def _create_admin(**account: str) -> None:
 
 
 def _check_is_proved(account: Any) -> None:
-    """Raise InvalidRequest, with the way out, for an account that may be a stranger's."""
+    """Raise InvalidRequest, with advice, for an account that may belong to a stranger."""
     if account is None:
         raise InvalidRequest("The account has just been deleted: run the command again.")
     if account.disabled:

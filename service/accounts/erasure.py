@@ -1,9 +1,9 @@
-"""Removes what deleted accounts owned, beside the requests, in batches that nobody waits for.
+"""Removes the data of deleted accounts in the background, in batches too small to delay requests.
 
 An account is hidden by the transaction that deletes it, which also adds a row to `deletions`. Any
 process then claims the account, reads the keys of its rows, newest first and without a lock, and
-deletes them batch by batch. Each batch is a transaction that also renews the claim, so whatever
-dies, the next process finds the account with what is left of it.
+deletes them batch by batch. Each batch is a transaction that also renews the claim, so if the
+process dies, the next one finds the account with the remaining rows.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from service.engine.jobs.background import Background
 from service.models import Deletion, deletions
 from service.models.ownership import Keys, Removal, piecemeal_on_sqlite
 
-BATCH_SECONDS = 0.025  # a batch should hold its locks this long; it may for 0.05
+BATCH_SECONDS = 0.025  # target for the time a batch holds its locks; 0.05 is acceptable
 FIRST_BATCH_ROWS = 4  # few, because each may be large
 MAX_ROWS_PER_BATCH = 2000
 MAX_SQLITE_ROWS_PER_BATCH = 50  # the next rows may be larger, and all writers wait
@@ -39,7 +39,8 @@ class Erasure(Background):
         app.extensions["erasure"] = self
 
     def finish(self) -> int:
-        """Remove all accounts that no other process is working on, now; how many those were."""
+        """Remove all accounts that no other process is working on, at once; returns their
+        number."""
         removed = 0
         while self._remove() is not None:
             removed += self._batches is None
@@ -51,17 +52,17 @@ class Erasure(Background):
         return None if taken is None else PAUSE_FACTOR * taken
 
     def _remove(self) -> float | None:
-        """Remove one batch: the seconds it took, or None when there was nothing to remove."""
+        """Remove one batch; returns the seconds it took, or None if there was nothing to remove."""
         if self._batches is None:
             user_id = Deletion.claim()
             if user_id is None:
                 return None
             self._user, self._batches = user_id, self._all_batches(user_id)
-        batches, self._batches = self._batches, None  # begin anew after an exception
+        batches, self._batches = self._batches, None  # start again after an exception
         batch = next(batches, None)
         with db.transaction() as transaction:
             is_ours = Deletion.hold(self._user)
-            began = time.monotonic()  # SQLite's writers have waited for their turn by now
+            began = time.monotonic()  # the clock starts after waiting for SQLite's write lock
             if batch and is_ours:
                 owned, keys = batch
                 owned.remove(keys)

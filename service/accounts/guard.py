@@ -1,4 +1,4 @@
-"""The guard of the accounts: guesses at a password end, however many processes answer them.
+"""The guard limits guesses at the password of an account, over all processes.
 
 It counts in the database, exactly, and before the password is compared. The rules are in
 `domain/guard.py`, their numbers under `x-guard` in the specification.
@@ -33,12 +33,12 @@ from service.specification import specification
 
 KNOWN_FOR = timedelta(days=90)  # after a sign-in from a network
 
-_NOBODY = str(UUID(int=0))  # is asked for where there is no user, so that it takes as long
+_NOBODY = str(UUID(int=0))  # looked up when there is no user, so that it takes the same time
 
 
 class Subject(NamedTuple):
-    """Whose password is guessed: an account, which may be an address that nobody has, or the
-    session of one. `account` is its key in the table."""
+    """The target of a guess: an account (or an address without one), or one of its sessions.
+    `account` is its key in the table."""
 
     account: str
     user_id: str | None
@@ -58,7 +58,7 @@ class Guard:
         overrides: Mapping[str, str],
         metrics: Metrics,
     ) -> None:
-        """`fingerprints` gives keyed hashes, the one to be used last."""
+        """`fingerprints` returns keyed hashes, of which the last is the one to store."""
         self.enabled = enabled
         self._fingerprints = fingerprints
         declared = specification.guards
@@ -77,28 +77,27 @@ class Guard:
         app.extensions["guard"] = self
 
     def sign_in(self, user_id: str | None, address: str) -> Attempt:
-        """An attempt to sign in to the account of a user, or with an address that nobody has.
-
-        It is counted already; raises `RateLimited` when it must not be made.
-        """
+        """Count an attempt to sign in to the account of a user, or with an unknown address; raises
+        `RateLimited` if it must not be made."""
         return self._begun(self._subject(user_id, address))
 
     def confirmation(self, session_id: str, user_id: str) -> Attempt:
-        """An attempt at the current password in a living session, counted for the session alone;
-        raises `RateLimited`."""
+        """Count an attempt at the current password against its session only; raises
+        `RateLimited`."""
         key = self._key(f"session {session_id}")
         return self._begun(Subject(key, user_id, "", is_session=True))
 
     def learn(self, user_id: str) -> None:
-        """Know the network of this request from now on, after a sign-in; in the request's
+        """Remember the network of this request as known, after a sign-in; in the request's
         transaction, which has locked the user."""
         if self.enabled:
             until = rfc3339(datetime.now(UTC) + KNOWN_FOR)
             KnownNetwork.add(user_id, _network(), until)
 
     def recover(self, user_id: str) -> None:
-        """Forget the failures at an account whose owner has used a mailed link, and know their
-        network: a stranger could be refused again before the owner has signed in."""
+        """Clear the failures of an account whose owner has used a mailed link, and remember their
+        network: otherwise strangers could block the account again before the owner has signed
+        in."""
         if self.enabled:
             SignInGuard.forget(self._subject(user_id, "").account)
             self.learn(user_id)
@@ -117,7 +116,7 @@ class Guard:
         return attempt
 
     def note(self, policy: str, limit: Limit, left: int, reset: float, *, refused: bool) -> None:
-        """Say in the answer's headers what is left, and count the decision."""
+        """Put the remaining attempts into the answer's headers, and count the decision."""
         seconds = max(1, math.ceil(reset))
         request = current_request.get()
         item = f'"{policy}";q={limit.amount};w={limit.seconds}'
@@ -128,8 +127,8 @@ class Guard:
 class Attempt:
     """One attempt at a password, which the block of the context manager compares.
 
-    When the block ends, the password was right and the failures are forgotten. When it fails other
-    than by a refusal, no password was compared and the attempt is taken back.
+    If the block ends normally, the password was correct and the failures are cleared. If it raises
+    anything but a refusal, no password was compared and the attempt is uncounted.
     """
 
     def __init__(self, guard: Guard, subject: Subject) -> None:
@@ -179,7 +178,7 @@ class Attempt:
         if error is None:
             self._change(lambda history: history.succeed(self._failure.network), known=-1)
         elif not isinstance(error, Problem) or error.status >= 500:
-            with suppress(Exception):  # the error itself is what matters
+            with suppress(Exception):  # report the original error, not a failure to uncount
                 self._change(lambda history: history.take_back(self._failure), known=-1)
 
     def _change(self, change: Callable[[History], None], *, known: int) -> None:
@@ -203,14 +202,14 @@ class Attempt:
             SignInGuard.keep(self._subject.account, history.dumps(), end)
 
     def _count_known(self, more: int) -> None:
-        """Count in the row of a known network; for strangers and the unknown too, who have none, so
-        that they take the same statements."""
+        """Count in the row of a known network. Unknown networks and addresses have no such row, but
+        run the same statements, so that their answers take the same time."""
         if not self._subject.is_session:
             KnownNetwork.count(self._subject.user_id or _NOBODY, self._failure.network, more)
 
     def _tell(self) -> None:
-        """Write the first refusal of a day down, and mail it to the owner's verified address; alike
-        where there is none, so that nobody can tell by the time."""
+        """Record the first refusal of a day, and mail it to the owner's verified address. Without
+        one the same statements run, so that the time reveals nothing."""
         user_id = self._subject.user_id
         record("sign-in-blocked", user_id)
         if recipient := UserAddress.verified(user_id or _NOBODY):

@@ -1,4 +1,4 @@
-"""Removes an account, in the same way whether its owner, an admin or a dispute asks for it."""
+"""Removes an account, in the same way for its owner, an admin and a dispute."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ def remove_account(
     *,
     name_rests: bool = True,
 ) -> None:
-    """Remove an account with everything that belongs to it, as `caller` may: it is hidden with this
-    request, and its rows are removed aside.
+    """Remove an account and its data, if `caller` may: it is hidden by this request, and its rows
+    are removed in the background.
 
     Raises `NotFound`, `Forbidden`, `PreconditionFailed` or `LastAdmin`.
     """
@@ -31,17 +31,17 @@ def remove_account(
 
 
 def remove_disputed(owner: Caller | None) -> None:
-    """Remove the account of an owner who never had the address that it was registered with.
+    """Remove an account that was registered with somebody else's address.
 
-    Its user name does not rest: the owner of the address may well be the one who wants it.
+    Its user name does not rest, because the owner of the address may want it.
     """
     if owner:
         remove_account(UUID(owner.id), owner, name_rests=False)
 
 
 def readings(app: flask.Flask) -> Readings:
-    """How many deleted accounts are not removed yet, and for how long the first has been waiting;
-    raises the database's errors."""
+    """The number of deleted accounts that are not removed yet, and the age of the oldest; raises
+    the database's errors."""
     with app.app_context():
         number, oldest = Deletion.waiting()
     now = datetime.now(UTC)

@@ -1,4 +1,4 @@
-"""Passwords that are proved, and the living session behind a token in one statement."""
+"""Checks passwords, and looks up the session behind a token in one statement."""
 
 from __future__ import annotations
 
@@ -51,27 +51,27 @@ def token_pair(user_id: str, session_id: str, generation: int, end: str) -> dict
 
 
 def session_end() -> str:
-    """When a session that starts now ends at the latest."""
+    """The latest possible end of a session that starts now."""
     return rfc3339(datetime.now(UTC) + timedelta(seconds=flask.current_app.config["SESSION_TTL"]))
 
 
 def prove(email_key: str, password: str) -> dict[str, Any]:
-    """The Account that the key of an address and a password sign in to.
+    """The Account with this key of an address and this password.
 
-    Raises `InvalidCredentials`, `RateLimited` when there were too many wrong ones, and, only after
-    a right password, `AccountDisabled` or `EmailUnverified`.
+    Raises `InvalidCredentials`, `RateLimited` after too many wrong passwords, and, only after a
+    correct one, `AccountDisabled` or `EmailUnverified`.
     """
     user = Credentials.of(email_key)
     try:
         with guard().sign_in(user.id if user else None, email_key):
-            # An unknown address costs the comparison with a dummy hash, and an event.
+            # An unknown address is compared with a dummy hash and recorded, to take the same time.
             if not passwords.matches(user.password_hash if user else None, password) or not user:
                 raise InvalidCredentials
     except RateLimited:
         metrics().count("logins_total", "refused")
         raise
     except InvalidCredentials as wrong:
-        raise _failed(user, wrong) from None  # out here: a guess counts although this fails
+        raise _failed(user, wrong) from None  # after the block: the guess stays counted
     if user.disabled:
         raise _failed(user, AccountDisabled())
     if flask.current_app.config["REQUIRE_VERIFIED_EMAIL"] and not user.email_verified:
@@ -82,16 +82,16 @@ def prove(email_key: str, password: str) -> dict[str, Any]:
         stored = fresh if Credentials.change_password(user.id, stored, fresh) else stored
     account = Credentials.admitted(user.id, stored)
     if account is None:
-        raise _failed(user, InvalidCredentials())  # something has changed since the comparison
+        raise _failed(user, InvalidCredentials())  # the account has changed since the comparison
     guard().learn(user.id)
     count_on_commit("logins_total", "succeeded")
     return account
 
 
 def confirm(caller: Caller, password: str) -> str:
-    """The stored hash of the caller's current password, if this is the password.
+    """The stored hash of the caller's current password, if this is that password.
 
-    Raises `CurrentPasswordWrong`, or `RateLimited` when there were too many wrong ones.
+    Raises `CurrentPasswordWrong`, or `RateLimited` after too many wrong ones.
     """
     stored = Credentials.password_hash_of(caller.id)
     with guard().confirmation(caller.session_id, caller.id):
@@ -111,10 +111,10 @@ def new_hash(password: str, owner: Caller | Row) -> str:
 
 
 def caller(claims: Claims, transaction: Transaction | None = None) -> Caller:
-    """The session and the user behind the claims; raises `SessionRevoked` for a dead one.
+    """The session and the user behind the claims; raises `SessionRevoked` if the session has ended.
 
-    The first use of an access token of the newest generation is noted, if the request's
-    `transaction` is given: it must have done nothing so far.
+    Given the request's `transaction`, which must be unused so far, it records the first use of an
+    access token of the newest generation.
     """
     row = Session.live(claims.session_id, claims.subject)
     if row is None:
@@ -123,7 +123,7 @@ def caller(claims: Claims, transaction: Transaction | None = None) -> Caller:
     is_first = claims.typ == ACCESS and row.seen < found.generation <= row.generation
     if transaction is None or not is_first:
         return found
-    transaction.close()  # or SQLite's one writer would wait for itself
+    transaction.close()  # otherwise SQLite's single writer would wait for itself
     _note_first_use(found)
     return caller(claims)  # the session may have ended meanwhile
 
@@ -141,11 +141,11 @@ def _caller(claims: Claims, user: Row) -> Caller:
 
 
 def _note_first_use(caller: Caller) -> None:
-    """Remember that the pair of the caller's generation has arrived, so that the refresh token
-    before it is good no more.
+    """Record that the pair of the caller's generation has arrived, which invalidates the previous
+    refresh token.
 
-    It has a transaction of its own because it holds even if the request is refused. If it fails,
-    the next request tries again: reads go on while nothing can be written.
+    It has a transaction of its own because it stays even if the request is refused. If it fails,
+    the next request tries again, so reads succeed while nothing can be written.
     """
     try:
         with db.transaction() as transaction:
@@ -158,5 +158,5 @@ def _note_first_use(caller: Caller) -> None:
 def _failed(user: Row | None, problem: Problem) -> Problem:
     record("login-failed", user.id if user else None)
     count_on_commit("logins_total", "failed")
-    commit()  # the event stays although the answer is a refusal
+    commit()  # keep the event although the answer is a refusal
     return problem

@@ -1,4 +1,4 @@
-"""What a new account is made of, and what a change of one is called."""
+"""The columns of a new or changed account, and the audit actions of a change."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ def registration(
     minimum: int,
     product: str,
 ) -> dict[str, Any]:
-    """The columns of a new account that are not the same for all; takes about 20 ms.
+    """The columns of a new account that have no fixed value; takes about 20 ms.
 
-    Another role than `user` has to wait until the owner has proved the address.
+    A role other than `user` must wait until the owner has confirmed the address.
 
     Raises InvalidRequest for the address or a reserved user name, WeakPassword for a password under
     `minimum` or guessable.
@@ -42,23 +42,24 @@ def registration(
 
 
 def changes(body: dict[str, Any]) -> dict[str, Any]:
-    """The columns that the fields of a PATCH change; raises InvalidRequest for the address."""
+    """The columns changed by the fields of a PATCH; raises InvalidRequest for a malformed
+    address."""
     columns = dict(body)
     if "email" in body:
         email = addresses.checked(body["email"])
         columns |= {"email_key": addresses.key(email), "email_verified": False}
     if "role" in body:
-        columns["invited_role"] = None  # this role counts, and no invitation from before
+        columns["invited_role"] = None  # this role overrides an earlier invitation
     return columns
 
 
 def random_username() -> str:
-    """A user name such as `user-k3v7q2mzpa`: 50 random bits, and nothing of the address."""
+    """A user name such as `user-k3v7q2mzpa`: 50 random bits, not derived from the address."""
     return "user-" + "".join(secrets.choice(_BASE32) for _ in range(10))
 
 
 def events(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
-    """The audit actions for what became of an account's `role`, `disabled` and `email`."""
+    """The audit actions for changes of an account's `role`, `disabled` and `email`."""
     actions = ["role-changed"] if after["role"] != before["role"] else []
     if after["disabled"] != before["disabled"]:
         actions.append("user-disabled" if after["disabled"] else "user-enabled")

@@ -12,12 +12,12 @@ from service.engine.problems import InvalidRequest
 
 # RFC 5321, sections 4.5.3.1.1 and 4.5.3.1.3, the latter without the angle brackets.
 _LONGEST_LOCAL_OCTETS, _LONGEST_OCTETS = 64, 254
-# RFC 2047. Mail software, Python's own library included, may decode one to another address or to a
-# line break.
+# RFC 2047. Mail software, including Python's library, may decode an encoded word to another #
+# address or to a line break.
 _ENCODED_WORD = re.compile(r"=\?.+\?=")
 # The last part of an IPv4 address, in any spelling (WHATWG URL Standard, section 3.5).
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
-# One provider, which ignores dots: https://support.google.com/mail/answer/7436150
+# Gmail ignores dots: https://support.google.com/mail/answer/7436150
 _GMAIL = {"gmail.com", "googlemail.com"}
 
 
@@ -39,19 +39,20 @@ def checked(email: str, at: str = "/email") -> str:
 
 
 def key(email: str) -> str:
-    """What addresses are compared and counted by: the local part in NFKC and lower case, the domain
-    in A-labels. Never send mail to it: the local part of another mailbox may have the same key.
+    """The key for comparing and counting addresses: the local part in NFKC and lower case, the
+    domain in A-labels.
 
-    Takes any text: a row may have an address that `checked` would refuse by now.
+    Never send mail to it, because another mailbox may have the same key. Takes any text, because a
+    stored address may be one that `checked` now refuses.
     """
     local, _, domain = deliverable(email).rpartition("@")
     return f"{_folded(local)}@{domain.lower()}"
 
 
 def mailbox(email: str) -> str:
-    """What the mails to one person are counted by: the key without the detail behind a `+`
-    (RFC 5233, section 1) and, at Gmail, without dots. Never tell accounts apart by it: elsewhere
-    these may be different people's.
+    """The key for counting the mails to one person: like `key`, without the part after a `+` (RFC
+    5233, section 1) and, at Gmail, without dots. Never identify accounts by it, because elsewhere
+    these may be different people's addresses.
     """
     local, _, domain = key(email).rpartition("@")
     user = local.partition("+")[0] or local
@@ -71,7 +72,7 @@ def deliverable(email: str) -> str:
 
 
 def _check(email: str) -> None:
-    # The domain is for `idna` alone: email-validator refuses the joiners that IDNA 2008 allows
+    # Only `idna` checks the domain: email-validator refuses the joiners that IDNA 2008 allows
     # (RFC 5892, appendix A), and the domains of private networks.
     local, _, typed = email.rpartition("@")
     domain = _a_labels(typed)
@@ -96,13 +97,13 @@ def _a_labels(domain: str) -> str:
 
 
 def _folded(local: str) -> str:
-    # Lower case may undo the normal form and the other way round: once is not always enough.
+    # Lower-casing may undo the normalisation and vice versa, so repeat until nothing changes.
     while (folded := unicodedata.normalize("NFKC", local).lower()) != local:
         local = folded
     return local
 
 
 def _is_invisible(char: str) -> bool:
-    """Whether UTS 46 ignores a character (Default_Ignorable_Code_Point): two addresses that differ
-    in nothing else look alike."""
+    """Whether UTS 46 ignores a character (Default_Ignorable_Code_Point), which would let two
+    different addresses look alike."""
     return not char.isascii() and not idna.uts46_remap(char, std3_rules=False)

@@ -1,6 +1,6 @@
-"""How many guesses at a password there may be: the rules, without clock, database and HTTP.
+"""The rules that limit guesses at a password, without a clock, a database or HTTP.
 
-A stranger is a network from which nobody has signed in to the account lately. Guesses are counted
+A stranger is a network from which nobody has recently signed in to the account. Guesses are counted
 for the account and the network, and for the account over all strangers: by the hour, and in a row
 since the last success. Strangers with too many in a row are shut out until somebody succeeds.
 """
@@ -17,14 +17,14 @@ SHUT_OUT_SECONDS = 90 * _DAY_SECONDS  # after which even strangers may try again
 
 
 class Limit(NamedTuple):
-    """So many failures in so many seconds."""
+    """At most `amount` failures in any `seconds`."""
 
     amount: int
     seconds: int
 
 
 class Rules(NamedTuple):
-    """`network` holds for an account and a network, `strangers` and `in_a_row` for an account and
+    """`network` applies to an account and one network; `strangers` and `in_a_row` to an account and
     all strangers."""
 
     network: Limit
@@ -33,7 +33,7 @@ class Rules(NamedTuple):
 
 
 class Failure(NamedTuple):
-    """An attempt that has failed, or is being made: when, in seconds, and from where."""
+    """A failed or pending attempt: its time in seconds, and where it came from."""
 
     at: float
     network: str
@@ -41,7 +41,7 @@ class Failure(NamedTuple):
 
 
 class Refusal(NamedTuple):
-    """`by_strangers` says that it is not about this network alone; `wait` is in seconds."""
+    """`by_strangers`: the limit over all strangers was reached; `wait` is in seconds."""
 
     by_strangers: bool
     wait: float
@@ -51,8 +51,8 @@ class Refusal(NamedTuple):
 class History:
     """The failures of one account that still count, oldest first.
 
-    `in_a_row` are the strangers' since the last success, of which `last` was the latest. `told` is
-    when the owner was told last that an attempt was refused.
+    `in_a_row` is the number of strangers' failures since the last success, `last` the time of the
+    latest of them, and `told` the time of the last notice to the owner about a refusal.
     """
 
     failures: list[Failure] = field(default_factory=list)
@@ -62,7 +62,7 @@ class History:
 
     @classmethod
     def loads(cls, text: str) -> History:
-        """The history that `dumps` has written down."""
+        """The history that `dumps` has serialised."""
         kept = json.loads(text)
         failures = [Failure(*failure) for failure in kept.pop("failures", [])]
         return cls(failures, **kept)
@@ -71,7 +71,8 @@ class History:
         return json.dumps(asdict(self) | {"failures": self.failures}, separators=(",", ":"))
 
     def refusal(self, rules: Rules, attempt: Failure) -> Refusal | None:
-        """Why the attempt may not be made, if it may not: what takes longest to pass."""
+        """The reason why the attempt must be refused, if there is one; of several, the one with the
+        longest wait."""
         own = [failure for failure in self.failures if failure.network == attempt.network]
         waits = [(_wait(rules.network, own, attempt.at), False)]
         if attempt.is_stranger:
@@ -83,7 +84,7 @@ class History:
         return Refusal(by_strangers, wait) if wait > 0 else None
 
     def add(self, rules: Rules, attempt: Failure) -> None:
-        """Count an attempt before it is made, and forget what does not count any more."""
+        """Count an attempt before it is made, and drop failures that no longer count."""
         longest = max(rules.network.seconds, rules.strangers.seconds)
         self.failures = [one for one in self.failures if attempt.at - one.at < longest]
         self.failures.append(attempt)
@@ -98,26 +99,26 @@ class History:
             self.in_a_row = max(0, self.in_a_row - attempt.is_stranger)
 
     def succeed(self, network: str) -> None:
-        """Forget the failures of a network that has come with the right password."""
+        """Clear the failures of a network that has sent the correct password."""
         self.failures = [failure for failure in self.failures if failure.network != network]
         self.in_a_row = 0
 
     def left(self, rules: Rules, attempt: Failure) -> tuple[int, float]:
-        """How many more attempts may fail from this network alone, and the seconds until there is
-        room for one more than that."""
+        """The number of attempts that may still fail from this network, and the seconds until one
+        more is allowed."""
         own = [failure for failure in self.failures if failure.network == attempt.network]
         recent = _recent(rules.network, own, attempt.at)
         return rules.network.amount - len(recent), recent[0] + rules.network.seconds - attempt.at
 
     def must_tell(self, moment: float) -> bool:
-        """Whether the owner is to be told of a refusal: the first time in a day."""
+        """Whether to notify the owner of a refusal: only of the first in a day."""
         if moment - self.told < _DAY_SECONDS:
             return False
         self.told = moment
         return True
 
     def expires_at(self, rules: Rules) -> float:
-        """From when on nothing of this matters any more."""
+        """The time after which nothing of this counts."""
         longest = max(rules.network.seconds, rules.strangers.seconds)
         return max(
             self.failures[-1].at + longest if self.failures else 0,
@@ -129,11 +130,9 @@ class History:
         return self.in_a_row if moment - self.last < self._lapse(rules) else 0
 
     def _lapse(self, rules: Rules) -> float:
-        """Seconds without a failure after which those in a row are forgotten.
-
-        A day for each, so that guesses at random addresses are not kept for long, and
-        SHUT_OUT_SECONDS once they are too many.
-        """
+        """Seconds without a failure after which the failures in a row are dropped: a day for each,
+        so that guesses at random addresses are not kept for long, and SHUT_OUT_SECONDS once there
+        are too many."""
         return SHUT_OUT_SECONDS if self.in_a_row >= rules.in_a_row else self.in_a_row * _DAY_SECONDS
 
 
@@ -142,6 +141,6 @@ def _recent(limit: Limit, failures: Iterable[Failure], moment: float) -> list[fl
 
 
 def _wait(limit: Limit, failures: Iterable[Failure], moment: float) -> float:
-    """Seconds until there is room for one more."""
+    """Seconds until one more attempt is allowed."""
     recent = _recent(limit, failures, moment)
     return recent[-limit.amount] + limit.seconds - moment if len(recent) >= limit.amount else 0

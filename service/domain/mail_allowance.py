@@ -1,4 +1,5 @@
-"""How many mails a recipient gets: no mailbox is flooded, and no kind of mail is crowded out."""
+"""Limits the mails to a recipient, so that no mailbox is flooded and no kind of mail is crowded
+out."""
 
 from __future__ import annotations
 
@@ -7,8 +8,8 @@ from typing import NamedTuple
 
 from service.domain.mails import NOTICES
 
-# One part in this many of each total limit is kept free for the mails that a
-# stranger must not be able to keep back: resets, and notices of what was done to an account.
+# The divisor of each total limit that gives the part kept free for mails that a # stranger must not
+# be able to prevent: resets, and notices about an account.
 _RESERVED = ((frozenset({"password-reset"}), 3), (NOTICES, 6))
 
 
@@ -20,7 +21,7 @@ class Limit(NamedTuple):
 
 
 class Sent(NamedTuple):
-    """A mail that a recipient was sent: its kind, and when, in seconds since the epoch."""
+    """A mail sent to a recipient: its kind, and its time in seconds since the epoch."""
 
     kind: str
     at: float
@@ -34,7 +35,7 @@ def allows(
     of_one_kind: Iterable[Limit],
     in_all: Iterable[Limit],
 ) -> bool:
-    """Whether a recipient who was `sent` these mails may be sent one more at this moment."""
+    """Whether a recipient who has been `sent` these mails may get one more now."""
     for limit in of_one_kind:
         if sum(mail.kind == kind for mail in _recent(sent, moment, limit)) >= limit.amount:
             return False
@@ -49,7 +50,7 @@ def _recent(sent: Sequence[Sent], moment: float, limit: Limit) -> list[Sent]:
 
 
 def _kept_free(kind: str, recent: list[Sent], limit: Limit) -> int:
-    """How much of a limit is kept free for others than this kind."""
+    """The part of a limit that is kept free for other kinds."""
     return sum(
         max(0, limit.amount // part - sum(mail.kind in kinds for mail in recent))
         for kinds, part in _RESERVED

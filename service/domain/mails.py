@@ -1,4 +1,4 @@
-"""What the mails say: a subject, and a body as text and as HTML."""
+"""Composes mails: a subject, and a body as text and as HTML."""
 
 from __future__ import annotations
 
@@ -55,8 +55,8 @@ _TEMPLATES = Environment(
 
 
 class Letterhead(NamedTuple):
-    """What all mails of a service have in common: the name of the product, who sends them, and the
-    address, without a slash at its end, of the pages that their links lead to."""
+    """The common parts of all mails: the name of the product, the sender, and the URL (without a
+    trailing slash) of the pages to which their links lead."""
 
     product: str
     sender: str
@@ -81,8 +81,8 @@ def compose(
     """The mail of one of the kinds in `SUBJECTS`.
 
     `facts` may have `at`, the time in RFC 3339 at which the mail was asked for, and `ip`, the
-    address from which it was. The token stands behind a `#`, so that it gets into no server's log
-    and into no Referer.
+    address from which it was. The token stands behind a `#`, so that it appears in no server's log
+    and in no Referer.
     """
     product, sender, site = letterhead
     words = {
@@ -99,7 +99,7 @@ def compose(
     message["To"] = deliverable(recipient)
     message["Subject"] = f"[{product}] {SUBJECTS[kind]}"
     message["Date"] = localtime()
-    # A new one for each try: the token differs, and mail programs must not drop it as a duplicate.
+    # New for each attempt: the token differs, and mail programs must not drop it as a duplicate.
     message["Message-ID"] = f"<{id_}@{parseaddr(sender)[1].rpartition('@')[2]}>"
     message["Auto-Submitted"] = "auto-generated"  # RFC 3834, section 5
     text = _TEMPLATES.get_template(f"{kind}.txt").render(words)

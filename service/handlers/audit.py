@@ -1,4 +1,4 @@
-"""What happened to accounts."""
+"""Audit events of accounts."""
 
 from datetime import datetime
 from uuid import UUID

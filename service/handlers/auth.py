@@ -95,7 +95,7 @@ def revoke_session(caller: Caller, session_id: UUID):
 def change_password(caller: Caller, body: dict, client: Client):
     current = confirm(caller, body["current_password"])
     if not Credentials.change_password(caller.id, current, new_hash(body["new_password"], caller)):
-        raise CurrentPasswordWrong  # another change was faster
+        raise CurrentPasswordWrong  # the password has changed meanwhile
     if not Session.end(caller.session_id, caller.id):
         raise SessionRevoked  # while the passwords were hashed
     Session.end_all(caller.id)
@@ -143,7 +143,7 @@ def undo_email_change(body: dict):
     key = addresses.key(email)
     remove_disputed(UserAddress.squatter(key, user_id))  # a thief could make one
     User.confirm_email(user_id, email, key)
-    Credentials.remove_password(user_id)  # whoever changed the address knew it
+    Credentials.remove_password(user_id)  # the person who changed the address knew it
     Session.end_all(user_id)
     MailedToken.revoke(user_id)
     outbox.put(mails.PASSWORD_RESET, email, user_id, even_if_too_many=True)
@@ -161,7 +161,7 @@ def complete_email_verification(body: dict):
     if User.confirm_email(user_id, email, addresses.key(email)):
         record(CONFIRMED[kind], user_id, actor_id=user_id)
     if kind == mails.EMAIL_CHANGE:
-        MailedToken.revoke(user_id)  # what was sent to the old address ends with it
+        MailedToken.revoke(user_id)  # tokens sent to the old address become invalid
     if old and old != email:
         outbox.put(mails.EMAIL_CHANGED, old, user_id, even_if_too_many=True)
 
@@ -200,18 +200,18 @@ def _accept_role(user_id: str):
 
 
 def _addressee(email: str):
-    # To the address of the account: what was typed may be another mailbox with the same key. What
-    # follows must be alike for all addresses, known or not, so that nobody can tell by the time.
+    # Send to the address of the account: the typed one may be another mailbox with the same key. #
+    # Unknown addresses take the same steps, so that the time of the answer reveals nothing.
     return UserAddress.addressee(addresses.key(addresses.checked(email))) or (None, email)
 
 
 def _reuse(caller: Caller):
     if not Session.end(caller.session_id, caller.id):
-        return SessionRevoked()  # a logout was faster
+        return SessionRevoked()  # a logout came first
     record("token-reused", caller.id)
     outbox.notify(mails.SESSIONS_REUSED, caller.id)
     count_on_commit("token_reuses_total")
-    commit()  # the session ends although the answer is a refusal
+    commit()  # end the session although the answer is a refusal
     return TokenReused()
 
 

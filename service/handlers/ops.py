@@ -32,7 +32,7 @@ async def get_openapi_json() -> Document:
     return document, 200, docs.document_headers(document)
 
 
-# Both without a thread, so that they answer while all of them are busy.
+# Both need no thread, so that they answer while all threads are busy.
 async def get_liveness() -> dict[str, str]:
     return {"status": "ok"}
 

@@ -78,12 +78,12 @@ def _check_is_for_owners(body: dict, caller: Caller):
     if ADMIN_FIELDS & body.keys():
         raise AdminOnlyField
     username = body.get("username", caller.username)
-    if username != caller.username:  # a reserved name from before stays
+    if username != caller.username:  # an account keeps the reserved name it has
         usernames.check_is_free(username, current_app.config["PRODUCT_NAME"])
 
 
 def _tell_of_move(user_id: UUID, before: dict, email: str):
-    # The old mailbox may be lost or somebody else's: no link that was or is sent there is good.
+    # The old mailbox may be lost or somebody else's: invalidate all sent and queued links to it.
     MailedToken.revoke_all(user_id)
     kind = mails.EMAIL_VERIFICATION if before["has_password"] else _way_in(before)
     outbox.put(kind, email, user_id)

@@ -1,4 +1,4 @@
-"""Takes mails out of the outbox and hands them over, beside the requests and at least once."""
+"""Sends the mails of the outbox in the background, each at least once."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ from service.settings import Settings
 
 logger = logging.getLogger(__name__)
 
-# Between mails. Without it, mails for known addresses would slow down what is timed beside them.
+# Between mails. Without it, mails to known addresses would measurably slow other requests.
 PAUSE_SECONDS = 0.05
-# Seconds for each step of a mail server; what one takes more slowly than that is sent again.
+# For each SMTP step; a mail that takes longer is sent again.
 SMTP_TIMEOUT_SECONDS = 30.0
 GIVES_UP = timedelta(days=3)
 
-# No such mailbox, no mailbox can have this name, it has moved, the domain takes no mail (RFC 7505).
+# Unknown mailbox, impossible name, moved, or a domain that accepts no mail (RFC 7505).
 GONE = {b"5.1.1", b"5.1.3", b"5.1.6", b"5.1.10"}
 _ENHANCED_CODE = re.compile(rb"(?<![\w.])[245]\.\d{1,3}\.\d{1,3}(?!\.?\w)")
 
@@ -45,11 +45,11 @@ Send = Callable[[EmailMessage, str], None]
 
 
 class NoTls(smtplib.SMTPException):
-    """The server offers no STARTTLS where it has to be used."""
+    """The server does not offer STARTTLS, which is required."""
 
 
 class Delivery(Background):
-    """One thread that sends what is due; several processes may each have one."""
+    """One thread that sends the mails that are due; several processes may each have one."""
 
     def __init__(self, app: flask.Flask, settings: Settings, metrics: Metrics) -> None:
         super().__init__(
@@ -64,7 +64,7 @@ class Delivery(Background):
         app.extensions["delivery"] = self
 
     def _deliver_one(self) -> bool:
-        """Deal with the mail that is due; False if there was none."""
+        """Process one mail that is due; False if there was none."""
         with self._app.app_context():
             due = Mail.due()
             if due is None:
@@ -74,7 +74,7 @@ class Delivery(Background):
                 transaction.commit()
             if mail:
                 self._hand_over(mail)
-            else:  # or the metrics would tell known from unknown addresses
+            else:  # otherwise the metrics would reveal which addresses are known
                 self._metrics.count("mails_total", "sent")
             return True
 
@@ -91,7 +91,7 @@ class Delivery(Background):
             transaction.commit()
 
     def _try(self, mail: Sending) -> str:
-        """What has become of a mail: sent, deferred or dropped."""
+        """Try to send a mail; returns `sent`, `deferred` or `dropped`."""
         try:
             self._send(
                 mails.compose(
@@ -105,7 +105,7 @@ class Delivery(Background):
                 mail.id,
             )
             return "sent"
-        except Exception as error:  # whatever it is, the other mails are not to wait for this one
+        except Exception as error:  # no error may delay the other mails
             too_old = created_at(UUID(mail.id)) < rfc3339(datetime.now(UTC) - GIVES_UP)
             outcome = "dropped" if too_old or _is_final(error) else "deferred"
             logger.warning("mail %s is %s: %s", mail.id, outcome, _why(error))
@@ -113,7 +113,8 @@ class Delivery(Background):
 
 
 def transport(settings: Settings) -> Send:
-    """What hands a message over: to SMTP_URL's server, or into MAIL_DIR as an `.eml` file."""
+    """The function that sends a message: to the server of SMTP_URL, or into MAIL_DIR as an `.eml`
+    file."""
     if settings.smtp_url is None:
         return partial(_write, settings.mail_dir)
     return partial(_submit, urlsplit(settings.smtp_url), ssl.create_default_context())
@@ -121,7 +122,7 @@ def transport(settings: Settings) -> Send:
 
 def _write(folder: Path, message: EmailMessage, name: str) -> None:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    unfinished = folder / f"{name}.new"  # nobody is to read half a mail
+    unfinished = folder / f"{name}.new"  # no reader may see half a mail
     try:
         made = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(made, "wb") as file:
@@ -129,7 +130,7 @@ def _write(folder: Path, message: EmailMessage, name: str) -> None:
         unfinished.replace(folder / f"{name}.eml")
     except OSError:
         with suppress(OSError):
-            unfinished.unlink()  # it would take the room that a full disk has not got
+            unfinished.unlink()  # it would use space that a full disk does not have
         raise
 
 
@@ -144,30 +145,31 @@ def _submit(url: SplitResult, tls: ssl.SSLContext, message: EmailMessage, _name:
             server.login(unquote(url.username), unquote(url.password or ""))
         server.send_message(message)
         with suppress(OSError, smtplib.SMTPException):
-            server.quit()  # the mail is theirs by now, whatever they say to this
+            server.quit()  # the server has accepted the mail, whatever it answers now
 
 
 def _wants_starttls(url: SplitResult) -> bool:
-    """Whether the connection has to be encrypted: where it is asked for, and wherever a password is
-    sent, unless `starttls=false` is written."""
+    """Whether to require STARTTLS: with `starttls=true`, and whenever a password is sent, unless
+    `starttls=false` is set."""
     starttls = dict(parse_qsl(url.query)).get("starttls")
     return starttls == "true" or (url.scheme == "smtp" and bool(url.username) and starttls is None)
 
 
 def _start_tls(server: smtplib.SMTP, tls: ssl.SSLContext) -> None:
     server.ehlo_or_helo_if_needed()
-    # An attacker in between can take the offer away (RFC 3207, section 6): no mail then.
+    # An attacker in between can strip the offer (RFC 3207, section 6), so send nothing then.
     if not server.has_extn("starttls"):
         raise NoTls
     server.starttls(context=tls)
 
 
 def _is_final(error: Exception) -> bool:
-    """Whether this mailbox does not exist, so that another try is in vain (RFC 3463, section 3.2).
+    """Whether this mailbox does not exist, so that another attempt is pointless (RFC 3463, section
+    3.2).
 
-    All else may be about us or about the moment, and can be mended: a relay that wants a login, a
-    blocked sender or network, a full mailbox, greylisting with a code of 5xx. So may a refusal
-    without an enhanced code, such as Barracuda's `550 Blocked`.
+    Any other error may concern us or be temporary: a relay that requires a login, a blocked sender
+    or network, a full mailbox, greylisting with a 5xx code, or a refusal without an enhanced code,
+    such as Barracuda's `550 Blocked`.
     """
     if not isinstance(error, smtplib.SMTPRecipientsRefused):
         return False
@@ -175,16 +177,16 @@ def _is_final(error: Exception) -> bool:
 
 
 def _code(reply: bytes) -> bytes:
-    """The first enhanced status code in a reply, wherever it stands, or nothing."""
+    """The first enhanced status code in a reply, or nothing."""
     found = _ENHANCED_CODE.search(reply)
     return found[0] if found else b""
 
 
 def _why(error: Exception) -> str:
-    """What failed, without the words of a server: they may name the address."""
+    """The reason of a failure, without the server's text, which may contain the address."""
     if isinstance(error, NoTls):
         return "the mail server offers no STARTTLS, which SMTP_URL or its password requires"
-    if type(error) is OSError and error.errno:  # its name says nothing, ENOSPC says all
+    if type(error) is OSError and error.errno:  # the code, such as ENOSPC, says more than the class
         return f"OSError {errno.errorcode.get(error.errno, error.errno)}"
     refusals = error.recipients.values() if isinstance(error, smtplib.SMTPRecipientsRefused) else ()
     codes = (f"{code} {_code(reply).decode()}".strip() for code, reply in refusals)

@@ -1,4 +1,4 @@
-"""Mails that go out once the request is committed: they are rows of its own transaction."""
+"""Queues mails as rows of the request's transaction, to be sent once it is committed."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from service.models import Mail, MailCount, UserAddress
 def put(
     kind: str, recipient: str, user_id: UUID | str | None, *, even_if_too_many: bool = False
 ) -> bool:
-    """Queue a mail of a kind of `models.mails` to a user, or to an address that is nobody's.
+    """Queue a mail of a kind of `models.mails` to a user, or to an unknown address.
 
-    The mail may say when and from where it was asked for. False if the recipient has had too many;
-    the answer must be the same, or it would tell everybody. `even_if_too_many` is for mails without
-    which an account is lost and which strangers cannot cause.
+    The mail may say when and from where it was requested. Returns False if the recipient has had
+    too many; the answer must not differ, or it would reveal that. `even_if_too_many` is for mails
+    without which an account is lost, and which strangers cannot cause.
     """
     if not _counted(kind, recipient, even_if_too_many=even_if_too_many):
         return False
@@ -37,17 +37,17 @@ def put(
 
 
 def notify(kind: str, user_id: UUID | str) -> None:
-    """Queue a notice of what has just been done to an account, or was tried.
+    """Queue a notice of a change of an account, or of an attempt.
 
-    It goes to the account's address, and only if that is verified: until then nobody has proved
-    that the address belongs to the user.
+    It goes to the account's address only if that is verified, because an unverified address may not
+    belong to the user.
     """
     if recipient := UserAddress.verified(user_id):
         put(kind, recipient, user_id)
 
 
 def readings(app: flask.Flask) -> Readings:
-    """How many mails wait, and for how long the oldest has; raises the database's errors."""
+    """The number of waiting mails and the age of the oldest; raises the database's errors."""
     with app.app_context():
         number, oldest = Mail.waiting()
     moment = datetime.now(UTC)
@@ -59,7 +59,8 @@ def readings(app: flask.Flask) -> Readings:
 
 
 def _counted(kind: str, recipient: str, *, even_if_too_many: bool) -> bool:
-    """Count a mail against its recipient; False, and nothing counted, if that is too many."""
+    """Count a mail against its recipient; returns False, and counts nothing, if there are too
+    many."""
     limits_ = limits()
     if not limits_.enabled:
         return True
@@ -78,13 +79,13 @@ def _counted(kind: str, recipient: str, *, even_if_too_many: bool) -> bool:
 
 
 def _origin(user_id: str | None) -> str:
-    """The address of the client that is being answered; empty when it is not known, or when the
-    client acts on the account of somebody else, such as an administrator."""
+    """The network address of the client; empty if it is unknown, or if the client acts on another
+    user's account, as an administrator does."""
     request = current_request.get(None)
     if request is None or (request.claims and request.claims.subject != user_id):
         return ""
     try:
-        # Only what is an address: a proxy may pass on any text, and a mail would carry it.
+        # Only a valid address: a proxy may pass on any text, which would end up in a mail.
         return str(ip_address(request.client.ip))
     except ValueError:
         return ""

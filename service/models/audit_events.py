@@ -21,7 +21,7 @@ from service.models.ownership import Exported, declare
 
 
 class AuditEvent(db.Model):  # type: ignore[name-defined,misc] # made at run time
-    """Without foreign keys: an event outlives whom it is about."""
+    """It has no foreign keys, because an event outlives its user."""
 
     __tablename__ = "audit_events"
     __table_args__ = (
@@ -40,12 +40,13 @@ class AuditEvent(db.Model):  # type: ignore[name-defined,misc] # made at run tim
     def record(
         cls, action: str, *, actor_id: str | None, user_id: str | UUID | None, ip: str
     ) -> None:
-        """Add an event about the account `user_id`; None stands for nobody known."""
+        """Add an event about the account `user_id`; None means an unknown account."""
         _insert.write(id=new_id(), action=action, actor_id=actor_id, user_id=user_id, ip=ip[:45])
 
     @classmethod
     def visible_to(cls, caller: Caller) -> Callable[..., Items]:
-        """The listing of all events for an administrator, of the caller's own for others."""
+        """The listing of all events for an administrator, and of their own events for other
+        callers."""
         return _all if caller.is_admin else cls.of(caller.id)
 
     @classmethod

@@ -1,4 +1,4 @@
-"""What a user signs in with: the key of an address and the hash of a password."""
+"""The credentials of a user: the key of an address and the hash of a password."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from service.models.users import NO_HASH, PRIVATE, User
 
 
 class Credentials:
-    """They stand in the row of the user."""
+    """Columns of the user's row."""
 
     @classmethod
     def of(cls, email_key: str) -> Row | None:
@@ -38,23 +38,23 @@ class Credentials:
 
     @classmethod
     def change_password(cls, user_id: str, old_hash: str | None, new_hash: str) -> bool:
-        """Replace one hash by another; False when it was not that one any more."""
+        """Replace one hash by another; False if the hash has changed meanwhile."""
         return bool(_change_password.write(id_=user_id, old=old_hash, new=new_hash))
 
     @classmethod
     def reset_password(cls, user_id: str, new_hash: str) -> None:
-        """Give the user another hash, whatever it was."""
+        """Set the user's hash, whatever it was before."""
         _reset_password.write(id_=user_id, new=new_hash)
 
     @classmethod
     def remove_password(cls, user_id: str) -> None:
-        """Let nobody in by a password, until a mailed link has set another."""
+        """Disable signing in with a password until a mailed link sets a new one."""
         _reset_password.write(id_=user_id, new=NO_HASH)
 
     @classmethod
     def accept_role(cls, user_id: str) -> bool:
-        """Give the user the role that an invitation promised; False if none did, or if no active
-        administrator stands by the promise: one who made the account or invited again."""
+        """Give the user the role of the invitation; False if there is none, or if no administrator
+        who created or invited the account is still active."""
         return bool(_accept_role.write(id_=user_id, moment=now()))
 
 

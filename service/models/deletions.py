@@ -1,4 +1,4 @@
-"""Deleted accounts whose rows are still there: hidden at once, and removed a few at a time."""
+"""Deleted accounts whose rows still exist: they are hidden at once and removed in batches."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from service.models import ownership
 from service.models.ownership import Keys
 from service.models.users import NO_HASH, User
 
-LEASE = timedelta(seconds=15)  # for which a process has an account to itself; each batch renews it
+LEASE = timedelta(seconds=15)  # how long a claim on an account lasts; each batch renews it
 KEYS_READ_AHEAD = 10_000  # keys that are read ahead, without a lock
 
 
@@ -39,9 +39,8 @@ class Deletion(db.Model):  # type: ignore[name-defined,misc] # made at run time
     def begin(
         cls, user_id: UUID, caller: Caller, if_match: list[str] | None, *, name_rests: bool
     ) -> None:
-        """Hide an account and what it owns from everybody, end its sessions, and have its rows
-        removed once this transaction is committed. With `name_rests` nobody can take its user name
-        for 90 days.
+        """Hide an account and its data, end its sessions, and queue its rows for removal after the
+        commit. With `name_rests` nobody can take its user name for 90 days.
 
         Raises `NotFound`, `Forbidden`, `PreconditionFailed` or `LastAdmin`.
         """
@@ -51,7 +50,7 @@ class Deletion(db.Model):  # type: ignore[name-defined,misc] # made at run time
 
     @classmethod
     def claim(cls) -> str | None:
-        """The id of an account that this process may work on, if there is one; commits."""
+        """Claim an account to work on, if there is one; returns its id and commits."""
         due = _due.peek(moment=now())
         if due is None:
             return None
@@ -62,17 +61,18 @@ class Deletion(db.Model):  # type: ignore[name-defined,misc] # made at run time
 
     @classmethod
     def hold(cls, user_id: str) -> bool:
-        """Renew the claim; False when another process has finished the account."""
+        """Renew the claim; False if another process has finished the account."""
         return bool(_hold.write(user=user_id, lease=_lease()))
 
     @classmethod
     def finish(cls, user_id: str) -> None:
-        """Remove the account itself and, by foreign key, what was written while it was hidden."""
+        """Remove the account itself and, by foreign key, rows written while it was hidden."""
         _finish.write(of=user_id)
 
     @classmethod
     def waiting(cls) -> tuple[int, str | None]:
-        """How many accounts are not removed yet, and since when the first has been waiting."""
+        """The number of accounts that are not removed yet, and the time at which the first was
+        deleted."""
         row = _waiting.peek()
         return (row.number, row.oldest) if row else (0, None)
 
@@ -95,12 +95,12 @@ class OwnedRows:
             return [tuple(row) for row in rows]
 
     def remove(self, keys: Keys) -> None:
-        """Delete these rows, and by foreign key what belongs to them."""
+        """Delete these rows and, by foreign key, the rows that depend on them."""
         connection().execute(self._delete, {"keys": keys})
 
 
 def owned() -> list[OwnedRows]:
-    """The tables that hold what goes with an account."""
+    """The tables with rows to remove together with an account."""
     return [OwnedRows(one.owner.table, one.owner) for one in ownership.declared() if not one.kept]
 
 
@@ -135,9 +135,9 @@ _waiting = Prepared(
 
 
 def _tombstone() -> dict[str, Any]:
-    """What the columns of a deleted account become: its address is free, its user name is free or
-    rests, and nothing that is looked up finds it. The values fit the specification because
-    the previous release may show them while it is being replaced; nobody can take them first."""
+    """The column values of a deleted account: they free its address, free or reserve its user name,
+    and match no look-up. The values fit the specification because the previous release may show
+    them while it is being replaced; nobody can take them first."""
     address = f"{secrets.token_hex(16)}@deleted.invalid"
     return {
         "deleted": True,

@@ -37,7 +37,8 @@ class IdempotencyKey(db.Model):  # type: ignore[name-defined,misc] # made at run
 
     @classmethod
     def is_free(cls, user_id: str, operation: str, key: str) -> bool:
-        """Whether nobody else works under this key; SQLite's one writer never does meanwhile."""
+        """Whether no other request is using this key; always true on SQLite, which has one
+        writer."""
         if current().dialect.name != "postgresql":
             return True
         claimed = _claim.first(name=f"{user_id} {operation} {key}")
@@ -50,7 +51,7 @@ class IdempotencyKey(db.Model):  # type: ignore[name-defined,misc] # made at run
 
     @classmethod
     def keep(cls, user_id: str, operation: str, key: str, **answer: Any) -> None:
-        """Keep an answer; raises IntegrityError when another request was first."""
+        """Store an answer; raises IntegrityError if another request came first."""
         named = {"user_id": user_id, "operation": operation, "key": key}
         add_all((row.user_id, -row.size) for row in _forget.all(**named, moment=now()))
         expires_at = rfc3339(datetime.now(UTC) + KEPT)
@@ -59,7 +60,8 @@ class IdempotencyKey(db.Model):  # type: ignore[name-defined,misc] # made at run
 
     @classmethod
     def forget_account(cls, user_id: UUID) -> None:
-        """Forget the answer that told an administrator of this account when they had made it."""
+        """Delete the stored answer to the request with which an administrator created this
+        account."""
         found = _forget_account.all(of=user_id, place=f'%/{user_id}"%')
         add_all((row.user_id, -row.size) for row in found)
 
@@ -70,7 +72,7 @@ declare(
     export="they are answers that the user was given, kept for a day",
     size=_size,
 )
-# Whose quota an answer counts against, with how much.
+# The user against whose quota an answer counts, and its size.
 STORED = (IdempotencyKey.user_id, _size.label("size"))
 _claim = Prepared(
     sa.select(sa.func.pg_try_advisory_xact_lock(sa.func.hashtextextended(bindparam("name"), 0)))

@@ -1,4 +1,4 @@
-"""Documents that SQLite would take too long to remove at once: they are shortened before."""
+"""Shortens search documents that SQLite would take too long to remove at once."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
-"""What every recipient was sent lately, so that all processes count together.
+"""The recent mails to each recipient, counted over all processes.
 
-A recipient is a hash: nobody's address is kept for it, and the unknown are counted like the known.
+A recipient is stored as a hash, so that no address is kept and unknown addresses are counted like
+known ones.
 """
 
 from __future__ import annotations
@@ -32,15 +33,12 @@ class MailCount(db.Model):  # type: ignore[name-defined,misc] # made at run time
 
     @staticmethod
     def hashed(mailbox: str) -> str:
-        """How a mailbox, as `domain.addresses` names it, is recorded."""
+        """The hash under which a mailbox (of `domain.addresses`) is stored."""
         return hashlib.sha256(mailbox.encode()).hexdigest()
 
     @classmethod
     def locked(cls, mailbox: str) -> list[tuple[str, float]]:
-        """The kinds and times of what was sent to this mailbox.
-
-        Until the transaction ends, others that ask for the same mailbox wait.
-        """
+        """The kinds and times of mails sent to this mailbox, locked until the transaction ends."""
         [row] = _locked.all(hash=cls.hashed(mailbox), moment=now())
         return [(kind, at) for kind, at in json.loads(row.sent)]
 
@@ -48,7 +46,7 @@ class MailCount(db.Model):  # type: ignore[name-defined,misc] # made at run time
     def add(
         cls, mailbox: str, kind: str, sent: Sequence[tuple[str, float]], *, window: int
     ) -> None:
-        """Count one more mail; what is older than `window` seconds is forgotten."""
+        """Count one more mail, and drop those older than `window` seconds."""
         moment = time.time()
         recent = [*((k, at) for k, at in sent if at > moment - window), (kind, round(moment, 3))]
         expiry = rfc3339(datetime.now(UTC) + timedelta(seconds=window))

@@ -1,4 +1,4 @@
-"""The one-time tokens in mails: issued to whom, used, and revoked."""
+"""The one-time tokens in mails: finding their user, using and revoking them."""
 
 from __future__ import annotations
 
@@ -37,10 +37,8 @@ class MailedToken:
 
     @classmethod
     def use(cls, token: str, *kinds: str) -> Row:
-        """(user_id, kind, recipient) behind a good token of these kinds, which is good no more.
-
-        The user's row is locked from here on. Raises `OneTimeTokenInvalid`.
-        """
+        """Use up a valid token of these kinds; returns (user_id, kind, recipient) and locks the
+        user's row. Raises `OneTimeTokenInvalid`."""
         digest = hashed(token)
         row = _used.first(hash=digest, moment=now())
         if row is None or row.kind not in kinds or not _use.write(hash=digest):
@@ -49,11 +47,11 @@ class MailedToken:
 
     @classmethod
     def undo(cls, token: str) -> tuple[str, str]:
-        """The user's id and the old address behind the token of a notice that the address was
-        changed. It is good no more, and neither are the tokens of later changes; those of earlier
-        ones are.
+        """Use up the token of a notice about a changed address; returns the user's id and the old
+        address, and locks the user's row.
 
-        The user's row is locked from here on. Raises `OneTimeTokenInvalid`.
+        Tokens of later changes become invalid too; those of earlier changes stay valid. Raises
+        `OneTimeTokenInvalid`.
         """
         digest = hashed(token)
         row = _used.first(hash=digest, moment=now())

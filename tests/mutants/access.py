@@ -174,7 +174,7 @@ _live""",
         Mutant(
             "the refusal of a token used twice takes the end of its session back",
             "service/handlers/auth.py",
-            "    commit()  # the session ends although the answer is a refusal\n",
+            "    commit()  # end the session although the answer is a refusal\n",
             "",
             "tests/accounts/test_auth_refresh.py::test_an_older_refresh_token_is_treated_as_reused_at_once",
         ),
