@@ -9,7 +9,8 @@ KINDS = {
             "service/handlers/auth.py",
             "    Credentials.remove_password(user_id)  # the person who changed the address knew it\n",
             "",
-            "tests/accounts/test_auth_undone_changes.py::test_undoing_a_change_gives_the_account_back_to_the_old_address",
+            "tests/accounts/test_auth_undone_changes.py"
+            "::test_undoing_a_change_gives_the_account_back_to_the_old_address",
         ),
         Mutant(
             "a new password ends the token that undoes a change of address",
