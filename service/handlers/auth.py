@@ -143,7 +143,7 @@ def undo_email_change(body: dict):
     key = addresses.key(email)
     remove_disputed(UserAddress.squatter(key, user_id))  # a thief could make one
     User.confirm_email(user_id, email, key)
-    Credentials.remove_password(user_id)  # the person who changed the address knew it
+    Credentials.remove_password(user_id)  # a thief who changed the address knew it
     Session.end_all(user_id)
     MailedToken.revoke(user_id)
     outbox.put(mails.PASSWORD_RESET, email, user_id, even_if_too_many=True)

@@ -7,7 +7,7 @@ KINDS = {
         Mutant(
             "the password that a thief knows outlives the undoing of a change of address",
             "service/handlers/auth.py",
-            "    Credentials.remove_password(user_id)  # the person who changed the address knew it\n",
+            "    Credentials.remove_password(user_id)  # a thief who changed the address knew it\n",
             "",
             "tests/accounts/test_auth_undone_changes.py"
             "::test_undoing_a_change_gives_the_account_back_to_the_old_address",
