@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import email
+import os
 import re
 import time
+from collections import defaultdict
 from email.message import EmailMessage
 from email.policy import default
 from pathlib import Path
@@ -17,17 +19,21 @@ class Mailbox:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._read: dict[Path, EmailMessage] = {}
+        self._read: set[str] = set()
+        # Parsing takes long, and so does asking a parsed message for its recipient.
+        self._mails: defaultdict[str, dict[str, EmailMessage]] = defaultdict(dict)
 
     def to(self, address: str, subject: str | None = None) -> list[EmailMessage]:
         """What has come so far for an address, oldest first."""
-        for path in set(self._folder.glob("*.eml")) - self._read.keys():
-            self._read[path] = email.message_from_bytes(path.read_bytes(), policy=default)
-        return [
-            message
-            for _, message in sorted(self._read.items())
-            if message["To"] == address and subject in (None, subject_of(message))
-        ]
+        # As strings: there are thousands, and a test that waits looks often.
+        names = os.listdir(self._folder) if self._folder.exists() else ()  # noqa: PTH208
+        for name in {name for name in names if name.endswith(".eml")} - self._read:
+            content = (self._folder / name).read_bytes()
+            message = email.message_from_bytes(content, policy=default)
+            self._mails[str(message["To"])][name] = message
+            self._read.add(name)
+        its = sorted(self._mails[address].items())
+        return [message for _, message in its if subject in (None, subject_of(message))]
 
     def wait(self, address: str, subject: str, number: int = 1) -> list[EmailMessage]:
         """The mails of a subject for an address, as soon as there are so many."""
