@@ -97,7 +97,7 @@ class Load:
             for thread in self._threads:
                 thread.join()
 
-    def go_on(self, more: int = 20, within: float = 30) -> None:
+    def go_on(self, more: int = 20, within: float = 60) -> None:
         """Wait until so many more writes are acknowledged."""
         until = len(self.acknowledged) + more
         deadline = time.monotonic() + within
@@ -195,11 +195,12 @@ class Load:
             status = GONE if isinstance(error, httpx.ConnectError) else BROKEN
             if isinstance(error, httpx.TimeoutException):
                 self.wrong.append(f"{method} {path}: no answer")
+        taken = (time.monotonic() - start, f"{method} {path}")
         with self._lock:
             self.statuses[status] += 1
-            self.longest, self.slowest = max(
-                (self.longest, self.slowest), (time.monotonic() - start, f"{method} {path}")
-            )
+            # Hashes run at the lowest priority: on a busy machine only the client's timeout holds.
+            if path != "/auth/register":
+                self.longest, self.slowest = max((self.longest, self.slowest), taken)
         if write:
             write.told.append(status)
             if status == 201:
