@@ -11,7 +11,7 @@ LONG = (
     "tests/server/",
     "tests/sdk/",
     "tests/races/",
-    "tests/runtime/test_stream_clients.py",
+    "tests/engine/test_stream_clients.py",
     "tests/spec/test_schema.py",
     "tests/browser/",
     "tests/cli/",
@@ -20,6 +20,7 @@ LONG = (
     "tests/database/",
     "tests/replica/",
     "tests/settings/",
+    "tests/engine/",
     "tests/web/",
 )
 
