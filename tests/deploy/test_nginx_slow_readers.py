@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import pytest
+
 from tests.kit import exports, raw
+from tests.kit.planning import Planner, give_projects, planning
 from tests.kit.ports import free_port
 from tests.kit.proxy import Proxy, nginx
-from tests.kit.serving import Server
 from tests.kit.smtp import until
 
 READERS = 5
 # What a kernel keeps for a client: on loopback it would be more than an answer.
 ROOM = 4096  # bytes, at the client
 SENDING = "sndbuf=16k"  # at nginx
-ASKED = raw.get("/api/posts?limit=100", host="127.0.0.1")
+ASKED = raw.get("/projects?limit=100", host="127.0.0.1")
+
+
+@pytest.fixture
+def planner(tmp_path: Path) -> Iterator[Planner]:
+    """A service whose pages are large."""
+    with planning(tmp_path, trusted_proxies="127.0.0.1") as running:
+        yield running
 
 
 def temporary_files(proxy: Proxy) -> list[str]:
@@ -33,10 +42,9 @@ def open_files() -> Iterator[str]:
             yield str(descriptor.readlink())
 
 
-def test_unread_answers_are_not_kept_on_disk(serve: Callable[..., Server], tmp_path: Path) -> None:
-    server = serve(trusted_proxies="127.0.0.1")
-    exports.give_posts(server.sign_up(), ["茶" * 20_000] * 100)
-    upstream = urlsplit(server.url).port
+def test_unread_answers_are_not_kept_on_disk(planner: Planner, tmp_path: Path) -> None:
+    give_projects(planner.sign_up(), ["茶" * 20_000] * 100)
+    upstream = urlsplit(planner.url).port
     assert upstream
     ports = free_port(), free_port()
     ours, usual = (f"listen 127.0.0.1:{port} {SENDING};\n" for port in ports)
@@ -51,7 +59,7 @@ def test_unread_answers_are_not_kept_on_disk(serve: Callable[..., Server], tmp_p
                 connection = stack.enter_context(exports.connected(url, ASKED, ROOM))
                 assert connection.recv(1)
         with proxy.client("127.0.0.2") as http:
-            answer = http.get("/api/posts?limit=100")
+            answer = http.get("/projects?limit=100")
         assert (answer.status_code, len(answer.json()) > 1) == (200, True)
         until(lambda: len(temporary_files(other)) == READERS)  # with what nginx does by itself
         assert temporary_files(proxy) == []
