@@ -1,4 +1,4 @@
-"""What a password must be and how it is kept, so that a stolen table is of little use."""
+"""The rules for passwords, and their hashing, so that a stolen table is of little use."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ _DUMMY = f"$argon2id$v=19$m=19456,t=2,p=1${'A' * 22}${'A' * 43}"
 
 
 def normal(password: str) -> str:
-    """The form that is measured, compared and hashed: NFKC (NIST SP 800-63B-4, section 3.1.1.2)."""
+    """The normalised form, which is measured, compared and hashed: NFKC (NIST SP 800-63B-4, section
+    3.1.1.2)."""
     return unicodedata.normalize("NFKC", password)
 
 
@@ -42,7 +43,8 @@ def matches(stored: str | None, password: str) -> bool:
 
 
 def outdated(stored: str) -> bool:
-    """Whether `stored`, which has just matched, was made with other parameters than today's."""
+    """Whether `stored`, which has just matched, was made with parameters other than the current
+    ones."""
     return _hasher.check_needs_rehash(stored)
 
 

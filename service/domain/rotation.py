@@ -1,4 +1,4 @@
-"""Which replaced refresh tokens still get the current pair, and which are taken for stolen.
+"""Decides which replaced refresh tokens still return the current pair, and which count as stolen.
 
 RFC 9700, section 4.14.2, has a replaced token end the session. Two exceptions keep honest clients
 signed in: an answer may be lost, and two tabs may refresh at once.
@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 GRACE = timedelta(seconds=10)  # for two tabs
-NOWHERE = ("", "unknown")  # what two clients may have in common by chance
+NOWHERE = ("", "unknown")  # values that unrelated clients may share
 
 
 class Place(NamedTuple):

@@ -1,4 +1,4 @@
-"""What a search means, settled before an engine sees it, so that both engines find the same."""
+"""Parses a query before a database sees it, so that both databases find the same posts."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from service.domain.words import character, words
 
 Phrase = tuple[str, ...]
 
-OPEN = "*"  # at the end of a phrase: what its last word only begins with
+OPEN = "*"  # at the end of a phrase: its last word is a prefix
 # A quoted phrase or a word; a minus means "not" only where a term begins.
 _TERM = re.compile(r'(?:(?<!\S)(-))?(?:"([^"]*)"|([^\s"]+))')
 
 
 class Terms(TypedDict):
-    """What the engines are asked."""
+    """The parameters of the search statements."""
 
     fts5: str
     tsquery: str
@@ -51,7 +51,7 @@ class Query:
         return [_pattern(phrase) for phrase in self.included if len(phrase) > 1]
 
     def nots(self) -> list[str]:
-        """Patterns of which none may match."""
+        """Patterns for `LIKE`, of which none may match."""
         return [_pattern(phrase) for phrase in self.excluded if len(phrase) > 1]
 
     def terms(self) -> Terms:
@@ -62,7 +62,7 @@ class Query:
 
 
 def parse(query: str) -> Query:
-    """What `query` asks for: words, "phrases" and -not; anything else only separates.
+    """The Query in the text `query`: words, "phrases" and -not; anything else only separates.
 
     A term of several words (`foo-bar`, `東京都`) is a phrase. Never raises; `included` may come out
     empty.

@@ -9,13 +9,14 @@ from service.domain.folding import clusters, fold, pieces, starts_spaceless
 from service.domain.search import OPEN, Phrase, Query, parts
 from service.domain.words import Word, character, folded, located
 
-# Characters that the snippets of one answer look through, and each of them at the least.
+# Characters read for all snippets of one answer, and the minimum for each.
 _REACH, _LEAST_REACH = 200_000, 2_000
 _PIECE_CHARACTERS = 4096
 
 
 def snippets(texts: list[str], query: Query) -> list[str]:
-    """The snippet of each text; the last of many long ones show no match that is far inside."""
+    """The snippet of each text; of many long texts, the last may show no match that is far
+    inside."""
     left, shown = _REACH, []
     for text in texts:
         reach = max(left, _LEAST_REACH)
@@ -50,8 +51,9 @@ def _length(phrase: Phrase) -> int:
 
 
 def _first_match(text: str, query: Query) -> int:
-    """Where in `text` an included phrase begins, the first one as a rule, or 0."""
-    # Most matches are near the beginning: then the rest need not be read.
+    """The index in `text` at which an included phrase begins, usually the first one; 0 if there is
+    none."""
+    # Most matches are near the beginning, so that the rest need not be read.
     first = next(pieces(text, _PIECE_CHARACTERS), "")
     for part in (first, text) if len(first) < len(text) else (text,):
         content = folded(part)

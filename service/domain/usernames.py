@@ -1,4 +1,4 @@
-"""User names that nobody may choose, because people or programs would trust them."""
+"""Reserved user names, which people or programs would trust."""
 
 from __future__ import annotations
 

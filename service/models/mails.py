@@ -1,4 +1,4 @@
-"""Mails: the outbox. What is to be sent, and what was sent for as long as its token is good."""
+"""Mails: the outbox. It holds mails to be sent, and sent ones as long as their token is valid."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ PASSWORD_CHANGED = "password-changed"  # noqa: S105 # nosec B105 # the name of a
 SESSIONS_REUSED = "sessions-reused"
 SIGN_IN_BLOCKED = "sign-in-blocked"
 
-# The kinds with a token in them, and how long it is good.
+# The kinds with a token, and its lifetime.
 LIFETIMES = {
     EMAIL_CHANGE: timedelta(hours=24),
     EMAIL_CHANGED: timedelta(days=7),
@@ -46,7 +46,7 @@ LASTING = {EMAIL_CHANGED}
 # The kinds whose token sets a password.
 OF_PASSWORDS = (INVITATION, PASSWORD_RESET)
 TO_OWN_ADDRESS = {EMAIL_VERIFICATION, *OF_PASSWORDS}
-FIRST_RETRY = timedelta(minutes=1)  # longer than a try takes, as a rule; see `Mail.sent`
+FIRST_RETRY = timedelta(minutes=1)  # usually longer than an attempt takes; see `Mail.sent`
 MAX_RETRY_DELAY = timedelta(minutes=15)
 
 
@@ -91,8 +91,8 @@ class Mail(db.Model):  # type: ignore[name-defined,misc] # made at run time
         user_id: str | None,
         facts: Mapping[str, Any] | None = None,
     ) -> None:
-        """Send a mail, if this transaction is committed; tokens of the same kind that the user was
-        sent before are no longer good."""
+        """Queue a mail, to be sent if this transaction is committed; earlier tokens of the same
+        kind become invalid."""
         id_ = new_id()
         _insert.write(
             id=id_,
@@ -116,7 +116,8 @@ class Mail(db.Model):  # type: ignore[name-defined,misc] # made at run time
 
     @classmethod
     def claim(cls, mail: Row) -> Sending | None:
-        """Take a due mail on, with a new token; None if another process has, or nobody wants it.
+        """Claim a due mail, with a new token; None if another process has claimed it, or nobody is
+        to get it.
 
         It is due again after a while, so one whose sender dies is sent by another.
         """
@@ -148,8 +149,8 @@ class Mail(db.Model):  # type: ignore[name-defined,misc] # made at run time
 
     @classmethod
     def sent(cls, mail: Sending) -> None:
-        """Keep what was sent for its token, unless another try has made a new one; forget it if
-        there is none."""
+        """Keep a sent mail for its token, unless another attempt has made a new one; delete a mail
+        without a token."""
         if mail.token:
             _sent.write(of=mail.id, seen=mail.attempt)
         else:
@@ -157,12 +158,12 @@ class Mail(db.Model):  # type: ignore[name-defined,misc] # made at run time
 
     @classmethod
     def drop(cls, mail_id: str) -> None:
-        """Forget a mail."""
+        """Delete a mail."""
         _drop.write(of=mail_id)
 
     @classmethod
     def waiting(cls) -> tuple[int, str | None]:
-        """How many mails are to be sent, 10 000 if there are more, and the id of the oldest."""
+        """The number of mails to be sent (10 000 if there are more) and the id of the oldest."""
         row = _waiting.peek()
         return (row.number, row.oldest) if row else (0, None)
 
@@ -213,7 +214,7 @@ _drop = Prepared(sa.delete(Mail).where(Mail.id == bindparam("of")))
 
 
 def _expiry(mail: Row, lifetime: timedelta) -> str:
-    # A lasting token is good from the change on, however late its mail is sent.
+    # The lifetime of a lasting token starts at the change, however late its mail is sent.
     lasts = mail.kind in LASTING
     since = datetime.fromisoformat(created_at(UUID(mail.id))) if lasts else datetime.now(UTC)
     return rfc3339(since + lifetime)
@@ -229,5 +230,6 @@ def _is_wanted(mail: Row, user: Row | None) -> bool:
 
 
 def hashed(token: str) -> str:
-    """All that is kept of a token. It has 256 random bits, so it needs no salt and no slow hash."""
+    """The stored hash of a token. A token has 256 random bits, so it needs no salt and no slow
+    hash."""
     return hashlib.sha256(token.encode()).hexdigest()

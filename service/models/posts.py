@@ -71,7 +71,7 @@ class Post(db.Model):  # type: ignore[name-defined,misc] # made at run time
 
     @classmethod
     def stored(cls, post_id: UUID) -> Storage | None:
-        """Whose quota a post counts against, with how much; it is locked from here on."""
+        """The user against whose quota a post counts, and its size; locks the post."""
         row = _stored.first(id=post_id)
         return Storage(row.author_id, row.size) if row else None
 
@@ -96,7 +96,7 @@ class Post(db.Model):  # type: ignore[name-defined,misc] # made at run time
 
 
 def text_bytes(title: str, content: str) -> int:
-    """What a post counts as."""
+    """The number of bytes for which a post counts."""
     return len(title.encode()) + len(content.encode())
 
 

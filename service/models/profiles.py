@@ -1,4 +1,4 @@
-"""Public profiles: what everybody sees of a user, with a version of its own."""
+"""Public profiles of users, with a version of their own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""User names that were given up: for 90 days nobody else may take one and pass for its user."""
+"""User names that were given up: for 90 days nobody else may take one and impersonate its user."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class RestingUsername(db.Model):  # type: ignore[name-defined,misc] # made at ru
 
     @classmethod
     def rest(cls, username: str, user_id: UUID | None) -> None:
-        """Have a name rest from now on; `user_id` is who may take it back."""
+        """Reserve a name from now on; the user `user_id` may take it back."""
         expiry = rfc3339(datetime.now(UTC) + REST_PERIOD)
         _rest.write(name=username, of=user_id, expiry=expiry)
         if user_id:

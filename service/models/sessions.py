@@ -98,7 +98,7 @@ class Session(db.Model):  # type: ignore[name-defined,misc] # made at run time
 
     @classmethod
     def see(cls, caller: Caller) -> None:
-        """Remember that a token of the caller's generation was presented."""
+        """Record that a token of the caller's generation was presented."""
         _see.write(**_generation_of(caller))
 
     @classmethod
@@ -230,7 +230,7 @@ def _of(caller: Caller, limit: int, after: UUID | None = None, order: str = "new
 
 def _shape(fields: dict[str, Any], caller: Caller) -> dict[str, Any]:
     before = fields.pop("used_before") or fields["created_at"]
-    # What happens within an hour shows at its end: a thief must not see the moment of a rotation.
+    # Show the hour only once it is over: a thief must not see the time of a rotation.
     shown = fields["last_used_at"] if fields["last_used_at"] < _hour(now()) else before
     is_current = fields["id"] == caller.session_id
     return {**fields, "last_used_at": _hour(shown), "current": is_current}

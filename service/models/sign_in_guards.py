@@ -1,4 +1,4 @@
-"""What the guard of the accounts keeps: failed sign-ins, and networks that have signed in."""
+"""The data of the guard: failed sign-ins, and networks that have signed in."""
 
 from __future__ import annotations
 
@@ -74,12 +74,12 @@ class KnownNetwork(db.Model):  # type: ignore[name-defined,misc] # made at run t
 
     @classmethod
     def count(cls, user_id: str, network: str, failures: int) -> None:
-        """Count so many failures more."""
+        """Add this many failures."""
         _count.write(of_user=user_id, of_network=network, more=failures)
 
     @classmethod
     def add(cls, user_id: str, network: str, expires_at: str) -> None:
-        """Know the network, without a failure, until then."""
+        """Remember the network as known, without failures, until then."""
         if not _renew.write(of_user=user_id, of_network=network, until=expires_at):
             _learn.write(user_id=user_id, network=network, failures=0, expires_at=expires_at)
 

@@ -1,4 +1,4 @@
-"""Whose an address is: proved by its user, or given by somebody who is not its owner."""
+"""The users of addresses: verified ones, and accounts registered with somebody else's address."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ class UserAddress:
 
     @classmethod
     def squatter(cls, email_key: str, user_id: str) -> Caller | None:
-        """The owner of another account than this user's that was registered with the address of
-        this key, which nobody has verified since."""
+        """The owner of an account other than this user's that was registered with the address of
+        this key and is still unverified."""
         row = _squatter.first(key=email_key, but=user_id)
         return None if row is None or _proved_before.first(id=row.id) else _owner(row)
 

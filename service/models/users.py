@@ -29,7 +29,7 @@ from service.problems import (
     UsernameTaken,
 )
 
-NO_HASH = ""  # kept where there is no password: none has this hash
+NO_HASH = ""  # stored if there is no password: no password has this hash
 
 
 class User(db.Model):  # type: ignore[name-defined,misc] # made at run time
@@ -45,7 +45,7 @@ class User(db.Model):  # type: ignore[name-defined,misc] # made at run time
     bio: Mapped[str] = mapped_column(sa.String(500), default="")
     password_hash: Mapped[str] = mapped_column(sa.String(255))  # or `NO_HASH`
     role: Mapped[str] = mapped_column(sa.String(10), default="user")
-    # The role that the user gets by accepting an invitation, which proves the address.
+    # The role that the user gets by accepting an invitation, which confirms the address.
     invited_role: Mapped[str | None] = mapped_column(sa.String(10))
     disabled: Mapped[bool] = mapped_column(default=False)
     # Hidden, and disabled too, until its rows are removed: see `models.deletions`.
@@ -101,7 +101,7 @@ class User(db.Model):  # type: ignore[name-defined,misc] # made at run time
 
     @classmethod
     def confirm_email(cls, user_id: str, email: str, email_key: str) -> bool:
-        """Make this the user's verified address; False when it was that already.
+        """Make this the user's verified address; False if it was that already.
 
         Raises `OneTimeTokenInvalid` when it has become another user's.
         """
@@ -168,7 +168,7 @@ class User(db.Model):  # type: ignore[name-defined,misc] # made at run time
         *,
         name_rests: bool,
     ) -> None:
-        """Put a tombstone in the place of the user: see `Deletion.begin`.
+        """Replace the user by a tombstone: see `Deletion.begin`.
 
         Raises `NotFound`, `Forbidden`, `PreconditionFailed` or `LastAdmin`.
         """
@@ -224,7 +224,7 @@ _confirm_email = Prepared(
         email=bindparam("new"),
         email_key=bindparam("key"),
         email_verified=True,
-        # An invitation was for the address that it was sent to.
+        # An invitation is valid only for the address to which it was sent.
         invited_role=sa.case((User.email_key == bindparam("key"), User.invited_role)),
         version=User.version + 1,
         updated_at=bindparam("moment", type_=Time),
@@ -280,8 +280,8 @@ def _is_last_admin(user_id: UUID) -> bool:
 
 
 def _is_unproved_admin(account: dict[str, Any], changes: dict[str, Any]) -> bool:
-    """Whether these changes have given the rights of an administrator to an address that nobody has
-    proved."""
+    """Whether these changes have given administrator rights to an account with an unconfirmed
+    address."""
     empowers = (
         changes.get("role") == "admin" or changes.get("disabled") is False or "email" in changes
     )

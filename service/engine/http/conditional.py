@@ -1,4 +1,4 @@
-"""Conditional requests (RFC 9110, section 13): entity tags and what is asked about them."""
+"""Conditional requests (RFC 9110, section 13): entity tags, If-Match and If-None-Match."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from service.engine.problems import InvalidRequest, PreconditionRequired
 # Empty elements of a list are to be ignored (RFC 9110, section 5.6.1.2).
 _TAGS = re.compile(r'[\s,]*(W/)?"([\x21\x23-\x7e\x80-\xff]*)"\s*(?:,[\s,]*|$)')
 
-# What servers add when they compress: Apache and Caddy -gzip, -br or -zstd, Jetty --gzip, others
+# The suffixes of compressing servers: Apache and Caddy -gzip, -br or -zstd, Jetty --gzip, others
 # ;gzip. nginx, Varnish and Cloudflare make the tag weak.
 _ENCODING = re.compile(r"(?:--?|;)(?:gzip|br|zstd|deflate)$", re.IGNORECASE)
 _VERSION = re.compile(r"[a-z0-9_-]+(?:\.[0-9]+)?")  # as the models make them
@@ -51,7 +51,7 @@ def is_fresh(header: str | None, etag: str) -> bool:
 
 
 def _unencoded(tag: str) -> str:
-    """The tag without what a proxy has added for the encoding."""
+    """The tag without the suffix that a compressing proxy has added."""
     return _ENCODING.sub("", tag)
 
 

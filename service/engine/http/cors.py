@@ -17,7 +17,7 @@ _ALLOWED_HEADERS = (
     "If-Match",
     "If-None-Match",
     "X-Request-Id",
-    # What tracing and HTTP libraries add by themselves.
+    # Headers that tracing and HTTP libraries add by themselves.
     "baggage",
     "sentry-trace",
     "traceparent",
@@ -52,15 +52,15 @@ class Cors(CORSMiddleware):
         self._headers = Occasional("Refused the request header %r, which CORS_HEADERS can allow.")
 
     def preflight_response(self, request_headers: Headers) -> Response:
-        """What is allowed, whatever is asked for, so that the browser can name what is not; for an
-        origin that is not allowed nothing, which the browser takes for a refusal."""
+        """List everything that is allowed, so that the browser can name the header or method that
+        is not. For other origins list nothing, which the browser treats as a refusal."""
         origin = request_headers["origin"]
         headers = {"cache-control": "no-store", "vary": "Origin"}
         if self.is_allowed_origin(origin):
             headers |= self.preflight_headers
             if not self.allow_all_origins:
                 headers["Access-Control-Allow-Origin"] = origin
-                # Private network access: a page of the operator's own, not just any.
+                # Private network access, only for the allowed origins.
                 if request_headers.get("access-control-request-private-network") == "true":
                     headers["Access-Control-Allow-Private-Network"] = "true"
             self._note_refused(request_headers.get("access-control-request-headers", ""))

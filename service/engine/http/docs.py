@@ -39,7 +39,7 @@ _CONTENT_TYPES = {
 
 @cache
 def document_headers(document: bytes) -> dict[str, str]:
-    """The headers that a public document is answered with."""
+    """The response headers of a public document."""
     return {"ETag": _etag(document)}
 
 

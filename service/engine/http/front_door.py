@@ -1,4 +1,4 @@
-"""The outermost check: what no operation should ever see is refused before a thread is spent."""
+"""The outermost check: refuses requests that no operation should see, before they use a thread."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class FrontDoor:
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "http":
             request: Request = scope[SCOPE_KEY]
-            # Counted first, so that what is refused below counts as well.
+            # Count first, so that requests refused below count as well.
             if not self._exempt(request.path):
                 await self._limits.count_client(request)
             request.headers = _headers(scope["headers"])
@@ -86,7 +86,7 @@ def hostless(specification: dict[str, Any]) -> frozenset[str]:
 
 
 def unlimited(specification: dict[str, Any]) -> Callable[[str], bool]:
-    """Says of a path whether it is outside all limits; the files of the docs are."""
+    """A function that says whether a path is outside all limits; the files of the docs are."""
     paths = {
         path
         for path, item in specification["paths"].items()

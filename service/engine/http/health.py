@@ -1,4 +1,4 @@
-"""What probes and Prometheus ask for."""
+"""The answers to probes and to Prometheus."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from service.engine.limits.limits import Limits
 from service.engine.problems import Unavailable
 from service.engine.serve.protocol import LEAVING
 
-INTERVAL_SECONDS = 1.0  # between two looks at the database
-STALE_SECONDS = 2.5  # a look older than this proves nothing
+INTERVAL_SECONDS = 1.0  # between two checks of the database
+STALE_SECONDS = 2.5  # an older result counts as a failure
 STOP_TIMEOUT_SECONDS = 5.0  # a stop waits this long for the look in progress
 
 logger = logging.getLogger(__name__)
@@ -44,7 +44,8 @@ class Readiness:
         app.extensions["readiness"] = self
 
     def start(self) -> None:
-        """Begin to look, and wait for the first look: the first probe is told the truth."""
+        """Start checking, and wait for the first check, so that the first probe gets a real
+        result."""
         self._thread.start()
         self._has_looked.wait(STALE_SECONDS)
 
@@ -79,12 +80,12 @@ class Readiness:
             self._stopped.wait(INTERVAL_SECONDS)
 
     def _look(self, engine: sa.Engine) -> str | None:
-        """Why the server is not ready, or None when it is."""
+        """The reason why the server is not ready, or None if it is."""
         try:
             revisions.require(engine)
         except revisions.Behind as behind:
             return str(behind)
-        except Exception as error:  # the thread has to live on, whatever a driver raises
+        except Exception as error:  # the thread must survive any error of a driver
             refusal = "The database is not reachable."
             if self._refusal != refusal:
                 why = (

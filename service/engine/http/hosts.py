@@ -1,4 +1,5 @@
-"""Which Host a request may name (TRUSTED_HOSTS): names, their subdomains, addresses, networks."""
+"""The hosts that requests may name (TRUSTED_HOSTS): names, their subdomains, addresses,
+networks."""
 
 from __future__ import annotations
 

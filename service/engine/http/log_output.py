@@ -1,4 +1,4 @@
-"""Writes log lines without making a request wait, whether or not anybody reads them."""
+"""Writes log lines without delaying requests, even if nobody reads the lines."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from functools import lru_cache, partial
 from typing import Any
 
 MAX_QUEUED_BYTES = 1024 * 1024  # for a slow reader; further lines are dropped and counted
-EXIT_TIMEOUT_SECONDS = 1.0  # a process that ends waits this long for its reader
+EXIT_TIMEOUT_SECONDS = 1.0  # a process that exits waits this long for the reader of its log
 
 Write = Callable[[bytes], int]
 
@@ -31,7 +31,7 @@ class LogOutput:
         self._stream = stream
         try:
             self._fd: int | None = stream.fileno()
-        except (AttributeError, OSError, ValueError):  # it is none of the system's
+        except (AttributeError, OSError, ValueError):  # it has no file descriptor
             self._fd = None
         self._write = None if self._fd is None else _non_blocking(self._fd)
         self._queue: deque[bytes] = deque()
@@ -64,7 +64,7 @@ class LogOutput:
                     self._thread.start()
 
     def flush(self) -> None:
-        """Wait a little for what has not been read."""
+        """Wait briefly until queued lines have been read."""
         deadline = time.monotonic() + EXIT_TIMEOUT_SECONDS
         while self._queue and time.monotonic() < deadline:
             time.sleep(0.01)
@@ -74,7 +74,7 @@ class LogOutput:
         return {("log_lines_dropped_total",): self._dropped}
 
     def _try(self, write: Write, data: bytes) -> bytes | None:
-        """What could not be written yet; None if it never can be."""
+        """The bytes that could not be written yet; None if they never can be."""
         try:
             written = write(b"\n" + data if self._lost_line_end else data)
         except BlockingIOError:
@@ -90,7 +90,8 @@ class LogOutput:
         return data[written:]
 
     def _drain(self) -> None:
-        """Write what waits. Nobody else takes from the queue, so this may wait without the lock."""
+        """Write the queued lines. No other thread takes from the queue, so this may wait without
+        the lock."""
         fd = self._fd or 0
         write = self._write or partial(os.write, fd)
         while True:
@@ -112,7 +113,7 @@ class LogOutput:
 
 
 class LogHandler(logging.Handler):
-    """A handler for `logging` that writes there."""
+    """A handler for `logging` that writes to a LogOutput."""
 
     def __init__(self, output: LogOutput) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""The network that a client address belongs to, at the sizes by which clients are told apart."""
+"""The networks of client addresses, at the sizes used to tell clients apart."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import NamedTuple
 
-UNKNOWN = "unknown"  # stands for what has no address: a Unix socket, or text that is none
+UNKNOWN = "unknown"  # for clients without an address: a Unix socket, or text that is not one
 
 _NAT64 = ip_network("64:ff9b::/96")  # RFC 6052, section 2.1: IPv4 clients of an IPv6-only server
 _IPV4 = 0xFFFFFFFF
@@ -32,7 +32,7 @@ def address(text: str) -> str:
 
 @lru_cache(8192)
 def is_local(text: str) -> bool:
-    """Whether an address tells nothing of the client: it is this machine's own, or none."""
+    """Whether an address identifies no client: it belongs to this machine, or is unknown."""
     found = _parsed(text)
     return found is None or found.is_loopback
 

@@ -1,4 +1,4 @@
-"""Warnings about what strangers send: one line a minute, however often they send it."""
+"""Warnings about the input of clients: at most one line a minute of each kind."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""What any service measures: each metric without its prefix, what it says, and its labels, none of
-them personal."""
+"""The metrics of any service: each name without its prefix, its description, and its labels, none
+of them personal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What Prometheus is told, by all processes that share METRICS_DIR together.
+"""The metrics for Prometheus, added up over all processes that share METRICS_DIR.
 
 Replaces prometheus_client's own counters, whose locks and labels cost 8 us a request; what a scrape
 gets is made of the numbers when it comes.
@@ -75,15 +75,15 @@ class Metrics:
         values[places[-1]] += seconds
 
     def count(self, *name_and_labels: str) -> None:
-        """Count something that has happened, in any thread; labels as its Measure has them."""
+        """Count an event, in any thread; labels as in its Measure."""
         self._add(name_and_labels, 1)
 
     def expect(self, *name_and_labels: str) -> None:
-        """Show a counter from now on, as 0 until something happens."""
+        """Show a counter from now on, starting at 0."""
         self._add(name_and_labels, 0)
 
     def gauge(self, name: str, value: float, *labels: str) -> None:
-        """Say how it is now, in any thread."""
+        """Set a gauge, in any thread."""
         self._numbers.set((name, *labels), value)
 
     def ask(self, question: Callable[[], Readings], *, aside: bool = False) -> None:
@@ -110,7 +110,7 @@ class Metrics:
             self._numbers.close()
 
     def collect(self) -> Iterator[Metric]:
-        """What a scrape gets; prometheus_client calls it."""
+        """The metrics of a scrape; prometheus_client calls this."""
         self._look()
         totals = self._totals()
         for aside in self._slow:
@@ -144,7 +144,7 @@ class Metrics:
             await asyncio.sleep(SHARE_INTERVAL_SECONDS)
 
     def _look(self) -> None:
-        """Ask everything that is not counted as it happens."""
+        """Read every gauge, and every counter that is not counted as it happens."""
         with self._looking:
             for question in self._questions:
                 for key, value in question().items():
@@ -192,7 +192,7 @@ def metrics() -> Metrics:
 
 
 def count_on_commit(name: str, *labels: str) -> None:
-    """Count what a request has done, if it stays."""
+    """Count an event once the request's transaction is committed."""
     after_commit(partial(metrics().count, name, *labels))
 
 
@@ -206,7 +206,7 @@ class _Aside:
         self._answer: Readings = {}
 
     def ask(self) -> Readings:
-        """The answer, if there is one soon."""
+        """The result, if it arrives in time."""
         with self._lock:
             if not self._asked.is_alive():
                 self._answer = {}
@@ -223,7 +223,8 @@ class _Aside:
 
 
 def _known_keys(measures: Mapping[str, Measure]) -> Iterator[CounterKey]:
-    """What is 0 until something happens: the first step of what begins later is not seen."""
+    """The counters to show as 0 from the start: Prometheus misses the first increment of one that
+    appears later."""
     for name, measure in measures.items():
         if measure.type == "counter" or name == "limiter_fallback":
             for labels in product(*measure.labels.values()):
