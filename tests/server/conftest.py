@@ -11,7 +11,7 @@ import httpx
 import psutil
 import pytest
 
-from service.engine.serve.draining import ACCEPTED
+from service.engine.serve.draining import CONNECTIONS_PER_TURN
 from tests.kit import commands
 from tests.kit.processes import Byline, Place
 from tests.kit.smtp import until
@@ -57,7 +57,7 @@ def _await_end_of_start(byline: Byline) -> None:
     answered: set[int] = set()
     with httpx.Client(base_url=byline.url, timeout=60) as client:
         # Every request takes a turn of the loop, and so does every socket.
-        for _ in range(ACCEPTED + 1):
+        for _ in range(CONNECTIONS_PER_TURN + 1):
             client.get("/health/live")
     workers = {worker.pid for worker in byline.workers}
     if workers == {byline.process.pid}:
