@@ -16,7 +16,7 @@ unexport PYTHONDONTWRITEBYTECODE
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help run test test-quick lint format migration check audit bench sdk contract faults lock \
-	mutants clean
+	mutants rename clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -96,6 +96,9 @@ lock: | $(BIN)/python ## refresh the lock files to the newest versions that pypr
 		echo 'setuptools>=77' | $(COMPILE) --output-file requirements-$$extra.lock --extra $$extra \
 			--constraint requirements-dev.lock pyproject.toml - > /dev/null; \
 	done
+
+rename: ## give the service another name, in all files; make rename NAME=Acme
+	@$(PYTHON) scripts/rename.py "$(NAME)"
 
 clean: ## remove .venv, caches, pictures and generated clients; the database in instance/ stays
 	rm -rf $(VENV) artefacts clients build dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
