@@ -1,4 +1,4 @@
-"""Who may do what, operation by operation: what to expect is read off the specification."""
+"""Permissions of each operation; the expected results are read from the specification."""
 
 from __future__ import annotations
 

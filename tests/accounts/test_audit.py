@@ -1,4 +1,4 @@
-"""Reading audit events: whose they are, how they are found, and that they stay."""
+"""Reading audit events: who sees them, how they are filtered, and that they remain."""
 
 from __future__ import annotations
 

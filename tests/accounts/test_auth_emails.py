@@ -1,4 +1,4 @@
-"""Addresses: that one is verified, and how another one takes its place."""
+"""Addresses: verifying one, and replacing it by another."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is done to an account is told to its verified address afterwards."""
+"""Changes of an account send a notice to its verified address."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A new password by mail, for whoever reads the account's mails; nobody else learns a thing."""
+"""Resetting a password by mail, which reveals nothing to others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a refresh token rotates, and which of those that were replaced is taken for stolen."""
+"""Rotation of refresh tokens, and which replaced tokens count as stolen."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a token is good for, who can tell, and the account that it leads to."""
+"""Access tokens: their use, their verification, and the account behind them."""
 
 from __future__ import annotations
 

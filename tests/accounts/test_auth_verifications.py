@@ -1,4 +1,4 @@
-"""Another verification mail, for whoever asks; and a service that lets only the verified in."""
+"""Requesting another verification mail, and a service that requires verified addresses."""
 
 from __future__ import annotations
 

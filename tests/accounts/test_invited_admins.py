@@ -1,4 +1,5 @@
-"""An invitation makes an administrator while it is good, and on an administrator's word."""
+"""An invitation makes an administrator only while it is valid and an inviting administrator is
+active."""
 
 from __future__ import annotations
 

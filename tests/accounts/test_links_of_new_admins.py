@@ -1,4 +1,4 @@
-"""Whoever reads another mailbox than an administrator's own has no way into the account."""
+"""Links in other mailboxes give no access to an administrator's account."""
 
 from __future__ import annotations
 

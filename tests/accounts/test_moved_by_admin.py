@@ -1,4 +1,4 @@
-"""An admin's change of address is told to the old one, which cannot undo it."""
+"""An admin's change of address sends a notice to the old one, which cannot undo it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Nobody becomes an administrator by an address that nobody has proved."""
+"""An account with an unconfirmed address does not become an administrator's."""
 
 from __future__ import annotations
 

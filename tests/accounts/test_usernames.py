@@ -1,4 +1,4 @@
-"""User names that nobody may choose, and those that rest because somebody gave them up."""
+"""Reserved user names, and names that rest after being given up."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What admins, and only they, may do to accounts, and how one of them always stays."""
+"""Operations on accounts that only admins may use, and that one admin always remains."""
 
 from __future__ import annotations
 

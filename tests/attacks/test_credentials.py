@@ -1,4 +1,4 @@
-"""Signing in with what is no credential, nearly one, or a statement in some language."""
+"""Signing in with malformed or nearly correct credentials, or with injected statements."""
 
 from __future__ import annotations
 

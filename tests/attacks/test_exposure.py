@@ -1,4 +1,4 @@
-"""What answers hold that those who read them must not know (OWASP API3, 2023)."""
+"""Data in answers that their readers must not see (OWASP API3, 2023)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Mailed links: where they lead, to whom they go, how many, and what asking for one tells."""
+"""Mailed links: their targets, recipients and number, and what requesting one reveals."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Mailed tokens: whose account they open, how often, and whom they leave outside."""
+"""Mailed tokens: which account they open, how often, and which sessions they end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The export and the audit events: one's own and whole, whoever asks and whatever else is sent."""
+"""The export and the audit events contain all data of the caller and nothing else."""
 
 from __future__ import annotations
 

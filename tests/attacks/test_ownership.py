@@ -1,4 +1,4 @@
-"""What is another's, and what of one's own is not for changing (OWASP API1 and API3, 2023)."""
+"""Resources of others, and read-only fields of one's own (OWASP API1 and API3, 2023)."""
 
 from __future__ import annotations
 

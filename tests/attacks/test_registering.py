@@ -1,4 +1,4 @@
-"""What registering and looking around tell and give away to who asks for more."""
+"""What registering and public lists reveal to an attacker."""
 
 from __future__ import annotations
 

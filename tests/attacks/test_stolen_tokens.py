@@ -1,4 +1,5 @@
-"""Good tokens in wrong hands, places and times (RFC 6750, chapter 5; RFC 9700, section 2.2)."""
+"""Valid tokens used by the wrong client, or in wrong places (RFC 6750, chapter 5; RFC 9700,
+section 2.2)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What operators do from a shell to an account is written down, as by nobody from nowhere."""
+"""Changes of an account from a shell are audit events without an actor or a network address."""
 
 from __future__ import annotations
 

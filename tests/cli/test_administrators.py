@@ -1,4 +1,4 @@
-"""Only who has proved an address becomes an administrator by it."""
+"""`byline create-admin` promotes only accounts with a confirmed address."""
 
 from __future__ import annotations
 

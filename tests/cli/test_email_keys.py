@@ -1,4 +1,4 @@
-"""Accounts that no address leads to."""
+"""Accounts without a key of their address, which nobody can sign in to."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Exports from a real process: while it ends, and what of them is logged."""
+"""Exports from a real process: during shutdown, and their log lines."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whatever a database or a role has as its defaults, the service works as everywhere else."""
+"""The service works the same with unusual defaults of a database or a role."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The outbox: what is in it goes out, once, and nothing else does."""
+"""The outbox: each mail in it is sent once, and nothing else is sent."""
 
 from __future__ import annotations
 

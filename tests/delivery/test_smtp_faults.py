@@ -1,4 +1,4 @@
-"""Whatever happens between Byline and a mail server, and when: every mail arrives, none in vain."""
+"""Every mail arrives, whatever fails between Byline and a mail server."""
 
 from __future__ import annotations
 

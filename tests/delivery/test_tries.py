@@ -1,4 +1,4 @@
-"""What becomes of a mail, whatever the mail server says to it."""
+"""The fate of a mail for each answer of the mail server."""
 
 from __future__ import annotations
 

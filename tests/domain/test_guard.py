@@ -1,4 +1,4 @@
-"""How many guesses there may be, from one network, from all of them, and in a row."""
+"""Limits of guesses from one network, from all of them, and in a row."""
 
 from __future__ import annotations
 

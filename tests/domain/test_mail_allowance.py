@@ -1,4 +1,4 @@
-"""What a recipient is sent: bounded in all, and nothing that matters can be crowded out."""
+"""Limits of the mails to a recipient, which cannot crowd out important mails."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the mails say, and that an address stays what it is on its way into them."""
+"""The content of mails, and the addresses in their headers."""
 
 from __future__ import annotations
 

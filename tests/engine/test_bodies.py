@@ -1,4 +1,4 @@
-"""Bodies that cost more than they weigh, and those that two readers read in two ways."""
+"""Bodies that cost more than their size suggests, and ambiguous ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Posts: what is written comes back, to whom it belongs it obeys, and a page is one statement."""
+"""Posts: reading, writing, ownership, and one statement for each page."""
 
 from __future__ import annotations
 

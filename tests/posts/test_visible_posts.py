@@ -1,4 +1,4 @@
-"""Text that cannot be seen is no title and no content."""
+"""Titles and contents without a visible character are refused."""
 
 from __future__ import annotations
 

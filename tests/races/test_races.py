@@ -1,4 +1,4 @@
-"""What many do at once ends as if they had done it one after the other."""
+"""The outcome of concurrent requests is one that some sequential order could have."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Mailed tokens, used and ended by many at once: what was ended opens nothing."""
+"""Mailed tokens used and invalidated concurrently: an invalidated one opens nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sessions that many refresh, start and end at once: what ends them wins."""
+"""Sessions refreshed, started and ended concurrently: ending them wins."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who may import whom, and what stands where (docs/architecture.md)."""
+"""Which module may import which, and where things live (docs/architecture.md)."""
 
 from __future__ import annotations
 

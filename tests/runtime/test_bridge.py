@@ -1,4 +1,4 @@
-"""The bridge gives back whatever comes of a call, and refuses what it cannot take."""
+"""The bridge to threads returns the outcome of a call, and refuses calls beyond its capacity."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Hashing goes by turns: whoever asks for much waits, or is refused, and keeps nobody else out."""
+"""Hashing takes turns: a network that sends much waits or is refused, and delays no other."""
 
 from __future__ import annotations
 

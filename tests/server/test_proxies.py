@@ -1,4 +1,4 @@
-"""Whoever of several workers answers: a client's address is what trusted proxies say, no other."""
+"""The address of a client comes from trusted proxies only, in every worker."""
 
 from __future__ import annotations
 

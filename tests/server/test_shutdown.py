@@ -1,4 +1,4 @@
-"""A server that is told to end says so first, and loses nothing that was asked of it."""
+"""A server that shuts down says so first, and loses no request."""
 
 from __future__ import annotations
 

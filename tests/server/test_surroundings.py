@@ -1,4 +1,4 @@
-"""What surrounds a process: streams that are closed, few open files, signals, a pause."""
+"""The surroundings of a process: closed streams, few open files, signals, a pause."""
 
 from __future__ import annotations
 

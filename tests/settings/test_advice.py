@@ -1,4 +1,4 @@
-"""What is allowed but hardly meant is warned of at start, by name and without its value."""
+"""Settings that are probably mistakes cause a warning at start, without their value."""
 
 from __future__ import annotations
 

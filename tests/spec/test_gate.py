@@ -1,4 +1,4 @@
-"""What openapi/gate.py lets pass, and what it says of the rest."""
+"""The changes that openapi/gate.py accepts, and its messages about the others."""
 
 from __future__ import annotations
 

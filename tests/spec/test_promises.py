@@ -1,4 +1,4 @@
-"""What the specification says and nobody would keep stops the start, instead of being ignored."""
+"""A specification that the code would not fulfil stops the start instead of being ignored."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a request leaves behind, and what an application."""
+"""Memory that a request or an application leaves behind."""
 
 from __future__ import annotations
 

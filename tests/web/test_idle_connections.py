@@ -1,4 +1,4 @@
-"""What a connection costs that is there and waits."""
+"""The cost of an idle connection."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rate limits: each counts what it is for, says what is left, and refuses what is too much."""
+"""Rate limits: what they count, what the headers say, and what they refuse."""
 
 from __future__ import annotations
 

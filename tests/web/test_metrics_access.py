@@ -1,4 +1,4 @@
-"""The metrics are for whoever has the operator's token, and without one for this machine only."""
+"""The metrics require the operator's token; without one they are for this machine only."""
 
 from __future__ import annotations
 

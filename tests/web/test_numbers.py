@@ -1,4 +1,4 @@
-"""Processes count together through files, of which none is lost and none counts twice."""
+"""Processes share their counts through files, of which none is lost or counted twice."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a client may not do before there is a request, over raw connections."""
+"""What a client may do before its request is complete, over raw connections."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A probe is told the truth at once, however many ask and whatever is stuck."""
+"""A probe gets a true answer at once, under any load."""
 
 from __future__ import annotations
 

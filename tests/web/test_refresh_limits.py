@@ -1,4 +1,4 @@
-"""How often a session refreshes: its own burst is forgiven, and what repeats it has an end."""
+"""Limits of refreshing: a burst of one session is forgiven, and repetitions are bounded."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What all answers have in common, whoever gave them, and what is written down about them."""
+"""The headers that all answers have in common, and their log lines."""
 
 from __future__ import annotations
 
