@@ -36,7 +36,7 @@ def fill(posts: int) -> Iterator[int]:
     sizes: list[tuple[str, int]] = []
 
     def tables(batch: list[dict[str, Any]]) -> list[tuple[Any, list[dict[str, Any]]]]:
-        sizes.extend((p["author_id"], text_bytes(p["title"], p["content"])) for p in batch)
+        sizes.extend((p["author_id"], text_bytes(p)) for p in batch)
         return [(Post, batch), (PostDocument, _documents(batch))]
 
     yield from insert(texts, tables)

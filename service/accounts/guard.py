@@ -127,8 +127,9 @@ class Guard:
 class Attempt:
     """One attempt at a password, which the block of the context manager compares.
 
-    If the block ends normally, the password was correct and the failures are cleared. If it raises
-    anything but a refusal, no password was compared and the attempt is uncounted.
+    If the block ends without an exception, the password was correct and the failures are cleared.
+    If it raises a refusal, the attempt stays counted. After any other error it is uncounted,
+    because no password was compared.
     """
 
     def __init__(self, guard: Guard, subject: Subject) -> None:

@@ -71,8 +71,7 @@ class History:
         return json.dumps(asdict(self) | {"failures": self.failures}, separators=(",", ":"))
 
     def refusal(self, rules: Rules, attempt: Failure) -> Refusal | None:
-        """The reason why the attempt must be refused, if there is one; of several, the one with the
-        longest wait."""
+        """The refusal with the longest wait, or None if the attempt may be made."""
         own = [failure for failure in self.failures if failure.network == attempt.network]
         waits = [(_wait(rules.network, own, attempt.at), False)]
         if attempt.is_stranger:

@@ -46,7 +46,7 @@ def update_post(caller: Caller, post_id: UUID, body: dict, if_match: list[str] |
     found = unlocked(words, content)
     before = Post.stored(post_id)
     post = Post.update(post_id, caller, if_match, body)
-    quota.replace(before, text_bytes(post["title"], post["content"]))
+    quota.replace(before, text_bytes(post))
     if post["content"] != content:  # the post has changed meanwhile
         found = words(post["content"])
     PostDocument.replace(post["id"], document(post["title"], found))

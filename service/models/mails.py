@@ -65,10 +65,11 @@ class Sending(NamedTuple):
 
 
 class Mail(db.Model):  # type: ignore[name-defined,misc] # made at run time
-    """Due from `due_at` on; sent, and kept for its token until `expires_at`, when that is null.
+    """A mail that waits to be sent from `due_at` on.
 
-    One without a user is for an address that nobody has; it takes the same steps as the others. No
-    foreign key: checking it would show in the time, and whoever has gone is noticed by `claim`.
+    If `due_at` is null, it was sent, and is kept for its token until `expires_at`. A mail without a
+    user is for an address that nobody has; it takes the same steps as any other. `user_id` is no
+    foreign key, because checking one would show in the time; `claim` notices deleted users.
     """
 
     __tablename__ = "mails"

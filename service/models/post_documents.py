@@ -51,7 +51,7 @@ class PostDocument(db.Model):  # type: ignore[name-defined,misc] # made at run t
 
     @classmethod
     def add(cls, post_id: str, words: str) -> None:
-        """Index a new post by its words, as `domain.search.document` makes them."""
+        """Index a new post by its words, as `domain.words.document` makes them."""
         _insert.write(post_id=post_id, words=words, lexemes=words)
 
     @classmethod

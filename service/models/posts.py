@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from functools import partial
+from functools import partial, reduce
+from operator import add
 from typing import Any
 from uuid import UUID
 
@@ -21,6 +22,8 @@ from service.engine.problems import Forbidden, NotFound, PreconditionFailed, Pro
 from service.models.ownership import Exported, declare
 from service.models.storage import TAKE, Storage
 from service.models.users import User
+
+TEXTS = ("title", "content")  # the columns that count against USER_QUOTA
 
 
 class Post(db.Model):  # type: ignore[name-defined,misc] # made at run time
@@ -46,7 +49,7 @@ class Post(db.Model):  # type: ignore[name-defined,misc] # made at run time
         text = {"title": title, "content": content}
         times = {"created_at": moment, "updated_at": moment}
         row = {"id": id_, "author_id": author.id, "version": 1, **text, **times}
-        storage = Storage(author.id, text_bytes(title, content))
+        storage = Storage(author.id, text_bytes(text))
         if current().dialect.name == "postgresql":  # which does both in one round trip
             if not _insert_counted.write(**row, **storage.taking(quota)):
                 raise storage.refusal()
@@ -95,14 +98,14 @@ class Post(db.Model):  # type: ignore[name-defined,misc] # made at run time
             raise _refused(post_id, caller)
 
 
-def text_bytes(title: str, content: str) -> int:
-    """The number of bytes for which a post counts."""
-    return len(title.encode()) + len(content.encode())
+def text_bytes(post: dict[str, Any]) -> int:
+    """What a post counts against USER_QUOTA; `_size` says the same in SQL."""
+    return sum([len(post[name].encode()) for name in TEXTS])
 
 
 def shape(row: tuple[Any, ...]) -> dict[str, Any]:
     """A row that starts with `columns` as the Post of the specification."""
-    id_, title, content, author_id, username, created, updated = row[:7]
+    id_, title, content, author_id, username, created, updated = row[: len(columns)]
     return {
         "id": id_,
         "title": title,
@@ -143,7 +146,7 @@ _get = Prepared(
     .join(User, User.id == Post.author_id)
     .where(Post.id == bindparam("id"), User.deleted.is_(False))
 )
-_size = sa.func.octet_length(Post.title) + sa.func.octet_length(Post.content)
+_size = reduce(add, [sa.func.octet_length(Post.__table__.c[name]) for name in TEXTS])
 _stored = Prepared(
     sa.select(Post.author_id, _size.label("size"))
     .where(Post.id == bindparam("id"))

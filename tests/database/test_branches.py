@@ -20,6 +20,7 @@ from service.engine.settings import BadConfiguration
 from service.places import MIGRATIONS
 from service.settings import Settings
 from tests.kit import postgres
+from tests.kit.heads import HEADS, last
 
 REVISION = """
 import sqlalchemy as sa
@@ -83,21 +84,21 @@ def rows(engine: sa.Engine) -> set[str]:
         return set(connection.scalars(sa.text("SELECT version_num FROM alembic_version")))
 
 
-OWN = ("own_0001", "users_0012")
-OWN_ON_THE_LINE_OF_USERS = ("mine_0001", "users_0012")
-NEXT_OF_USERS = ("users_0013", "users_0012")
-NEXT_OF_POSTS = ("posts_0003", "0013")
+OWN = ("own_0001", last("users"))
+OWN_ON_THE_LINE_OF_USERS = ("mine_0001", last("users"))
+NEXT_OF_USERS = ("users_9999", last("users"))
+NEXT_OF_POSTS = ("posts_9999", last("posts"))
 
 
 def test_a_database_from_before_the_branches_is_at_their_heads_and_goes_on(using, code):
     with using(MIGRATIONS) as engine:
         migrations.upgrade(engine)
-        assert rows(engine) == {"0013"}  # which is all that one of before has
+        assert rows(engine) == HEADS
         assert revisions.state(engine) is State.CURRENT
     with using(code("next", NEXT_OF_USERS, NEXT_OF_POSTS)) as engine:
         assert revisions.state(engine) is State.BEHIND
         migrations.upgrade(engine)
-        assert rows(engine) == {"users_0013", "posts_0003"}
+        assert rows(engine) == {"users_9999", "posts_9999"}
         assert revisions.state(engine) is State.CURRENT
 
 
@@ -112,7 +113,7 @@ def test_own_revisions_and_those_of_a_later_version_are_merged(using, code, own)
             revisions.require(engine)
         migrations.upgrade(engine)
         assert revisions.state(engine) is State.CURRENT
-        assert rows(engine) == {own[0], "users_0013", "0013"}
+        assert rows(engine) == {own[0], "users_9999"} | HEADS - {last("users")}
 
 
 def test_one_head_of_several_has_to_be_named(using, code):
@@ -133,14 +134,14 @@ def test_a_newer_schema_is_left_alone_and_can_be_served(using, code, more):
         assert rows(engine) == there
         assert revisions.require(engine) is State.NEWER
         # Unlike `heads`, a revision that is named must be there.
-        with pytest.raises(revisions.Unknown, match="|".join(there - {"0013"})):
-            migrations.upgrade(engine, "users_0012")
+        with pytest.raises(revisions.Unknown, match="|".join(there - HEADS)):
+            migrations.upgrade(engine, last("users"))
 
 
 def test_a_schema_that_is_ahead_in_one_branch_and_behind_in_another_is_behind(using, code):
     with using(code("own", OWN, NEXT_OF_USERS)) as engine:
         migrations.upgrade(engine)
-    following = ("users_0014", "users_0013")
+    following = ("users_99999", "users_9999")
     with using(code("without", NEXT_OF_USERS, following)) as engine:
         assert revisions.state(engine) is State.BEHIND
         with pytest.raises(revisions.Unknown, match="own_0001"):

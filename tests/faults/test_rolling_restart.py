@@ -11,19 +11,20 @@ import psycopg
 import pytest
 
 from tests.kit.commands import ROOT
+from tests.kit.heads import last
 from tests.kit.load import Load
 from tests.kit.processes import PATIENCE, Place, sign_up
 from tests.kit.proxy import nginx
 
 DELAY = "3"  # seconds that a process goes on; nginx keeps an idle connection for two
-MIGRATION = '''"""Add a column that only newer code knows."""
+MIGRATION = f'''"""Add a column that only newer code knows."""
 
 import sqlalchemy as sa
 
 from alembic import op
 
-revision = "posts_0003"
-down_revision = "0013"
+revision = "posts_9999"
+down_revision = {last("posts")!r}
 branch_labels = None
 depends_on = None
 
@@ -48,7 +49,7 @@ def newer(tmp_path: Path) -> Path:
     for name in ("app.py", "alembic.ini"):
         shutil.copy(ROOT / name, root)
     versions = root / "alembic" / "versions"
-    (versions / "posts_0003_add_moods.py").write_text(MIGRATION)
+    (versions / "posts_9999_add_moods.py").write_text(MIGRATION)
     return root
 
 

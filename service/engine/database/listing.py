@@ -38,10 +38,10 @@ END = Items([])
 class Listing:
     """A select that is read page by page, newest first, along its UUIDv7 key.
 
-    `filters` are conditions on bind parameters of their own names; `shape` makes a row, a plain
-    tuple, JSON data, and an object with the names of the columns unless it is given.
-    `bulk` is the text column of which a page's rows may be too large together: a page ends with the
-    row in which they come to `largest`, and what follows is not read.
+    `filters` are conditions on bind parameters of their own names. `shape` turns a row, a plain
+    tuple, into JSON data; without it, items are objects keyed by the names of the columns.
+    `bulk` is a text column that can make a page too large: the page ends with the row in which the
+    sum of its sizes reaches `largest`, and the rows behind it are not read.
 
     Rows that are `hidden`, a condition that is also the last column of the select, are passed over
     outside of the database, so that a long stretch of them costs a page a bounded time;

@@ -34,8 +34,8 @@ Keys = tuple[str, ...]  # what a policy is counted under: for IPv6 clients also 
 class Policy(NamedTuple):
     """One named limit: `per` is ip, user, session, or a word of the service.
 
-    `sums` are its limits, all of which must have room, for each of the keys. `only_failures` gives
-    back what was counted unless the answer is a 401. `header` is the policy's item in
+    `sums` has for each of the keys its limits, all of which must have room. With `only_failures`,
+    what was counted is given back unless the answer is a 401. `header` is the policy's item in
     `RateLimit-Policy` (draft-ietf-httpapi-ratelimit-headers).
     """
 

@@ -87,8 +87,11 @@ class Metrics:
         self._numbers.set((name, *labels), value)
 
     def ask(self, question: Callable[[], Readings], *, aside: bool = False) -> None:
-        """Have a function tell gauges, and counters since the start, whenever somebody wants to
-        know; `aside`, where it may hang or fail, at a scrape only and without waiting for it."""
+        """Register a function that returns gauges, and counters since the start.
+
+        If it may hang or fail, pass `aside`: then it is called at a scrape only, in a thread of its
+        own, for which the scrape does not wait.
+        """
         if aside:
             self._slow.append(_Aside(question))
         else:

@@ -15,7 +15,7 @@ from service.engine.serve.unsent import UNSENT, Unsent
 HEAD_TIMEOUT_SECONDS = 10.0  # a client has this long to send a head
 DROP_TIMEOUT_SECONDS = 60.0  # an unread body is dropped for this long, then the connection closed
 MAX_PARSED_BYTES = 4 * 1024  # at once: what follows an unanswered request is kept unparsed
-FIRST_REQUEST_SECONDS = 1.0  # a new connection has this long to send one to a stopping server
+FIRST_REQUEST_SECONDS = 1.0  # for a new connection to send a request to a stopping server
 MALFORMED = "malformed"  # is in the lifespan's state: counts what is no HTTP for an address
 LEAVING = "leaving"  # is in the lifespan's state as soon as every answer is a connection's last
 

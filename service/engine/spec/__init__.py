@@ -26,8 +26,8 @@ The path of one request through operation.py:
       v
     Answer              one hop back; a Stream runs _chunk() in a hop and transaction per chunk
 
-Refusals before the hop cost no thread and no connection, so a flood of them stops nobody. A check
-that is moved below the commit would answer with an error what has been done.
+Refusals before the hop cost no thread and no connection, so a flood of them stops nobody. If a
+check ran after the commit, the client would get an error for work that was done.
 """
 
 import warnings
