@@ -14,7 +14,7 @@ from pathlib import Path
 
 MARK = "# posts"
 FOLDERS = ("alembic", "openapi", "service", "tests")
-LIST = re.compile(r"^## Without posts and search$.*?^```\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+LIST = re.compile(r"^## 3. Drop posts and search$.*?^```text\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
 def drop(root: Path) -> None:
