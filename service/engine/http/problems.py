@@ -32,8 +32,9 @@ class Problems:
             await self.app(scope, receive, send)
         except Exception as error:
             if not request.status:  # no answer has begun
-                problem = to_problem(error, request.request_id)
-                await send_answer(send, answer(problem, request.request_id, self._realm))
+                # Give the problem no name: its traceback holds this frame, and so the request.
+                id_ = request.request_id
+                await send_answer(send, answer(to_problem(error, id_), id_, self._realm))
                 return
             why = to_problem(error, request.request_id).code
             logger.warning("request %s was cut off: %s", request.request_id, why)
