@@ -93,7 +93,9 @@ def gather(folder: Path, database: str) -> Evidence:
     settings |= {"HOST": "0.0.0.0", "METRICS_TOKEN": "", "USER_QUOTA": "1"}
     with serving(folder, **settings, **FIRST) as address, tour.at(address):
         tour("get_metrics", tour.visitor("stranger"))
-        visits.filling_the_quota(tour, tour.sign_in(evidence.people["anna"]))
+        anna = tour.sign_in(evidence.people["anna"])
+        visits.filling_the_quota(tour, anna)
+        unvisited.call(tour, unvisited.UNVISITED, (anna,))
     evidence.logs["text"] = (folder / "serve.log").read_bytes()
     evidence.mails += [path.read_bytes() for path in (folder / "mail").glob("*.eml")]
     evidence.mails += [mail.content for mail in server.taken]

@@ -1,7 +1,7 @@
 """Calls each operation that no visit is about, as its paragraph of the specification allows.
 
-So an operation that was added is part of the tour without a line here. What this cannot guess, such
-as an answer that needs a certain state, takes a visit in `visits.py`.
+So an operation that was added is part of the tour without a line here, also when the quota is full.
+What this cannot guess, such as an answer that needs a certain state, takes a visit in `visits.py`.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ def call(tour: Tour, operations: Iterable[str], people: Sequence[Visitor]) -> No
         there = _ids(tour, operation, people[-1])
         for ids in ({name: str(uuid4()) for name in there}, there):
             for by in people:
-                for request in _requests(declared, by):
+                for request in _requests(declared):
                     answer = tour(operation, by, **request, **ids)
                     if "ETag" in answer.headers and _takes(declared, "If-None-Match"):
                         request["headers"] = {"If-None-Match": answer.headers["ETag"]}
                         tour(operation, by, **request, **ids)
 
 
-def _requests(declared: dict[str, Any], by: Visitor) -> Iterator[dict[str, Any]]:
+def _requests(declared: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """Good requests and, before the last, such as conditions and keys refuse."""
     parameters = declared.get("parameters", [])
     query = {
@@ -48,7 +48,7 @@ def _requests(declared: dict[str, Any], by: Visitor) -> Iterator[dict[str, Any]]
             yield {**request, "headers": headers}
         yield {**request, "headers": ANY}
     elif _takes(declared, "Idempotency-Key"):
-        headers = {"Idempotency-Key": f"{declared['operationId']}-{by.name}"}
+        headers = {"Idempotency-Key": str(uuid4())}
         yield {**request, "headers": headers}
         yield {**request, "headers": headers}
         if "json" in request:
