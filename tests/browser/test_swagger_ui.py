@@ -31,7 +31,7 @@ def test_a_token_copied_into_the_dialog_authorizes_operations(
     access, refresh = scheme_of(dialog, "accessToken"), scheme_of(dialog, "refreshToken")
     expect(access).to_contain_text("The access_token of login or refresh.")
     expect(refresh).to_contain_text("The refresh_token of login or of the latest refresh.")
-    expect(refresh).to_contain_text("It is only good for refresh and logout.")
+    expect(refresh).to_contain_text("Only refresh and logout accept it.")
     keep(page, "docs-dialog")
     docs.close_dialog()
     docs.authorize("accessToken", token)

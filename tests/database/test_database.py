@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import secrets
+import sqlite3
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
+from service.engine.database import sqlite
 from service.engine.database.statements import Prepared
 from service.engine.database.transaction import connection, db
 from service.engine.ids import now
@@ -45,6 +47,24 @@ def test_a_connection_that_the_database_has_ended_is_not_used_again(tmp_path: Pa
         with db.transaction() as transaction:
             [other] = transaction.execute("SELECT pg_backend_pid()", None).fetchone()
         assert other != own
+
+
+def test_a_write_waits_once_for_a_file_that_another_process_has_locked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite, "WRITE_TIMEOUT_SECONDS", 0.5)
+    with serving(tmp_path) as server:
+        anna = server.sign_up()
+        other = sqlite3.connect(tmp_path / "byline.db", isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        try:
+            answer = anna.http.delete("/auth/sessions")
+        finally:
+            other.rollback()
+            other.close()
+        assert answer.status_code == 503
+        assert answer.json()["detail"] == "The database is busy."
+        assert anna.http.delete("/auth/sessions").status_code == 204
 
 
 def test_an_error_of_a_prepared_statement_is_an_error_of_sqlalchemy(server: Server) -> None:

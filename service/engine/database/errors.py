@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from service.engine import problems
 
+BUSY = "The database is busy."
 TOO_SLOW = "The database took too long for this."
 RETRYABLE = {"40001", "40P01"}  # serialisation failure, deadlock
 
@@ -32,7 +33,8 @@ def is_retryable(error: Exception) -> bool:
     """Whether the whole transaction may be tried again at once."""
     cause = getattr(error, "orig", error)
     if isinstance(cause, sqlite3.Error):
-        return _sqlite_name(cause).startswith("SQLITE_BUSY")
+        # SQLITE_BUSY itself comes after WRITE_TIMEOUT_SECONDS; trying again would add up.
+        return _sqlite_name(cause).startswith("SQLITE_BUSY_")
     return getattr(cause, "sqlstate", None) in RETRYABLE
 
 
@@ -56,7 +58,9 @@ def refusal(error: Exception) -> problems.Problem:
         kind = _sqlite_name(cause).removeprefix("SQLITE_").split("_")[0]
         if kind == "INTERRUPT":
             return problems.Unavailable(TOO_SLOW, is_slow=True)
-        if kind in {"BUSY", "LOCKED", "FULL", "IOERR", "CANTOPEN", "READONLY", "CORRUPT"}:
+        if kind in {"BUSY", "LOCKED"}:
+            return problems.Unavailable(BUSY)
+        if kind in {"FULL", "IOERR", "CANTOPEN", "READONLY", "CORRUPT"}:
             return problems.Unavailable("The database is not available.")
         return problems.InvalidRequest() if kind == "TOOBIG" else problems.InternalError()
     state = getattr(cause, "sqlstate", None) or ""

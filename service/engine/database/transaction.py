@@ -38,7 +38,7 @@ from sqlalchemy.orm import DeclarativeBase
 
 from service.engine import problems
 from service.engine.database import sqlite
-from service.engine.database.errors import without_data
+from service.engine.database.errors import BUSY, without_data
 
 REPLICA = "replica"  # the name of its engine
 READINESS = "readiness"  # the name of the engine with the one connection that probes are told of
@@ -181,7 +181,7 @@ class Transaction:
     def _open_connection(self) -> Any:
         # One queue for writers costs less than SQLite's own busy loop (see docs/architecture).
         if self._lock and not self._lock.acquire(timeout=sqlite.WRITE_TIMEOUT_SECONDS):
-            raise problems.Unavailable("The database is busy.")
+            raise problems.Unavailable(BUSY)
         try:
             self._pooled = self._engine.raw_connection()
         except BaseException:
