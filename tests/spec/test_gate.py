@@ -17,11 +17,11 @@ from tests.kit.programs import npm_programs
 
 SPEC = json.loads(specification.public_json())
 # A part of it, with everything that changes below, is compared in a third of the time.
-PATHS = ["/api/accounts", "/api/audit-events", "/api/posts", "/api/posts/{post_id}", "/api/users"]
+PATHS = ["/api/accounts", "/api/audit-events", "/api/users", "/api/users/{user_id}"]
 PATHS += ["/auth/logout", "/auth/me", "/auth/refresh", "/auth/sessions", "/health/live"]
 RELEASED = {**SPEC, "paths": {path: SPEC["paths"][path] for path in PATHS}}
 
-LIST, CREATE, POST = "paths /api/posts get", "paths /api/posts post", "paths /api/posts/{post_id}"
+LIST, CREATE, USER = "paths /api/users get", "paths /api/users post", "paths /api/users/{user_id}"
 LOGOUT = "paths /auth/logout post"
 HEADERS, PARAMETERS, SCHEMAS = "components headers", "components parameters", "components schemas"
 SCHEMES = "components securitySchemes"
@@ -30,7 +30,7 @@ BODY = {"content": {"application/json": {"schema": TEXT}}}
 ACCESS, REFRESH = {"accessToken": []}, {"refreshToken": []}
 FORBIDDEN = {"$ref": "#/components/responses/Forbidden"}
 LANGUAGE = {"name": "lang", "in": "query", "schema": TEXT}
-POST_ID = {"name": "id", "in": "path", "required": True, "schema": {**TEXT, "format": "uuid"}}
+USER_ID = {"name": "id", "in": "path", "required": True, "schema": {**TEXT, "format": "uuid"}}
 
 
 def with_one_more(item: Any) -> Any:
@@ -45,12 +45,12 @@ def with_a_language(schema: Any) -> Any:
 
 
 def with_another_argument(paths: Any) -> Any:
-    """The path of one post with a parameter of another name."""
+    """The path of one user with a parameter of another name."""
     rest = dict(paths)
-    methods = rest.pop("/api/posts/{post_id}").items()
+    methods = rest.pop("/api/users/{user_id}").items()
     return rest | {
-        "/api/posts/{id}": {
-            method: {**operation, "parameters": [POST_ID, *operation["parameters"][1:]]}
+        "/api/users/{id}": {
+            method: {**operation, "parameters": [USER_ID, *operation["parameters"][1:]]}
             for method, operation in methods
         }
     }
@@ -60,19 +60,19 @@ CHANGELOG = "".join(f"## {n}\n\n- A line.\n\n" for n in ("1.0.0", "0.2.0", "0.1.
 
 BREAKING = [
     ("paths /api/accounts", GONE, "GET /api/accounts is gone"),
-    (f"{POST} delete", GONE, "DELETE /api/posts/{post_id} is gone"),
+    (f"{USER} delete", GONE, "DELETE /api/users/{user_id} is gone"),
     ("servers", [{"url": "/v2"}], 'servers url was "/" and is "/v2"'),
     # Names in generated clients
-    (f"{LIST} operationId", "browse", 'operationId was "list_posts" and is "browse"'),
-    (f"{LIST} tags", ["users"], 'tags was "posts" and is "users"'),
-    (f"{SCHEMAS} SearchResults", GONE, "schema SearchResults is gone"),
-    ("paths", with_another_argument, 'parameter post_id name was "post_id" and is "id"'),
+    (f"{LIST} operationId", "browse", 'operationId was "list_users" and is "browse"'),
+    (f"{LIST} tags", ["auth"], 'tags was "users" and is "auth"'),
+    (f"{SCHEMAS} Jwks", GONE, "schema Jwks is gone"),
+    ("paths", with_another_argument, 'parameter user_id name was "user_id" and is "id"'),
     # What a client sends
-    (f"{LIST} parameters 0", GONE, "parameter author_id is gone"),
+    (f"{LIST} parameters 0", GONE, "parameter username is gone"),
     (f"{LIST} parameters", with_one_more(LANGUAGE | {"required": True}), "parameter lang is new"),
-    (f"{PARAMETERS} AuthorId name", "author", "parameter author_id is gone"),
-    (f"{PARAMETERS} AuthorId required", True, "parameter author_id required: true is new"),
-    (f"{PARAMETERS} AuthorId explode", False, "parameter author_id explode: false is new"),
+    (f"{PARAMETERS} UsernameFilter name", "name", "parameter username is gone"),
+    (f"{PARAMETERS} UsernameFilter required", True, "parameter username required: true is new"),
+    (f"{PARAMETERS} UsernameFilter explode", False, "parameter username explode: false is new"),
     (f"{PARAMETERS} Limit schema maximum", 50, "parameter limit maximum was 100 and is 50"),
     (f"{PARAMETERS} Limit schema default", 10, "parameter limit default was 20 and is 10"),
     (
@@ -80,19 +80,19 @@ BREAKING = [
         "number",
         'parameter limit type was "integer" and is "number"',
     ),
-    (f"{SCHEMAS} NewPost properties title", GONE, "NewPost title is gone"),
-    (f"{SCHEMAS} NewPost", with_a_language, "NewPost lang is new"),
-    (f"{SCHEMAS} PostChanges minProperties", 2, "PostChanges minProperties was 1 and is 2"),
-    (f"{SCHEMAS} PostChanges required", ["title"], 'PostChanges required: "title" is new'),
-    (f"{SCHEMAS} Title maxLength", 100, "Title maxLength was 200 and is 100"),
+    (f"{SCHEMAS} NewUser properties username", GONE, "NewUser username is gone"),
+    (f"{SCHEMAS} NewUser", with_a_language, "NewUser lang is new"),
+    (f"{SCHEMAS} UserChanges minProperties", 2, "UserChanges minProperties was 1 and is 2"),
+    (f"{SCHEMAS} UserChanges required", ["bio"], 'UserChanges required: "bio" is new'),
+    (f"{SCHEMAS} Bio maxLength", 100, "Bio maxLength was 500 and is 100"),
     (f"{SCHEMAS} NewPassword minLength", 15, "NewPassword minLength was 8 and is 15"),
-    (f"{SCHEMAS} Content pattern", "^a$", 'Content pattern: "^a$" is new'),
+    (f"{SCHEMAS} Bio pattern", "^a$", 'Bio pattern: "^a$" is new'),
     (
         f"{PARAMETERS} IdempotencyKey schema pattern",
         "^a$",
         'parameter Idempotency-Key pattern was "^[!-~]{1,255}$" and is "^a$"',
     ),
-    (f"{SCHEMAS} Content enum", ["a"], 'Content enum: "a" is new'),
+    (f"{SCHEMAS} Bio enum", ["a"], 'Bio enum: "a" is new'),
     (
         f"{SCHEMAS} NewUser properties role",
         {**TEXT, "enum": ["user"]},
@@ -114,9 +114,9 @@ BREAKING = [
     (f"{CREATE} responses 201 headers ETag", GONE, "answer 201 header ETag is gone"),
     (f"{CREATE} responses 201 links get", GONE, "answer 201 links get is gone"),
     (
-        "components links GetPost parameters post_id",
+        "components links GetUser parameters user_id",
         GONE,
-        'answer 201 links get parameter post_id: "$response.body#/id" is gone',
+        'answer 201 links get parameter user_id: "$response.body#/id" is gone',
     ),
     (f"{HEADERS} Location required", GONE, "answer 201 header Location required: true is gone"),
     (
@@ -124,8 +124,8 @@ BREAKING = [
         "array",
         'answer 200 header Link type was "string" and is "array"',
     ),
-    (f"{SCHEMAS} Post properties content", GONE, "Post content is gone"),
-    (f"{SCHEMAS} Post required 0", GONE, 'Post required: "id" is gone'),
+    (f"{SCHEMAS} User properties bio", GONE, "User bio is gone"),
+    (f"{SCHEMAS} User required 0", GONE, 'User required: "id" is gone'),
     (
         f"{SCHEMAS} Session properties ip type",
         "object",
@@ -153,8 +153,8 @@ ADDITIVE = [
     (f"{LIST} parameters", with_one_more(LANGUAGE), "parameter lang is new"),
     (f"{PARAMETERS} Limit schema maximum", 200, "parameter limit maximum was 100 and is 200"),
     (f"{PARAMETERS} IfMatch required", GONE, "parameter If-Match required: true is gone"),
-    (f"{SCHEMAS} NewPost properties lang", TEXT, "NewPost lang is new"),
-    (f"{SCHEMAS} NewPost required 0", GONE, 'NewPost required: "title" is gone'),
+    (f"{SCHEMAS} NewUser properties lang", TEXT, "NewUser lang is new"),
+    (f"{SCHEMAS} NewUser required 0", GONE, 'NewUser required: "email" is gone'),
     (f"{SCHEMAS} NewPassword nullable", True, "NewPassword nullable: true is new"),
     (f"{LOGOUT} requestBody", BODY, "body is new"),
     (f"{CREATE} security", [], "security is gone"),
@@ -162,7 +162,7 @@ ADDITIVE = [
     # What a client gets
     (f"{LIST} responses 403", FORBIDDEN, "answer 403 is new"),
     (f"{LIST} responses 200 headers X-Total", {"schema": TEXT}, "answer 200 header X-Total is new"),
-    (f"{SCHEMAS} Post", with_a_language, "Post lang is new"),
+    (f"{SCHEMAS} User", with_a_language, "User lang is new"),
     (f"{SCHEMAS} Problem properties trace", TEXT, "Problem trace is new"),
     (f"{SCHEMAS} ProblemCode enum", with_one_more("odd"), 'ProblemCode enum: "odd" is new'),
     (
@@ -178,17 +178,17 @@ FREE = [
     ("tags 0 description", "Other words."),
     (f"{LIST} summary", "Other words"),
     (f"{LIST} responses 200 description", "Other words."),
-    (f"{SCHEMAS} Post example", {}),
-    (f"{SCHEMAS} Post properties author", {"$ref": "#/components/schemas/Author", "example": {}}),
+    (f"{SCHEMAS} User example", {}),
+    (f"{SCHEMAS} User properties id", {"$ref": "#/components/schemas/Id", "example": ""}),
     (f"{PARAMETERS} Limit description", "Other words."),
     (f"{PARAMETERS} IfMatch example", "Other words."),
     (f"{HEADERS} Link example", "Other words."),
     ("components responses NotFound description", "Other words."),
-    ("components links GetPost description", "Other words."),
+    ("components links GetUser description", "Other words."),
     ("components securitySchemes accessToken description", "Other words."),
     (f"{CREATE} requestBody content application/json example", {}),
     (f"{LIST} parameters", lambda all_: all_[::-1]),
-    (f"{SCHEMAS} NewPost required", lambda names: names[::-1]),
+    (f"{SCHEMAS} SignIn required", lambda names: names[::-1]),
 ]
 
 
@@ -240,12 +240,12 @@ def test_a_schema_may_get_a_name_or_lose_it() -> None:
 
 
 def test_a_line_says_what_breaks_where_and_what_to_do() -> None:
-    operations = ["create_post", "update_post", "list_posts", "get_post", "search_posts"]
-    change = Change("Title maxLength was 200 and is 100", operations, breaks=True)
-    [line] = gate.refused([change], "1.4.2", "1.5.0", "## 1.5.0\n\n- Titles.\n")
+    operations = ["create_user", "update_user", "list_users", "get_user", "register"]
+    change = Change("Bio maxLength was 500 and is 100", operations, breaks=True)
+    [line] = gate.refused([change], "1.4.2", "1.5.0", "## 1.5.0\n\n- Bios.\n")
     assert line == (
-        "openapi.yaml: Title maxLength was 200 and is 100"
-        " (create_post, update_post, list_posts and 2 more),"
+        "openapi.yaml: Bio maxLength was 500 and is 100"
+        " (create_user, update_user, list_users and 2 more),"
         " which breaks clients of 1.4.2: undo it, or make it version 2.0.0"
     )
 
@@ -260,7 +260,7 @@ def test_a_line_says_what_breaks_where_and_what_to_do() -> None:
     ],
 )
 def test_a_version_without_a_line_in_the_changelog_is_refused(changelog: str) -> None:
-    breaking = Change("Post title is gone", ["get_post"], breaks=True)
+    breaking = Change("User bio is gone", ["get_user"], breaks=True)
     for changes in ([breaking], []):
         [line] = gate.refused(changes, "0.1.0", "2.0.0", changelog)
         assert line == "CHANGELOG.md: a section `## 2.0.0` has to say what changes for clients"
