@@ -1,4 +1,4 @@
-"""Posts that only one test searches."""
+"""Posts in bulk, and posts that only one test searches."""
 
 from __future__ import annotations
 
@@ -6,6 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from sqlalchemy import insert
+
+from service.engine.ids import created_at, new_id
+from service.models import Post
 from tests.kit.serving import Person
 
 
@@ -26,6 +30,17 @@ class Corpus:
     def found(self, query: str) -> set[str]:
         """The titles that a query finds."""
         return {result["post"]["title"].split()[0] for result in self.ask(query, limit=50)}
+
+
+def give_posts(person: Person, contents: list[str]) -> None:
+    """Posts of these contents, in bulk and without the search index."""
+    rows = []
+    for content in contents:
+        id_ = new_id()
+        times = dict.fromkeys(("created_at", "updated_at"), created_at(id_))
+        text = {"title": f"Of {len(content)} characters", "content": content}
+        rows.append({"id": str(id_), "author_id": person.id, "version": 1, **text, **times})
+    person.server.execute(insert(Post), rows)
 
 
 Write = Callable[[dict[str, str]], Corpus]

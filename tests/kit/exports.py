@@ -16,22 +16,29 @@ from sqlalchemy import insert
 
 from service.engine.database.transaction import db
 from service.engine.ids import created_at, new_id
-from service.models import Post
+from service.models import AuditEvent, Session
 from tests.kit.serving import Person, Service
 
 PATH = "/auth/export"
 PATIENCE = 60  # seconds
 
 
-def give_posts(person: Person, contents: list[str]) -> None:
-    """Posts of these contents, in bulk and without the search index."""
+def give_events(person: Person, number: int) -> None:
+    """So many sign-ins in the audit log, written in bulk."""
+    event = {"action": "login", "actor_id": person.id, "user_id": person.id, "ip": "127.0.0.1"}
+    person.server.execute(insert(AuditEvent), [{"id": new_id(), **event} for _ in range(number)])
+
+
+def give_sessions(person: Person, user_agents: list[str]) -> None:
+    """A living session with each of these user agents, written in bulk."""
     rows = []
-    for content in contents:
+    for user_agent in user_agents:
         id_ = new_id()
-        times = dict.fromkeys(("created_at", "updated_at"), created_at(id_))
-        text = {"title": f"Of {len(content)} characters", "content": content}
-        rows.append({"id": str(id_), "author_id": person.id, "version": 1, **text, **times})
-    person.server.execute(insert(Post), rows)
+        times = dict.fromkeys(("created_at", "last_used_at"), created_at(id_))
+        times["expires_at"] = "2999-01-01T00:00:00.000Z"
+        session = {"id": id_, "user_id": person.id, "user_agent": user_agent, "ip": "127.0.0.1"}
+        rows.append({**session, **times, "generation": 0})
+    person.server.execute(insert(Session), rows)
 
 
 def lines(body: bytes) -> list[dict[str, Any]]:

@@ -126,7 +126,7 @@ class Person:
     def username(self) -> str:
         return self.tokens["user"]["username"]
 
-    def post(self, title: str = "A title", content: str = "Some words.") -> dict[str, Any]:
+    def post(self, title: str = "A title", content: str = "Some words.") -> dict[str, Any]:  # posts
         """A new post of this user."""
         answer = self.http.post("/api/posts", json={"title": title, "content": content})
         assert answer.status_code == 201, answer.text

@@ -149,8 +149,8 @@ KINDS = {
             "service/models/posts.py",
             "partial(Post.listing, author_id=caller.id)",
             "partial(Post.listing, author_id=caller.session_id)",
-            "tests/posts/test_export.py"
-            "::test_an_export_contains_exactly_what_the_other_operations_return",
+            "tests/posts/test_exported_posts.py"
+            "::test_an_export_has_the_posts_of_who_asks_and_no_others",
         ),
     ],
     "mails lost or halved": [
