@@ -19,7 +19,7 @@ from tests.kit.events import forwarded, latest, written
 from tests.kit.mailbox import text
 from tests.kit.mails import confirm, mailed
 from tests.kit.serving import Person, Server, serving
-from tests.kit.sessions import ago, generation, me, move, refresh, session_id, told
+from tests.kit.sessions import ago, generation, me, move, refresh, told
 
 HERE, NEAR, FAR = "203.0.113.7", "203.0.113.200", "198.51.100.7"
 BROWSER, OTHER = "Firefox/145.0", "curl/8.0"
@@ -72,7 +72,7 @@ def test_using_the_new_access_token_confirms_that_the_pair_arrived(
 def test_a_refused_request_confirms_it_too(proxied: Server, anna: Person) -> None:
     pair = refresh(at(proxied, HERE), anna.tokens).json()
     with proxied.client(pair["access_token"]) as http:
-        assert http.delete(f"/api/posts/{session_id(anna)}").status_code == 404
+        assert http.delete(f"/auth/sessions/{anna.id}").status_code == 404
     move(proxied, anna, last_used_at=ago(seconds=12))
     assert told(refresh(at(proxied, HERE), anna.tokens)) == (401, "token-reused")
 

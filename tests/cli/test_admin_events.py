@@ -6,7 +6,7 @@ import pytest
 import sqlalchemy as sa
 
 from service.models import AuditEvent, User
-from tests.kit.commands import PASSWORD, execute, rows
+from tests.kit.commands import NO_POSTS, PASSWORD, execute, rows
 
 EVENTS = sa.select(AuditEvent.__table__).order_by(AuditEvent.id)
 PROMOTE = "create-admin --email user1@example.com"
@@ -28,7 +28,7 @@ def test_a_new_admin_is_a_new_user(anywhere):
     [("user", ["role-changed", "password-changed"]), ("admin", ["password-changed"])],
 )
 def test_a_promotion_is_an_audit_event(anywhere, role, actions):
-    anywhere("demo --yes --users 1 --posts 0")
+    anywhere(f"demo --yes --users 1{NO_POSTS}")
     execute(sa.update(User).values(role=role))
 
     assert anywhere(PROMOTE, input=f"{PASSWORD}\n").exit_code == 0
@@ -39,7 +39,7 @@ def test_a_promotion_is_an_audit_event(anywhere, role, actions):
 
 @pytest.mark.parametrize("state", [{"email_verified": False}, {"disabled": True}])
 def test_a_refused_promotion_causes_no_event(anywhere, state):
-    anywhere("demo --yes --users 1 --posts 0")
+    anywhere(f"demo --yes --users 1{NO_POSTS}")
     execute(sa.update(User).values(state))
 
     assert anywhere(PROMOTE, input=f"{PASSWORD}\n").exit_code == 1
@@ -62,13 +62,13 @@ def test_a_refused_admin_causes_no_event(upgraded, options, password):
 
 
 def test_purging_and_demo_data_leave_the_events_alone(anywhere):
-    anywhere("demo --yes --users 1 --posts 1")
+    anywhere(f"demo --yes --users 1{NO_POSTS}")
     assert anywhere(PROMOTE, input=f"{PASSWORD}\n").exit_code == 0
     execute(sa.delete(User))
     before = rows(EVENTS)
 
     assert anywhere("purge").exit_code == 0
-    assert anywhere("demo --yes --users 1 --posts 1").exit_code == 0
+    assert anywhere(f"demo --yes --users 1{NO_POSTS}").exit_code == 0
 
     assert [event.action for event in before] == ["role-changed", "password-changed"]
     assert rows(EVENTS) == before

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from service.domain import passwords
 from service.engine.ids import new_id, now
 from service.models import Mail, Session, User
-from tests.kit.commands import PASSWORD, execute, rows
+from tests.kit.commands import NO_POSTS, PASSWORD, execute, rows
 
 PROMOTE = "create-admin --email User1@Example.com"
 
@@ -16,7 +16,7 @@ PROMOTE = "create-admin --email User1@Example.com"
 @pytest.fixture
 def user(anywhere):
     """A verified account, signed in, with mails that were sent: to reset, and to undo."""
-    anywhere("demo --yes --users 1 --posts 0")
+    anywhere(f"demo --yes --users 1{NO_POSTS}")
     [found] = rows(sa.select(User))
     moment, later = now(), "2999-01-01T00:00:00.000Z"
     session = {"id": str(new_id()), "user_id": found.id, "generation": 0, "ip": "192.0.2.7"}

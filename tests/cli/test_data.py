@@ -11,7 +11,6 @@ import sqlalchemy as sa
 
 from service import maintenance
 from service.domain import passwords
-from service.domain.words import document, words
 from service.engine.ids import created_at, new_id, now, rfc3339
 from service.models import (
     Deletion,
@@ -19,15 +18,13 @@ from service.models import (
     KnownNetwork,
     Mail,
     MailCount,
-    Post,
-    PostDocument,
     RestingUsername,
     Session,
     SignInGuard,
     User,
 )
 from tests.kit import postgres
-from tests.kit.commands import PASSWORD, execute, rows
+from tests.kit.commands import NO_POSTS, PASSWORD, execute, rows
 
 
 def test_create_admin_takes_the_password_from_standard_input(anywhere):
@@ -73,59 +70,30 @@ def test_create_admin_names_the_upgrade_that_is_missing(byline):
 
 
 def test_demo_adds_what_is_asked_for_and_numbers_on(anywhere):
-    for users, posts in ((3, 20), (2, 10), (0, 5)):
-        ended = anywhere(f"demo --yes --users {users} --posts {posts}")
-        assert ended.output == f"Added {users} users and {posts} posts.\n"
+    for users in (3, 2, 0):
+        ended = anywhere(f"demo --yes --users {users}{NO_POSTS}")
+        assert ended.output.startswith(f"Added {users} users")
 
     people = rows(sa.select(User))
     assert {user.email for user in people} == {f"user{n}@example.com" for n in range(1, 6)}
     assert passwords.matches(people[0].password_hash, "demo-password")
-    assert len(rows(sa.select(Post))) == len(rows(sa.select(PostDocument))) == 35
 
 
-def test_demo_data_agrees_with_itself(anywhere):
-    anywhere("demo --yes --users 5 --posts 50")
+def test_demo_users_agree_with_themselves(anywhere):
+    anywhere(f"demo --yes --users 5{NO_POSTS}")
 
     year = rfc3339(datetime.now(UTC) - timedelta(days=366))
-    for thing in (*rows(sa.select(User)), *rows(sa.select(Post))):
-        assert year < thing.created_at == thing.updated_at <= now()
-        assert created_at(UUID(thing.id)) == thing.created_at
-    assert all(post.author_id < post.id for post in rows(sa.select(Post)))
-
-
-def test_demo_posts_are_indexed_as_those_of_the_api(upgraded):
-    upgraded("demo --users 1 --posts 20")
-
-    joined = sa.select(Post.title, Post.content, PostDocument.words).join(
-        PostDocument, PostDocument.post_id == Post.id
-    )
-    assert all(document(post.title, words(post.content)) == post.words for post in rows(joined))
-
-
-def test_reindex_renews_the_documents_of_older_versions(anywhere):
-    anywhere("demo --yes --users 1 --posts 20")
-    joined = sa.select(Post.title, Post.content, PostDocument.words).join(
-        PostDocument, PostDocument.post_id == Post.id
-    )
-    execute(sa.update(PostDocument).values(words="of old", lexemes="of old"))
-
-    assert anywhere("db reindex").output == "Reindexed 20 posts.\n"
-    assert all(document(post.title, words(post.content)) == post.words for post in rows(joined))
-    assert anywhere("db reindex").output == "Reindexed 0 posts.\n"
-
-
-def test_demo_posts_need_an_author(upgraded):
-    ended = upgraded("demo --users 0 --posts 1")
-
-    assert ended.exit_code == 1
-    assert "ask for users too" in ended.output
+    for user in rows(sa.select(User)):
+        assert year < user.created_at == user.updated_at <= now()
+        assert created_at(UUID(user.id)) == user.created_at
 
 
 def test_purge_removes_what_deleted_users_owned(anywhere):
-    anywhere("demo --yes --users 2 --posts 40")
-    # The older one has posts: nobody else is there to write the first of them.
+    anywhere(f"demo --yes --users 2{NO_POSTS}")
     [kept, deleted] = [user.id for user in rows(sa.select(User.id).order_by(User.id))]
+    until = rfc3339(datetime.now(UTC) + timedelta(hours=1))
     execute(
+        sa.insert(Session).values([_session(user, until) for user in [kept, deleted] * 20]),
         sa.update(User).where(User.id == deleted).values(deleted=True),
         sa.insert(Deletion).values(user_id=deleted, created_at=now(), due_at=now()),
     )
@@ -134,12 +102,12 @@ def test_purge_removes_what_deleted_users_owned(anywhere):
 
     assert ("users", "1") in re.findall(r"(\w+) +(\d+) deleted", ended.output)
     assert [user.id for user in rows(sa.select(User.id))] == [kept]
-    assert {post.author_id for post in rows(sa.select(Post.author_id))} == {kept}
+    assert [session.user_id for session in rows(sa.select(Session))] == [kept] * 20
 
 
 def test_purge_deletes_what_has_expired_and_nothing_else(anywhere, monkeypatch):
     monkeypatch.setattr(maintenance, "ROWS_PER_TRANSACTION", 2)
-    anywhere("demo --yes --users 1 --posts 0")
+    anywhere(f"demo --yes --users 1{NO_POSTS}")
     [user] = rows(sa.select(User.id))
     past, future = (rfc3339(datetime.now(UTC) + timedelta(hours=h)) for h in (-1, 1))
     counted = {"a" * 64: past, "b" * 64: future}
@@ -203,7 +171,7 @@ def _session(user_id, expires_at):
 
 
 def _kept(user_id, key, expires_at):
-    named = {"user_id": user_id, "operation": "create_post", "key": key, "fingerprint": "f" * 64}
+    named = {"user_id": user_id, "operation": "create_user", "key": key, "fingerprint": "f" * 64}
     return {**named, "status": 201, "headers": "{}", "body": b"{}", "expires_at": expires_at}
 
 
@@ -213,7 +181,7 @@ def _mail(user_id, number, expires_at, due_at=None):
     return {"id": new_id(), **to, "attempts": 1, "due_at": due_at, **token}
 
 
-@pytest.mark.parametrize("command", ["demo --users 1 --posts 0", "db downgrade base"])
+@pytest.mark.parametrize("command", [f"demo --users 1{NO_POSTS}", "db downgrade base"])
 def test_changes_to_a_database_other_than_the_embedded_one_need_a_yes(byline, monkeypatch, command):
     monkeypatch.setenv("DATABASE_URL", postgres.start())
     byline("db upgrade")
@@ -233,7 +201,7 @@ def test_a_terminal_gets_a_password_prompt(byline, monkeypatch, answer, users):
     byline("db upgrade")
     monkeypatch.setattr("service.cli._is_terminal", lambda: True)
 
-    ended = byline("demo --users 1 --posts 0", input=f"{answer}\n")
+    ended = byline(f"demo --users 1{NO_POSTS}", input=f"{answer}\n")
 
     assert ended.exit_code == (0 if users else 1)
     assert len(rows(sa.select(User))) == users

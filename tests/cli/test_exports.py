@@ -11,36 +11,43 @@ from pathlib import Path
 
 import httpx
 import pytest
+import sqlalchemy as sa
 
+from service.engine.ids import new_id
+from service.models import AuditEvent
 from tests.kit import postgres
-from tests.kit.commands import PASSWORD, run, serving
+from tests.kit.commands import PASSWORD, execute, run, serving
 from tests.kit.exports import connected, in_flight, request, rest, wait_until
 
-POSTS = 60
+EVENTS = 25_000
 SMALL = 65536  # bytes of a receive buffer
-CONTENT = "x" * 100_000
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def settings(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, str]:
-    own = {"RATE_LIMIT_ENABLED": "false"}
+def settings(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> dict[str, str]:
+    own = {"RATE_LIMIT_ENABLED": "false", "DATABASE_URL": f"sqlite:///{tmp_path}/byline.db"}
     if request.param == "postgresql":
         own["DATABASE_URL"] = postgres.start()
         assert run(tmp_path, "keys", "generate").returncode == 0
+    monkeypatch.setenv("DATABASE_URL", own["DATABASE_URL"])
     return own
 
 
 @contextmanager
 def author(url: str) -> Iterator[httpx.Client]:
-    """Somebody with six megabytes of posts."""
+    """Somebody with six megabytes of events."""
     with httpx.Client(base_url=url, timeout=60) as client:
         account = {"email": f"{secrets.token_hex(6)}@example.com", "password": PASSWORD}
-        assert client.post("/auth/register", json=account).status_code == 201
+        registered = client.post("/auth/register", json=account)
+        assert registered.status_code == 201
         token = client.post("/auth/login", json=account).json()["access_token"]
         client.headers["Authorization"] = f"Bearer {token}"
-        for _ in range(POSTS):
-            post = {"title": "A title", "content": CONTENT}
-            assert client.post("/api/posts", json=post).status_code == 201
+        event = {"action": "login", "user_id": registered.json()["id"], "ip": "127.0.0.1"}
+        for _ in range(EVENTS // 1000):
+            events = [{"id": new_id(), **event} for _ in range(1000)]
+            execute(sa.insert(AuditEvent).values(events))
         yield client
 
 
@@ -67,7 +74,7 @@ def test_a_server_that_shuts_down_finishes_exports(
             assert connection.recv(12) == b"HTTP/1.1 200"
             reading = threads.submit(read_on)
         body = reading.result()
-    assert body.count(b'{"type":"post"') == POSTS
+    assert body.count(b'"action":"login"') == EVENTS + 1
     assert body.endswith(b"\r\n0\r\n\r\n")
 
 

@@ -91,12 +91,16 @@ class Visitor:
             assert kid_of(shown) in published(there)
             assert me(there, shown).status_code == 200, me(there, shown).text
         ask(there, 204, "POST", "/auth/logout", other["refresh_token"])
-
-        post = {"json": {"title": "Once", "content": "and only once."}}
-        key = {"Idempotency-Key": secrets.token_hex(8)}
-        written = [ask(w, 201, "POST", "/api/posts", token, key, **post) for w in (here, there)]
-        assert written[0] == written[1]
+        write_once((here, there), token)  # posts
         return pair["refresh_token"]
+
+
+def write_once(workers: tuple[httpx.Client, ...], token: str) -> None:  # posts
+    """Write one post with both workers and one key."""
+    post = {"json": {"title": "Once", "content": "and only once."}}
+    key = {"Idempotency-Key": secrets.token_hex(8)}
+    one, other = (ask(w, 201, "POST", "/api/posts", token, key, **post) for w in workers)
+    assert one == other
 
 
 @contextmanager

@@ -123,7 +123,7 @@ def test_a_server_needs_nothing_but_the_wheel(house: Path, tmp_path: Path) -> No
     assert run(house, tmp_path, "byline", "db", "upgrade", **where) == "The schema is current.\n"
     serve = [str(house / "bin" / "byline"), "serve"]
     with running(serve, tmp_path, **UNSET, **where, WORKERS="2") as url:
-        assert httpx.get(f"{url}/api/posts").json() == []
+        assert httpx.get(f"{url}/api/users").json() == []
         assert httpx.get(f"{url}/docs/init.js").status_code == 200
         assert httpx.get(f"{url}/openapi.yaml").text.startswith("openapi: 3.0.3\n")
         account = {"email": "anna@example.com", "password": "correct horse battery staple"}

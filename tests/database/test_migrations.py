@@ -12,12 +12,13 @@ import pytest
 import sqlalchemy as sa
 from alembic.script import ScriptDirectory
 
-from service import demo, demo_posts, migrations
+from service import migrations
 from service.application import create_flask
 from service.engine.database import revisions
 from service.engine.database.revisions import State
 from service.engine.database.transaction import db
-from service.models import PostDocument
+from service.engine.ids import now
+from service.models import KnownNetwork
 from service.places import MIGRATIONS
 from service.settings import Settings
 from tests.kit import postgres
@@ -29,8 +30,8 @@ TABLES = {
     "audit_events",
     "idempotency_keys",
     "mails",
-    "post_documents",
-    "posts",
+    "post_documents",  # posts
+    "posts",  # posts
     "sessions",
     "users",
 }
@@ -41,6 +42,7 @@ from service import migrations
 from service.application import create_flask
 from service.engine.database import revisions
 from service.engine.database.transaction import db
+from service.engine.ids import now
 from service.settings import load
 
 logging.basicConfig(level=logging.INFO)
@@ -65,19 +67,6 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 def engine(url: str) -> Iterator[sa.Engine]:
     with create_flask(Settings(_env_file=None, database_url=url)).app_context():
         yield db.engine
-        db.engine.dispose()
-
-
-@pytest.fixture
-def search(tmp_path: Path) -> Iterator[sa.Connection]:
-    """A connection to an SQLite database with three posts in the index."""
-    url = f"sqlite:///{tmp_path}/instance/byline.db"
-    with create_flask(Settings(_env_file=None, database_url=url)).app_context():
-        migrations.upgrade(db.engine)
-        list(demo.fill(1))
-        list(demo_posts.fill(3))
-        with db.transaction() as transaction:
-            yield transaction.connection()
         db.engine.dispose()
 
 
@@ -106,7 +95,7 @@ def test_models_and_database_agree(engine):
     ("statement", "difference"),
     [
         ("DROP INDEX ix_sessions_expires_at", "add_index ix_sessions_expires_at"),
-        ("ALTER TABLE posts ADD COLUMN more TEXT", "remove_column posts more"),
+        ("ALTER TABLE mails ADD COLUMN more TEXT", "remove_column mails more"),
         ("DROP TABLE idempotency_keys", "add_table idempotency_keys"),
         ("CREATE TABLE more (id INTEGER)", "remove_table more"),
     ],
@@ -117,20 +106,6 @@ def test_a_difference_between_models_and_database_is_named(engine, statement, di
         connection.exec_driver_sql(statement)
 
     assert difference in migrations.check(engine)
-
-
-def test_the_search_index_of_postgresql_is_a_gin():
-    with create_flask(Settings(_env_file=None, database_url=postgres.start())).app_context():
-        migrations.upgrade(db.engine)
-        with db.engine.connect() as connection:
-            index = connection.exec_driver_sql(
-                "SELECT indexdef FROM pg_indexes WHERE indexname = 'ix_post_documents_lexemes'"
-            ).scalar_one()
-            connection.exec_driver_sql("DROP INDEX ix_post_documents_lexemes")
-            connection.commit()
-        assert "USING gin (lexemes)" in index
-        assert migrations.check(db.engine) == ["add_index ix_post_documents_lexemes"]
-        db.engine.dispose()
 
 
 def test_a_second_upgrade_does_nothing(engine):
@@ -174,45 +149,11 @@ def test_the_state_of_a_missing_file_is_empty_and_does_not_make_it(tmp_path):
 def test_a_migration_leaves_foreign_keys_enforced(engine):
     migrations.upgrade(engine)
 
-    orphan = sa.insert(PostDocument).values(post_id=NOBODY, words="orphan")
+    orphan = sa.insert(KnownNetwork).values(
+        user_id=NOBODY, network="::/48", failures=0, expires_at=now()
+    )
     with engine.connect() as connection, pytest.raises(sa.exc.IntegrityError):
         connection.execute(orphan)
-
-
-def test_an_inserted_post_is_found(search):
-    assert _in_step(search) == 3
-
-
-def test_a_changed_post_is_found_by_its_new_words_only(search):
-    search.execute(sa.update(PostDocument).values(words="nothing but zebras"))
-
-    assert _in_step(search) == 3
-    assert _hits(search, "zebras") == 3
-    search.execute(sa.update(PostDocument).values(words="giraffes"))
-    assert _hits(search, "zebras") == 0
-
-
-@pytest.mark.parametrize("table", ["post_documents", "posts", "users"])
-def test_deleted_rows_leave_the_search_index_even_by_cascade(search, table):
-    search.execute(sa.update(PostDocument).values(words="zebras"))
-    search.exec_driver_sql(f"DELETE FROM {table}")
-
-    assert _in_step(search) == 0
-    assert _hits(search, "zebras") == 0
-
-
-def _in_step(connection: sa.Connection) -> int:
-    """How many documents there are; raises DatabaseError unless the index is made of them."""
-    connection.exec_driver_sql(
-        "INSERT INTO post_search (post_search, rank) VALUES ('integrity-check', 1)"
-    )
-    return connection.exec_driver_sql("SELECT count(*) FROM post_documents").scalar_one()
-
-
-def _hits(connection: sa.Connection, word: str) -> int:
-    return connection.exec_driver_sql(
-        "SELECT count(*) FROM post_search WHERE post_search MATCH ?", (word,)
-    ).scalar_one()
 
 
 def test_revisions_are_read_without_alembic_as_alembic_reads_them() -> None:

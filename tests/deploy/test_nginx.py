@@ -69,7 +69,7 @@ def test_a_request_id_is_the_same_on_all_logs(site):
 def test_an_export_is_produced_as_its_client_reads_it(site):
     slow, fast = site.server.sign_up(), site.server.sign_up()
     for person in (slow, fast):
-        exports.give_posts(person, ["茶" * 100_000] * 80)
+        exports.give_events(person, 50_000)
     urls = [f"http://127.0.0.1:{server.port}" for server in site.upstreams]
     request = exports.request(slow.http, "Connection: close")
     with exports.connected(site.proxy.url, request, room=16 * 1024) as connection:

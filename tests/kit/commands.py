@@ -37,6 +37,11 @@ def environment(folder: Path, **settings: str) -> dict[str, str]:
     return {**kept, **own, **settings}
 
 
+# `byline demo --users 1{NO_POSTS}` adds a user and nothing else.
+NO_POSTS = ""
+NO_POSTS = " --posts 0"  # posts
+
+
 def run(folder: Path, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
     command = [*COMMAND, *arguments]
     with TemporaryFile() as output, TemporaryFile() as errors:

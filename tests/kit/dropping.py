@@ -34,18 +34,34 @@ def drop(root: Path) -> None:
 
 def _strip(path: Path) -> None:
     lines = path.read_text().splitlines(keepends=True)
-    kept = []
+    kept: list[str] = []
+    blank = 0  # lines since the last that went
     depth: int | None = None  # of the line that goes with what is below it
     for line in lines:
         indentation = len(line) - len(line.lstrip())
         if line.rstrip().endswith(MARK):
-            depth = indentation
-        elif line.strip() and depth is not None and not _goes_on(line, indentation, depth):
+            depth, blank = indentation, 0
+        elif depth is not None and not line.strip():
+            blank += 1
+        elif depth is not None and _goes_on(line, indentation, depth):
+            blank = 0
+        else:
+            if depth is not None:  # what comes now stays as far from what was before as from it
+                kept += ["\n"] * max(blank, _taken_blank(kept))
             depth = None
-        if depth is None:
             kept.append(line)
+    if depth is not None:
+        _taken_blank(kept)
     if len(kept) < len(lines):
         path.write_text("".join(kept))
+
+
+def _taken_blank(lines: list[str]) -> int:
+    """How many blank lines are taken from the end."""
+    before = len(lines)
+    while lines and not lines[-1].strip():
+        lines.pop()
+    return before - len(lines)
 
 
 def _goes_on(line: str, indentation: int, depth: int) -> bool:

@@ -94,14 +94,14 @@ KINDS = {
         ),
     ],
     "not one's own": [
-        Mutant(
+        Mutant(  # posts
             "anybody changes what is anybody's",
             "service/engine/database/owned.py",
             '"as_admin": caller.is_admin',
             '"as_admin": True',
             "tests/posts/test_posts.py::test_only_the_author_and_admins_change_a_post",
         ),
-        Mutant(
+        Mutant(  # posts
             "anybody deletes what is anybody's",
             "service/engine/database/owned.py",
             "sa.delete(self._model).where(self._mine)",

@@ -4,7 +4,7 @@ from tests.mutants.mutant import SCHEMATHESIS, Mutant
 
 KINDS = {
     "wrong status": [
-        Mutant(
+        Mutant(  # posts
             "a new post is a 200",
             "service/handlers/posts.py",
             "return post, 201,",
@@ -37,7 +37,7 @@ KINDS = {
         ),
     ],
     "missing header": [
-        Mutant(
+        Mutant(  # posts
             "a new post has no Location",
             "service/handlers/posts.py",
             """return post, 201, {"Location": f"/api/posts/{post['id']}"}""",
@@ -90,7 +90,7 @@ KINDS = {
 """,
             "tests/spec/test_contract.py::test_a_body_is_closed_and_an_answer_is_open",
         ),
-        Mutant(
+        Mutant(  # posts
             "a query may have parameters that nobody knows",
             "service/engine/spec/validation.py",
             """\
@@ -146,7 +146,7 @@ KINDS = {
             "tests/accounts/test_invitations.py"
             "::test_confirming_another_address_does_not_accept_an_invitation_as_admin",
         ),
-        Mutant(
+        Mutant(  # posts
             "a word of a search is an operator of the engine",
             "service/domain/search.py",
             """else f'"{text}"'""",
@@ -169,7 +169,7 @@ KINDS = {
             "if size > 100 * MAX_PAGE_BYTES and number:",
             "tests/engine/test_large_pages.py::test_following_the_links_visits_every_item",
         ),
-        Mutant(
+        Mutant(  # posts
             "the index of a post has no end",
             "service/domain/words.py",
             "if size > MAX_INDEX_BYTES:",
@@ -201,7 +201,7 @@ KINDS = {
             "tests/accounts/test_auth.py"
             "::test_an_unknown_address_takes_as_much_hashing_as_a_wrong_password",
         ),
-        Mutant(
+        Mutant(  # posts
             "a snippet is HTML as somebody wrote it",
             "service/domain/snippets.py",
             "marked.append(html.escape(excerpt[done:]))",

@@ -4,7 +4,7 @@ from tests.mutants.mutant import Mutant
 
 KINDS = {
     "DELETE that does nothing": [
-        Mutant(
+        Mutant(  # posts
             "a deletion is acknowledged and not made",
             "service/engine/database/owned.py",
             "statement = sa.delete(self._model).where(self._mine)",
@@ -51,7 +51,7 @@ KINDS = {
             "self._key <= bound if newest",
             "tests/web/test_pagination.py::test_every_user_is_on_one_page",
         ),
-        Mutant(
+        Mutant(  # posts
             "the oldest come first",
             "service/engine/database/listing.py",
             "self._key.desc() if newest else self._key.asc()",
@@ -88,7 +88,7 @@ KINDS = {
             "pass\n        return",
             "tests/engine/test_conditional.py::test_a_stale_write_is_refused",
         ),
-        Mutant(
+        Mutant(  # posts
             "the tag of a post stays when its author is renamed",
             "service/models/posts.py",
             'f"{row.username}.{row.version}"',
@@ -144,7 +144,7 @@ KINDS = {
             "tests/accounts/test_audit_actions.py"
             "::test_each_change_causes_one_event[sqlite-change_password]",
         ),
-        Mutant(
+        Mutant(  # posts
             "an export has no posts in it",
             "service/models/posts.py",
             "partial(Post.listing, author_id=caller.id)",

@@ -94,7 +94,7 @@ def gather(folder: Path, database: str) -> Evidence:
     with serving(folder, **settings, **FIRST) as address, tour.at(address):
         tour("get_metrics", tour.visitor("stranger"))
         anna = tour.sign_in(evidence.people["anna"])
-        visits.filling_the_quota(tour, anna)
+        visits.filling_the_quota(tour, anna)  # posts
         unvisited.call(tour, unvisited.UNVISITED, (anna,))
     evidence.logs["text"] = (folder / "serve.log").read_bytes()
     evidence.mails += [path.read_bytes() for path in (folder / "mail").glob("*.eml")]
@@ -113,7 +113,7 @@ def _first_tour(tour: Tour, evidence: Evidence, engine: sa.Engine, metrics_token
         connection.exec_driver_sql(f"UPDATE users SET role = 'admin' WHERE id = '{ada.id}'")
     visits.reading_mails(tour, anna, ben)
     visits.meeting(tour, anna, ben, ada)
-    visits.writing(tour, anna, ben)
+    visits.writing(tour, anna, ben)  # posts
     visits.coming(tour, ben, ada, cora)
     visits.looking_around(tour, anna, metrics_token)
     unvisited.call(tour, unvisited.UNVISITED, (ben, anna, ada))

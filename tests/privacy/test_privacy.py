@@ -37,8 +37,8 @@ TELL_ADMINS = {"create_user", "update_user", "list_accounts"}
 KEPT = {
     "users": {"address", "text"},
     "sessions": {"agent"},
-    "posts": {"text"},
-    "post_documents": {"text"},
+    "posts": {"text"},  # posts
+    "post_documents": {"text"},  # posts
     "mails": {"address"},
     "idempotency_keys": {"address", "text"},
     "resting_usernames": {"text"},
@@ -121,7 +121,7 @@ def may_tell(heard: Heard, secret: Secret) -> bool:
     own = heard.by == secret.owner
     match secret.kind:
         case "text":
-            return True  # posts and profiles are public
+            return True  # it is public
         case "agent":
             return own and heard.operation in {"list_sessions", "export_account"}
         case "token":
@@ -142,7 +142,7 @@ def test_an_answer_contains_the_data_of_its_reader(evidence: Evidence) -> None:
         assert ("anna", operation, "token", "anna") in told
     for operation in ("list_sessions", "export_account"):
         assert ("anna", operation, "agent", "anna") in told
-    for operation in ("get_post", "search_posts"):
+    for operation in ("get_post", "search_posts"):  # posts
         assert ("ben", operation, "text", "anna") in told
 
 

@@ -132,7 +132,7 @@ def meeting(tour: Tour, anna: Visitor, ben: Visitor, ada: Visitor) -> None:
     tour("export_account", anna)
 
 
-def writing(tour: Tour, anna: Visitor, ben: Visitor) -> None:
+def writing(tour: Tour, anna: Visitor, ben: Visitor) -> None:  # posts
     """Posts."""
     post, key = a_post(tour, anna), {"Idempotency-Key": f"post-{anna.address.encode().hex()}"}
     made = tour("create_post", anna, json=post, headers=key)
@@ -173,7 +173,8 @@ def coming(tour: Tour, ben: Visitor, ada: Visitor, cora: Visitor) -> None:
     for _ in range(2):
         name = {"username": tour.marks.word("text", "cora").lower()}
         tour("update_user", cora, user_id=cora.id, json=name, headers=ANY)
-    tour("create_post", cora, json=a_post(tour, cora), headers={"Idempotency-Key": "cora"})
+    post, own_key = a_post(tour, cora), {"Idempotency-Key": "cora"}  # posts
+    tour("create_post", cora, json=post, headers=own_key)  # posts
     tour("request_password_reset", cora, json={"email": cora.address})
     tour.mailed(cora, RESET)
     moved = tour.visitor("cora")
@@ -212,7 +213,8 @@ def looking_around(tour: Tour, anna: Visitor, metrics_token: str) -> None:
 
 def a_day(tour: Tour, anna: Visitor, ada: Visitor) -> None:
     """A bit of everything, whatever becomes of it."""
-    new, newer, post = tour.visitor("newcomer"), tour.visitor("newcomer"), a_post(tour, anna)
+    new, newer = tour.visitor("newcomer"), tour.visitor("newcomer")
+    post = a_post(tour, anna)  # posts
     key, bio = {"Idempotency-Key": new.address}, {"bio": tour.marks.words("text", "anna")}
     for operation, by, request in (
         ("register", new, {"json": new.credentials}),
@@ -223,9 +225,9 @@ def a_day(tour: Tour, anna: Visitor, ada: Visitor) -> None:
         ("refresh", anna, {}),
         ("get_me", anna, {}),
         ("list_sessions", anna, {}),
-        ("create_post", anna, {"json": post, "headers": key}),
-        ("create_post", anna, {"json": post}),
-        ("search_posts", anna, {"params": {"q": bio["bio"]}}),
+        ("create_post", anna, {"json": post, "headers": key}),  # posts
+        ("create_post", anna, {"json": post}),  # posts
+        ("search_posts", anna, {"params": {"q": bio["bio"]}}),  # posts
         ("update_user", anna, {"user_id": anna.id, "json": bio, "headers": ANY}),
         ("request_password_reset", anna, {"json": {"email": anna.address}}),
         ("change_email", anna, {"json": {"email": new.address, "current_password": anna.password}}),
@@ -249,11 +251,11 @@ def while_not_ready(tour: Tour, by: Visitor, fault: AbstractContextManager[None]
     until(lambda: tour("get_readiness", by).status_code == 200)
 
 
-def a_post(tour: Tour, by: Visitor) -> dict[str, str]:
+def a_post(tour: Tour, by: Visitor) -> dict[str, str]:  # posts
     return {name: tour.marks.words("text", by.name) for name in ("title", "content")}
 
 
-def filling_the_quota(tour: Tour, anna: Visitor) -> None:
+def filling_the_quota(tour: Tour, anna: Visitor) -> None:  # posts
     """Posts for which there is no room any more."""
     [post, *_] = tour("list_posts", anna, params={"author_id": anna.id}).json()
     longer = {"content": post["content"] + tour.marks.words("text", "anna")}

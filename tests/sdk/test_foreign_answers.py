@@ -84,15 +84,15 @@ def test_an_answer_of_a_gateway_is_one_documented_exception(
     answer: tuple[int, str | None, bytes], gateway: SimpleNamespace, package: Any
 ) -> None:
     gateway.answer = answer
-    list_posts, errors = package(".api.posts.list_posts"), package(".errors")
+    list_users, errors = package(".api.users.list_users"), package(".errors")
     client = package().Client(gateway.url)
 
     raised = []
     with pytest.raises(errors.UnexpectedResponse) as caught:
-        list_posts.sync(client=client)
+        list_users.sync(client=client)
     raised.append(caught.value)
     with pytest.raises(errors.UnexpectedResponse) as caught:
-        asyncio.run(list_posts.asyncio_detailed(client=client))
+        asyncio.run(list_users.asyncio_detailed(client=client))
     raised.append(caught.value)
 
     for error in raised:

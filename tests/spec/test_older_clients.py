@@ -58,7 +58,7 @@ def test_older_clients_read_their_account(
     assert (answer.status_code, answer.json()["email"]) == (200, email)
 
 
-def test_older_clients_write_and_list_posts(
+def test_older_clients_write_and_list_posts(  # posts
     anonymous: httpx.Client, access: dict[str, str]
 ) -> None:
     body = {"title": "Notes on tea", "content": "Warm the pot first."}
@@ -87,7 +87,7 @@ def test_older_clients_delete_their_account(
     assert anonymous.get(path).status_code == 404
 
 
-def test_older_clients_search(anonymous: httpx.Client, access: dict[str, str]) -> None:
+def test_older_clients_search(anonymous: httpx.Client, access: dict[str, str]) -> None:  # posts
     word = f"word{secrets.token_hex(6)}"
     body = {"title": word, "content": "Warm the pot first."}
     post = anonymous.post("/api/posts", json=body, headers=access).json()
