@@ -33,7 +33,10 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("command", [["ruff", "check", "service"], ["mypy", "--no-error-summary"]])
+@pytest.mark.parametrize(
+    "command",
+    [["ruff", "check", "."], ["ruff", "format", "--check", "."], ["mypy", "--no-error-summary"]],
+)
 def test_what_remains_passes_the_checks_of_style_and_types(copy: Path, command: list[str]) -> None:
     done = subprocess.run(
         [sys.executable, "-m", *command], cwd=copy, capture_output=True, text=True, check=False
