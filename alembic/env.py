@@ -1,4 +1,4 @@
-"""Runs migrations one process at a time: whoever comes second finds the work done."""
+"""Runs migrations in one process at a time: a second one waits, and finds the work done."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from service import migrations, settings
 from service.application import create_flask
 from service.engine.database.transaction import db
 
-LOCK = 0x62796C696E65  # any number that no other program on the server locks
-OWN = "own"  # the branch of who builds on this service
-PARENT = "users@head"  # whose tables a new branch may refer to
-PATIENCE = 60_000  # milliseconds that the second process waits on SQLite
+LOCK = 0x62796C696E65  # an arbitrary number; no other program on the server may lock it
+OWN = "own"  # the branch for APIs that build on this service
+PARENT = "users@head"  # a new branch may refer to its tables
+PATIENCE = 60_000  # milliseconds that a second process waits on SQLite
 
 
 def main() -> None:
@@ -32,7 +32,7 @@ def main() -> None:
 def _migrate(connection: sa.Connection) -> None:
     alone = _alone_on_postgresql if connection.dialect.name == "postgresql" else _alone_on_sqlite
     with alone(connection):
-        # Alembic reads the revision only now, with the lock in hand.
+        # Alembic reads the revision only now, while the lock is held.
         context.configure(
             connection=connection,
             transaction_per_migration=True,
@@ -46,13 +46,13 @@ def _migrate(connection: sa.Connection) -> None:
 
 @contextmanager
 def _alone_on_postgresql(connection: sa.Connection) -> Iterator[None]:
-    # The session, and with it the lock, ends with the connection: see migrations.connect.
+    # The session ends with the connection, and releases the lock: see migrations.connect.
     driver: Any = connection.connection.driver_connection
     driver.patience = None
     connection.exec_driver_sql("SET statement_timeout = 0")
     connection.exec_driver_sql("SET lock_timeout = 0")
     connection.exec_driver_sql(f"SELECT pg_advisory_lock({LOCK})")
-    # A table lock that has to wait stops everybody behind it: better to give up and try again.
+    # A waiting table lock blocks all later statements, so give up soon and try again.
     connection.exec_driver_sql("SET lock_timeout = '3s'")
     connection.commit()
     yield
@@ -62,7 +62,7 @@ def _alone_on_postgresql(connection: sa.Connection) -> Iterator[None]:
 def _alone_on_sqlite(connection: sa.Connection) -> Iterator[None]:
     driver: Any = connection.connection.driver_connection
     driver.execute(f"PRAGMA busy_timeout = {PATIENCE}")
-    # A batch operation drops and renames tables: enforced, that would delete by cascade.
+    # Batch operations drop and rename tables; with foreign keys enforced, that would cascade.
     driver.execute("PRAGMA foreign_keys = OFF")
     with connection.begin():
         yield
@@ -71,16 +71,16 @@ def _alone_on_sqlite(connection: sa.Connection) -> Iterator[None]:
 
 
 def _name(_context: object, _revision: object, directives: list[Any]) -> None:
-    """Put a new revision at the end of its branch, and call it by the branch and a number.
+    """Put a new revision at the end of its branch, and name it after the branch and a number.
 
-    The branch is Alembic's `-x branch=...`, see `make migration`. So two who work on two branches
-    never give their revisions the same name.
+    The branch comes from Alembic's `-x branch=...`, see `make migration`. Revisions of different
+    branches never get the same name.
     """
     branch = context.get_x_argument(as_dictionary=True).get("branch") or OWN
     scripts = ScriptDirectory.from_config(context.config)
     for script in directives:
         for creation in script.upgrade_ops.ops:
-            creation.info = {}  # what the code says of a table; a revision cannot repeat it
+            creation.info = {}  # notes of our code about a table, which a revision cannot render
         its = [s for s in scripts.walk_revisions() if s.branch_labels and branch in s.branch_labels]
         script.rev_id = f"{branch}_{len(its) + 1:04}"
         if its:

@@ -33,7 +33,7 @@ RESULTS = Path(__file__).with_name("results")
 
 
 class _Names(click.ParamType):
-    """Some of these, with commas between."""
+    """Some of these names, separated by commas."""
 
     name = "name,..."
 
@@ -114,7 +114,7 @@ def _measured(section: str, plan: Plan) -> list[Sample]:
 
 
 def _write(results: dict[str, Any], out: Path) -> None:
-    from bench.plot import draw  # it takes long to import
+    from bench.plot import draw  # slow to import
 
     (out / "results.json").write_text(json.dumps(results, indent=1) + "\n")
     table = report(results)

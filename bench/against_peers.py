@@ -1,4 +1,4 @@
-"""What Byline and its peers are measured by, round after round, each contender in its turn."""
+"""The measurements of Byline and its peers, in rounds, one contender after the other."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from bench.processes import LOAD, Server
 WARM_UP = 1  # seconds
 CONNECTIONS = 16
 CONCURRENCY = (1, 16, 64, 200)
-STALLED = 0.1  # of the rate at one connection: below it, a contender stands still
+STALLED = 0.1  # of the rate at one connection: below this, a contender counts as stalled
 
 Sample = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What is measured, how often and how long."""
+    """What to measure, how often and how long."""
 
     data: Data
     contenders: list[Contender]
     folder: Path
     rounds: int
     seconds: int
-    depth: int  # of the page that is far down
+    depth: int  # of the deep page
 
     @property
     def byline(self) -> Contender:
@@ -50,9 +50,9 @@ def measured(
     connections: int = CONNECTIONS,
     cores: set[int] = LOAD,
 ) -> Sample:
-    """A `Load`, with `cpu` in microseconds of the server for each request.
+    """A `Load`, with the server's `cpu` in microseconds for each request.
 
-    Taken a second time if nothing at all was answered, for a busy machine may do that to a server.
+    Repeated once if there was no answer at all, which can happen on a busy machine.
     """
     for _ in range(2):
         before = server.cpu()
@@ -64,7 +64,7 @@ def measured(
 
 
 def answered(sample: Sample, contender: Contender, what: str) -> Sample:
-    """The sample; raises ClickException unless there were answers and all were of success."""
+    """The sample; raises ClickException unless there were answers, and all successful."""
     if not sample["requests"]:
         raise click.ClickException(f"{contender.title}, {what}: nothing was answered")
     if sample["refused"]:
@@ -74,14 +74,14 @@ def answered(sample: Sample, contender: Contender, what: str) -> Sample:
 
 
 def measure_operations(plan: Plan) -> list[Sample]:
-    """All are up, on fresh copies of the database, and idle but for the one that is measured."""
+    """All contenders run on fresh copies of the database; one at a time is under load."""
     samples = []
     with ExitStack() as stack:
         servers = {
             one.name: stack.enter_context(running(plan.data, one, plan.folder))
             for one in plan.contenders
         }
-        # Posts are written last: the list is the same for all.
+        # Posts are written last, so that the list is the same for all.
         for operation in ("get", "list", "me", "post"):
             for one in plan.contenders:
                 server, request = servers[one.name], operations(plan.data, one)[operation]

@@ -1,4 +1,4 @@
-"""What Byline alone is measured by."""
+"""The measurements of Byline alone."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ MEGABYTE = 1 << 20
 
 
 def measure_logins(plan: Plan) -> list[Sample]:
-    """Reads without, and then beside clients that sign in again and again."""
+    """Reads, first alone and then while clients sign in constantly."""
     body = json.dumps({"email": "user1@example.com", "password": PASSWORD})
     login = Request("/auth/login", "POST", {"Content-Type": "application/json"}, body)
     read = operations(plan.data, plan.byline)["get"]
@@ -35,7 +35,7 @@ def measure_logins(plan: Plan) -> list[Sample]:
         alone = answered(measured(server, read, plan.seconds), plan.byline, "get")
         # They start before the reads and end after them.
         logins = started(server.url, login, plan.seconds + 2, CONNECTIONS)
-        time.sleep(1)  # until the first of them are hashed
+        time.sleep(1)  # until the first passwords are being hashed
         beside = answered(measured(server, read, plan.seconds), plan.byline, "get")
         signed_in = logins()
     if signed_in.refused or not signed_in.requests:
@@ -47,7 +47,7 @@ def measure_logins(plan: Plan) -> list[Sample]:
 
 
 def measure_depth(plan: Plan) -> list[Sample]:
-    """The first page and one far down, on one connection."""
+    """The first page and a deep page, on one connection."""
     deep = f"{FIRST_PAGE}&after={at_depth(plan.deep, plan.depth)}"
     samples = []
     with _on_deep_data(plan) as server:
@@ -72,7 +72,7 @@ def measure_workers(plan: Plan) -> list[Sample]:
 
 
 def measure_export(plan: Plan) -> list[Sample]:
-    """The memory of a fresh process that has given somebody everything."""
+    """The memory of a fresh process after a user's export."""
     samples = []
     sizes = {"small": ("user2@example.com", OCCASIONAL), "large": ("user1@example.com", WRITER)}
     for case, (email, share) in sizes.items():
@@ -86,7 +86,7 @@ def measure_export(plan: Plan) -> list[Sample]:
 
 
 def measure_unread(plan: Plan) -> list[Sample]:
-    """Reads by two threads without, and then beside exports that nobody reads."""
+    """Reads by two threads, first alone and then while clients request exports and do not read."""
     read = Request(FIRST_PAGE)
     samples = []
     with _on_deep_data(plan, WORKER_THREADS="2") as server, ExitStack() as stack:
@@ -111,7 +111,7 @@ def _on_deep_data(plan: Plan, **settings: str) -> Iterator[Server]:
 
 
 def _exported(server: Server, token: str) -> int:
-    """How many lines an export has."""
+    """The number of lines of an export."""
     request = urllib.request.Request(server.url + EXPORT)
     request.add_header("Authorization", f"Bearer {token}")
     lines = 0
@@ -132,7 +132,7 @@ def _unread(server: Server, token: str) -> Iterator[None]:
 
 
 def _in_flight(server: Server) -> int:
-    """The requests that are being answered, without the one that asks."""
+    """The number of requests in progress, without the one that asks."""
     with urllib.request.urlopen(f"{server.url}/metrics") as answer:
         text = answer.read().decode()
     [found] = re.findall(r"^byline_requests_in_flight (\S+)$", text, re.MULTILINE)

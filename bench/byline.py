@@ -1,4 +1,4 @@
-"""The command `byline` with an environment of its own, so that no setting of this shell counts."""
+"""The command `byline` in a clean environment, without settings from this shell."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def settings(database_url: str, keys: Path | str, **more: str) -> dict[str, str]
 
 
 def as_in_production(database: Path, keys: Path, **more: str) -> dict[str, str]:
-    """Everything on: a log line a request, and limits that count and never refuse."""
+    """Everything on: a log line for each request, and limits that count but never refuse."""
     policies = ("login", "account", "write", "export")
     return settings(
         f"sqlite:///{database}",

@@ -1,4 +1,4 @@
-"""How many bytes of disk a row of each kind takes, its share of all indexes included."""
+"""How many bytes of disk a row of each kind takes, including its share of all indexes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Row = dict[str, Any]
 
 
 def bytes_per_row(url: str, rows: int) -> dict[str, float]:
-    """Fill a new database with so many rows of each kind, one kind after the other."""
+    """Fill a new database with so many rows of each kind, one kind at a time."""
     app = create_flask(Settings(_env_file=None, database_url=url))
     with app.app_context():
         migrations.upgrade(db.engine)
@@ -98,7 +98,7 @@ def _answer(user: str) -> Row:
 
 
 def _size(url: str) -> int:
-    """Bytes of the database, when all that waits to be indexed is."""
+    """The size of the database in bytes, after pending index entries are merged."""
     if url.startswith("sqlite"):
         with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as connection:
             pages, size = (

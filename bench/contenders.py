@@ -1,4 +1,4 @@
-"""Byline and its peers: how each is started, on a copy of the same database, and what it takes."""
+"""Byline and its peers: how to start each on a copy of the same database, and its token."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ NOTE = (
 
 @dataclass(frozen=True)
 class Contender:
-    """One that is measured; `token` is what it takes as bearer."""
+    """A server to measure; `token` is a bearer token that it accepts."""
 
     name: str
     title: str
@@ -38,17 +38,17 @@ class Contender:
 
 
 def contenders(data: Data, names: Sequence[str]) -> list[Contender]:
-    """Byline, and the peers of these names."""
+    """Byline, and the peers with these names."""
     everybody = [Contender(BYLINE, "Byline", NOTE, byline.serve, data.token)]
     for peer in PEERS:
-        # The bare ASGI function checks tokens as Byline does, the others have their own.
+        # The bare ASGI function checks tokens like Byline; the other peers have their own.
         bearer = data.token if peer.name == "bare_asgi" else token(data.user_id, data.secret)
         everybody.append(Contender(peer.name, peer.title, peer.note, peer.command, bearer))
     return [one for one in everybody if one.name in {BYLINE, *names}]
 
 
 def operations(data: Data, contender: Contender) -> dict[str, Request]:
-    """The four requests that all are measured by."""
+    """The four requests that are measured on every contender."""
     bearer = {"Authorization": f"Bearer {contender.token}"}
     return {
         "get": Request(f"/api/posts/{data.post_id}"),
@@ -67,12 +67,12 @@ def operations(data: Data, contender: Contender) -> dict[str, Request]:
 def running(
     data: Data, contender: Contender, folder: Path, cores: set[int] = SERVER, **settings: str
 ) -> Iterator[Server]:
-    """A contender that serves from a fresh copy of the database, in a folder of its own."""
+    """A running contender, on a fresh copy of the database in its own folder."""
     own = folder / contender.name
     shutil.rmtree(own, ignore_errors=True)
     own.mkdir()
     database = shutil.copy(data.database, own)
-    os.sync()  # or the disk is still busy with it while it is measured
+    os.sync()  # otherwise the disk is still writing the copy during the measurement
     peers = {
         "BENCH_DATABASE": str(database),
         "BENCH_SECRET": data.secret,
@@ -84,7 +84,7 @@ def running(
 
 
 def compare(data: Data, everybody: Sequence[Contender], folder: Path) -> None:
-    """Let `check` refuse a peer that does not answer as Byline does."""
+    """Have `check` refuse a peer whose answers differ from Byline's."""
     reference = Contender(BYLINE, "Byline", NOTE, byline.serve, data.token)
     with running(data, reference, folder) as server:
         for peer in everybody:

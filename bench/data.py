@@ -1,4 +1,4 @@
-"""The databases that everybody is measured on: what `byline demo` makes, and one that is deep."""
+"""The databases for all contenders: the output of `byline demo`, and a deep one."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from bench.peers.check import asked
 from bench.processes import serving
 
 PASSWORD = "demo-password"
-WRITER = 10  # one post in so many of the deep database is by its first user
-OCCASIONAL = 1000  # and one in so many by its second
+WRITER = 10  # one of so many posts in the deep database is by its first user
+OCCASIONAL = 1000  # and one of so many by its second
 
 
 @dataclass(frozen=True)
 class Data:
-    """A database with a user who is signed in, and the keys that sign tokens for it."""
+    """A database with a signed-in user, and the keys that sign tokens for it."""
 
     database: Path
     keys: Path
-    secret: str  # of the peers' own tokens
+    secret: str  # signs the peers' own tokens
     user_id: str
     token: str
     post_id: str
@@ -37,7 +37,7 @@ def sign_in(url: str, email: str) -> str:
 
 
 def demo(folder: Path, users: int, posts: int) -> Data:
-    """What `byline demo` makes."""
+    """The output of `byline demo`."""
     database, keys = folder / "demo.db", folder / "keys"
     environment = _filled(folder, database, keys, users, posts)
     with serving(byline.serve, folder, environment) as server:
@@ -51,9 +51,9 @@ def demo(folder: Path, users: int, posts: int) -> Data:
 
 
 def deep(folder: Path, depth: int) -> Path:
-    """A database with over `depth` posts, all of one size, so that all pages are.
+    """A database with over `depth` posts of the same size, so that all pages have the same size.
 
-    Of those a `WRITER`th is by user1@example.com and an `OCCASIONAL`th by user2@example.com.
+    One in `WRITER` is by user1@example.com, one in `OCCASIONAL` by user2@example.com.
     """
     database = folder / "deep.db"
     _filled(folder, database, folder / "keys", users=1000, posts=0)
@@ -86,7 +86,7 @@ def _filled(folder: Path, database: Path, keys: Path, users: int, posts: int) ->
     return environment
 
 
-# One post a second, its id a UUIDv7 of that moment.
+# One post a second; its id is a UUIDv7 of that moment.
 _POSTS = """
 WITH RECURSIVE
 numbers (n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM numbers WHERE n + 1 < :posts),

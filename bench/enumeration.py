@@ -1,8 +1,8 @@
-"""Whether the time of an answer tells which addresses have an account.
+"""Measures whether response times reveal which addresses have an account.
 
-Starts a Byline of its own, without limits, on an SQLite file or on the database that DATABASE_URL
-names, and asks it about known and unknown addresses. Exit code 1 if it can be told. Needs a machine
-with nothing else to do: `chance` is the ratio of one half of the known ones to the other.
+Starts a Byline without limits, on an SQLite file or on the database in DATABASE_URL, and sends it
+known and unknown addresses. Exit code 1 if the times reveal which is which. Needs an idle machine:
+`chance` is the ratio between the two halves of the known addresses.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ import click
 from bench import byline
 from bench.processes import BOTH, serving
 
-TOLERANCE = 0.05  # by which the ratio of the medians may be off
+TOLERANCE = 0.05  # allowed error of the ratio of the medians
 WARM_UP = 20  # pairs that do not count
 PASSWORD = "correct horse battery staple"
 
-# Path, the status of every answer, and what the body has besides the address.
+# The path, the status of every answer, and the rest of the body besides the address.
 OPERATIONS = [
     ("/auth/login", 401, {"password": "wrong horse battery staple"}),
     ("/auth/password-resets", 202, {}),
@@ -42,10 +42,10 @@ Times = tuple[list[float], list[float]]  # seconds for known and for unknown add
 
 @click.command()
 @click.option("--pairs", type=click.IntRange(10), default=300, show_default=True)
-# Enough that no address is asked about more often than the limits would let it.
+# Enough accounts that no address is used more often than the limits allow.
 @click.option("--accounts", type=click.IntRange(1), default=300, show_default=True)
 def main(pairs: int, accounts: int) -> None:
-    """Compare the times for known and for unknown addresses."""
+    """Compare the response times for known and unknown addresses."""
     told = False
     with tempfile.TemporaryDirectory() as folder, running(Path(folder)) as port:
         api = http.client.HTTPConnection("127.0.0.1", port)
@@ -66,7 +66,7 @@ def main(pairs: int, accounts: int) -> None:
 
 
 def interleaved(ask: Ask, known: Iterator[str], pairs: int) -> Times:
-    """One of each at a time, now this one first and now that."""
+    """Alternate known and unknown addresses, and which of a pair comes first."""
     here, nowhere = [], []
     for _ in range(pairs):
         for times, email in random.sample([(here, next(known)), (nowhere, unknown())], 2):
@@ -75,7 +75,7 @@ def interleaved(ask: Ask, known: Iterator[str], pairs: int) -> Times:
 
 
 def in_blocks(ask: Ask, known: Iterator[str], pairs: int) -> Times:
-    """All unknown ones between two halves of known ones, so that what one leaves behind adds up."""
+    """All unknown addresses between two halves of known ones, so that side effects add up."""
     before = [ask(next(known)) for _ in range(pairs // 2)]
     nowhere = [ask(unknown()) for _ in range(pairs)]
     return before + [ask(next(known)) for _ in range(pairs - pairs // 2)], nowhere
@@ -94,7 +94,7 @@ def registered(api: http.client.HTTPConnection) -> str:
 def seconds(
     api: http.client.HTTPConnection, path: str, status: int, more: dict[str, str], email: str
 ) -> float:
-    """How long the answer to a POST took, which must have this status."""
+    """The seconds until the answer to a POST, which must have this status."""
     body = json.dumps({"email": email, **more})
     start = time.perf_counter()
     api.request("POST", path, body, {"Content-Type": "application/json"})
@@ -108,7 +108,7 @@ def seconds(
 
 @contextmanager
 def running(folder: Path) -> Iterator[int]:
-    """The port of a Byline that keeps everything, but for a given database, in this folder."""
+    """The port of a Byline with its data in this folder, unless a database is given."""
     environment = byline.settings(
         os.environ.get("DATABASE_URL", "sqlite:///byline.db"),
         "keys",

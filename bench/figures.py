@@ -1,4 +1,4 @@
-"""Medians and ratios of samples; a sample says what it is of, its round and what was found."""
+"""Medians and ratios of samples; a sample has what was measured, the round and the results."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ OPERATIONS = {
 
 
 class NotMeasured(LookupError):
-    """There are no samples of what is asked for."""
+    """There are no samples with these values."""
 
 
 def chosen(samples: Samples, **of: Any) -> Samples:
-    """Those with these values; raises NotMeasured when there are none."""
+    """The samples with these values; raises NotMeasured if there are none."""
     found = [sample for sample in samples if of.items() <= sample.items()]
     if not found:
         raise NotMeasured(of)
@@ -42,5 +42,5 @@ def ratio(samples: Samples, value: str, over: Sample, under: Sample) -> float:
 
 
 def spaced(number: float) -> str:
-    """A whole number, its thousands apart."""
+    """A whole number with spaces between thousands."""
     return f"{number:,.0f}".replace(",", " ")

@@ -1,4 +1,4 @@
-"""Load on a server: so many connections, each with one request after the other."""
+"""Puts load on a server: some connections, each with one request after the other."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _MILLISECONDS = {"us": 0.001, "ms": 1.0, "s": 1000.0, "m": 60_000.0}
 
 @dataclass(frozen=True)
 class Request:
-    """What is asked again and again."""
+    """The request that is repeated."""
 
     path: str
     method: str = "GET"
@@ -36,7 +36,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Load:
-    """What came of it; the percentiles are of the time to an answer, in milliseconds."""
+    """The results; percentiles of the time to an answer are in milliseconds."""
 
     requests: int
     per_second: float
@@ -55,7 +55,7 @@ def load(
 def started(
     url: str, request: Request, seconds: int, connections: int, cores: set[int] = LOAD
 ) -> Callable[[], Load]:
-    """Start a load; the function that is returned waits for its end."""
+    """Start a load; the returned function waits for its end."""
     generator = tool()
     folder = TemporaryDirectory()
     command = generator.command(Path(folder.name), request, seconds, connections)
@@ -76,11 +76,11 @@ def started(
 
 
 class Wrk:
-    """The first choice: one core of it is more than one core of any server here."""
+    """The first choice: on one core it is faster than any server here."""
 
     @staticmethod
     def version() -> str:
-        # It exits with 1 when it has told its version.
+        # It exits with 1 after printing its version.
         told = subprocess.run(["wrk", "--version"], check=False, capture_output=True, text=True)
         return " ".join(told.stdout.split()[:2])
 
@@ -97,7 +97,7 @@ class Wrk:
 
 
 class Pywrkr:
-    """From PyPI, and in Python: it may be slower than the server, whose CPU time still counts."""
+    """Written in Python, from PyPI. It may be slower than the server, so only CPU time counts."""
 
     @staticmethod
     def version() -> str:
@@ -120,7 +120,7 @@ def tool() -> type[Wrk | Pywrkr]:
 
 
 def of_wrk(output: str) -> Load:
-    """What wrk has printed."""
+    """Parse the output of wrk."""
     requests, took = _found(r"(\d+) requests in ([\d.]+\w+),", output)
     errors = _found(r"connect (\d+), read (\d+), write (\d+), timeout (\d+)", output)
     return Load(
@@ -134,7 +134,7 @@ def of_wrk(output: str) -> Load:
 
 
 def of_pywrkr(output: str) -> Load:
-    """What pywrkr has written as JSON."""
+    """Parse the JSON that pywrkr has written."""
     told = json.loads(output)
     answers = {int(status): number for status, number in told["status_codes"].items()}
     requests = sum(answers.values())

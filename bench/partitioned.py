@@ -17,7 +17,7 @@ from service.engine.database.transaction import db
 from service.engine.ids import first_id_from
 from service.settings import Settings
 
-POOL = 50_000  # posts of `byline demo`; the texts are theirs, each with a number of its own
+POOL = 50_000  # posts of `byline demo`, whose texts are used, each with its own number
 SESSIONS = 10  # of each user
 SPAN = timedelta(days=360)
 PARTITIONS = 16  # by hash; by time there are twelve
@@ -25,10 +25,10 @@ PARTITIONS = 16  # by hash; by time there are twelve
 
 @dataclass(frozen=True)
 class Layout:
-    """How the tables lie, in a PostgreSQL schema of this name; those not named lie as they were.
+    """A layout of the tables, in a PostgreSQL schema of this name; other tables stay as they were.
 
     `partitioned` maps a table to its kind of partitions, their column, and the primary key that it
-    can have; `indexes` are the others, and `parents` the foreign keys that it can have.
+    can then have; `indexes` are its other indexes, `parents` the foreign keys that it can have.
     """
 
     name: str
@@ -81,7 +81,7 @@ LAYOUTS = (
 
 
 def load(url: str, users: int, posts: int) -> Iterator[str]:
-    """Migrate an empty database and fill it, telling each step."""
+    """Migrate an empty database and fill it; yields each step."""
     yield f"{users} users"
     app = create_flask(Settings(_env_file=None, database_url=url))
     with app.app_context():
@@ -106,7 +106,7 @@ def load(url: str, users: int, posts: int) -> Iterator[str]:
 
 
 def arrange(url: str, layout: Layout) -> Iterator[str]:
-    """Copy the tables of `public` into the partitions of a layout, telling each step."""
+    """Copy the tables of `public` into the partitions of a layout; yields each step."""
     name = layout.name
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("SET session_replication_role = replica")
@@ -148,7 +148,7 @@ def _bounds(kind: str) -> list[str]:
 
 
 def _start() -> int:
-    """When the first post was written, in milliseconds: midnight, so that all agree on it."""
+    """When the first post was written, in milliseconds: midnight, so that all runs agree."""
     today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     return int((today - SPAN).timestamp() * 1000)
 
@@ -159,7 +159,7 @@ def _step(posts: int) -> float:
 
 def _before_loading() -> list[str]:
     return [
-        "SET session_replication_role = replica",  # no foreign keys are checked while loading
+        "SET session_replication_role = replica",  # skips the checks of foreign keys while loading
         "DROP INDEX ix_post_documents_lexemes",
         """CREATE TABLE pool AS SELECT row_number() OVER () - 1 AS n, title, content, words, lexemes
         FROM posts JOIN post_documents ON post_id = posts.id WHERE length(content) < 260""",
@@ -171,7 +171,7 @@ def _before_loading() -> list[str]:
     ]
 
 
-# A UUIDv7 of a moment in milliseconds.
+# A UUIDv7 for a moment in milliseconds.
 _ID = """(lpad(to_hex({moment}), 12, '0') || '7' || substr(md5(random()::text), 1, 3)
     || '8' || substr(md5(random()::text), 1, 15))::uuid"""
 _SESSIONS = f"""
@@ -181,7 +181,7 @@ SELECT {_ID.format(moment="(%(start)s + random() * 31104000000)::bigint")}, id, 
     now(), now(), now() + interval '90 days'
 FROM authors, generate_series(1, %(each)s)
 """
-# Few write much and many write little. A number that a hundred of ten million share is at the end.
+# Few users write much, and many write little. A hundred of ten million posts share the last number.
 _POSTS = f"""
 WITH rows AS MATERIALIZED (
     SELECT n, %(start)s::bigint + (n * %(step)s::float)::bigint AS ms,

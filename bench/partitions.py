@@ -1,7 +1,7 @@
-"""What the statements of the service cost on ten million posts, in one table and in partitions.
+"""Measures the service's statements on ten million posts, in one table and in partitions.
 
-`python -m bench.partitions --folder /somewhere` starts a PostgreSQL of its own, from the wheel that
-`make test` installs, and takes half an hour. A folder that is filled already is measured again.
+`python -m bench.partitions --folder /somewhere` starts a PostgreSQL from the wheel that `make test`
+installs, and takes half an hour. A folder that is already filled is measured again.
 """
 
 from __future__ import annotations
@@ -92,8 +92,8 @@ _TELLING = {"SELECT", "INSERT", "UPDATE", "DELETE"}
 def _compared(
     server: Any, folder: Path, layout: Layout, operation: str, runs: list[list[Statement]]
 ) -> list[dict[str, Any]]:
-    """The costs of an operation's statements; when they are run for the first time, what they read
-    is on the disk."""
+    """The costs of an operation's statements; when they are first run, the data is not in
+    memory."""
     if "post_documents" not in layout.partitioned and layout is not ONE_TABLE:
         runs = [[one for one in run if "post_documents" not in one[0]] for run in runs]
     _forget(server, folder)
@@ -141,7 +141,7 @@ def _restart(server: Any, meanwhile: Callable[[], None] = lambda: None) -> None:
 
 
 def _forget(server: Any, folder: Path) -> None:
-    """Have neither PostgreSQL nor the system keep anything of the tables in memory."""
+    """Empty the caches of PostgreSQL and of the system."""
 
     def drop() -> None:
         for path in (folder / "base").glob("*/*"):

@@ -1,4 +1,4 @@
-"""What PostgreSQL does for the statements that the models run: partitions, pages and times."""
+"""Measures the statements of the models in PostgreSQL: partitions, pages and times."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ Statement = tuple[str, Any]  # the SQL and its parameters
 
 @dataclass(frozen=True)
 class Cost:
-    """Of one statement: which tables or partitions were looked into, and the medians of its runs.
+    """The cost of a statement: which tables or partitions it read, and medians over its runs.
 
-    Pages are of 8 kB, found in memory or not; times in milliseconds.
+    Pages have 8 kB, in memory or not; times are in milliseconds.
     """
 
     touched: dict[str, int]
@@ -34,7 +34,7 @@ class Cost:
 
 @contextmanager
 def recorded(app: flask.Flask) -> Iterator[list[Statement]]:
-    """A transaction that is rolled back; the list of all that is executed in it."""
+    """A transaction that is rolled back; the list of the statements executed in it."""
     statements: list[Statement] = []
 
     class Recorder(psycopg.Cursor[Any]):
@@ -53,7 +53,7 @@ def recorded(app: flask.Flask) -> Iterator[list[Statement]]:
         try:
             with db.transaction() as transaction:
                 transaction.connection()
-                statements.clear()  # what SQLAlchemy asks of a new connection
+                statements.clear()  # of SQLAlchemy, on a new connection
                 yield statements
                 transaction.rollback()
         finally:
@@ -62,13 +62,13 @@ def recorded(app: flask.Flask) -> Iterator[list[Statement]]:
 
 
 def run(connection: psycopg.Connection[Any], statements: list[Statement]) -> list[dict[str, Any]]:
-    """Explain the statements of one operation while they are done, and undo them."""
+    """Run the statements of one operation with EXPLAIN ANALYZE, and roll them back."""
     with connection.transaction(force_rollback=True):
         return [_explained(connection, *statement) for statement in statements]
 
 
 def load_catalog(connection: psycopg.Connection[Any], statements: list[Statement]) -> None:
-    """Have the tables' definitions read, so that they do not count as the statement's pages."""
+    """Load the tables' definitions, so that they do not count as pages of the statement."""
     for sql, parameters in statements:
         connection.execute(f"EXPLAIN {sql}", parameters)
 
@@ -76,8 +76,8 @@ def load_catalog(connection: psycopg.Connection[Any], statements: list[Statement
 def measured(
     connection: psycopg.Connection[Any], runs: list[list[Statement]]
 ) -> list[tuple[Cost, Cost]]:
-    """The costs of each statement of an operation over its runs: as each is run for the first time,
-    and as it is run again, with the same parameters."""
+    """The costs of each statement of an operation, over its runs: when it is first run, and when it
+    is run again with the same parameters."""
     first, again = ([run(connection, statements) for statements in runs] for _ in range(2))
     return [
         (_cost(list(new)), _cost(list(known)))
@@ -111,7 +111,7 @@ def _cost(plans: list[dict[str, Any]]) -> Cost:
 
 
 def _touched(plan: dict[str, Any]) -> dict[str, set[str]]:
-    """The relations that were really looked into, by the name without the partition's number."""
+    """The relations that were really read, by their names without the partition's number."""
     found: dict[str, set[str]] = {}
     for node in _nodes(plan["Plan"]):
         relation = node.get("Relation Name")

@@ -1,4 +1,4 @@
-"""The four operations as a picture: requests per second, and CPU time per request."""
+"""Plots the four operations: requests per second, and CPU time per request."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Servers as processes on a core of their own, and what they cost, as /proc tells it."""
+"""Runs servers as processes on their own core, and reads from /proc what they cost."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from pathlib import Path
 
 import click
 
-PATIENCE = 60  # seconds that a server may take to its first answer
+PATIENCE = 60  # seconds that a server may take until its first answer
 PROC = Path("/proc")
 CORES = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
-SERVER, LOAD, BOTH = {0}, {1}, {0, 1}  # places in CORES
+SERVER, LOAD, BOTH = {0}, {1}, {0, 1}  # indexes into CORES
 
 
 @contextmanager
 def on(places: set[int]) -> Iterator[None]:
-    """What is started in here stays on these cores, where there are two and the system can."""
+    """Pins processes started in the block to these cores, if there are two and the system can."""
     if len(CORES) < 2:
         yield
         return
@@ -37,7 +37,7 @@ def on(places: set[int]) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Server:
-    """A running server: its process and all that this one has started."""
+    """A running server: its process and all descendants."""
 
     port: int
     process: subprocess.Popen[bytes]
@@ -48,7 +48,7 @@ class Server:
         return f"http://127.0.0.1:{self.port}"
 
     def cpu(self) -> float:
-        """Seconds of user and system time until now; NaN without /proc."""
+        """Seconds of user and system time so far; NaN without /proc."""
         if not PROC.is_dir():
             return math.nan
         return sum(map(_ticks, _tree(self.process.pid))) / os.sysconf("SC_CLK_TCK")
@@ -58,7 +58,7 @@ class Server:
         return self._memory("VmRSS")
 
     def peak(self) -> float:
-        """The most MB of memory that were in use; NaN without /proc."""
+        """The most MB of memory in use so far; NaN without /proc."""
         return self._memory("VmHWM")
 
     def _memory(self, name: str) -> float:
@@ -74,7 +74,7 @@ def serving(
     environment: Mapping[str, str],
     cores: set[int] = SERVER,
 ) -> Iterator[Server]:
-    """A server that has answered, started in this folder; what it prints goes to a file there."""
+    """A running server that has answered; its folder also gets a file with its output."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     log = folder / "log"
@@ -96,7 +96,7 @@ def serving(
 
 
 def _wait(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
-    """Wait for an answer, whatever it says."""
+    """Wait for an answer of any status."""
     deadline = time.monotonic() + PATIENCE
     while process.poll() is None and time.monotonic() < deadline:
         api = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
@@ -105,7 +105,7 @@ def _wait(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
             api.getresponse()
             return
         except (OSError, http.client.HTTPException):
-            time.sleep(0.005)  # not more: the time to the first answer is measured by it
+            time.sleep(0.005)  # short, because the time to the first answer is measured with it
         finally:
             api.close()
     last = "\n".join(log.read_text(errors="replace").splitlines()[-10:])
@@ -116,7 +116,7 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
     process.terminate()
     try:
         process.wait(5)
-    except subprocess.TimeoutExpired:  # it waits for requests that never end
+    except subprocess.TimeoutExpired:  # it is waiting for requests that never end
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
 
@@ -131,12 +131,12 @@ def _tree(pid: int) -> list[int]:
 
 
 def _ticks(pid: int) -> int:
-    # The second field is the command in parentheses and may hold spaces (proc(5)).
+    # The second field is the command in parentheses, which may contain spaces (proc(5)).
     fields = (PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
     return int(fields[11]) + int(fields[12])
 
 
 def _status(pid: int, name: str) -> int:
-    """Kilobytes."""
+    """A value in kilobytes."""
     lines = (PROC / str(pid) / "status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith(f"{name}:"))

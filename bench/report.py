@@ -9,11 +9,11 @@ from bench.figures import OPERATIONS, Samples, chosen, middle, ratio, spaced
 from bench.targets import verdicts
 
 BYLINE = {"contender": "byline"}
-BUSY = 0.9  # of a core: with less of it a server waited for load, disk or other processes
+BUSY = 0.9  # of a core: a server that used less waited for load, disk or other processes
 
 
 def report(results: Mapping[str, Any]) -> str:
-    """All that was measured; what was not is left out."""
+    """The page; leaves out what was not measured."""
     sections: Mapping[str, Samples] = results["sections"]
     titles = {one["name"]: one["title"] for one in results["contenders"]}
     parts = [
@@ -82,7 +82,7 @@ def _with_ratio(samples: Samples, value: str, operation: str, contender: str) ->
 
 
 def _not_busy(sections: Mapping[str, Samples], titles: Mapping[str, str]) -> str:
-    """Names the servers that did not keep a core busy: something else was their limit."""
+    """Names the servers that did not keep a core busy, so that something else limited them."""
     samples = sections.get("operations", [])
     busy = [{**one, "share": one["cpu"] * one["per_second"] / 1e6} for one in samples]
     idle = [
@@ -145,7 +145,7 @@ def _processes(sections: Mapping[str, Samples], titles: Mapping[str, str]) -> st
 
 
 def _alone(sections: Mapping[str, Samples]) -> str:
-    """The sections of Byline alone, a line for each case."""
+    """The sections about Byline alone, one line for each case."""
     rows = []
     for section, (what, values) in _CASES.items():
         samples = sections.get(section, [])

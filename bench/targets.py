@@ -1,4 +1,4 @@
-"""The targets that stood before anything was measured, and whether they hold."""
+"""The targets, which were set before the first measurement, and whether they are met."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Measured = Mapping[str, Samples]  # the samples of each section
 
 @dataclass(frozen=True)
 class Verdict:
-    """`holds` is None when nothing was measured to see it by."""
+    """`holds` is None if the target was not measured."""
 
     figure: str
     target: str
@@ -22,7 +22,7 @@ class Verdict:
 
 
 def verdicts(sections: Measured) -> list[Verdict]:
-    """One for each target."""
+    """A verdict for each target."""
     found = []
     for figure, target, look in _TARGETS:
         try:
@@ -44,7 +44,7 @@ def _leaner(sections: Measured, peer: str, most: float) -> tuple[bool, str]:
 
 
 def _of_each_operation(sections: Measured, value: str, peer: str) -> dict[str, float]:
-    """By how much Byline's value is the peer's."""
+    """The ratio of Byline's value to the peer's, for each operation."""
     samples = sections.get("operations", [])
     return {
         operation: ratio(

@@ -1,5 +1,5 @@
-"""What clients see of the way from one specification to another: api-smart-diff finds it, and here
-stands what it does not know, or takes the wrong way round."""
+"""Finds the differences between two specifications that clients see. api-smart-diff does the work;
+this module corrects what it does not know or misjudges."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from typing import Any, NamedTuple
 
 _COMPARE = [Path(sys.executable).parent / "node", Path(__file__).parent / "diff.mjs"]
 _ANNOTATIONS = {"bearerFormat", "description", "example", "examples", "summary"}
-# What arguments and types of generated clients are made of.
+# The keys that arguments and types of generated clients depend on.
 _IN_CLIENTS = {"explode", "format", "name", "type"}
-# How a change is told: most of what leads to a value goes without saying.
+# For wording a change: most keys on the path to a value need not be mentioned.
 _WORDS = dict.fromkeys(("application/json", "components", "content", "items", "properties"))
 _WORDS |= {"schema": None, "headers": "header", "parameters": "parameter", "requestBody": "body"}
 _WORDS |= {"responses": "answer"}
 
 
 class Change(NamedTuple):
-    """One difference: what it is, the operations that it is seen in, and whether clients break."""
+    """A difference: what it is, which operations show it, and whether it breaks clients."""
 
     what: str
     where: list[str]
@@ -29,7 +29,7 @@ class Change(NamedTuple):
 
 
 def compared(pairs: Iterable[tuple[Any, Any]]) -> Iterator[list[Change]]:
-    """The changes from one specification to the other, for each pair of them."""
+    """The changes from one specification to the other, for each pair."""
     visible = [_alike(_visible(before), _visible(after)) for before, after in pairs]
     run = subprocess.run(  # noqa: S603 # a program of this folder
         _COMPARE, input=json.dumps(visible), stdout=subprocess.PIPE, text=True, check=True
@@ -39,8 +39,8 @@ def compared(pairs: Iterable[tuple[Any, Any]]) -> Iterator[list[Change]]:
 
 
 def _visible(document: Any) -> Any:
-    """The specification without what is only for people, and no references but to schemas: behind
-    any other, api-smart-diff takes an answer for a request."""
+    """The specification without texts for people, and without references except to schemas: after
+    any other reference, api-smart-diff mistakes an answer for a request."""
 
     def walk(node: Any, *, is_named: bool = False) -> Any:
         if isinstance(node, list):
@@ -60,8 +60,8 @@ def _visible(document: Any) -> Any:
 
 
 def _alike(before: Any, after: Any) -> tuple[Any, Any]:
-    """The specifications with a reference followed where only one of them has it, for
-    api-smart-diff takes an equal schema under a name for another one."""
+    """The specifications, with a reference resolved where only one of them has it: api-smart-diff
+    treats a schema and a reference to an equal schema as different."""
 
     def walk(node: Any, other: Any, document: Any) -> Any:
         if not isinstance(node, dict) or not isinstance(other, dict):
@@ -74,7 +74,7 @@ def _alike(before: Any, after: Any) -> tuple[Any, Any]:
 
 
 def _in_operations(diffs: list[Any], before: Any, after: Any) -> Iterator[Change]:
-    """Each change once. What breaks some operations and is harmless in others breaks some."""
+    """Each change once; it is breaking if it breaks any operation."""
     properties = {(*diff["path"][:-2], diff["path"][-1]) for diff in diffs}
     found: dict[str, dict[bool, dict[str, None]]] = {}
     for diff in diffs:
@@ -82,7 +82,7 @@ def _in_operations(diffs: list[Any], before: Any, after: Any) -> Iterator[Change
         if path[:2] == ["components", "schemas"] or path == ["paths"]:
             continue  # the operations that use the schema, or have the path, differ as well
         if path[-2:-1] == ["required"] and (*path[:-2], _value(diff)) in properties:
-            continue  # the property itself is new, or gone
+            continue  # the property itself is new or removed
         where = found.setdefault(_told(diff, before), {})
         where.setdefault(_breaks(diff, before, after), {})[_operation(diff, before)] = None
     for what, where in found.items():
@@ -91,7 +91,7 @@ def _in_operations(diffs: list[Any], before: Any, after: Any) -> Iterator[Change
 
 
 def _in_names(before: Any, after: Any) -> Iterator[Change]:
-    """A schema that is called something else is another type in generated clients."""
+    """A renamed schema is a different type in generated clients."""
     old, new = (document["components"]["schemas"].keys() for document in (before, after))
     for name in sorted(old ^ new):
         is_gone = name in old
@@ -104,18 +104,18 @@ def _breaks(diff: Any, before: Any, after: Any) -> bool:
     parent, key = [None, *path][-2:]
     is_answer = path[3:4] == ["responses"]
     if parent == "properties":
-        # A client still sends what a closed object has lost.
+        # Clients still send a property that was removed from a closed object.
         return action == "remove" or diff["type"] == "breaking"
     if key in _IN_CLIENTS or parent == "tags":
         return True
     if key == "nullable":
         return bool(diff.get("after")) == is_answer
     if parent == "enum" and "application/problem+json" in path:
-        return action != "add"  # what to make of a new code, its status says
+        return action != "add"  # the status of a new code says how to handle it
     if parent == "enum" and action == "add" and not _at(before, path[:-1]):
-        return not is_answer  # anything was taken until now
+        return not is_answer  # until now anything was accepted
     if parent == "enum" and action == "remove" and is_answer:
-        return not _at(after, path[:-1])  # anything may come from now on
+        return not _at(after, path[:-1])  # from now on anything may be sent
     if key == "requestBody" and action == "add":
         return bool(diff["after"].get("required"))
     if key == "required" and is_answer:
@@ -126,7 +126,7 @@ def _breaks(diff: Any, before: Any, after: Any) -> bool:
 
 
 def _told(diff: Any, before: Any) -> str:
-    """The change in words, from the innermost schema on that has a name."""
+    """The change in words, starting at the innermost schema that has a name."""
     path, action = diff["path"], diff["action"]
     words: list[str] = []
     parent = inside = None
@@ -160,7 +160,7 @@ def _operation(diff: Any, before: Any) -> str:
 
 
 def _trail(document: Any, path: list[Any]) -> Iterator[tuple[Any, Any, str | None]]:
-    """Each key of the path, what it leads to, and the name of that when it is a schema's."""
+    """Each key of the path, its value, and the name of the value if it is a schema."""
     node = document
     for key in path:
         try:
@@ -175,6 +175,6 @@ def _trail(document: Any, path: list[Any]) -> Iterator[tuple[Any, Any, str | Non
 
 
 def _at(document: Any, path: list[Any]) -> Any:
-    """What the path leads to; None when there is nothing."""
+    """The value at a path, or None."""
     *_, (_, node, _) = _trail(document, path)
     return node

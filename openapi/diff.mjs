@@ -1,4 +1,4 @@
-// What api-smart-diff says of pairs of specifications: [[before, after], ...] in, [[diff, ...], ...] out.
+// Runs api-smart-diff on pairs of specifications: [[before, after], ...] in, [[diff, ...], ...] out.
 
 import { readFileSync, writeSync } from "node:fs";
 import { apiCompare } from "api-smart-diff";

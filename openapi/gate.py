@@ -1,5 +1,5 @@
-"""The gate that changes to the specification pass: what is public is compared with what was last
-released, and a difference that clients see asks for a version and a line in CHANGELOG.md."""
+"""Checks changes to the specification: it is compared with the last release, and a difference that
+clients see requires a new version and a line in CHANGELOG.md."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CHANGELOG = HERE.parent / "CHANGELOG.md"
 
 
 def main() -> int:
-    """Print what is to be done before this may be released; 1 when there is anything."""
+    """Print what must be done before a release; the exit code is 1 if there is anything."""
     released = yaml.safe_load(RELEASED.read_text("utf-8"))
     current = json.loads(specification.public_json())
     [changes] = compared([(released, current)])
@@ -31,7 +31,7 @@ def main() -> int:
 
 
 def refused(changes: Iterable[Change], old: str, new: str, changelog: str) -> list[str]:
-    """A line for everything to be done, or undone, before version `new` may follow `old`."""
+    """A line for everything to do, or undo, before version `new` may follow `old`."""
     lines = []
     major, minor, _ = _numbers(old)
     for what, where, breaks in changes:

@@ -58,5 +58,5 @@ def create_app(settings: Settings) -> App:
             "hashing": FairPool("hashing", settings.hash_threads, MAX_HASHES_IN_FLIGHT, nice=15),
             "search": Pool("search", SEARCH_THREADS, MAX_SEARCHES_IN_FLIGHT, nice=10, size=size),
         },
-        beside=[Delivery(flask, settings, metrics), Erasure(flask)],
+        background=[Delivery(flask, settings, metrics), Erasure(flask)],
     )

@@ -1,4 +1,4 @@
-"""Create posts, and the index that finds them."""
+"""Create posts and their search index."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ID = sa.CHAR(36).with_variant(postgresql.UUID(as_uuid=False), "postgresql")
 TIME = sa.CHAR(24).with_variant(sa.TIMESTAMP(timezone=True), "postgresql")
 LEXEMES = sa.Text().with_variant(postgresql.TSVECTOR(), "postgresql")
 
-# The index holds no text of its own: it must be told what it forgets (sqlite.org/fts5, 4.4.3).
+# The index stores no text, so a deletion must pass the old text (sqlite.org/fts5, 4.4.3).
 FORGET = "INSERT INTO post_search (post_search, rowid, words) VALUES ('delete', old.id, old.words);"
 LEARN = "INSERT INTO post_search (rowid, words) VALUES (new.id, new.words);"
 TRIGGERS = {"INSERT": LEARN, "DELETE": FORGET, "UPDATE": f"{FORGET} {LEARN}"}

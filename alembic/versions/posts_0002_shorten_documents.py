@@ -1,18 +1,18 @@
 """Let SQLite forget a document piece by piece.
 
-A document that becomes a beginning of itself, with a space at its end, is being removed: only what
-it has lost is forgotten. That removes a document, so one without words takes its place; both have
-the same number, and the totals of the index stay right.
+An update that cuts a document off, and leaves a space at the end, is a step of its removal: only
+the words that were cut off are deleted from the index. FTS5 counts that as a removed document, so
+one without words is added under the same number, and the totals of the index stay right.
 """
 
 from __future__ import annotations
 
 from alembic import op
 
-revision = "0013"  # not "posts_0002": databases from before there were branches stand at it
+revision = "0013"  # not "posts_0002": databases from before the branches are at this one
 down_revision = "posts_0001"
 branch_labels = None
-depends_on = "users_0012"  # they have all that came before
+depends_on = "users_0012"  # those databases have all earlier revisions
 
 FORGET = "INSERT INTO post_search (post_search, rowid, words) VALUES ('delete', old.id, {words});"
 LEARN = "INSERT INTO post_search (rowid, words) VALUES (new.id, {words});"

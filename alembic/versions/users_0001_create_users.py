@@ -1,4 +1,4 @@
-"""Create users, their sessions, and the answers that are kept for repeated requests."""
+"""Create users, their sessions, and the stored answers for idempotency keys."""
 
 from __future__ import annotations
 

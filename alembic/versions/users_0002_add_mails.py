@@ -1,4 +1,4 @@
-"""Add mails: what is to be sent, and the one-time tokens in what was sent."""
+"""Add mails: the outbox, and the one-time tokens in sent mails."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Add audit events; without foreign keys, for they outlive the users."""
+"""Add audit events; without foreign keys, because they outlive the users."""
 
 from __future__ import annotations
 

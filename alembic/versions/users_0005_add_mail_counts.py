@@ -1,4 +1,4 @@
-"""Add mail counts: what every recipient was sent lately."""
+"""Add counts of the mails recently sent to each recipient."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Add the key that addresses are compared by.
 
-The previous release goes on writing rows without it until its last process has ended. Triggers
-give those a key: the address in lower case if it is ASCII, which is right, else none until `byline
-purge` fills it. A later release drops the triggers.
+Processes of the previous release write rows without it until the last of them has ended. Triggers
+set it for those: to the address in lower case if it is ASCII, which is correct, else to NULL until
+`byline purge` fills it. A later release drops the triggers.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Add what the guard of the accounts counts, and the networks that users have signed in from."""
+"""Add the counts of failed sign-ins, and the networks from which users have signed in."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ def upgrade() -> None:
     op.add_column("sessions", sa.Column("used_before", TIME, nullable=True))
     op.add_column("sessions", sa.Column("rotated_network", sa.String(45), nullable=True))
     op.add_column("sessions", sa.Column("rotated_agent", sa.String(255), nullable=True))
-    # Nothing tells whether a pair has arrived: better a sign-in too many than a thief let in.
+    # Unknown whether a pair has arrived: an extra sign-in is better than letting a thief in.
     op.execute("UPDATE sessions SET seen = generation")
 
 

@@ -1,4 +1,4 @@
-"""Hide deleted accounts at once, and remove what they owned aside."""
+"""Hide deleted accounts at once, and remove their data in the background."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    # The older code does not know that these are hidden.
+    # Older code does not know that these accounts are hidden.
     op.execute("DELETE FROM users WHERE deleted")
     op.drop_table("deletions")
     op.drop_column("users", "deleted")

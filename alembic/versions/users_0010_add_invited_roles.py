@@ -1,4 +1,4 @@
-"""Add the role that a user gets by accepting an invitation."""
+"""Add the role that a user gets on accepting an invitation."""
 
 from __future__ import annotations
 

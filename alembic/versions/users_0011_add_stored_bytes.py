@@ -1,4 +1,4 @@
-"""Add the counter of what each user stores; `service.stored_bytes` fills it in batches."""
+"""Add the counter of each user's stored bytes; `service.stored_bytes` fills it in batches."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Add the user names that were given up and rest."""
+"""Add the user names that were given up and cannot be taken for a while."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def upgrade() -> None:
         sa.Column("user_id", ID, nullable=True),
         sa.Column("expires_at", TIME, nullable=False),
         sa.PrimaryKeyConstraint("username", name=op.f("pk_resting_usernames")),
-        # The release before deletes users too, and knows nothing of this table.
+        # The previous release deletes users too, and does not know this table.
         sa.ForeignKeyConstraint(
             ["user_id"],
             ["users.id"],

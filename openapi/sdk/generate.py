@@ -1,7 +1,7 @@
 """Makes the Python and TypeScript clients from the public specification, as packages to install.
 
-The generators bring the code; names, versions and READMEs come from here. A README is docs/guide.md
-in the one language of its client.
+The generators produce the code; this module adds names, versions and READMEs. A README is
+docs/guide.md with the examples in the language of the client.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ HERE = Path(__file__).parent
 NPM = HERE.parent / "node_modules" / ".bin"
 GUIDE = HERE.parents[1] / "docs" / "guide.md"
 BIN = Path(sys.executable).parent
-# The generator's option for answers that are not documented: here every status is, by `default`.
+# The generator's option for undocumented answers; `default` documents every status here.
 DEAD_OPTION = re.compile(
     r" +raise_on_unexpected_status: (?:Whether .*?constructor\.|bool = [^\n]*)\n", re.DOTALL
 )
@@ -32,7 +32,7 @@ TOOLS = {**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ.get('PATH', '')}"}
 
 
 def main(clients: Path) -> None:
-    """Write `python` and `typescript` into the folder, in place of what is there."""
+    """Write `python` and `typescript` into the folder, replacing what is there."""
     document = documented()
     for language, generate in (("python", python), ("typescript", typescript)):
         folder = clients / language
@@ -46,10 +46,10 @@ def main(clients: Path) -> None:
 def documented() -> dict[str, Any]:
     """The public specification as the generators need it.
 
-    Every operation gets a `default` answer, since 431 and 500 are problems too and are listed
-    nowhere. YAML is a file, since clients have no parser for it. Objects do not say that they are
-    open: these clients accept new fields anyway, and in TypeScript every misspelt field would
-    become an `unknown` instead of an error.
+    Every operation gets a `default` answer, because 431 and 500 are problems too but are not
+    listed. Answers in YAML become files, because clients have no parser for YAML. Objects do not
+    declare additional properties: these clients accept new fields anyway, and in TypeScript a
+    misspelt field would be an `unknown` instead of an error.
     """
     document: dict[str, Any] = json.loads(specification.public_json())
     schema = {"$ref": "#/components/schemas/Problem"}
@@ -66,21 +66,21 @@ def documented() -> dict[str, Any]:
 
 
 def python(folder: Path, version: str) -> None:
-    """The package PACKAGE for pip, which imports as MODULE."""
+    """The package PACKAGE for pip, imported as MODULE."""
     config = _fill_in(HERE / "python" / "config.yaml.template", folder, version)
     source = ["--path", "openapi.json", "--config", str(config)]
     source += ["--custom-template-path", str(HERE / "python" / "templates")]
     target = ["--meta", "none", "--output-path", MODULE, "--fail-on-warning"]
     _run(folder, BIN / "openapi-python-client", "generate", *source, *target)
     _remove_dead_option(folder / MODULE / "client.py")
-    (folder / MODULE / "py.typed").touch()  # which says that it has types (PEP 561)
+    (folder / MODULE / "py.typed").touch()  # marks the package as typed (PEP 561)
     config.unlink()
     _fill_in(HERE / "python" / "pyproject.toml.template", folder, version)
     (folder / "README.md").write_text(readme("python"))
 
 
 def typescript(folder: Path, version: str) -> None:
-    """The package PACKAGE for npm: an ES module with its types."""
+    """The package PACKAGE for npm: an ES module with types."""
     config = HERE / "typescript" / "openapi-ts.config.mjs"
     _run(folder, BIN / "node", NPM / "openapi-ts", "--file", config, "--silent")
     shutil.copy(HERE / "typescript" / "index.ts", folder / "src")
@@ -91,7 +91,7 @@ def typescript(folder: Path, version: str) -> None:
 
 
 def readme(language: str) -> str:
-    """The guide without the blocks of the other languages."""
+    """The guide without the examples in other languages."""
     others = "|".join({"sh", "python", "ts"} - {language})
     return re.sub(rf"```(?:{others})\n.*?```\n\n?", "", GUIDE.read_text(), flags=re.DOTALL)
 
@@ -112,8 +112,8 @@ def _fill_in(template: Path, folder: Path, version: str) -> Path:
 
 
 def _run(folder: Path, *command: Path | str) -> None:
-    """A generator's command; what it says is shown when it fails."""
-    run = subprocess.run(  # noqa: S603 # commands of this file
+    """Run a generator; its output is shown if it fails."""
+    run = subprocess.run(  # noqa: S603 # the commands are written in this file
         command, cwd=folder, env=TOOLS, capture_output=True, text=True, check=False
     )
     if run.returncode:

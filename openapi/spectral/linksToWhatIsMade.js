@@ -1,5 +1,5 @@
-/** A complaint for each header and link that a 201 lacks. `get` leads to a path, and what else can be
- * done there is linked too. */
+/** Reports each header and link that a 201 lacks. There must be a link to the `get` of the new
+ * resource, and to its other operations. */
 export default ({ paths }) => {
   const items = Object.values(paths);
   const creations = Object.entries(paths).flatMap(([path, item]) =>

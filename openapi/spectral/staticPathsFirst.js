@@ -1,4 +1,4 @@
-/** A complaint for each path that stands behind a template which matches it as well. */
+/** Reports each path that comes after a template that also matches it. */
 export default (paths) => {
   const seen = [];
   return Object.keys(paths).flatMap((path) => {

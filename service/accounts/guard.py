@@ -87,7 +87,7 @@ class Guard:
         key = self._key(f"session {session_id}")
         return self._begun(Subject(key, user_id, "", is_session=True))
 
-    def learn(self, user_id: str) -> None:
+    def remember_network(self, user_id: str) -> None:
         """Remember the network of this request as known, after a sign-in; in the request's
         transaction, which has locked the user."""
         if self.enabled:
@@ -100,7 +100,7 @@ class Guard:
         in."""
         if self.enabled:
             SignInGuard.forget(self._subject(user_id, "").account)
-            self.learn(user_id)
+            self.remember_network(user_id)
 
     def _subject(self, user_id: str | None, address: str) -> Subject:
         key = self._key(f"user {user_id}" if user_id else f"address {address}")

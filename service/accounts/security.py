@@ -83,7 +83,7 @@ def prove(email_key: str, password: str) -> dict[str, Any]:
     account = Credentials.admitted(user.id, stored)
     if account is None:
         raise _failed(user, InvalidCredentials())  # the account has changed since the comparison
-    guard().learn(user.id)
+    guard().remember_network(user.id)
     count_on_commit("logins_total", "succeeded")
     return account
 

@@ -1,12 +1,13 @@
-"""Text as search compares it: without case, without compatibility forms, and without those marks
-that its language ignores. A mark that makes another letter stays.
+"""Folds text into what search compares: without case, without compatibility forms, and without the
+marks that its language ignores. A mark that makes a different letter stays.
 
-Which marks go depends on the letter before them:
+Which marks are removed depends on the letter before them:
 
-- Latin and Greek letters, and all that is no letter: every mark (`Café`, `Việt`, `Σίσυφος`).
+- Latin and Greek letters, and everything that is not a letter: every mark (`Café`, `Việt`,
+  `Σίσυφος`).
 - Cyrillic: stress marks on vowels and the dots of `ё`; `й`, `ї`, `ў`, `ќ` are letters.
 - Arabic, Hebrew, Syriac: vowel points and signs of recitation; hamza and madda only above and below
-  an alef, since `بئر` and `بير` are two words.
+  an alef, because `بئر` and `بير` are different words.
 - Any other script: none. Kana voicing, Indic and Thai vowels and tones are part of the spelling.
 """
 
@@ -20,13 +21,13 @@ from itertools import pairwise
 
 MAX_MARKS_PER_LETTER = 30  # Unicode UAX 15, Stream-Safe Text; sorting more is quadratic
 
-# Letters without a decomposition that people without the key for them write as others.
+# Letters that do not decompose, and how people write them who have no key for them.
 _SPELT = {ord("æ"): "ae", ord("œ"): "oe", ord("þ"): "th"}
 _SPELT |= {ord(a): b for a, b in zip("øłđðħŧı", "olddhti", strict=True)}
-# The same Arabic letters from other keyboards, and alef with a wasla.
+# Variants of Arabic letters that other keyboards write, and alef with a wasla.
 _SPELT |= {0x06CC: "\u064a", 0x06A9: "\u0643", 0x0671: "\u0627"}
 
-# Where marks and format characters are; other blocks have none.
+# The blocks with marks and format characters; other blocks have none.
 _BLOCKS = ((0xAD, 0xAE), (0x300, 0x3400), (0xA000, 0xAC00), (0xFB1E, 0x20000), (0xE0000, 0xE0200))
 _TATWEEL, _NO_SPACE, _NON_JOINER, _ALEF = "\u0640", "\u200b", "\u200c", "\u0627"
 _HAMZA_AND_MADDA = {"\u0653", "\u0654", "\u0655"}
@@ -41,8 +42,8 @@ _LATIN_OR_GREEK = re.compile(
 )
 _CYRILLIC_VOWEL = re.compile("[аеиоуыэюяіє]", re.IGNORECASE)
 _POINTED = re.compile("[\u0590-\u074f\u0750-\u077f\u0860-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]")
-# Han, kana, Bopomofo, Hangul (whose particles join the word), Yi, Javanese, Balinese, and those of
-# Line_Break=SA (Unicode UAX 14). Not Tibetan: a tsheg separates its syllables.
+# Han, kana, Bopomofo, Hangul (its particles join the word), Yi, Javanese, Balinese, and the scripts
+# of Line_Break=SA (Unicode UAX 14). Not Tibetan: a tsheg separates its syllables.
 SPACELESS = (
     "\u0e00-\u0eff\u1000-\u109f\u1100-\u11ff\u1780-\u17ff\u1950-\u19df\u1a20-\u1aaf\u1b00-\u1b7f"
     "\u2e80-\u2fdf\u3005-\u3007\u3021-\u303f\u3040-\u312f\u31a0-\u31bf\u31f0-\u31ff\u3400-\u4dbf"
@@ -53,7 +54,7 @@ _SPACELESS = re.compile(f"[{SPACELESS}]")
 
 
 def _characters(*categories: str) -> str:
-    """All characters of these general categories, as ranges of a character class."""
+    """All characters of these general categories, as ranges for a regular expression."""
     codes = (code for first, end in _BLOCKS for code in range(first, end))
     found = [code for code in codes if unicodedata.category(chr(code)) in categories]
     firsts = [b for a, b in pairwise([-1, *found]) if b != a + 1]
@@ -64,8 +65,8 @@ def _characters(*categories: str) -> str:
 MARKS = _characters("Mn", "Mc", "Me")
 _FOLLOWING = MARKS + _characters("Cf") + _TATWEEL
 _FOLLOWERS = re.compile(f"[{_FOLLOWING}]+")
-# What joins the character before it: also halfwidth voicing marks, the vowels and finals of Hangul
-# in all their forms, and what decomposes into a mark first.
+# Characters that join the one before them. They include halfwidth voicing marks, the vowels and
+# finals of Hangul in all their forms, and whatever decomposes into a mark first.
 _JOINING = (
     _FOLLOWING + "\uff9e\uff9f\u1160-\u11ff\ud7b0-\ud7ff\u3131-\u318e\uffa0-\uffdc\u0e33\u0eb3"
     "\ufcf2-\ufcf4\ufe71\ufe77\ufe79\ufe7b\ufe7d\ufe7f"
@@ -76,9 +77,9 @@ _LONG_RUN = re.compile(f"([{MARKS}\uff9e\uff9f]{{{MAX_MARKS_PER_LETTER}}})[{MARK
 
 
 def fold(text: str) -> str:
-    """`text` as it is compared: decomposed (NFKD), without the marks that do not matter,
-    case-folded, composed (NFC). Folding twice changes nothing more, and equivalent texts fold to
-    the same. The folding of whole `clusters` is that part of the folding of the text.
+    """`text` as it is compared: decomposed (NFKD), without the marks that are ignored, case-folded,
+    composed (NFC). Folding it again changes nothing, and equivalent texts fold to the same text.
+    Folding `clusters` one by one and joining them is the same as folding the text.
     """
     if text.isascii():
         return text.lower()
@@ -88,7 +89,7 @@ def fold(text: str) -> str:
 
 
 def clusters(text: str) -> Iterator[str]:
-    """The parts of `text` that fold independently of each other: a character and what joins it."""
+    """The parts of `text` that fold independently: a character and those that join it."""
     return (match[0] for match in _CLUSTER.finditer(text))
 
 
@@ -114,10 +115,10 @@ def _followers(match: re.Match[str]) -> str:
 
 @lru_cache(4096)
 def _kept(base: str, run: str) -> str:
-    """What stays of the marks and format characters after a character."""
+    """The marks and format characters after a character that are kept."""
     if _NO_SPACE in run and not _SPACELESS.match(base):
         return " "
-    if _NON_JOINER in run and _POINTED.match(base):  # there it parts a word from its ending
+    if _NON_JOINER in run and _POINTED.match(base):  # it separates a word from its ending
         return " "
     return "".join(mark for mark in run if _matters(base, mark))[:MAX_MARKS_PER_LETTER]
 

@@ -1,10 +1,10 @@
-"""The words of a text, as both engines index them: a document is nothing but words and spaces.
+"""Splits text into the words that both databases index: a document is only words and spaces.
 
 Where a script puts spaces between words, a word is a run of letters, marks and digits. Where it
 does not (`folding.SPACELESS`), every pair of neighbouring characters is a word, and so is the last
-character of a run: `東京都` is `東京 京都 都`. A query for such a run asks for its pairs as
-a phrase, which finds the run wherever it stands, so `京都` finds `東京都` too. A query for one
-character asks for words that begin with it: each character begins exactly one.
+character of a run: `東京都` becomes `東京 京都 都`. A query for such a run is a phrase of its
+pairs, which matches anywhere in a run, so `京都` finds `東京都` too. A query for one character
+searches for words that begin with it: each character begins exactly one word.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from typing import NamedTuple
 
 from service.domain.folding import MARKS, SPACELESS, fold, pieces
 
-VERSION = "¶2"  # of the documents, the first word in each; `db reindex` renews older ones
+VERSION = "¶2"  # of documents, and their first word; `db reindex` renews older ones
 MAX_WORD_CHARACTERS = 64
 MAX_TEXT_CHARACTERS = 200_000  # after folding; the rest is not indexed
-# Bytes that a document's words may take in PostgreSQL's `tsvector`, which ends at 1 048 575.
+# Bytes for a document's words in a PostgreSQL `tsvector`, whose limit is 1 048 575.
 MAX_INDEX_BYTES = 1_000_000
 
 _PIECE_CHARACTERS = 4096
@@ -30,7 +30,7 @@ _ASCII_WORD = re.compile(r"[a-z0-9]+")
 
 
 class Word(NamedTuple):
-    """A word and where it begins and ends in the folded text."""
+    """A word, and where it begins and ends in the folded text."""
 
     text: str
     start: int
@@ -38,7 +38,7 @@ class Word(NamedTuple):
 
 
 def folded(text: str) -> str:
-    """The folding of a text as far as it is indexed."""
+    """The folded text, cut off where indexing ends."""
     if len(text) <= _PIECE_CHARACTERS:
         return fold(text)
     parts, length = [], 0
@@ -60,22 +60,22 @@ def located(text: str) -> Iterator[Word]:
 
 
 def words(text: str) -> list[str]:
-    """The words of a text that is not folded yet, as far as it is indexed."""
+    """The words of a text that is not folded yet, up to where indexing ends."""
     text = folded(text)
-    if text.isascii():  # as Latin letters are once folded; the same words in a tenth of the time
+    if text.isascii():  # same words as the general case, in a tenth of the time
         return [word[:MAX_WORD_CHARACTERS] for word in _ASCII_WORD.findall(text)]
     return [word.text for word in located(text)]
 
 
 def document(title: str, content: list[str]) -> str:
-    """What a post is found by, from its title and the words of its content; the title counts double
-    and no phrase crosses its end."""
+    """The searchable document of a post, from its title and the words of its content. The title
+    counts double, and no phrase crosses its end."""
     heading = words(title)
     return " ".join(_bounded([VERSION, *heading, "¶", *heading, "¶", *content]))
 
 
 def character(word: str) -> str:
-    """The first character, marks included, of a word of a script without spaces; else nothing."""
+    """The first character, with its marks, of a word in a script without spaces; else empty."""
     match = _UNITS.match(word)
     return match[0] if match else ""
 
@@ -89,7 +89,7 @@ def _pairs(text: str, start: int, end: int) -> Iterator[Word]:
 
 
 def _bounded(document: list[str]) -> list[str]:
-    """The beginning of a document that a `tsvector` has room for."""
+    """The beginning of a document that fits into a `tsvector`."""
     if len(document) * (MAX_WORD_CHARACTERS + 8) <= MAX_INDEX_BYTES:
         return document
     size, seen = 0, set()
@@ -97,7 +97,7 @@ def _bounded(document: list[str]) -> list[str]:
         size += 2  # a position
         if word not in seen:
             seen.add(word)
-            size += len(word.encode()) + 3  # aligned, and the number of positions
+            size += len(word.encode()) + 3  # alignment, and the number of positions
         if size > MAX_INDEX_BYTES:
             return document[:number]
     return document

@@ -1,4 +1,4 @@
-"""Puts a service together: the engine's parts, outermost first, around what the service brings."""
+"""Puts a service together: the engine's layers, outermost first, around the service's handlers."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ from service.engine.spec.routing import Routing
 from service.engine.tokens.authority import Authority, key_ring
 from service.engine.tokens.tokens import Claims, Tokens
 
-MAX_REQUESTS_IN_FLIGHT = 512  # of a process, running or waiting; one more is 503 at once
-MAX_SCRAPES_IN_FLIGHT = 64  # of the metrics, running or waiting; they have their own threads
-HAND_OFF_SECONDS = 0.002  # a call waits this long for a busy thread, then another one is woken
+MAX_REQUESTS_IN_FLIGHT = 512  # per process, running or waiting; one more gets a 503 at once
+MAX_SCRAPES_IN_FLIGHT = 64  # of the metrics, running or waiting, in threads of their own
+HAND_OFF_SECONDS = 0.002  # a call waits this long for a busy thread before another one is woken
 COLLECTOR_THRESHOLD_OBJECTS = 20_000  # new objects until the garbage collector runs
 
 
-class Beside(Protocol):
-    """Work beside the requests, from the start of a process to its end."""
+class BackgroundWork(Protocol):
+    """Work in the background, from the start of a process to its end."""
 
     def start(self) -> None: ...
 
@@ -55,14 +55,14 @@ class Beside(Protocol):
 def create_flask(
     settings: EngineSettings, name: str, *, migrations: Path, threads: int = 0
 ) -> Flask:
-    """The Flask application of the package `name` with its database: all that a command needs.
+    """The Flask application of the package `name` with its database, which is all a command needs.
 
-    `migrations` is Alembic's folder: `env.py`, and the revisions in `versions`.
-    `threads` are those beside the settings' `worker_threads` that need a connection each.
+    `migrations` is Alembic's folder, with `env.py` and the revisions in `versions`. `threads` is
+    how many threads besides the settings' `worker_threads` need a connection each.
     """
     app = Flask(name, static_folder=None)
     app.config.update({name.upper(): value for name, value in settings})
-    # Where a proxy serves the API, as PUBLIC_URL has it: `/`, or a path such as `/planner`.
+    # The path under which a proxy serves the API, from PUBLIC_URL: `/`, or such as `/planner`.
     app.config["APPLICATION_ROOT"] = urlsplit(settings.public_url).path or "/"
     connections = settings.worker_threads + threads + 2
     known = {"migrations": migrations, "service": settings.specification.name}
@@ -79,11 +79,11 @@ def create_flask(
 
 
 class Assembly:
-    """A service in the making: what its own parts need first, then the ASGI application.
+    """A service that is being put together: what its own parts need first, then the application.
 
-    `measures` are its metrics beside those of any service, `own_limits` as in `Limits`.
+    `measures` are its own metrics, besides those of every service; `own_limits` is as in `Limits`.
 
-    Raises `BadConfiguration` when the settings do not make one.
+    Raises `BadConfiguration` when the settings cannot be used.
     """
 
     def __init__(
@@ -120,19 +120,19 @@ class Assembly:
         caller: Callable[[Claims, Transaction | None], Caller],
         kept_answers: type[KeptAnswers],
         pools: Mapping[str, Pool] | None = None,
-        beside: list[Beside] | None = None,
+        background: list[BackgroundWork] | None = None,
     ) -> App:
         """The ASGI application.
 
-        `handlers` is the package of the handlers, `static` the folder of what the pages load.
-        `caller` and `kept_answers` are as in `Services`, `pools` those that `x-worker-pool` names
-        beside `requests` and `metrics`.
+        `handlers` is the package of the handlers, `static` the folder with the pages' assets.
+        `caller` and `kept_answers` are as in `Services`. `pools` are those that `x-worker-pool`
+        can name besides `requests` and `metrics`.
         """
         settings, flask, metrics = self.settings, self.flask, self.metrics
         replica = None
         if settings.database_replica_url:
             replica = Replica(flask, self.authority, self.limits, metrics)
-        # SQLite computes here, PostgreSQL elsewhere.
+        # SQLite computes in this process, PostgreSQL does not.
         wake_after = HAND_OFF_SECONDS if settings.embedded else 0
         requests = Pool(
             "request",
@@ -158,7 +158,11 @@ class Assembly:
         metrics.ask(partial(_readings, flask, services.pools))
         unsent = Unsent()
         metrics.ask(unsent.readings)
-        parts = [Readiness(flask, self.limits), *(beside or []), *([replica] if replica else [])]
+        parts = [
+            Readiness(flask, self.limits),
+            *(background or []),
+            *([replica] if replica else []),
+        ]
         tracing = self._tracing()
         return App(
             services,
@@ -210,13 +214,13 @@ class Assembly:
             from service.engine.observe.tracing import Tracing  # with its library: 9 MB and 0.2 s
 
             return Tracing(self.flask, endpoint, spec)
-        except ValueError as error:  # of the library, which reads its own variables, quotes values
+        except ValueError as error:  # the library reads its own variables, and quotes their values
             name = re.search(r"OTEL_\w+", str(error))
         raise BadConfiguration(f"{name[0] if name else 'A variable OTEL_*'} cannot be used")
 
 
 def _lifespan(
-    assembly: Assembly, services: Services, beside: list[Any], unsent: Unsent, tracing: Any
+    assembly: Assembly, services: Services, background: list[Any], unsent: Unsent, tracing: Any
 ) -> Any:
     @asynccontextmanager
     async def lifespan(_app: Any) -> AsyncIterator[dict[str, Any]]:
@@ -227,7 +231,7 @@ def _lifespan(
         heap.release_large_blocks()
         thresholds = gc.get_threshold()
         gc.set_threshold(COLLECTOR_THRESHOLD_OBJECTS)
-        for one in beside:
+        for one in background:
             one.start()
         try:
             async with assembly.metrics.shared(assembly.settings.metrics_dir):
@@ -235,8 +239,8 @@ def _lifespan(
         finally:
             gc.set_threshold(*thresholds)
             gc.unfreeze()
-            # All at once: one after the other, their patience would add up beyond the supervisor's.
-            await asyncio.gather(*(asyncio.to_thread(one.stop) for one in beside))
+            # All at once: one by one, their timeouts would exceed what the supervisor waits.
+            await asyncio.gather(*(asyncio.to_thread(one.stop) for one in background))
             for pool in services.pools.values():
                 pool.close()
             assembly.limits.close()
@@ -257,11 +261,11 @@ def _engine(address: str, connections: int, known: dict[str, Any]) -> tuple[Any,
         "pool_size": connections,
         "max_overflow": 0,
         "pool_timeout": 5,
-        "pool_use_lifo": True,  # the one that was used last has the pages in its cache
+        "pool_use_lifo": True,  # the connection that was used last has the most in its cache
     }
     if address.startswith("sqlite:"):
         return address, options
-    from service.engine.database import postgresql  # with its driver, which SQLite does without
+    from service.engine.database import postgresql  # with a driver for PostgreSQL only
 
     url, own = postgresql.engine_options(address)
     own["execution_options"] = known | own.get("execution_options", {})
@@ -269,7 +273,7 @@ def _engine(address: str, connections: int, known: dict[str, Any]) -> tuple[Any,
 
 
 def _readings(app: Flask, pools: dict[str, Pool]) -> Readings:
-    """How busy the pools of threads and of connections are."""
+    """How busy the thread pools and connection pools are."""
     readings: Readings = {
         (f"pool_{what}", name): value
         for name, pool in pools.items()

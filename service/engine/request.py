@@ -1,4 +1,4 @@
-"""A request as the layers pass it on in the ASGI scope, and the answer that comes back."""
+"""The request that the layers pass on in the ASGI scope, and the answer that comes back."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ class Client(NamedTuple):
 
 
 class Request:
-    """One request: what the layers below need, and what they note for the answer.
+    """One request: what the inner layers need, and what they note for the answer.
 
     `headers` maps lower-case names to values; `ip` is the client's address; `limits` collects the
-    (`RateLimit-Policy`, `RateLimit`) items of every limit that was hit; `operation` is the
+    (`RateLimit-Policy`, `RateLimit`) items of every limit that counted it; `operation` is the
     operationId once it is known.
     """
 
@@ -80,13 +80,13 @@ class Request:
         self.status = 0
         self.trace_id: str | None = None
         self.span_id: str | None = None
-        self.span: Any = None  # OpenTelemetry's, where traces are wanted
+        self.span: Any = None  # OpenTelemetry's, if the request is traced
 
     @property
     def client(self) -> Client:
         given = self.headers.get(b"user-agent", b"")
         try:
-            agent = given.decode()  # apps have names in any language
+            agent = given.decode()  # apps may be named in any script
         except UnicodeDecodeError:
             agent = given.decode("latin-1")
         ip = "" if self.ip == UNKNOWN else self.ip
@@ -107,7 +107,7 @@ class Answer(NamedTuple):
 
 
 class Stream(NamedTuple):
-    """A response in chunks: `make` gives the next one, and an empty one at the end."""
+    """A response in chunks: `make` returns the next chunk, and an empty one at the end."""
 
     status: int
     headers: Headers
@@ -126,7 +126,7 @@ def new_request_id() -> str:
 
 
 def encoded(headers: Mapping[str, str]) -> Headers:
-    """Headers in the form of ASGI."""
+    """Headers as ASGI wants them."""
     return [(_name(name), value.encode("latin-1")) for name, value in headers.items()]
 
 
@@ -136,15 +136,15 @@ async def send_answer(send: Any, answer: Answer) -> None:
 
 
 async def send_stream(send: Any, receive: Any, stream: Stream) -> None:
-    """Send chunk by chunk until the client has gone; raises what `make` raises."""
+    """Send chunk by chunk, until the client disconnects; raises what `make` raises."""
     gone = asyncio.ensure_future(_disconnect(receive))
     try:
-        chunk = await stream.make()  # before the head: a failure is still a problem document
+        chunk = await stream.make()  # before the head: a failure can still be a problem document
         await send(_start(stream))
         while chunk and not gone.done():
             await send(_piece(chunk))
-            del chunk  # the server counts the bytes it holds; we must not hold them too
-            await send(_piece(b""))  # which waits until the client has taken most of it
+            del chunk  # the server limits the bytes it holds; a reference here would keep more
+            await send(_piece(b""))  # waits until the client has read most of it
             chunk = await stream.make()
         if not gone.done():
             await send({"type": "http.response.body", "body": b""})

@@ -58,9 +58,9 @@ def login(body: dict, client: Client):
 def refresh(caller: Caller, client: Client):
     place = Place(network(client.ip, PROVIDER_BLOCK), client.user_agent[:MAX_USER_AGENT_CHARACTERS])
     if Session.rotate(caller, **place._asdict()):
-        limits().spend("refresh")
+        limits().count_own("refresh")
     elif _may_repeat(caller, place):
-        limits().spend("repeat")
+        limits().count_own("repeat")
         record("refresh-repeated", caller.id)
     else:
         raise _reuse(caller)
@@ -141,7 +141,7 @@ def change_email(caller: Caller, body: dict):
 def undo_email_change(body: dict):
     user_id, email = MailedToken.undo(body["token"])
     key = addresses.key(email)
-    remove_disputed(UserAddress.squatter(key, user_id))  # a thief could make one
+    remove_disputed(UserAddress.unverified_owner(key, user_id))  # a thief could make one
     User.confirm_email(user_id, email, key)
     Credentials.remove_password(user_id)  # a thief who changed the address knew it
     Session.end_all(user_id)

@@ -1,4 +1,4 @@
-"""What full-text search sees of a post: its folded words, indexed by FTS5 or as a tsvector."""
+"""The words of posts for full-text search, folded, in an FTS5 index or as a tsvector."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ SEARCH_TIMEOUT_SECONDS = 1.0
 
 
 class Lexemes(sa.types.TypeDecorator[str]):
-    """The words again as a `tsvector` on PostgreSQL; nothing elsewhere.
+    """The words again, as a `tsvector` on PostgreSQL; NULL on SQLite.
 
-    The vector is spelled out here, lexeme by lexeme, so that both engines see the very same words.
+    The vector is written here, lexeme by lexeme, so that both databases index the same words.
     """
 
     impl = sa.Text().with_variant(postgresql.TSVECTOR(), "postgresql")
@@ -56,7 +56,7 @@ class PostDocument(db.Model):  # type: ignore[name-defined,misc] # made at run t
 
     @classmethod
     def replace(cls, post_id: str, words: str) -> None:
-        """Index a changed post anew."""
+        """Index a changed post again."""
         _update.write(of=post_id, new=words, new_lexemes=words)
 
     @classmethod
@@ -66,17 +66,17 @@ class PostDocument(db.Model):  # type: ignore[name-defined,misc] # made at run t
 
     @classmethod
     def beginnings(cls, after: int, limit: int, length: int) -> list[tuple[int, str]]:
-        """The next ids behind `after`, with the first characters of the words."""
+        """The next ids after `after`, each with the first `length` characters of its words."""
         return [(id_, words) for id_, words in _beginnings.all(after=after, limit=limit, n=length)]
 
     @classmethod
     def source(cls, id_: int) -> Row | None:
-        """The `words` of a document, and the `title` and `content` that they came from."""
+        """The `words` of a document, and the post's `title` and `content`."""
         return _source.first(row_id=id_)
 
     @classmethod
     def renew(cls, id_: int, old: str, new: str) -> bool:
-        """Index a post anew; False if its document has changed or gone meanwhile."""
+        """Index a post again; False if its document was changed or deleted meanwhile."""
         return _renew.write(row_id=id_, old=old, new=new, new_lexemes=new) > 0
 
     @classmethod
@@ -90,13 +90,12 @@ class PostDocument(db.Model):  # type: ignore[name-defined,misc] # made at run t
         limit: int,
         offset: int,
     ) -> list[tuple[dict[str, Any], float]]:
-        """(Post, score) of the best matches, best first; the higher score is the better.
+        """(Post, score) of the best matches, the highest score first.
 
-        FTS5 takes the whole query as `fts5`; PostgreSQL takes the words as `tsquery` and then
-        checks `phrases` and `nots` against the text: a tsvector forgets positions in long ones.
-        Ends, as a page of posts does, with the post that brings their contents to
-        `MAX_READ_BYTES`.
-        A search is ended after `SEARCH_TIMEOUT_SECONDS`, which is `Unavailable` to the client.
+        FTS5 takes the whole query as `fts5`. PostgreSQL takes the words as `tsquery` and then
+        checks `phrases` and `nots` against the text, because a tsvector of a long text does not
+        keep all positions. The results end with the post in which the contents add up to
+        `MAX_READ_BYTES`, like a page of posts. Raises `Unavailable` after `SEARCH_TIMEOUT_SECONDS`.
         """
         page = {"limit": limit, "offset": offset}
         rows: list[Any]
@@ -140,10 +139,10 @@ _renew = Prepared(
 
 
 def _posts(hits: list[Row]) -> Iterator[tuple[Any, ...]]:
-    """The posts of the documents, one after the other, each with its score."""
+    """The posts of the documents, read one by one, each with its score."""
     left = MAX_READ_BYTES
     for hit in hits:
-        if row := _post.first(row_id=hit.id):  # or it has been deleted since
+        if row := _post.first(row_id=hit.id):  # None if it was deleted meanwhile
             yield (*row, hit.score)
             left -= len(row.content)
             if left <= 0:
@@ -151,8 +150,8 @@ def _posts(hits: list[Row]) -> Iterator[tuple[Any, ...]]:
 
 
 def _is_there(document_id: Any) -> sa.ColumnElement[bool]:
-    """Whether the author of a match is not deleted; a word may be in a million posts, so this is
-    looked up only while there are deleted accounts."""
+    """Whether the author of a match is not deleted. A word may be in a million posts, so this is
+    looked up only while there are accounts to remove."""
     document = sa.orm.aliased(PostDocument)
     author_is_there = (
         sa.select(User.deleted.is_(False))
@@ -218,6 +217,6 @@ _tsvector_search = Prepared(
 def _tsvector(words: str) -> str:
     positions: dict[str, list[str]] = {}
     for number, word in enumerate(words.split(" "), 1):
-        # PostgreSQL keeps positions up to 16383 and at most 256 of a word.
+        # PostgreSQL stores positions up to 16383, and at most 256 for each word.
         positions.setdefault(word, []).append(str(min(number, 16383)))
     return " ".join(f"'{word}':{','.join(at[:256])}" for word, at in positions.items() if word)

@@ -133,7 +133,7 @@ Post.listing = Listing(
     shape=shape,
     bulk=Post.content,
     hidden=_hidden,
-    hidden_as_one="author_id",
+    hidden_together="author_id",
     author_id=Post.author_id == bindparam("author_id"),
     later=Post.id >= bindparam("later"),
     earlier=Post.id < bindparam("earlier"),
@@ -164,7 +164,7 @@ _owned = Owned(
     # The author's name is part of the post, and so of its tag. The author's version must not be: it
     # tells everybody what happens to the account.
     etag=_author.scalar_subquery() + "." + sa.cast(Post.version, sa.String),
-    there=_author.where(User.deleted.is_(False)).exists(),
+    exists=_author.where(User.deleted.is_(False)).exists(),
 )
 
 

@@ -42,10 +42,10 @@ class UserAddress:
         return None if _proved_before.first(id=user_id) else _owner(row)
 
     @classmethod
-    def squatter(cls, email_key: str, user_id: str) -> Caller | None:
+    def unverified_owner(cls, email_key: str, user_id: str) -> Caller | None:
         """The owner of an account other than this user's that was registered with the address of
         this key and is still unverified."""
-        row = _squatter.first(key=email_key, but=user_id)
+        row = _unverified_owner.first(key=email_key, but=user_id)
         return None if row is None or _proved_before.first(id=row.id) else _owner(row)
 
 
@@ -61,7 +61,7 @@ _unproved = sa.select(User.id, User.email, User.username, User.role).where(
     User.email_verified.is_(False), User.role == "user"
 )
 _disputed = Prepared(_unproved.where(User.id == bindparam("id"), User.email == bindparam("email")))
-_squatter = Prepared(
+_unverified_owner = Prepared(
     _unproved.where(
         User.email_key == bindparam("key"), User.id != bindparam("but")
     ).with_for_update()

@@ -255,7 +255,7 @@ _standing = Prepared(
     .where(User.id == bindparam("id"), _is_there)
     .with_for_update()
 )
-_owned = Owned(User, owner=User.id, etag=sa.cast(User.version, sa.String), there=_is_there)
+_owned = Owned(User, owner=User.id, etag=sa.cast(User.version, sa.String), exists=_is_there)
 _target = sa.orm.aliased(User)
 _active_admins = Prepared(
     sa.select(User.id)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.kit.oracle import Attack
+from tests.kit.attack import Attack
 from tests.kit.serving import Person, Server
 
 

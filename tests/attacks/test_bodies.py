@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tests.kit.oracle import Attack, on, table
+from tests.kit.attack import Attack, on, table
 from tests.kit.raw import post
 from tests.kit.serving import Person, Server
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.kit.oracle import Attack, Expected, on, table
+from tests.kit.attack import Attack, Expected, on, table
 from tests.kit.serving import PASSWORD, Person, Server
 
 WRONG, INVALID = (401, "invalid-credentials"), (400, "invalid-request")

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.kit.oracle import Attack, on, table
+from tests.kit.attack import Attack, on, table
 from tests.kit.raw import request
 from tests.kit.serving import Person, Server
 

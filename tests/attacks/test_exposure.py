@@ -13,7 +13,7 @@ from sqlalchemy import select
 
 from service.models import Session, User
 from service.specification import specification
-from tests.kit.oracle import Attack, on, table
+from tests.kit.attack import Attack, on, table
 from tests.kit.raw import get
 from tests.kit.serving import Person, Server
 

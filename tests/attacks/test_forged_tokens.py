@@ -13,6 +13,7 @@ import jwt
 import pytest
 
 from service.engine.tokens.tokens import ACCESS, REFRESH
+from tests.kit.attack import Attack, on, table
 from tests.kit.forger import (
     ORDER,
     THEIRS,
@@ -23,7 +24,6 @@ from tests.kit.forger import (
     with_halves,
 )
 from tests.kit.forgery import signed
-from tests.kit.oracle import Attack, on, table
 from tests.kit.serving import Person, Server
 
 pytestmark = on("sqlite")

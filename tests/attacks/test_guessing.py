@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.kit.oracle import Attack
+from tests.kit.attack import Attack
 from tests.kit.serving import PASSWORD, serving
 
 WRONG, INVALID, LIMITED = (

@@ -14,7 +14,7 @@ from sqlalchemy import func, select
 
 from service.models import User
 from service.specification import specification
-from tests.kit.oracle import Attack, on
+from tests.kit.attack import Attack, on
 from tests.kit.raw import Answer
 from tests.kit.serving import PASSWORD, Person, Server
 

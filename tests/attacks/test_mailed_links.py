@@ -10,9 +10,9 @@ import pytest
 from sqlalchemy import func, select, update
 
 from service.models import Mail, User
+from tests.kit.attack import Attack, Expected, on, table
 from tests.kit.mailbox import text
 from tests.kit.mails import CHANGE, NOTICE, RESET, VERIFICATION, all_sent, fresh, verify
-from tests.kit.oracle import Attack, Expected, on, table
 from tests.kit.raw import post
 from tests.kit.serving import PASSWORD, Person, Server, serving
 

@@ -8,9 +8,9 @@ import pytest
 from sqlalchemy import func, select
 
 from service.models import Mail, User
+from tests.kit.attack import Attack, Expected, at_once, on, told
 from tests.kit.mailbox import token
 from tests.kit.mails import CHANGE, RESET, VERIFICATION, fresh, held
-from tests.kit.oracle import Attack, Expected, at_once, on, told
 from tests.kit.serving import PASSWORD, Person, Server
 
 RESETS, CHANGES = "/auth/password-resets", "/auth/email"

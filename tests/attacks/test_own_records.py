@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import update
 
 from service.models import User
-from tests.kit.oracle import Attack, on
+from tests.kit.attack import Attack, on
 from tests.kit.serving import PASSWORD, Person, Server
 
 EVENTS, EXPORT = "/api/audit-events", "/auth/export"

@@ -10,8 +10,8 @@ import pytest
 from sqlalchemy import select
 
 from service.models import User
+from tests.kit.attack import Attack, Expected, on
 from tests.kit.forger import Forger
-from tests.kit.oracle import Attack, Expected, on
 from tests.kit.serving import Person, Server
 
 ANY = {"If-Match": "*"}

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import func, select
 
 from service.models import Session, User
-from tests.kit.oracle import Attack, at_once, on, told
+from tests.kit.attack import Attack, at_once, on, told
 from tests.kit.serving import PASSWORD, Person, Server
 
 ROUNDS = 3  # of a race that one side wins or the other

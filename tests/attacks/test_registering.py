@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import func, select
 
 from service.models import User
-from tests.kit.oracle import Attack, on, table
+from tests.kit.attack import Attack, on, table
 from tests.kit.serving import PASSWORD, Person, Server
 
 WRONG, INVALID = (401, "invalid-credentials"), (400, "invalid-request")

@@ -7,7 +7,7 @@ import secrets
 from sqlalchemy import delete, func, select, update
 
 from service.models import IdempotencyKey, RestingUsername, User
-from tests.kit.oracle import Attack, Expected, on
+from tests.kit.attack import Attack, Expected, on
 from tests.kit.raw import Answer
 from tests.kit.serving import PASSWORD, Person, Server
 

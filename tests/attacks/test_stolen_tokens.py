@@ -10,8 +10,8 @@ import pytest
 from sqlalchemy import delete
 
 from service.models import RestingUsername
+from tests.kit.attack import Attack, Expected, on, table
 from tests.kit.forger import ORDER, Forger, with_halves
-from tests.kit.oracle import Attack, Expected, on, table
 from tests.kit.raw import get, request
 from tests.kit.serving import PASSWORD, Person, Server
 

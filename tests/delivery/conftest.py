@@ -11,7 +11,7 @@ import pytest
 import trustme
 
 from tests.kit import databases
-from tests.kit.office import Office, opened
+from tests.kit.mailer import Mailer, opened
 
 DATABASES = ["sqlite", "postgresql"]
 
@@ -25,15 +25,15 @@ def database(request: pytest.FixtureRequest) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module", params=DATABASES)
-def _shared(request: pytest.FixtureRequest, tmp_path_factory: Any) -> Iterator[Office]:
+def _shared(request: pytest.FixtureRequest, tmp_path_factory: Any) -> Iterator[Mailer]:
     own = {} if request.param == "sqlite" else {"database_url": databases.postgresql()}
-    with opened(tmp_path_factory.mktemp(request.param), **own) as office:
-        yield office
+    with opened(tmp_path_factory.mktemp(request.param), **own) as mailer:
+        yield mailer
 
 
 @pytest.fixture
-def office(_shared: Office) -> Iterator[Office]:
-    """An office that the tests of a file share, each with addresses of its own."""
+def mailer(_shared: Mailer) -> Iterator[Mailer]:
+    """An mailer that the tests of a file share, each with addresses of its own."""
     yield _shared
     _shared.tidy_up()
 

@@ -15,7 +15,7 @@ from service.domain.mails import Letterhead, compose
 from service.mail import delivery
 from service.settings import Settings
 from tests.kit.mailbox import token
-from tests.kit.office import Office, fresh
+from tests.kit.mailer import Mailer, fresh
 from tests.kit.serving import serving
 from tests.kit.smtp import mail_server, until
 
@@ -79,13 +79,13 @@ def test_a_bad_mail_folder_keeps_the_mails_and_fails_no_request(tmp_path: Path) 
     bad = tmp_path / "mail"
     bad.write_text("not a folder")
     with mail_server() as nobody, serving(tmp_path, mail_dir=bad) as server:
-        office = Office(server, nobody)
+        mailer = Mailer(server, nobody)
         address = fresh()
-        office.register(address)
-        office.request_reset(address)
-        until(lambda: office.count("deferred") == 2)
+        mailer.register(address)
+        mailer.request_reset(address)
+        until(lambda: mailer.count("deferred") == 2)
         bad.unlink()
-        office.make_due(address)
+        mailer.make_due(address)
         assert len(server.mailbox.wait(address, "Choose a new password")) == 1
         assert len(server.mailbox.wait(address, "Confirm your e-mail address")) == 1
         assert nobody.connections == 0

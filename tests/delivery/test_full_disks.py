@@ -14,7 +14,7 @@ from service.mail import delivery
 from service.settings import Settings
 from tests.kit.disks import PAGE, Disk, small_disk
 from tests.kit.mailbox import token
-from tests.kit.office import Office, fresh
+from tests.kit.mailer import Mailer, fresh
 from tests.kit.serving import Server, serving
 from tests.kit.smtp import mail_server, until
 
@@ -36,20 +36,20 @@ def test_mails_wait_for_disk_space_and_are_then_written_whole(
 ) -> None:
     settings = {"mail_dir": disk.folder / "mail", **database}
     with mail_server() as nobody, serving(tmp_path, **settings) as server:
-        office = Office(server, nobody)
+        mailer = Mailer(server, nobody)
         first, second = fresh(), fresh()
-        office.register(first)
+        mailer.register(first)
         arrived(server, first)
         disk.fill()
-        office.register(second)
-        office.request_reset(first)
-        until(lambda: office.count("deferred") == 2)
+        mailer.register(second)
+        mailer.request_reset(first)
+        until(lambda: mailer.count("deferred") == 2)
         assert len(files(disk)) == 1
         assert caplog.text.count("is deferred: OSError ENOSPC") == 2
-        assert [mail.attempts for mail in office.outbox(second)] == [1]
+        assert [mail.attempts for mail in mailer.outbox(second)] == [1]
         disk.make_room()
-        office.make_due(first)
-        office.make_due(second)
+        mailer.make_due(first)
+        mailer.make_due(second)
         arrived(server, second)
         assert len(server.mailbox.wait(first, "Choose a new password")) == 1
         assert all(name.endswith(".eml") for name in files(disk))

@@ -12,7 +12,7 @@ from service.mail import outbox
 from service.models import User
 from service.models.mails import PASSWORD_CHANGED, PASSWORD_RESET, SESSIONS_REUSED, SIGN_IN_BLOCKED
 from tests.kit.mailbox import subject_of, text
-from tests.kit.office import Office, fresh
+from tests.kit.mailer import Mailer, fresh
 from tests.kit.serving import PASSWORD
 
 SUBJECTS = {
@@ -23,34 +23,34 @@ SUBJECTS = {
 VERIFICATION = "Confirm your e-mail address"
 
 
-def notify(office: Office, kind: str, user_id: str, *, commit: bool = True) -> None:
+def notify(mailer: Mailer, kind: str, user_id: str, *, commit: bool = True) -> None:
     """Tell a user something, as a handler would."""
-    with office.server.flask.app_context(), db.transaction() as transaction:
+    with mailer.server.flask.app_context(), db.transaction() as transaction:
         outbox.notify(kind, user_id)
         if commit:
             transaction.commit()
 
 
-def user(office: Office, **columns: Any) -> tuple[str, str]:
+def user(mailer: Mailer, **columns: Any) -> tuple[str, str]:
     """The address and the id of a new user."""
     address = fresh()
-    user_id = office.register(address)
+    user_id = mailer.register(address)
     if columns:
-        office.server.execute(sa.update(User).where(User.id == user_id).values(columns))
+        mailer.server.execute(sa.update(User).where(User.id == user_id).values(columns))
     return address, user_id
 
 
-def received(office: Office, address: str) -> list[str]:
-    office.catch_up()
-    return [subject_of(mail.message) for mail in office.post.to(address)]
+def received(mailer: Mailer, address: str) -> list[str]:
+    mailer.catch_up()
+    return [subject_of(mail.message) for mail in mailer.post.to(address)]
 
 
 @pytest.mark.parametrize("kind", SUBJECTS)
-def test_a_user_with_a_verified_address_gets_a_notice_once(kind: str, office: Office) -> None:
-    address, user_id = user(office, email_verified=True)
-    notify(office, kind, user_id)
-    assert received(office, address).count(SUBJECTS[kind]) == 1
-    assert kind not in {mail.kind for mail in office.outbox(address)}
+def test_a_user_with_a_verified_address_gets_a_notice_once(kind: str, mailer: Mailer) -> None:
+    address, user_id = user(mailer, email_verified=True)
+    notify(mailer, kind, user_id)
+    assert received(mailer, address).count(SUBJECTS[kind]) == 1
+    assert kind not in {mail.kind for mail in mailer.outbox(address)}
 
 
 @pytest.mark.parametrize(
@@ -58,47 +58,47 @@ def test_a_user_with_a_verified_address_gets_a_notice_once(kind: str, office: Of
     [({}, False), ({"email_verified": True}, True), ({"disabled": True}, False)],
 )
 def test_an_unconfirmed_address_gets_no_notice(
-    columns: dict[str, Any], told: bool, office: Office
+    columns: dict[str, Any], told: bool, mailer: Mailer
 ) -> None:
-    address, user_id = user(office, **columns)
-    notify(office, PASSWORD_CHANGED, user_id)
-    assert (SUBJECTS[PASSWORD_CHANGED] in received(office, address)) is told
+    address, user_id = user(mailer, **columns)
+    notify(mailer, PASSWORD_CHANGED, user_id)
+    assert (SUBJECTS[PASSWORD_CHANGED] in received(mailer, address)) is told
 
 
-def test_a_notice_of_a_rolled_back_change_is_not_sent(office: Office) -> None:
-    address, user_id = user(office, email_verified=True)
-    notify(office, PASSWORD_CHANGED, user_id, commit=False)
-    assert SUBJECTS[PASSWORD_CHANGED] not in received(office, address)
+def test_a_notice_of_a_rolled_back_change_is_not_sent(mailer: Mailer) -> None:
+    address, user_id = user(mailer, email_verified=True)
+    notify(mailer, PASSWORD_CHANGED, user_id, commit=False)
+    assert SUBJECTS[PASSWORD_CHANGED] not in received(mailer, address)
 
 
 def test_a_mail_shows_the_network_address_and_not_the_user_agent(
-    office: Office,
+    mailer: Mailer,
 ) -> None:
     address = fresh()
     body = {"email": address, "password": PASSWORD}
-    with office.server.client(**{"User-Agent": "Win a prize at http://evil.example"}) as client:
+    with mailer.server.client(**{"User-Agent": "Win a prize at http://evil.example"}) as client:
         assert client.post("/auth/register", json=body).status_code == 201
-    [mail] = office.post.wait(address)
+    [mail] = mailer.post.wait(address)
     assert ", from the address 127.0.0.1." in text(mail.message)
     assert b"evil.example" not in mail.content
 
 
-def test_a_mail_does_not_show_the_network_address_of_an_administrator(office: Office) -> None:
-    admin, address = office.server.make_admin(office.server.sign_up()), fresh()
+def test_a_mail_does_not_show_the_network_address_of_an_administrator(mailer: Mailer) -> None:
+    admin, address = mailer.server.make_admin(mailer.server.sign_up()), fresh()
     body = {"email": address, "password": PASSWORD}
     assert admin.http.post("/api/users", json=body).status_code == 201
-    [mail] = office.post.wait(address)
+    [mail] = mailer.post.wait(address)
     assert "from the address" not in text(mail.message)
     assert " UTC." in text(mail.message)
 
 
-def test_the_circumstances_of_a_request_are_removed_once_the_mail_is_sent(office: Office) -> None:
-    address, user_id = user(office)
-    office.post.answers[address] = "450 4.2.0 Come back later"
-    office.queue(PASSWORD_RESET, address, user_id)
-    office.catch_up()
-    assert office.outbox(address)[-1].facts
-    office.post.answers.clear()
-    office.make_due(address)
-    office.catch_up()
-    assert [(mail.due_at, mail.facts) for mail in office.outbox(address)] == [(None, None)] * 2
+def test_the_circumstances_of_a_request_are_removed_once_the_mail_is_sent(mailer: Mailer) -> None:
+    address, user_id = user(mailer)
+    mailer.post.answers[address] = "450 4.2.0 Come back later"
+    mailer.queue(PASSWORD_RESET, address, user_id)
+    mailer.catch_up()
+    assert mailer.outbox(address)[-1].facts
+    mailer.post.answers.clear()
+    mailer.make_due(address)
+    mailer.catch_up()
+    assert [(mail.due_at, mail.facts) for mail in mailer.outbox(address)] == [(None, None)] * 2

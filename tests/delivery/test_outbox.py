@@ -21,116 +21,116 @@ from service.models import Mail, Session
 from service.models.mails import EMAIL_CHANGE_NOTICE, EMAIL_VERIFICATION, PASSWORD_RESET
 from tests.kit import postgres
 from tests.kit.mailbox import subject_of, token
-from tests.kit.office import Office, fresh, opened
+from tests.kit.mailer import Mailer, fresh, opened
 from tests.kit.serving import PASSWORD, Person, serving
 from tests.kit.smtp import mail_server, until
 
 LATER = "450 4.2.0 Come back later"
 
 
-def sign_up(office: Office) -> Person:
+def sign_up(mailer: Mailer) -> Person:
     """A user whose mails cannot be delivered yet; the first of them was tried."""
     address = fresh()
-    office.post.answers[address] = LATER
-    office.register(address)
-    office.taken_on(address)
-    office.catch_up()  # it is taken on before it is tried
-    return office.server.sign_in(address)
+    mailer.post.answers[address] = LATER
+    mailer.register(address)
+    mailer.taken_on(address)
+    mailer.catch_up()  # it is taken on before it is tried
+    return mailer.server.sign_in(address)
 
 
-def deliver(office: Office, address: str) -> None:
+def deliver(mailer: Mailer, address: str) -> None:
     """Let everything for an address be delivered."""
-    office.post.answers.pop(address, None)
-    office.make_due(address)
-    office.catch_up()
+    mailer.post.answers.pop(address, None)
+    mailer.make_due(address)
+    mailer.catch_up()
 
 
-def test_a_mail_of_a_transaction_that_is_rolled_back_never_goes_out(office: Office) -> None:
-    address, user_id = fresh(), office.register(fresh())
-    with office.server.flask.app_context(), db.transaction():
+def test_a_mail_of_a_transaction_that_is_rolled_back_never_goes_out(mailer: Mailer) -> None:
+    address, user_id = fresh(), mailer.register(fresh())
+    with mailer.server.flask.app_context(), db.transaction():
         outbox.put(EMAIL_CHANGE_NOTICE, address, user_id)
-    office.catch_up()
-    assert office.post.to(address) == office.outbox(address) == []
+    mailer.catch_up()
+    assert mailer.post.to(address) == mailer.outbox(address) == []
 
 
 def test_a_request_that_fails_after_queueing_a_mail_sends_nothing(
-    office: Office, monkeypatch: pytest.MonkeyPatch
+    mailer: Mailer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    admin, address, hashed = office.server.sign_up(), fresh(), passwords.hashed
-    office.server.make_admin(admin)
+    admin, address, hashed = mailer.server.sign_up(), fresh(), passwords.hashed
+    mailer.server.make_admin(admin)
 
     def signed_out_meanwhile(password: str) -> str:
-        office.server.execute(sa.delete(Session).where(Session.user_id == admin.id))
+        mailer.server.execute(sa.delete(Session).where(Session.user_id == admin.id))
         return hashed(password)
 
     monkeypatch.setattr(passwords, "hashed", signed_out_meanwhile)
     answer = admin.http.post("/api/users", json={"email": address, "password": PASSWORD})
     monkeypatch.undo()
     assert answer.status_code == 401
-    office.catch_up()
-    assert office.post.to(address) == office.outbox(address) == []
+    mailer.catch_up()
+    assert mailer.post.to(address) == mailer.outbox(address) == []
 
 
-def test_an_unknown_address_gets_no_mail(office: Office) -> None:
+def test_an_unknown_address_gets_no_mail(mailer: Mailer) -> None:
     address = fresh()
-    office.request_reset(address)
-    office.catch_up()
-    assert office.post.to(address) == office.outbox(address) == []
+    mailer.request_reset(address)
+    mailer.catch_up()
+    assert mailer.post.to(address) == mailer.outbox(address) == []
 
 
 @pytest.mark.parametrize("kind", [EMAIL_VERIFICATION, PASSWORD_RESET])
-def test_an_address_its_user_has_given_up_gets_no_mail(kind: str, office: Office) -> None:
+def test_an_address_its_user_has_given_up_gets_no_mail(kind: str, mailer: Mailer) -> None:
     address = fresh()
-    office.queue(kind, address, office.register(fresh()))
-    office.catch_up()
-    assert office.post.to(address) == office.outbox(address) == []
+    mailer.queue(kind, address, mailer.register(fresh()))
+    mailer.catch_up()
+    assert mailer.post.to(address) == mailer.outbox(address) == []
 
 
-def test_a_deleted_user_gets_no_mail(office: Office) -> None:
-    person = sign_up(office)
+def test_a_deleted_user_gets_no_mail(mailer: Mailer) -> None:
+    person = sign_up(mailer)
     assert person.http.delete(f"/api/users/{person.id}").status_code == 204
-    until(lambda: office.outbox(person.email) == [])
-    deliver(office, person.email)
-    assert office.post.to(person.email) == []
+    until(lambda: mailer.outbox(person.email) == [])
+    deliver(mailer, person.email)
+    assert mailer.post.to(person.email) == []
 
 
-def test_a_new_password_removes_queued_mails_with_tokens(office: Office) -> None:
-    person = sign_up(office)
-    office.request_reset(person.email)
-    office.queue(EMAIL_CHANGE_NOTICE, person.email, person.id)
-    until(lambda: [mail.attempts for mail in office.outbox(person.email)] == [1, 1, 1])
+def test_a_new_password_removes_queued_mails_with_tokens(mailer: Mailer) -> None:
+    person = sign_up(mailer)
+    mailer.request_reset(person.email)
+    mailer.queue(EMAIL_CHANGE_NOTICE, person.email, person.id)
+    until(lambda: [mail.attempts for mail in mailer.outbox(person.email)] == [1, 1, 1])
     change = {"current_password": PASSWORD, "new_password": "seven purple herons at dawn"}
     assert person.http.put("/auth/password", json=change).status_code == 200
-    deliver(office, person.email)
-    [mail] = office.post.to(person.email)
+    deliver(mailer, person.email)
+    [mail] = mailer.post.to(person.email)
     assert subject_of(mail.message) == "Your e-mail address is about to change"
 
 
 def test_a_mail_that_cannot_be_composed_delays_no_other(
-    office: Office, monkeypatch: pytest.MonkeyPatch
+    mailer: Mailer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(background, "IDLE_SECONDS", 3600)
-    office.catch_up()
-    odd, plain, deferred = fresh(), fresh(), office.count("deferred")
-    user_id = office.register(fresh())
-    with office.server.flask.app_context(), db.transaction() as transaction:
+    mailer.catch_up()
+    odd, plain, deferred = fresh(), fresh(), mailer.count("deferred")
+    user_id = mailer.register(fresh())
+    with mailer.server.flask.app_context(), db.transaction() as transaction:
         outbox.put("of-a-newer-release", odd, user_id)
         outbox.put(EMAIL_CHANGE_NOTICE, plain, user_id)
         transaction.commit()
-    office.post.wait(plain)
-    assert office.count("deferred") == deferred + 1
-    assert office.taken_on(odd).due_at
+    mailer.post.wait(plain)
+    assert mailer.count("deferred") == deferred + 1
+    assert mailer.taken_on(odd).due_at
 
 
 def test_a_mail_of_another_process_is_found(
-    office: Office, monkeypatch: pytest.MonkeyPatch
+    mailer: Mailer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    address, user_id = fresh(), office.register(fresh())
+    address, user_id = fresh(), mailer.register(fresh())
     monkeypatch.setattr(background, "IDLE_SECONDS", 0.05)
-    with office.server.flask.app_context(), db.transaction() as transaction:
+    with mailer.server.flask.app_context(), db.transaction() as transaction:
         Mail.queue(EMAIL_CHANGE_NOTICE, address, user_id)
         transaction.commit()
-    office.post.wait(address)
+    mailer.post.wait(address)
 
 
 def test_an_overtaken_attempt_changes_nothing(tmp_path: Path, database: dict[str, str]) -> None:
@@ -157,26 +157,26 @@ def test_several_processes_send_each_mail_once(
     tmp_path: Path, database: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(delivery, "PAUSE_SECONDS", 0)
-    with opened(tmp_path, **database) as office, ExitStack() as stack:
-        app, user_id = office.server.flask, office.register(fresh())
+    with opened(tmp_path, **database) as mailer, ExitStack() as stack:
+        app, user_id = mailer.server.flask, mailer.register(fresh())
         addresses = [fresh() for _ in range(100)]
         with app.app_context(), db.transaction() as transaction:
             for address in addresses:
                 Mail.queue(EMAIL_CHANGE_NOTICE, address, user_id)
             transaction.commit()
         for _ in range(4):
-            another = delivery.Delivery(app, office.server.settings, Metrics("byline"))
+            another = delivery.Delivery(app, mailer.server.settings, Metrics("byline"))
             another.wake()
             another.start()
             stack.callback(another.stop)
-        until(lambda: len(office.post.taken) > len(addresses))
-        until(lambda: not any(map(office.outbox, addresses)))
-        assert all(len(office.post.to(address)) == 1 for address in addresses)
+        until(lambda: len(mailer.post.taken) > len(addresses))
+        until(lambda: not any(map(mailer.outbox, addresses)))
+        assert all(len(mailer.post.to(address)) == 1 for address in addresses)
 
 
 @pytest.mark.parametrize("broken", ["due", "claim", "sent"])
 def test_delivery_recovers_from_errors_of_the_database(
-    broken: str, office: Office, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    broken: str, mailer: Mailer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(background, "IDLE_SECONDS", 0.05)
     works: Callable[..., Any] = getattr(Mail, broken)
@@ -189,11 +189,11 @@ def test_delivery_recovers_from_errors_of_the_database(
 
     monkeypatch.setattr(Mail, broken, fails)
     address = fresh()
-    office.register(address)
+    mailer.register(address)
     until(lambda: "mails are waiting: OperationalError" in caplog.text)
-    office.make_due(address)
-    office.post.wait(address)
-    until(lambda: office.make_due(address) or not office.outbox(address)[0].due_at)
+    mailer.make_due(address)
+    mailer.post.wait(address)
+    until(lambda: mailer.make_due(address) or not mailer.outbox(address)[0].due_at)
 
 
 def test_mails_go_out_when_the_database_is_back(
@@ -203,20 +203,20 @@ def test_mails_go_out_when_the_database_is_back(
     url = sa.make_url(postgres.start())
     server = url.set(database="postgres").render_as_string(hide_password=False)
     own = url.render_as_string(hide_password=False)
-    with opened(tmp_path, database_url=own) as office:
+    with opened(tmp_path, database_url=own) as mailer:
         address = fresh()
-        office.post.answers[address] = LATER
-        office.register(address)
-        office.taken_on(address)
+        mailer.post.answers[address] = LATER
+        mailer.register(address)
+        mailer.taken_on(address)
         with psycopg.connect(server, autocommit=True) as other:
             other.execute(f"ALTER DATABASE {url.database} ALLOW_CONNECTIONS false")
             ending = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s"
             other.execute(ending, [url.database])
             until(lambda: caplog.text.count("mails are waiting") > 2)
             other.execute(f"ALTER DATABASE {url.database} ALLOW_CONNECTIONS true")
-        office.post.answers.clear()
-        office.make_due(address)
-        office.post.wait(address)
+        mailer.post.answers.clear()
+        mailer.make_due(address)
+        mailer.post.wait(address)
 
 
 def test_a_mail_being_sent_does_not_delay_shutdown(
@@ -229,12 +229,12 @@ def test_a_mail_being_sent_does_not_delay_shutdown(
         settings = {"smtp_url": f"smtp://127.0.0.1:{post.port}", **database}
         with serving(tmp_path, **settings) as server:
             post.held.add(address)
-            Office(server, post).register(address)
+            Mailer(server, post).register(address)
             until(lambda: post.in_hand == [address])
         post.down()
         post.up()
         with serving(tmp_path, **settings) as server:
-            later = Office(server, post)
+            later = Mailer(server, post)
             assert later.taken_on(address).due_at
             later.make_due(address)
             assert len(post.wait(address)) == 1

@@ -23,7 +23,7 @@ from service.models.mails import EMAIL_CHANGE_NOTICE
 from service.settings import Settings
 from tests.kit.commands import start
 from tests.kit.mailbox import token
-from tests.kit.office import WAITING, Office, fresh
+from tests.kit.mailer import WAITING, Mailer, fresh
 from tests.kit.ports import free_port
 from tests.kit.serving import Server
 from tests.kit.smtp import MailServer, mail_server, until
@@ -38,17 +38,17 @@ class Place:
     settings: Settings
 
     @contextmanager
-    def processes(self, number: int = 1) -> Iterator[list[tuple[subprocess.Popen[bytes], Office]]]:
+    def processes(self, number: int = 1) -> Iterator[list[tuple[subprocess.Popen[bytes], Mailer]]]:
         """Processes that serve, to be ended by the test or by the end of the block."""
         app = create_flask(self.settings)
         with ExitStack() as stack:
             started = [stack.enter_context(self._started(app)) for _ in range(number)]
-            for process, office in started:
-                until(lambda p=process, o=office: is_there(o) or p.poll() is not None)
+            for process, mailer in started:
+                until(lambda p=process, o=mailer: is_there(o) or p.poll() is not None)
             yield started
 
     @contextmanager
-    def _started(self, app: Any) -> Iterator[tuple[subprocess.Popen[bytes], Office]]:
+    def _started(self, app: Any) -> Iterator[tuple[subprocess.Popen[bytes], Mailer]]:
         port = free_port()
         own = {
             "DATABASE_URL": self.settings.database_url,
@@ -61,7 +61,7 @@ class Place:
         process = start(self.folder / f"{port}.log", port, **own)
         server = Server(f"http://127.0.0.1:{port}", app, self.settings)
         try:
-            yield process, Office(server, self.post)
+            yield process, Mailer(server, self.post)
         finally:
             process.kill()
             process.wait()
@@ -70,9 +70,9 @@ class Place:
                 db.engine.dispose()
 
 
-def is_there(office: Office) -> bool:
+def is_there(mailer: Mailer) -> bool:
     try:
-        return httpx.get(f"{office.server.url}/health/live").is_success
+        return httpx.get(f"{mailer.server.url}/health/live").is_success
     except httpx.TransportError:
         return False
 
@@ -93,18 +93,18 @@ def place(tmp_path: Path, database: dict[str, str]) -> Iterator[Place]:
 def test_a_mail_of_a_process_that_is_killed_is_sent_by_another(place: Place) -> None:
     address = fresh()
     place.post.held.add(address)
-    with place.processes() as [(process, office)]:
-        office.register(address)
+    with place.processes() as [(process, mailer)]:
+        mailer.register(address)
         until(lambda: place.post.in_hand == [address])
         process.send_signal(signal.SIGKILL)
         process.wait()
-        assert office.taken_on(address).due_at
+        assert mailer.taken_on(address).due_at
     place.post.held.clear()
-    with place.processes() as [(_, office)]:
-        office.make_due(address)
-        office.catch_up()
+    with place.processes() as [(_, mailer)]:
+        mailer.make_due(address)
+        mailer.catch_up()
         [mail] = place.post.wait(address)
-        with office.server.client() as client:
+        with mailer.server.client() as client:
             known = {"token": token(mail.message)}
             answer = client.post("/auth/email-verifications/complete", json=known)
         assert answer.status_code == 204
@@ -113,15 +113,15 @@ def test_a_mail_of_a_process_that_is_killed_is_sent_by_another(place: Place) -> 
 def test_a_process_that_shuts_down_finishes_sending_its_mail(place: Place) -> None:
     address = fresh()
     place.post.held.add(address)
-    with place.processes() as [(process, office)]:
-        office.register(address)
+    with place.processes() as [(process, mailer)]:
+        mailer.register(address)
         until(lambda: place.post.in_hand == [address])
         process.send_signal(signal.SIGTERM)
         with pytest.raises(subprocess.TimeoutExpired):
             process.wait(timeout=1)  # it waits for what is in hand
         place.post.held.clear()
         assert process.wait(timeout=60) in {0, -signal.SIGTERM}
-        assert office.taken_on(address).due_at is None
+        assert mailer.taken_on(address).due_at is None
         assert len(place.post.to(address)) == 1
 
 
@@ -134,8 +134,8 @@ def test_of_two_processes_one_sends_a_mail(place: Place) -> None:
             for address in addresses:
                 Mail.queue(EMAIL_CHANGE_NOTICE, address, user_id)
             transaction.commit()
-        for office in (one, other):
-            office.register(fresh())  # which wakes it
+        for mailer in (one, other):
+            mailer.register(fresh())  # which wakes it
         until(lambda: len(place.post.in_hand) == 2)
         place.post.held.clear()
         left = select(func.count()).select_from(Mail).where(WAITING)

@@ -17,7 +17,7 @@ from service.mail import delivery
 from service.settings import Settings
 from tests.delivery.conftest import Certify
 from tests.kit.mailbox import token
-from tests.kit.office import fresh, opened
+from tests.kit.mailer import fresh, opened
 from tests.kit.smtp import MailServer, mail_server, until
 
 USER, SECRET = "anna@example.com", "p@ss:w/rd%?#&="
@@ -127,13 +127,13 @@ def test_a_mail_waits_for_a_valid_certificate(
     with mail_server(tls=certify()) as right, mail_server(tls=certify("mail.example")) as wrong:
         address = fresh()
         url = f"smtp://{LOGIN}127.0.0.1:{{}}{STARTTLS}"
-        with opened(tmp_path, smtp_url=url.format(wrong.port)) as office:
-            office.register(address)
-            until(lambda: office.count("deferred") == 1)
+        with opened(tmp_path, smtp_url=url.format(wrong.port)) as mailer:
+            mailer.register(address)
+            until(lambda: mailer.count("deferred") == 1)
         assert SECRET not in caplog.text
         assert heard_in_the_clear(wrong) == set()
-        with opened(tmp_path, smtp_url=url.format(right.port)) as office:
-            office.make_due(address)
+        with opened(tmp_path, smtp_url=url.format(right.port)) as mailer:
+            mailer.make_due(address)
             [mail] = right.wait(address)
         assert mail.is_encrypted
         assert mail.login == (USER, SECRET)
@@ -143,18 +143,18 @@ def test_a_mail_waits_while_starttls_is_stripped(
     tmp_path: Path, certify: Certify, caplog: pytest.LogCaptureFixture
 ) -> None:
     address, url = fresh(), f"smtp://{LOGIN}127.0.0.1:{{}}"
-    with mail_server() as stripped, opened(tmp_path, smtp_url=url.format(stripped.port)) as office:
-        office.register(address)
-        until(lambda: office.count("deferred") == 1)
+    with mail_server() as stripped, opened(tmp_path, smtp_url=url.format(stripped.port)) as mailer:
+        mailer.register(address)
+        until(lambda: mailer.count("deferred") == 1)
         assert heard_in_the_clear(stripped) == set()
     [line] = [line for *_, line in caplog.record_tuples if "is deferred" in line]
     assert "the mail server offers no STARTTLS" in line
     assert SECRET not in line
     with (
         mail_server(tls=certify()) as right,
-        opened(tmp_path, smtp_url=url.format(right.port)) as office,
+        opened(tmp_path, smtp_url=url.format(right.port)) as mailer,
     ):
-        office.make_due(address)
+        mailer.make_due(address)
         [mail] = right.wait(address)
     assert mail.login == (USER, SECRET)
 
@@ -164,12 +164,12 @@ def test_a_wrong_password_keeps_the_mail(tmp_path: Path) -> None:
         server.answers["AUTH"] = "535 5.7.8 Authentication credentials invalid"
         with opened(
             tmp_path, smtp_url=f"smtp://{LOGIN}127.0.0.1:{server.port}{IN_CLEAR}"
-        ) as office:
+        ) as mailer:
             address = fresh()
-            office.register(address)
-            until(lambda: office.count("deferred") == 1)
+            mailer.register(address)
+            until(lambda: mailer.count("deferred") == 1)
             del server.answers["AUTH"]
-            office.make_due(address)
+            mailer.make_due(address)
             server.wait(address)
 
 
@@ -177,12 +177,12 @@ def test_a_mail_counts_as_sent_once_the_server_accepts_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(delivery, "SMTP_TIMEOUT_SECONDS", 0.5)
-    with opened(tmp_path) as office:
-        office.post.held.add("QUIT")
+    with opened(tmp_path) as mailer:
+        mailer.post.held.add("QUIT")
         address = fresh()
-        office.register(address)
-        until(lambda: office.count("sent") == 1)
-        assert len(office.post.to(address)) == 1
+        mailer.register(address)
+        until(lambda: mailer.count("sent") == 1)
+        assert len(mailer.post.to(address)) == 1
 
 
 @pytest.mark.parametrize(
@@ -224,10 +224,10 @@ def test_a_non_ascii_name_needs_a_mail_server_with_smtputf8() -> None:
 def test_a_mail_says_who_sends_it(
     settings: dict[str, str], sender: str, name: str, tmp_path: Path
 ) -> None:
-    with opened(tmp_path, **settings) as office:
+    with opened(tmp_path, **settings) as mailer:
         address = fresh()
-        office.register(address)
-        [mail] = office.post.wait(address)
+        mailer.register(address)
+        [mail] = mailer.post.wait(address)
     [author] = mail.message["From"].addresses
     assert (author.addr_spec, author.display_name) == (sender, name)
     assert mail.sender == sender

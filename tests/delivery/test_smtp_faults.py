@@ -10,8 +10,8 @@ import pytest
 
 from service.mail import delivery
 from tests.delivery.conftest import Certify
+from tests.kit.mailer import Mailer, fresh, opened
 from tests.kit.middlebox import Fault, Middlebox
-from tests.kit.office import Office, fresh, opened
 from tests.kit.smtp import mail_server, until
 
 # What the client says at each step, in the order of a conversation.
@@ -45,30 +45,30 @@ def is_taken(step: str, fault: Fault) -> bool:
 
 
 class Line:
-    """An office whose mails go by way of a middlebox."""
+    """An mailer whose mails go by way of a middlebox."""
 
-    def __init__(self, office: Office, box: Middlebox) -> None:
-        self.office, self.box = office, box
+    def __init__(self, mailer: Mailer, box: Middlebox) -> None:
+        self.mailer, self.box = mailer, box
 
     def suffer(self, step: str, fault: Fault) -> None:
         """Have a fault happen to a mail, and look at what becomes of it and of the next one."""
-        first, second, office = fresh(), fresh(), self.office
-        deferred, sent = office.count("deferred"), office.count("sent")
+        first, second, mailer = fresh(), fresh(), self.mailer
+        deferred, sent = mailer.count("deferred"), mailer.count("sent")
         self.box.fault = fault
-        office.register(first)
+        mailer.register(first)
         until(lambda: self.box.fault is None)
-        office.register(second)
-        office.post.wait(second)
+        mailer.register(second)
+        mailer.post.wait(second)
         if step == "QUIT":
-            until(lambda: office.count("sent") == sent + 2)
+            until(lambda: mailer.count("sent") == sent + 2)
         else:
-            until(lambda: office.count("deferred") == deferred + 1)
-            assert len(office.post.to(first)) == is_taken(step, fault)
-            office.make_due(first)
-        office.catch_up()
-        assert len(office.post.to(first)) == 1 + is_taken(step, fault)
-        assert len(office.post.to(second)) == 1
-        assert [mail.due_at for mail in office.outbox(first)] == [None]
+            until(lambda: mailer.count("deferred") == deferred + 1)
+            assert len(mailer.post.to(first)) == is_taken(step, fault)
+            mailer.make_due(first)
+        mailer.catch_up()
+        assert len(mailer.post.to(first)) == 1 + is_taken(step, fault)
+        assert len(mailer.post.to(second)) == 1
+        assert [mail.due_at for mail in mailer.outbox(first)] == [None]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -82,9 +82,9 @@ def _patience() -> Iterator[None]:
 def line(tmp_path_factory: Any) -> Iterator[Line]:
     with mail_server() as post, Middlebox(post.port) as box:
         url = f"smtp://{LOGIN}127.0.0.1:{box.port}?starttls=false"
-        with opened(tmp_path_factory.mktemp("line"), smtp_url=url) as office:
-            office.post = post
-            yield Line(office, box)
+        with opened(tmp_path_factory.mktemp("line"), smtp_url=url) as mailer:
+            mailer.post = post
+            yield Line(mailer, box)
 
 
 @pytest.mark.parametrize(("step", "fault"), CASES, ids=str)
@@ -99,9 +99,9 @@ def test_a_fault_while_tls_begins_keeps_the_mail_and_the_password(
     said: bytes, tmp_path: Path, certify: Certify
 ) -> None:
     with mail_server(tls=certify()) as post, Middlebox(post.port) as box:
-        with opened(tmp_path, smtp_url=f"smtp://{LOGIN}127.0.0.1:{box.port}") as office:
-            office.post = post
+        with opened(tmp_path, smtp_url=f"smtp://{LOGIN}127.0.0.1:{box.port}") as mailer:
+            mailer.post = post
             for fault in FAULTS:
-                Line(office, box).suffer("TLS", Fault(said, *fault))
+                Line(mailer, box).suffer("TLS", Fault(said, *fault))
         assert all(mail.is_encrypted for mail in post.taken)
         assert b"AUTH" not in post.heard.upper()

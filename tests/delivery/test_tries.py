@@ -19,7 +19,7 @@ from service.mail import delivery
 from service.models import Mail
 from service.models.mails import EMAIL_CHANGE_NOTICE
 from tests.kit.mailbox import subject_of, token
-from tests.kit.office import Office, fresh, from_now, opened
+from tests.kit.mailer import Mailer, fresh, from_now, opened
 from tests.kit.smtp import until
 
 # What a mail server says, and to what: a command, or (as None) the recipient.
@@ -65,44 +65,44 @@ def silence() -> Iterator[tuple[socket.socket, str]]:
         yield listener, f"smtp://127.0.0.1:{listener.getsockname()[1]}"
 
 
-def make_old(office: Office, address: str, age: timedelta) -> None:
+def make_old(mailer: Mailer, address: str, age: timedelta) -> None:
     """Let the mail for an address have been queued so long ago."""
     earlier = first_id_from(datetime.now(UTC) - age).int | new_id().int & (1 << 62) - 1
-    office.server.execute(
+    mailer.server.execute(
         update(Mail).where(Mail.recipient == address).values(id=str(UUID(int=earlier)))
     )
 
 
-def test_a_mail_is_sent_once_and_its_row_is_kept_for_the_token(office: Office) -> None:
+def test_a_mail_is_sent_once_and_its_row_is_kept_for_the_token(mailer: Mailer) -> None:
     address = fresh()
-    office.register(address)
-    [mail] = office.post.wait(address)
-    until(lambda: office.outbox(address)[0].due_at is None)
-    [row] = office.outbox(address)
+    mailer.register(address)
+    [mail] = mailer.post.wait(address)
+    until(lambda: mailer.outbox(address)[0].due_at is None)
+    [row] = mailer.outbox(address)
     assert row.attempts == 1
     assert row.token_hash == hashlib.sha256(token(mail.message).encode()).hexdigest()
-    office.catch_up()
-    assert len(office.post.to(address)) == 1
+    mailer.catch_up()
+    assert len(mailer.post.to(address)) == 1
 
 
-def test_a_mail_without_a_token_is_removed_once_it_is_sent(office: Office) -> None:
+def test_a_mail_without_a_token_is_removed_once_it_is_sent(mailer: Mailer) -> None:
     address = fresh()
-    office.queue(EMAIL_CHANGE_NOTICE, address, office.register(fresh()))
-    office.post.wait(address)
-    until(lambda: office.outbox(address) == [])
+    mailer.queue(EMAIL_CHANGE_NOTICE, address, mailer.register(fresh()))
+    mailer.post.wait(address)
+    until(lambda: mailer.outbox(address) == [])
 
 
-def test_requests_do_not_notice_a_mail_server_that_is_down(office: Office) -> None:
+def test_requests_do_not_notice_a_mail_server_that_is_down(mailer: Mailer) -> None:
     address = fresh()
-    office.post.down()
+    mailer.post.down()
     try:
-        office.register(address)
-        office.request_reset(address)
-        until(lambda: [mail.attempts for mail in office.outbox(address)] == [1, 1])
+        mailer.register(address)
+        mailer.request_reset(address)
+        until(lambda: [mail.attempts for mail in mailer.outbox(address)] == [1, 1])
     finally:
-        office.post.up()
-    office.make_due(address)
-    subjects = {subject_of(mail.message) for mail in office.post.wait(address, 2)}
+        mailer.post.up()
+    mailer.make_due(address)
+    subjects = {subject_of(mail.message) for mail in mailer.post.wait(address, 2)}
     assert subjects == {"Confirm your e-mail address", "Choose a new password"}
 
 
@@ -110,90 +110,90 @@ def test_requests_do_not_notice_a_mail_server_that_hangs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(delivery, "SMTP_TIMEOUT_SECONDS", 3600)
-    with silence() as (listener, url), opened(tmp_path, smtp_url=url) as office:
+    with silence() as (listener, url), opened(tmp_path, smtp_url=url) as mailer:
         first, second = fresh(), fresh()
-        office.register(first)
+        mailer.register(first)
         with closing(listener.accept()[0]):
-            office.register(second)
-            office.request_reset(second)
-            assert [mail.attempts for mail in office.outbox(second)] == [0, 0]
+            mailer.register(second)
+            mailer.request_reset(second)
+            assert [mail.attempts for mail in mailer.outbox(second)] == [0, 0]
             listener.close()
-        assert office.taken_on(first).due_at > from_now()
+        assert mailer.taken_on(first).due_at > from_now()
 
 
 def test_a_hanging_mail_server_is_given_up_after_a_while(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(delivery, "SMTP_TIMEOUT_SECONDS", 0.1)
-    with silence() as (_, url), opened(tmp_path, smtp_url=url) as office:
+    with silence() as (_, url), opened(tmp_path, smtp_url=url) as mailer:
         for address in (first := fresh(), fresh()):
-            office.register(address)
-        until(lambda: office.count("deferred") == 2)
-        assert office.taken_on(first).due_at > from_now()
+            mailer.register(address)
+        until(lambda: mailer.count("deferred") == 2)
+        assert mailer.taken_on(first).due_at > from_now()
 
 
-def test_a_mail_is_tried_again_after_longer_and_longer(office: Office) -> None:
+def test_a_mail_is_tried_again_after_longer_and_longer(mailer: Mailer) -> None:
     address = fresh()
-    office.post.answers[address] = "450 4.2.0 Come back later"
-    tries = [(office.register, 1), *((office.make_due, wait) for wait in (2, 4, 8, 15, 15))]
+    mailer.post.answers[address] = "450 4.2.0 Come back later"
+    tries = [(mailer.register, 1), *((mailer.make_due, wait) for wait in (2, 4, 8, 15, 15))]
     for attempts, (begin, minutes) in enumerate(tries, start=1):
         earliest = from_now(minutes=minutes)
         begin(address)
-        due_at = office.taken_on(address, attempts).due_at
+        due_at = mailer.taken_on(address, attempts).due_at
         assert earliest <= due_at <= from_now(minutes=minutes)
-    del office.post.answers[address]
-    office.make_due(address)
-    office.post.wait(address)
+    del mailer.post.answers[address]
+    mailer.make_due(address)
+    mailer.post.wait(address)
 
 
 @pytest.mark.parametrize(("to", "reply"), FOR_LATER)
-def test_a_temporarily_refused_mail_is_kept(to: str | None, reply: str, office: Office) -> None:
-    address, deferred = fresh(), office.count("deferred")
-    office.post.answers[to or address] = reply
-    office.register(address)
-    until(lambda: office.count("deferred") == deferred + 1)
-    assert office.taken_on(address).due_at > from_now()
-    office.post.answers.clear()
-    office.make_due(address)
-    office.post.wait(address)
+def test_a_temporarily_refused_mail_is_kept(to: str | None, reply: str, mailer: Mailer) -> None:
+    address, deferred = fresh(), mailer.count("deferred")
+    mailer.post.answers[to or address] = reply
+    mailer.register(address)
+    until(lambda: mailer.count("deferred") == deferred + 1)
+    assert mailer.taken_on(address).due_at > from_now()
+    mailer.post.answers.clear()
+    mailer.make_due(address)
+    mailer.post.wait(address)
 
 
 @pytest.mark.parametrize("reply", FOR_EVER)
 def test_a_mail_to_an_unknown_mailbox_is_dropped(
-    reply: str, office: Office, caplog: pytest.LogCaptureFixture
+    reply: str, mailer: Mailer, caplog: pytest.LogCaptureFixture
 ) -> None:
-    address, dropped = fresh(), office.count("dropped")
-    office.post.answers[address] = reply
-    office.register(address)
-    until(lambda: office.count("dropped") == dropped + 1)
-    until(lambda: office.outbox(address) == [])
+    address, dropped = fresh(), mailer.count("dropped")
+    mailer.post.answers[address] = reply
+    mailer.register(address)
+    until(lambda: mailer.count("dropped") == dropped + 1)
+    until(lambda: mailer.outbox(address) == [])
     [line] = [line for name, level, line in caplog.record_tuples if "is dropped" in line]
     assert re.search(r" is dropped: SMTPRecipientsRefused 5\d\d 5\.1\.\d+$", line)
     assert address not in caplog.text
 
 
-def deferred(office: Office) -> str:
+def deferred(mailer: Mailer) -> str:
     """The address of a mail that was tried once, in vain."""
-    address, before = fresh(), office.count("deferred")
-    office.post.answers[address] = "450 4.2.0 Come back later"
-    office.register(address)
-    until(lambda: office.count("deferred") == before + 1)
+    address, before = fresh(), mailer.count("deferred")
+    mailer.post.answers[address] = "450 4.2.0 Come back later"
+    mailer.register(address)
+    until(lambda: mailer.count("deferred") == before + 1)
     return address
 
 
 @pytest.mark.parametrize(("hours", "outcome"), [(71, "deferred"), (73, "dropped")])
-def test_after_three_days_a_mail_is_given_up(hours: int, outcome: str, office: Office) -> None:
-    address = deferred(office)
-    make_old(office, address, timedelta(hours=hours))
-    before = office.count(outcome)
-    office.make_due(address)
-    until(lambda: office.count(outcome) == before + 1)
-    until(lambda: len(office.outbox(address)) == (outcome == "deferred"))
+def test_after_three_days_a_mail_is_given_up(hours: int, outcome: str, mailer: Mailer) -> None:
+    address = deferred(mailer)
+    make_old(mailer, address, timedelta(hours=hours))
+    before = mailer.count(outcome)
+    mailer.make_due(address)
+    until(lambda: mailer.count(outcome) == before + 1)
+    until(lambda: len(mailer.outbox(address)) == (outcome == "deferred"))
 
 
-def test_an_old_mail_is_still_tried_once(office: Office) -> None:
-    address = deferred(office)
-    make_old(office, address, timedelta(days=30))
-    office.post.answers.clear()
-    office.make_due(address)
-    office.post.wait(address)
+def test_an_old_mail_is_still_tried_once(mailer: Mailer) -> None:
+    address = deferred(mailer)
+    make_old(mailer, address, timedelta(days=30))
+    mailer.post.answers.clear()
+    mailer.make_due(address)
+    mailer.post.wait(address)

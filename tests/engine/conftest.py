@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.kit import postgres
-from tests.kit.oracle import Attack
+from tests.kit.attack import Attack
 from tests.kit.planning import Planner, planning
 
 

@@ -1,4 +1,4 @@
-"""Bodies that cost more than their size suggests, and ambiguous ones."""
+"""Bodies that would cost more than their size suggests, and ambiguous bodies."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.kit.oracle import Attack, on, table
+from tests.kit.attack import Attack, on, table
 from tests.kit.planning import Owner, Planner
 from tests.kit.raw import post
 

@@ -1,4 +1,4 @@
-"""Conditional requests: what is known is not sent again, and what has changed not overwritten."""
+"""Conditional requests: 304 for unchanged resources, and 412 instead of overwriting changes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Cross-origin requests: browsers let the origins of the settings in, and no others."""
+"""Cross-origin requests: browsers allow the configured origins, and no others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A request that is refused before its body has come: the client reads why, however it writes."""
+"""A request that is refused before its body arrives: every kind of client can read the answer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Clients that close their side of the connection behind a request, and read on."""
+"""Clients that close their sending side after a request, and then read the answer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Requests that two readers may read in two ways: smuggled, split, half sent (RFC 9112, ch. 11)."""
+"""Ambiguous requests: smuggling, response splitting, incomplete bodies (RFC 9112, chapter 11)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.kit.oracle import Attack, Expected, on, table
+from tests.kit.attack import Attack, Expected, on, table
 from tests.kit.planning import Owner
 from tests.kit.raw import BODY, get, post, request
 

@@ -1,4 +1,4 @@
-"""Idempotency-Key: a request that is sent again is answered again and not done again."""
+"""Idempotency-Key: a repeated request gets the first answer, and the work is not repeated."""
 
 from __future__ import annotations
 

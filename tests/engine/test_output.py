@@ -1,4 +1,4 @@
-"""What comes out again: markup in answers, hosts and line breaks in headers."""
+"""Input that comes back in output: markup in answers, hosts and line breaks in headers."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.kit.oracle import Attack, Expected, on, table
+from tests.kit.attack import Attack, Expected, on, table
 from tests.kit.planning import Owner, Planner
 from tests.kit.raw import BODY, SECRET, get, post
 

@@ -1,4 +1,4 @@
-"""Pages: following the links walks through a list once, whatever is added meanwhile."""
+"""Pages: following the links visits every item once, whatever is added meanwhile."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Idempotency-Key in other hands and at other times than those of who chose it."""
+"""Idempotency keys that are misused, guessed, or sent with requests that are refused."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import func, select
 
 from tests.engine.planner.models import KeptAnswer
-from tests.kit.oracle import Attack, Expected, on
+from tests.kit.attack import Attack, Expected, on
 from tests.kit.planning import Owner, Planner
 from tests.kit.raw import BODY, Answer, post
 

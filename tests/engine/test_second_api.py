@@ -1,4 +1,4 @@
-"""The engine serves another API than the example: `planner`, which has no users, posts or mails."""
+"""The engine serves a second API, `planner`, which has no users, posts or mails."""
 
 from __future__ import annotations
 
@@ -145,7 +145,7 @@ def test_the_metrics_count_its_operations(url: str, anna: httpx.Client) -> None:
     assert set(re.findall(r"^# TYPE ([a-z]+)_", text, re.MULTILINE)) == {"planner", "process"}
 
 
-def test_its_tokens_come_from_it_and_are_for_it(anna: httpx.Client) -> None:
+def test_issuer_and_audience_of_its_tokens_are_its_own_name(anna: httpx.Client) -> None:
     token = anna.headers["Authorization"].removeprefix("Bearer ")
     claims = jwt.decode(token, options={"verify_signature": False})
     assert (claims["iss"], claims["aud"]) == ("planner", "planner")
@@ -159,7 +159,7 @@ def test_its_tokens_come_from_it_and_are_for_it(anna: httpx.Client) -> None:
         ("JWT_ISSUER", " ", "for example JWT_ISSUER=planner"),
     ],
 )
-def test_a_setting_that_cannot_be_used_is_explained_in_its_own_name(
+def test_the_error_of_a_bad_setting_names_the_api(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str, line: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -177,6 +177,8 @@ def test_without_a_schema_it_names_the_command_that_makes_one(
         revisions.require(db.engine)
 
 
-def test_its_database_is_named_after_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_default_database_has_the_name_of_the_api(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     assert Settings.load().database_url == f"sqlite:///{tmp_path}/instance/planner.db"

@@ -1,4 +1,4 @@
-"""Clients that do not read, or go away, cost no more than a connection, and that not for ever."""
+"""Clients that do not read a stream, or disconnect, cost no more than a connection for a while."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An answer in chunks is whole, or it does not look so; and it leaves nothing behind."""
+"""A streamed answer is complete, or visibly cut off, and leaves nothing behind."""
 
 from __future__ import annotations
 

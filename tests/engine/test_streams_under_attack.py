@@ -1,4 +1,4 @@
-"""Streams beside which something else is sent, and those that nobody reads to their end."""
+"""Streams during which the client sends more, and streams that are not read to the end."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.kit.oracle import Attack, on
+from tests.kit.attack import Attack, on
 from tests.kit.planning import Owner, Planner, give_projects
 from tests.kit.raw import get
 

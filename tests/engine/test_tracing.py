@@ -1,4 +1,4 @@
-"""Traces come to a receiver of OTLP: what they say, and what they keep to themselves."""
+"""Traces that an OTLP receiver gets: what they contain, and what they must not contain."""
 
 from __future__ import annotations
 

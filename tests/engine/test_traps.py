@@ -1,5 +1,5 @@
-"""What naive builds of this stack fall for, as bytes on a socket: the answer, and that every answer
-is a sound one after which the service goes on."""
+"""Requests that break naive services on this stack, sent as bytes: each gets a correct answer, and
+the service goes on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One reading of a path and of a query, whatever their spelling, and of who sends them."""
+"""A path, a query and a token have only one interpretation, however they are spelled."""
 
 from __future__ import annotations
 

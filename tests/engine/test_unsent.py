@@ -1,5 +1,5 @@
-"""Clients that do not read what they asked for: what waits for them is bounded, and others are
-answered as ever."""
+"""Clients that do not read their answers: the unsent bytes are limited, and other clients are not
+delayed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A setting that cannot be is one line on standard error, without the value, and no start."""
+"""A bad setting prevents the start, with one line on standard error that hides the value."""
 
 from __future__ import annotations
 

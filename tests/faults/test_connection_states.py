@@ -1,4 +1,4 @@
-"""Many connections that are idle or half-way through a request: the others are answered as ever."""
+"""Many connections that are idle or in the middle of a request do not slow down the others."""
 
 from __future__ import annotations
 

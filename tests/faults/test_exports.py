@@ -1,4 +1,4 @@
-"""Exports that nobody waits for leave nothing behind."""
+"""Aborted exports leave nothing behind."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A full disk under the database: writes are refused whole, reads go on, room is all it takes."""
+"""A full disk under the database: writes are refused, reads work, and free space repairs it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A worker that is killed takes nothing with it that was acknowledged."""
+"""Killing a worker loses no acknowledged write."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An account with very much in it is deleted while others work: nobody waits, nothing is left."""
+"""Deleting a very large account delays no other request and leaves nothing behind."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The limiter's store as a cluster: it may lose a node, and no request fails or waits for long."""
+"""The limiter's store as a cluster: if a node is lost, no request fails or waits long."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A store of the limits that goes, hangs and comes back: logins stay limited, and hardly slower."""
+"""The limiter's store stops, hangs and returns: logins stay limited and nearly as fast."""
 
 from __future__ import annotations
 

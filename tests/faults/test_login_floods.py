@@ -1,4 +1,4 @@
-"""A flood of sign-ins that fail takes the hashing, and still lets honest clients in."""
+"""A flood of failing sign-ins uses up the hashing, but honest clients can still sign in."""
 
 from __future__ import annotations
 

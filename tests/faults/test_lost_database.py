@@ -1,4 +1,4 @@
-"""A database that dies, goes, freezes and comes back: refusals in time, and nothing lost."""
+"""The database crashes, stops, freezes and returns: quick refusals, and no lost writes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A mail server that is away: nobody waits for it, and every mail comes in the end."""
+"""The mail server is unavailable: no request waits, and every mail arrives in the end."""
 
 from __future__ import annotations
 

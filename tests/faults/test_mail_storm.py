@@ -1,4 +1,4 @@
-"""A storm before the mail server: nobody waits, nothing is lost, nothing comes twice in vain."""
+"""Resets before the mail server: no request waits, and no mail is lost or needlessly repeated."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import pytest
 
 from service.mail import delivery
 from tests.delivery.test_smtp_faults import LOGIN, STEPS
+from tests.kit.mailer import Mailer, fresh, opened
 from tests.kit.middlebox import Fault, Middlebox
-from tests.kit.office import Office, fresh, opened
 from tests.kit.processes import seconds
 from tests.kit.smtp import MailServer, mail_server, until
 
@@ -32,12 +32,12 @@ def test_resets_before_the_mail_server_lose_no_mail_and_delay_no_request(
     chance = random.Random(seed)
     with mail_server() as post, Middlebox(post.port) as box:
         url = f"smtp://{LOGIN}127.0.0.1:{box.port}?starttls=false"
-        with opened(tmp_path, database_url=database, smtp_url=url) as office:
-            usual = [registered(office)[1] for _ in range(NUMBER)]
-            mails, doubtful = stormed(office, box, chance)
+        with opened(tmp_path, database_url=database, smtp_url=url) as mailer:
+            usual = [registered(mailer)[1] for _ in range(NUMBER)]
+            mails, doubtful = stormed(mailer, box, chance)
             calm(box)
-            until(lambda: make_due(office, mails) or arrived(post, mails))
-            deferred = office.count("deferred")
+            until(lambda: make_due(mailer, mails) or arrived(post, mails))
+            deferred = mailer.count("deferred")
     copies = sum(len(post.to(address)) for address in mails) - len(mails)
     doubtful += box.forgotten
     taken = list(mails.values())
@@ -53,17 +53,17 @@ def test_resets_before_the_mail_server_lose_no_mail_and_delay_no_request(
     assert statistics.median(taken) < 2 * statistics.median(usual) + 0.2  # as in test_mail_server
 
 
-def stormed(office: Office, box: Middlebox, chance: random.Random) -> tuple[dict[str, float], int]:
+def stormed(mailer: Mailer, box: Middlebox, chance: random.Random) -> tuple[dict[str, float], int]:
     """The addresses that were registered meanwhile, with the seconds that this took, and how often
     the mail server may have taken a mail without Byline's knowing."""
     mails: dict[str, float] = {}
     doubtful, end = 0, time.monotonic() + STORM
     while time.monotonic() < end:
         doubtful += trouble(box, chance)
-        mails |= [registered(office) for _ in range(chance.randrange(1, 4))]
+        mails |= [registered(mailer) for _ in range(chance.randrange(1, 4))]
         time.sleep(chance.uniform(0, 0.5))  # so that the trouble hits each step of a delivery
         calm(box)
-        make_due(office, mails)
+        make_due(mailer, mails)
     return mails, doubtful
 
 
@@ -90,16 +90,16 @@ def calm(box: Middlebox) -> None:
     box.forgets_after, box.delay, box.refuses, box.fault = 1e9, 0.0, False, None
 
 
-def registered(office: Office) -> tuple[str, float]:
+def registered(mailer: Mailer) -> tuple[str, float]:
     address, start = fresh(), time.monotonic()
-    office.register(address)
+    mailer.register(address)
     return address, time.monotonic() - start
 
 
-def make_due(office: Office, mails: dict[str, float]) -> None:
+def make_due(mailer: Mailer, mails: dict[str, float]) -> None:
     """Have what waits be tried again now and not in a minute."""
     for address in mails:
-        office.make_due(address)
+        mailer.make_due(address)
 
 
 def arrived(post: MailServer, mails: dict[str, float]) -> bool:

@@ -1,4 +1,4 @@
-"""What lies between forgets, delays, refuses and cuts: no request pays for it, nothing is lost."""
+"""Firewalls that forget, delay, refuse and cut connections: no request fails, nothing is lost."""
 
 from __future__ import annotations
 

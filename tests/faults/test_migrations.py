@@ -1,4 +1,4 @@
-"""Migrations at once, there and back."""
+"""Concurrent migrations, and a migration back and forth under load."""
 
 from __future__ import annotations
 

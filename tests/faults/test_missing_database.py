@@ -1,4 +1,4 @@
-"""A start without a database waits for it, and then says why it will not serve."""
+"""Without a database, a start waits for it, and then exits with the reason."""
 
 from __future__ import annotations
 

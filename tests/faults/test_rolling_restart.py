@@ -1,4 +1,4 @@
-"""New code and a new schema, one process after the other, while nobody notices; and back again."""
+"""Deploying new code with a migration, process by process, and back: no request fails."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""SIGTERM under load: what is in flight is answered, and the end comes in time."""
+"""SIGTERM under load: requests in progress are answered, and the process ends in time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Clients that hardly read, hardly send, or wait for a lock: the others are answered as ever."""
+"""Clients that read or send slowly, or wait for a lock, do not slow down the others."""
 
 from __future__ import annotations
 

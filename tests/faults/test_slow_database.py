@@ -1,4 +1,4 @@
-"""Locks, deadlocks and conflicts that a second connection provokes: bounded waits, safe retries."""
+"""Locks, deadlocks and conflicts caused by a second connection: bounded waits, safe retries."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Mixed load for a long while: what a process holds stays flat, and so do the tables."""
+"""Under a long mixed load, memory, files, threads and tables do not grow."""
 
 from __future__ import annotations
 

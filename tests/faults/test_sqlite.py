@@ -1,4 +1,4 @@
-"""Sixteen who write to one SQLite file at once."""
+"""Sixteen concurrent writers on one SQLite file."""
 
 from __future__ import annotations
 

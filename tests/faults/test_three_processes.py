@@ -1,4 +1,4 @@
-"""Three processes behind nginx, on one PostgreSQL and one Valkey, are one service."""
+"""Three processes behind nginx, with one PostgreSQL and one Valkey, act as one service."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Many clients ask for much at once and read nothing: it costs little, and others are answered."""
+"""Many clients request large answers and read nothing: it costs little and delays nobody."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the tests of users ask for again and again."""
+"""Common requests and assertions in the tests of users."""
 
 from __future__ import annotations
 

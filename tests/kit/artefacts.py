@@ -1,4 +1,4 @@
-"""Pictures of what the browser tests saw, for people to look at; git ignores them."""
+"""Saves screenshots of the browser tests, for people to look at; git ignores them."""
 
 from __future__ import annotations
 
@@ -10,5 +10,5 @@ ARTEFACTS = Path(__file__).parents[2] / "artefacts"
 
 
 def keep(page: Page, name: str) -> None:
-    """Take a picture of what is in the window; the next run overwrites it."""
+    """Save a screenshot of the window; the next run overwrites it."""
     page.screenshot(path=ARTEFACTS / f"{name}.png")

@@ -1,4 +1,4 @@
-"""Calls that all start at the same moment, and what became of them."""
+"""Runs calls that all start at the same moment, and returns their answers."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from service.models import Deletion
 from tests.kit.serving import Person, Server
 from tests.kit.smtp import until
 
-ROUNDS = 5  # of a race that one side wins or the other
+ROUNDS = 5  # repetitions of a race that either side may win
 ANY = {"If-Match": "*"}
 
 Answering = Callable[[], httpx.Response]
 
 
 def at_once(*calls: Answering) -> list[httpx.Response]:
-    """The answers to calls that start together, each in a thread of its own; one that the server
-    had no time for is made again."""
+    """The answers to calls that start together, each in its own thread; a call that gets a 503 is
+    repeated."""
     barrier = Barrier(len(calls))
 
     def run(call: Answering) -> httpx.Response:
         barrier.wait()
         answer = call()
-        while answer.status_code == 503:  # on a machine that is busy; nothing was done
-            time.sleep(int(answer.headers["Retry-After"]))  # as the answer asks for
+        while answer.status_code == 503:  # the machine is busy, and nothing was done
+            time.sleep(int(answer.headers["Retry-After"]))  # as the answer asks
             answer = call()
         return answer
 
@@ -54,7 +54,7 @@ def rows(server: Server, *conditions: Any) -> int:
 
 
 def erased(person: Person) -> None:
-    """Wait until nothing of a deleted account is still to be removed."""
+    """Wait until everything of a deleted account has been removed."""
     until(lambda: not rows(person.server, Deletion.user_id == person.id))
 
 

@@ -1,4 +1,4 @@
-"""Clients that keep a server busy, and count what becomes of their requests."""
+"""Clients that keep a server busy and count the outcomes of their requests."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def connect(port: int) -> socket.socket:
 
 
 def refuses(port: int) -> bool:
-    """Whether nobody listens there any more."""
+    """Whether no process listens on the port any more."""
     try:
         connect(port).close()
     except ConnectionRefusedError:
@@ -33,7 +33,7 @@ def refuses(port: int) -> bool:
 
 
 def answer(connection: socket.socket) -> HTTPResponse:
-    """The next answer on a connection, its body read."""
+    """The next answer on a connection, with its body read."""
     response = HTTPResponse(connection)
     response.begin()
     response.read()
@@ -49,7 +49,7 @@ def one_by_one(port: int, number: int) -> str:
 
 
 def kept(port: int, _number: int) -> str:
-    """The outcome of requests on one connection, until the server says that it closes it."""
+    """The outcome of requests on one connection, until the server announces its end."""
     with closing(HTTPConnection("127.0.0.1", port, timeout=60)) as connection:
         connection.connect()
         while True:
@@ -64,7 +64,7 @@ def kept(port: int, _number: int) -> str:
 
 @contextmanager
 def busy(port: int, visit: Callable[[int, int], str]) -> Iterator[Counter[str]]:
-    """The outcomes of visits, again and again by each of the clients, until the block ends."""
+    """Counts the outcomes of visits, which each client repeats until the block ends."""
     outcomes: Counter[str] = Counter()
     ended = threading.Event()
 
@@ -76,7 +76,7 @@ def busy(port: int, visit: Callable[[int, int], str]) -> Iterator[Counter[str]]:
                 outcomes[visit(port, number)] += 1
             except ConnectionRefusedError:
                 outcomes["refused"] += 1
-            except Exception as error:  # whatever it is, a client has seen it
+            except Exception as error:  # of any kind: a client has seen it
                 outcomes[type(error).__name__] += 1
 
     clients = [threading.Thread(target=go_on, args=(first,)) for first in range(CLIENTS)]

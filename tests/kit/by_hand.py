@@ -1,4 +1,4 @@
-"""uvicorn as somebody starts it by hand, who tells it another address than the settings have."""
+"""Runs uvicorn as if started by hand, with another address than the one in the settings."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.kit.smtp import until
 
 @contextmanager
 def listening(settings: dict[str, Any], **where: Any) -> Iterator[int]:
-    """Serves on what uvicorn is told, such as `host="0.0.0.0"` or `uds=path`; gives the port."""
+    """Serves where uvicorn is told to, such as `host="0.0.0.0"` or `uds=path`; the port."""
     app = create_app(Settings(_env_file=None, **settings))
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning", **where, **UVICORN))
     thread = threading.Thread(target=server.run)

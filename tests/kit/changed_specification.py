@@ -1,4 +1,4 @@
-"""Specifications that differ from ours in one place."""
+"""Copies of the specification that differ from it in one place."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ GONE = object()
 
 
 def changed(document: Any, place: str, value: Any) -> Any:
-    """A copy of the document with the value there, or with nothing, if it is GONE; a function makes
-    the value of what it was. The keys of the place are separated by spaces, for paths have slashes.
+    """A copy of the document with `value` at a place, or without the place if `value` is GONE. A
+    function as `value` is called with the old one. Spaces separate the keys of `place`, because
+    paths contain slashes.
     """
     copy = deepcopy(document)
     *way, last = place.split()

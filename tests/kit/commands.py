@@ -1,4 +1,4 @@
-"""Runs commands in processes of their own, and looks at what they left in the database."""
+"""Runs commands in processes of their own, and reads what they stored in the database."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def run(folder: Path, *arguments: str, **settings: str) -> subprocess.CompletedP
 
 
 def start(log: Path, port: int, **settings: str) -> Process:
-    """A `byline serve` in the folder of this file, to which it adds what it has to say."""
+    """A `byline serve` in the folder of the file `log`, which gets its output."""
     return _start([*COMMAND, "serve"], log, PORT=str(port), **settings)
 
 
@@ -74,7 +74,7 @@ def _begin(
 
 @contextmanager
 def serving(folder: Path, **settings: str) -> Iterator[str]:
-    """The address of a `byline serve` on a new database, which ends well when the block does."""
+    """The address of a `byline serve` on a new database; it must stop without an error."""
     databases.upgrade(environment(folder, **settings)["DATABASE_URL"])
     with running([*COMMAND, "serve"], folder, **settings) as url:
         yield url
@@ -82,7 +82,7 @@ def serving(folder: Path, **settings: str) -> Iterator[str]:
 
 @contextmanager
 def running(command: list[str], folder: Path, **settings: str) -> Iterator[str]:
-    """The address of a program that serves, which ends well when the block does."""
+    """The address of a server program; it must stop without an error when the block ends."""
     port = free_port()
     log = folder / "serve.log"
     process = _start(command, log, **{"LOG_LEVEL": "WARNING", "PORT": str(port), **settings})
@@ -92,7 +92,7 @@ def running(command: list[str], folder: Path, **settings: str) -> Iterator[str]:
     finally:
         process.send_signal(signal.SIGTERM)
         ended = process.wait(timeout=PATIENCE)
-    assert ended in {0, -signal.SIGTERM}, log.read_text()  # the one worker raises it again
+    assert ended in {0, -signal.SIGTERM}, log.read_text()  # a single worker raises the signal again
 
 
 def _await(url: str, process: Process) -> None:

@@ -1,4 +1,4 @@
-"""A copy of the repository, for tests that change it and look at what its own tests say then."""
+"""A copy of the repository, for tests that change it and then run the tests of the copy."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from tempfile import TemporaryFile
 from tests.kit import forked
 
 ROOT = Path(__file__).parents[2]
-PATIENCE = 600.0  # seconds, on a machine that has much else to do
-# Only the plugins that are named: loading all that are installed takes longer than most tests.
+PATIENCE = 600.0  # seconds, on a busy machine
+# Only named plugins: loading all that are installed takes longer than most tests.
 OPTIONS = ("--override-ini=addopts=--import-mode=importlib", "-p", "no:cacheprovider")
 
 _IMPORTED = """
@@ -24,7 +24,7 @@ files = {name: getattr(module, "__file__", None) or "" for name, module in sys.m
 theirs = [name for name, file in files.items() if "site-packages" in file]
 print(*(name for name in theirs if not name.startswith("__editable")))
 """
-# Whatever is of the repository has to come from the copy.
+# All modules of the repository must come from the copy.
 _PYTEST = """
 import sys
 for name in [name for name in sys.modules if name.partition(".")[0] == "tests"]:
@@ -36,7 +36,7 @@ sys.exit(pytest.main(sys.argv[1:]))
 
 
 def copy_repository(folder: Path) -> Path:
-    """The folder, with the repository in it as it is, without what git ignores."""
+    """Copy the repository as it is now into the folder, without what git ignores."""
     lines = (ROOT / ".gitignore").read_text().splitlines()
     ignored = [line.strip("/") for line in lines if not line.startswith("#")]
     shutil.copytree(ROOT, folder, ignore=shutil.ignore_patterns(".git", *ignored))
@@ -44,8 +44,8 @@ def copy_repository(folder: Path) -> Path:
 
 
 def run_tests(copy: Path, *arguments: str) -> tuple[int, str]:
-    """What pytest ends with and prints in the copy; what it imports and starts is the copy's."""
-    # With a folder of its own: where they share one, pytest removes what another run is removing.
+    """Run pytest in the copy, which imports and starts the copy's code; exit code and output."""
+    # With its own temporary folder: in a shared one, two runs of pytest remove the same files.
     options = [*OPTIONS, "--basetemp", str(copy.with_name(f"{copy.name}-tmp"))]
     with TemporaryFile() as output:
         process = forked.Process(
@@ -59,7 +59,7 @@ def run_tests(copy: Path, *arguments: str) -> tuple[int, str]:
         try:
             code = process.wait(PATIENCE)
         except subprocess.TimeoutExpired:
-            process.send_signal(signal.SIGINT)  # so that it stops what it has started
+            process.send_signal(signal.SIGINT)  # so that it stops the processes that it started
             code = process.wait()
         output.seek(0)
         return code, output.read().decode()
@@ -67,7 +67,7 @@ def run_tests(copy: Path, *arguments: str) -> tuple[int, str]:
 
 @cache
 def _libraries() -> tuple[str, ...]:
-    """The modules of others that all tests import: importing them takes longer than most tests."""
+    """The libraries that all tests import: importing them takes longer than most tests."""
     done = subprocess.run(
         [sys.executable, "-c", _IMPORTED],
         cwd=ROOT,

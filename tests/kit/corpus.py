@@ -1,4 +1,4 @@
-"""Posts in bulk, and posts that only one test searches."""
+"""Posts inserted in bulk, and posts that are found by the searches of one test only."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from tests.kit.serving import Person
 
 @dataclass
 class Corpus:
-    """Posts in a server's database, told apart from those of other tests by a word of their own."""
+    """Posts that all contain a word which the posts of other tests do not have."""
 
     word: str
     author: Person
     posts: dict[str, str]
 
     def ask(self, query: str, **more: Any) -> list[dict[str, Any]]:
-        """The results of a query that also asks for the word of this corpus."""
+        """The results of a query to which the word of this corpus is added."""
         answer = self.author.http.get("/api/search", params={"q": f"{query} {self.word}", **more})
         assert answer.status_code == 200, answer.text
         return answer.json()["results"]
@@ -33,7 +33,7 @@ class Corpus:
 
 
 def give_posts(person: Person, contents: list[str]) -> None:
-    """Posts of these contents, in bulk and without the search index."""
+    """Insert posts with these contents, in bulk and without the search index."""
     rows = []
     for content in contents:
         id_ = new_id()

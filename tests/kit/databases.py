@@ -1,5 +1,4 @@
-"""Databases that have the schema: copies of one that was migrated, which takes a tenth of the time
-that migrating takes."""
+"""Databases with the schema: copies of a migrated one, in a tenth of the time of a migration."""
 
 from __future__ import annotations
 
@@ -17,12 +16,12 @@ from tests.kit import postgres
 
 
 def postgresql() -> str:
-    """The URL of a new PostgreSQL database that has the schema."""
+    """The URL of a new PostgreSQL database with the schema."""
     return postgres.start(_template())
 
 
 def upgrade(url: str) -> None:
-    """Give a database the schema, as `byline db upgrade` does."""
+    """Create the schema in a database, as `byline db upgrade` does."""
     address = make_url(url)
     file = Path(address.database or "")
     if address.get_backend_name() == "sqlite" and not file.exists():

@@ -1,4 +1,4 @@
-"""A small disk of its own, which can be full."""
+"""A small disk for one test, which the test can fill."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-PAGE = 4096  # bytes, of which a file takes whole ones
+PAGE = 4096  # bytes: a file takes whole pages
 
 
 class Disk:
@@ -22,12 +22,12 @@ class Disk:
 
     @property
     def free(self) -> int:
-        """Bytes."""
+        """Free bytes."""
         found = os.statvfs(self.folder)
         return found.f_bavail * found.f_frsize
 
     def fill(self, but: int = 0) -> None:
-        """Leave so many bytes free, or none at all."""
+        """Fill the disk, but for so many bytes."""
         with self._ballast.open("ab") as ballast, suppress(OSError):
             while self.free > but:
                 ballast.write(b"x" * min(self.free - but, 2**20))
@@ -39,9 +39,9 @@ class Disk:
 
 @contextmanager
 def small_disk(folder: Path, size: int) -> Iterator[Disk]:
-    """A disk of so many bytes in this new folder, until the block ends.
+    """A disk of so many bytes, mounted at this new folder until the block ends.
 
-    Skips the test where this user may mount nothing; it runs as root and where sudo asks nothing.
+    Mounting needs root, or sudo without a password; otherwise the test is skipped.
     """
     folder.mkdir()
     options = f"size={size},mode=1777"

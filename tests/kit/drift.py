@@ -1,5 +1,5 @@
-"""Where recorded traffic leaves the specification, as a second reader of it understands it: a rule
-that the service has misread shows here."""
+"""Finds recorded traffic that breaks the specification, using a second validator (openapi-core): it
+shows where the service misreads a rule."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ import orjson
 from tests.kit.second_reader import SecondReader
 from tests.kit.traffic import Exchange
 
-# What any address may answer before an operation is reached (`info` in the specification).
+# Answers that any address may give before an operation is reached (`info` in the specification).
 ANYWHERE = {404, 405, 431}
-# What the service refuses and openapi-core does not: for it an @ makes an e-mail address and 1 is
-# true, and that these headers hold entity tags stands in RFC 9110 only.
+# Refused by the service but not by openapi-core: it accepts any text with an @ as an e-mail address
+# and 1 as true, and only RFC 9110 says that these headers hold entity tags.
 LOOSER = {("format", name) for name in ("/email", "email", "If-Match", "If-None-Match")}
-LOOSER |= {("format", name) for name in ("/title", "/content")}  # `visible`, a format of ours
+LOOSER |= {("format", name) for name in ("/title", "/content")}  # our own format `visible`
 LOOSER |= {("type", "disabled")}
-# The specification says in words which user names are reserved.
+# The specification says only in prose which user names are reserved.
 LOOSER |= {("reserved", "/username")}
-# Python reads its numbers, and so ` 5 `, `1_0` and Arabic digits; `yes` is true for it.
+# openapi-core reads numbers as Python does: ` 5 `, `1_0` and Arabic digits; `yes` is true.
 JSON_LITERAL = re.compile(r"-?(0|[1-9][0-9]*)|true|false", re.ASCII)
 
 
 def documented(specification: dict[str, Any]) -> set[tuple[str, int]]:
-    """Every operation with every status that it lists."""
+    """All pairs of an operation and a status that it documents."""
     return {
         (operation["operationId"], int(status))
         for item in specification["paths"].values()
@@ -38,7 +38,7 @@ def documented(specification: dict[str, Any]) -> set[tuple[str, int]]:
 
 
 class Judge:
-    """Holds exchanges against a specification; `answered` is which documented answers were seen."""
+    """Compares exchanges with a specification; `answered` has the documented answers seen."""
 
     def __init__(self, specification: dict[str, Any]) -> None:
         self._reader = SecondReader(specification)
@@ -47,7 +47,7 @@ class Judge:
         self.answered: set[tuple[str, int]] = set()
 
     def drift(self, exchanges: Iterable[Exchange]) -> list[str]:
-        """Where the exchanges leave the specification, a line for each way of doing so."""
+        """How the exchanges break the specification, one line for each kind of error."""
         lines = Counter(
             f"{exchange.operation or '-'} {exchange}: {fault}"
             for exchange in exchanges
@@ -88,10 +88,10 @@ class Judge:
             yield "an answer where nothing is documented"
 
     def _wrongly_refused(self, exchange: Exchange, found: Any) -> Iterator[str]:
-        """Why the service found a request invalid that is none, as far as openapi-core can see."""
+        """Why the service refused a request in which openapi-core sees no error."""
         problem = orjson.loads(exchange.answer)
         errors = problem.get("errors", [{"pointer": "", "code": problem["detail"]}])
-        # The body is not read when the parameters are wrong.
+        # The service does not read the body if the parameters are wrong.
         with_body = any(error["pointer"][:1] in {"", "/"} for error in errors)
         if any(self._reader.request_errors(exchange, found, with_body=with_body)):
             return

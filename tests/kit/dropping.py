@@ -2,8 +2,8 @@
 
     python -m tests.kit.dropping
 
-It removes the files listed there. In all other files, each line that ends with `# posts` goes,
-with what is indented deeper below it.
+It removes the files listed there. In all other files, it removes each line that ends with
+`# posts`, together with the lines below it that are indented deeper.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ def drop(root: Path) -> None:
 def _strip(path: Path) -> None:
     lines = path.read_text().splitlines(keepends=True)
     kept: list[str] = []
-    blank = 0  # lines since the last that went
-    depth: int | None = None  # of the line that goes with what is below it
+    blank = 0  # lines since the last removed one
+    depth: int | None = None  # of the removed line; deeper lines below it are removed too
     for line in lines:
         indentation = len(line) - len(line.lstrip())
         if line.rstrip().endswith(MARK):
@@ -46,7 +46,7 @@ def _strip(path: Path) -> None:
         elif depth is not None and _goes_on(line, indentation, depth):
             blank = 0
         else:
-            if depth is not None:  # what comes now stays as far from what was before as from it
+            if depth is not None:  # keeps as many blank lines as there were
                 kept += ["\n"] * max(blank, _taken_blank(kept))
             depth = None
             kept.append(line)
@@ -57,7 +57,7 @@ def _strip(path: Path) -> None:
 
 
 def _taken_blank(lines: list[str]) -> int:
-    """How many blank lines are taken from the end."""
+    """Remove blank lines from the end; how many there were."""
     before = len(lines)
     while lines and not lines[-1].strip():
         lines.pop()

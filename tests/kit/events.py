@@ -1,4 +1,4 @@
-"""What the tests of audit events ask for again and again."""
+"""Common requests and assertions in the tests of audit events."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.kit.serving import Person, Server
 ACTIONS: list[str] = specification.document["components"]["schemas"]["AuditAction"]["enum"]
 PATH = "/api/audit-events"
 
-# Where they are, as the proxy in front of the server says.
+# Their addresses, as the proxy in front of the server reports them.
 ANNA_AT, ADMIN_AT, ELSEWHERE = "203.0.113.7", "2001:db8::2", "192.0.2.9"
 
 Written = tuple[str, str | None, str | None, str]  # action, actor_id, user_id, ip
@@ -30,7 +30,7 @@ Written = tuple[str, str | None, str | None, str]  # action, actor_id, user_id, 
 
 @dataclass
 class Scene:
-    """A user, an administrator and a client without a token, each at an address of their own."""
+    """A user, an administrator and a client without a token, each with their own IP address."""
 
     server: Server
     anna: Person
@@ -48,7 +48,7 @@ def forwarded(address: str) -> dict[str, str]:
 
 @contextmanager
 def changes() -> Iterator[list[str]]:
-    """The statements that change events, run by the service while the block is."""
+    """The statements that change events, as the service runs them during the block."""
     found, execute = [], Transaction.execute
 
     def look(transaction: Transaction, sql: str, parameters: Any) -> Any:
@@ -69,7 +69,7 @@ def latest(server: Server) -> str:
 
 
 def written(server: Server, after: str) -> list[Written]:
-    """The events that are newer than `after`, oldest first, if all that is in them may be."""
+    """The events newer than `after`, oldest first; checks that each contains only what it may."""
     table = AuditEvent.__table__
     rows = server.execute(select(table).where(table.c.id > after).order_by(table.c.id))
     for row in rows:
@@ -81,7 +81,7 @@ def written(server: Server, after: str) -> list[Written]:
 
 
 def listed(http: httpx.Client, **filters: Any) -> list[dict[str, Any]]:
-    """All events that a listing leads to."""
+    """All events of a listing, from all its pages."""
     found = []
     answer = http.get(PATH, params={"limit": 100, **filters})
     while True:

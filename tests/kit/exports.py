@@ -1,4 +1,4 @@
-"""Long exports, and clients that read them as no HTTP client would."""
+"""Long exports, and clients that read them over raw sockets."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ PATIENCE = 60  # seconds
 
 
 def give_events(person: Person, number: int) -> None:
-    """So many sign-ins in the audit log, written in bulk."""
+    """Insert so many sign-ins into the audit log, in bulk."""
     event = {"action": "login", "actor_id": person.id, "user_id": person.id, "ip": "127.0.0.1"}
     person.server.execute(insert(AuditEvent), [{"id": new_id(), **event} for _ in range(number)])
 
 
 def give_sessions(person: Person, user_agents: list[str]) -> None:
-    """A living session with each of these user agents, written in bulk."""
+    """Insert an active session for each of these user agents, in bulk."""
     rows = []
     for user_agent in user_agents:
         id_ = new_id()
@@ -55,7 +55,7 @@ def request(http: httpx.Client, *headers: str, target: str = f"GET {PATH}") -> b
 
 @contextmanager
 def connected(url: str, data: bytes, room: int | None = None) -> Iterator[socket.socket]:
-    """A connection on which these bytes were sent, with a receive buffer of `room` bytes."""
+    """A connection with a receive buffer of `room` bytes, on which `data` has been sent."""
     address = urlsplit(url)
     with socket.socket() as connection:
         if room is not None:
@@ -67,7 +67,7 @@ def connected(url: str, data: bytes, room: int | None = None) -> Iterator[socket
 
 
 def rest(connection: socket.socket) -> bytes:
-    """All that comes until the server closes."""
+    """All bytes until the server closes the connection."""
     received = b""
     while chunk := connection.recv(1 << 20):
         received += chunk
@@ -82,13 +82,13 @@ def wait_until(holds: Callable[[], bool], what: str) -> None:
 
 
 def in_flight(url: str) -> int:
-    """The requests that are being answered, without the one that asks."""
+    """The number of requests in progress, without the one that asks."""
     text = httpx.get(f"{url}/metrics").text
     [found] = re.findall(r"^\w+_requests_in_flight ([0-9.]+)$", text, re.MULTILINE)
     return int(float(found)) - 1
 
 
 def borrowed(server: Service) -> int:
-    """The connections to the database that are in use."""
+    """The number of database connections in use."""
     with server.flask.app_context():
         return int(db.engine.pool.checkedout())

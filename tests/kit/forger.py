@@ -1,4 +1,4 @@
-"""Tokens for a running server that it has not issued: what an attacker makes of one it has."""
+"""Forges tokens for a running server, as an attacker could from a valid one."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.kit.forgery import PEMS, signed
 from tests.kit.serving import Person
 
 THEIRS = {alg: KeyRing.from_pem(pem).newest() for alg, pem in PEMS.items()}  # the attacker's keys
-ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551  # of P-256
+ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551  # order of P-256
 Json = dict[str, Any]
 
 
@@ -28,7 +28,7 @@ def decoded(part: str) -> bytes:
 
 
 class Forger:
-    """Knows a token of its own and the public keys; `key` is what no attacker should have."""
+    """Has a valid token and the public keys; `key` is the signing key, which no attacker has."""
 
     def __init__(self, person: Person, which: str = "access_token") -> None:
         server = person.server
@@ -54,7 +54,7 @@ class Forger:
         return signed(json.dumps(head), json.dumps(payload), alg, secret)
 
     def edited(self, header: Json | None = None, claims: Json | None = None) -> str:
-        """The token with these changes under the signature that it had before."""
+        """The token with these changes and its old signature."""
         head, payload = ({**own, **(new or {})} for own, new in self._both(header, claims))
         return ".".join([encoded(json.dumps(head)), encoded(json.dumps(payload)), self.parts[2]])
 
@@ -75,7 +75,7 @@ def with_halves(r: int, s: int) -> bytes:
 
 
 def public_forms(jwk: Json) -> dict[str, bytes]:
-    """Everything that a verifier could take the public key for when it looks for a secret."""
+    """The public key in every form that a careless verifier could use as an HMAC secret."""
     public = jwt.PyJWK(jwk).key
     pem = public.public_bytes(form.Encoding.PEM, form.PublicFormat.SubjectPublicKeyInfo)
     der = public.public_bytes(form.Encoding.DER, form.PublicFormat.SubjectPublicKeyInfo)

@@ -1,4 +1,4 @@
-"""Keys of every kind, and tokens with one thing wrong."""
+"""Keys of every kind, and tokens that are wrong in one way."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ tokens = Tokens(RING, issuer="byline", audience="readers", clock=clock)
 
 
 def forged(change: Json | None = None, headers: Json | None = None, typ: str = ACCESS) -> str:
-    """A token with a good signature and whatever else a test wants wrong; `...` leaves out."""
+    """A token with a valid signature and these changes; `...` removes a claim or header."""
     claims: Json = {"iss": "byline", "aud": "readers", "sub": ANN, "sid": HERE, "jti": "j"}
     claims |= {"iat": NOW, "exp": NOW + 60, **(change or {})}
     header = {"kid": KEY.kid, "typ": typ, "alg": KEY.algorithm, **(headers or {})}
@@ -61,5 +61,5 @@ def signed(header: str, payload: str, alg: str = KEY.algorithm, key: Any = KEY.p
 def outcome(token: str, typ: str = ACCESS, verifier: Tokens = tokens) -> Any:
     try:
         return verifier.verify(token, typ)
-    except InvalidToken as problem:  # TokenExpired is one too
+    except InvalidToken as problem:  # TokenExpired is a subclass
         return type(problem)

@@ -1,8 +1,8 @@
-"""`python -c` in processes that begin with everything imported: most of what a start costs.
+"""Runs `python -c` in forked processes that have everything imported, which is most of a start.
 
-A process that has imported the service and done nothing else, one for each process of pytest, forks
-for every command. What runs then is a process like any other: it has its own pid, environment,
-folder, signals and exit code, and starts its workers as `byline serve` does, by a new interpreter.
+Each process of pytest has one parent process, which has imported the service and done nothing else.
+It forks for every command. The child is an ordinary process: it has its own pid, environment,
+folder, signals and exit code, and `byline serve` starts its workers with a new interpreter.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ ROOT = Path(__file__).parents[2]
 _PROGRAM = "from tests.kit import forked; exec(forked.serve())"
 SERVICE = ("service.cli",)  # what is imported for a command
 _LARGEST = 1 << 20  # bytes of a request
-_SIZE = 4  # bytes that say how long it is
+_SIZE = 4  # bytes of its length, in front of it
 _starting = threading.Lock()
 
 
 class Process:
-    """A command that runs, with what the tests use of `subprocess.Popen`."""
+    """A running command, with the part of `subprocess.Popen` that the tests use."""
 
     def __init__(
         self,
@@ -68,7 +68,7 @@ class Process:
         self.pid = int.from_bytes(self._line.recv(_SIZE))
 
     def poll(self) -> int | None:
-        """The exit code, or minus the signal, once it has ended."""
+        """The exit code, or minus the signal; None while it runs."""
         return self._ended(0)
 
     def wait(self, timeout: float | None = None) -> int:
@@ -97,8 +97,8 @@ class Process:
 
 
 def can_run(command: list[str], environment: dict[str, str]) -> bool:
-    """Whether a process of here is the same: of this interpreter and this source, on a system that
-    forks, with no variable that an interpreter reads as it starts."""
+    """Whether a forked process would behave the same: this interpreter and this source, a system
+    with fork, and no variable that an interpreter reads when it starts."""
     of_interpreter = {name for name in environment if name.startswith("PYTHON")}
     is_ours = environment.get("PYTHONPATH") == str(ROOT) and of_interpreter == {"PYTHONPATH"}
     return sys.platform == "linux" and command[:2] == [sys.executable, "-c"] and is_ours
@@ -106,7 +106,7 @@ def can_run(command: list[str], environment: dict[str, str]) -> bool:
 
 @cache
 def _parent(modules: tuple[str, ...]) -> str:
-    """The address of the process that forks; it ends with this one."""
+    """The address of the parent process, which ends with this one."""
     folder = TemporaryDirectory(prefix="byline-forked-")
     address = f"{folder.name}/socket"
     kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
@@ -118,7 +118,7 @@ def _parent(modules: tuple[str, ...]) -> str:
     )
 
     def end() -> None:
-        process.communicate()  # which closes its standard input
+        process.communicate()  # closes its standard input, which ends it
         folder.cleanup()
 
     atexit.register(end)
@@ -129,13 +129,13 @@ def _parent(modules: tuple[str, ...]) -> str:
 
 
 def serve() -> str:
-    """In the parent, fork for each request until its standard input ends; in a child, give the code
-    that is to be run."""
+    """In the parent, fork for each request until standard input ends; in a child, return the code
+    to run."""
     address, *modules = sys.argv[1:]
-    with warnings.catch_warnings(action="ignore"):  # of others, as pyproject.toml has it
+    with warnings.catch_warnings(action="ignore"):  # those of libraries, as in pyproject.toml
         for module in modules:
             importlib.import_module(module)
-    gc.freeze()  # or looking for garbage would copy what children share with it
+    gc.freeze()  # or garbage collection would copy memory that children share
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(f"{address}.new")
     listener.listen(64)
@@ -143,7 +143,7 @@ def serve() -> str:
     waker.setblocking(False)
     woken.setblocking(False)
     signal.signal(signal.SIGCHLD, lambda *_: None)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's, meant for pytest
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is meant for pytest
     signal.set_wakeup_fd(woken.fileno(), warn_on_full_buffer=False)
     Path(f"{address}.new").rename(address)
     running: dict[int, socket.socket] = {}
@@ -153,7 +153,7 @@ def serve() -> str:
             waker.recv(4096)
             _bury(running)
         if listener in ready and (code := _begin(listener.accept()[0], running)):
-            # The sockets have to forget their numbers, which will be those of other files.
+            # Detach the sockets: their file numbers will be those of other files.
             for own in (listener, waker, woken, *running.values()):
                 own.detach()
             os.closerange(3, os.sysconf("SC_OPEN_MAX"))
@@ -163,7 +163,7 @@ def serve() -> str:
 
 
 def _bury(running: dict[int, socket.socket]) -> None:
-    """Say of the children that have ended how they did."""
+    """Report the exit codes of the children that have ended."""
     while running:
         pid, status = os.waitpid(-1, os.WNOHANG)
         if not pid:
@@ -174,7 +174,7 @@ def _bury(running: dict[int, socket.socket]) -> None:
 
 
 def _begin(line: socket.socket, running: dict[int, socket.socket]) -> str:
-    """In the child, the code of a request; nothing in the parent."""
+    """Fork for a request. In the child, return its code; in the parent, an empty text."""
     request, streams, _, _ = socket.recv_fds(line, _LARGEST, 3)
     while len(request) < _SIZE + int.from_bytes(request[:_SIZE]):
         request += line.recv(_LARGEST)

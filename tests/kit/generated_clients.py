@@ -1,4 +1,4 @@
-"""The generated clients, made and installed once for all tests of a run, whoever asks first."""
+"""The generated clients: made and installed by the first test of a run that needs them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ STRICT = [*CHECK, "--typeRoots", str(NPM.parent / "@types")]
 
 
 def generated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with what `make sdk` makes in `clients`, installed in `site` and `node_modules`."""
+    """A folder with the output of `make sdk` in `clients`, installed in `site`, `node_modules`."""
     npm_programs()
     is_worker = "PYTEST_XDIST_WORKER" in os.environ
     base = tmp_path_factory.getbasetemp()
@@ -36,7 +36,7 @@ def generated(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(*command: Path | str, cwd: Path | None = None, **more: str) -> str:
-    """What a program of the virtual environment prints; all of it when it fails."""
+    """The output of a program of the virtual environment; AssertionError if it fails."""
     done = subprocess.run(
         command,
         cwd=cwd,
@@ -51,7 +51,7 @@ def run(*command: Path | str, cwd: Path | None = None, **more: str) -> str:
 
 
 def environment(**more: str) -> dict[str, str]:
-    """The environment with the virtual environment's programs, Node.js among them, in front."""
+    """Environment variables with the virtual environment (which has Node.js) first in PATH."""
     return {**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}", **more}
 
 

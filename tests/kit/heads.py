@@ -6,11 +6,11 @@ from service.engine.database import revisions
 from service.places import MIGRATIONS
 
 GRAPH = revisions.graph(MIGRATIONS)
-# What `alembic_version` holds: revisions that no other one comes after.
+# The rows of `alembic_version`: revisions after which no other comes.
 HEADS = GRAPH.keys() - frozenset().union(*GRAPH.values())
 
 
 def last(branch: str) -> str:
-    """The last revision of a branch, whose files are named after it."""
+    """The last revision of a branch; its files begin with the branch's name."""
     path = max((MIGRATIONS / "versions").glob(f"{branch}_*.py"))
     return str(revisions._assignments(path)["revision"])

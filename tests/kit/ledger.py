@@ -1,4 +1,4 @@
-"""What clients were promised, against what is in the database."""
+"""Compares what the server acknowledged with what is in the database."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from tests.kit.load import Load
 
-# Each is a count of what must not be: something that was made by half.
+# Each counts rows that must not exist: work that was done by half.
 _HALVES = {
     "posts that search does not know": (
         "SELECT count(*) FROM posts LEFT JOIN post_documents d ON d.post_id = posts.id"
@@ -31,7 +31,7 @@ _HALVES = {
 
 @dataclass
 class Findings:
-    """Names and counts of what is not as it was promised; nothing, if all is well."""
+    """What differs from the acknowledgements, by name; empty if nothing does."""
 
     lost: list[str]
     doubled: list[str]
@@ -42,7 +42,7 @@ NOTHING = Findings([], [], {})
 
 
 def compare(load: Load, database_url: str) -> Findings:
-    """What of the acknowledged writes is lost, doubled or made by half."""
+    """The acknowledged writes that are lost, doubled or incomplete."""
     engine = sa.create_engine(database_url.replace("postgresql://", "postgresql+psycopg://"))
     with engine.connect() as connection:
         rows = [

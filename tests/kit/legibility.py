@@ -1,4 +1,4 @@
-"""Whether people can read a page and find their way on it by keyboard, asked of its real styles."""
+"""Checks, from the styles in a browser, that a page can be read and used with the keyboard."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ _LEGIBLE = Path(__file__).with_name("legible.js").read_text("utf-8")
 
 
 def unreadable(page: Page) -> list[str]:
-    """What is too faint (WCAG 2.2, 1.4.3, without its exception for large text) or too wide."""
+    """Text with too little contrast (WCAG 2.2, 1.4.3, large text too), or too wide elements."""
     return list(page.evaluate(_LEGIBLE))
 
 
 def focused_by_tab(page: Page) -> tuple[str, bool]:
-    """Press Tab: the text of what has the focus now, and whether an outline shows that it has."""
+    """Press Tab: the text of the focused element, and whether an outline shows the focus."""
     page.keyboard.press("Tab")
     text, outline = page.evaluate("""() => {
       const { textContent, placeholder } = document.activeElement

@@ -1,4 +1,4 @@
-"""Servers that count in one store, and what the tests of it ask them."""
+"""Servers that share a limiter store, and common requests of its tests."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Serve = Callable[..., Server]
 
 
 def sharing(serve: Serve) -> Serve:
-    """Starts servers that use one database and the store of this URL."""
+    """Starts servers that share a database and a store."""
     names = ("client", "login", "register", "search")
     ample = dict.fromkeys(names, "10000 per day")
 
@@ -31,12 +31,12 @@ def sharing(serve: Serve) -> Serve:
 
 
 def statuses(person: Person, times: int) -> list[int]:
-    """What becomes of as many writes of somebody, one after the other."""
+    """The statuses of so many writes by a user, one after the other."""
     return [person.http.delete("/auth/sessions").status_code for _ in range(times)]
 
 
 def on(server: Server, person: Person) -> Person:
-    """Somebody's session, used at another server."""
+    """A user's session, used on another server."""
     return Person(server, person.email, person.password, person.tokens)
 
 
@@ -53,13 +53,13 @@ def readiness(server: Server) -> dict[str, Any]:
 
 
 def failures(server: Server) -> float:
-    """How often the store began to fail, as the metrics have it."""
+    """How often the store began to fail, from the metrics."""
     metrics = httpx.get(f"{server.url}/metrics").text
     return float(metrics.partition("\nbyline_limiter_store_failures_total ")[2].split()[0])
 
 
 def burst(server: Server, number: int = 50) -> float:
-    """The seconds that the slowest takes of so many requests at once, each from elsewhere."""
+    """Seconds of the slowest of so many concurrent requests, each from another address."""
 
     async def one(client: httpx.AsyncClient, host: int) -> float:
         started = time.perf_counter()

@@ -1,4 +1,4 @@
-"""Clients that write and read without a pause, and remember every answer that they were given."""
+"""Clients that write and read constantly, and check and remember every answer."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ from tests.kit.processes import Account
 
 # Five seconds are promised; three more are for two cores that run the clients and servers too.
 LONGEST = 8.0
-PAUSE = 0.02  # seconds between two requests of a client, or the clients would have all the cores
-REST = 0.2  # seconds that a client who was refused waits before it goes on
-BROKEN = 0  # the status of a request whose connection broke: nobody knows what came of it
-GONE = -1  # of one for which there was no connection
+PAUSE = 0.02  # seconds between two requests of a client, which would else take all cores
+REST = 0.2  # seconds that a client waits after a refusal
+BROKEN = 0  # the status when the connection broke: the outcome is unknown
+GONE = -1  # the status when connecting failed
 
 
 @dataclass
 class Write:
-    """Something to be made, under a name that nothing else has; `key` makes it safe to repeat."""
+    """Something to create, under a unique name; `key` makes it safe to repeat."""
 
     path: str
     body: dict[str, str]
     account: Account
     key: str | None = None
     told: list[int] = field(default_factory=list)
-    id: str | None = None  # what it was acknowledged as
+    id: str | None = None  # the id in the acknowledgement
 
     @property
     def name(self) -> str:
@@ -44,9 +44,9 @@ class Write:
 
 
 class Load:
-    """Writers, readers and one who registers, each a thread with a connection of its own.
+    """Writers, readers and one client that registers; each is a thread with its own connection.
 
-    Nothing is sent twice by itself: `settle` repeats what has a key and was not acknowledged.
+    Clients do not retry: `settle` repeats writes with a key that were not acknowledged.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class Load:
         self.accounts = accounts
         self.writes: list[Write] = []
         self.statuses: Counter[int] = Counter()
-        self.wrong: list[str] = []  # answers that nobody should get
+        self.wrong: list[str] = []  # answers that no client should get
         self.longest = 0.0
         self.slowest = ""  # the request that took so long
         self._limit = longest
@@ -86,7 +86,7 @@ class Load:
 
     @contextmanager
     def running(self) -> Iterator[Load]:
-        """Under load until the end of the block, but for the requests that are on their way."""
+        """Apply the load until the block ends; requests in progress are answered first."""
         for thread in self._threads:
             thread.start()
         try:
@@ -106,11 +106,11 @@ class Load:
             time.sleep(0.02)
 
     def hold(self, seconds: float) -> None:
-        """Let the load go on for a while."""
+        """Keep the load up for so many seconds."""
         self._stopped.wait(seconds)
 
     def settle(self, url: str | None = None) -> int:
-        """Repeat once what has a key and was not acknowledged; how many those were."""
+        """Repeat the writes with a key that were not acknowledged; how many there were."""
         open_ = [write for write in self.writes if write.key and not write.id]
         with httpx.Client(base_url=url or self.urls[0], timeout=60, verify=False) as client:
             for write in open_:
@@ -119,9 +119,10 @@ class Load:
         return len(open_)
 
     def check(self, *, breaks: bool = False, goes: bool = False, refuses: bool = False) -> None:
-        """Hold all answers to what every answer has to be.
+        """Check all answers.
 
-        Connections may break or not come about, and requests be refused, only if it says so.
+        Only with `breaks` may connections break or fail to open, with `goes` only fail to open, and
+        with `refuses` may requests be refused.
         """
         assert self.wrong == []
         assert breaks or not self.statuses[BROKEN], f"{self.statuses[BROKEN]} connections broke"
@@ -209,7 +210,7 @@ class Load:
 
 
 def complaint(answer: httpx.Response, allowed: set[int]) -> str | None:
-    """What is wrong with an answer, if anything: a refusal is a 503 that says when to come back."""
+    """What is wrong with an answer, if anything; a refusal must be a 503 with Retry-After."""
     status, headers = answer.status_code, answer.headers
     if status not in allowed | {503}:
         return f"{status} {answer.text[:500]}"
@@ -223,7 +224,7 @@ def complaint(answer: httpx.Response, allowed: set[int]) -> str | None:
 
 
 async def at_once(port: int, path: str, account: Account, number: int) -> list[httpx.Response]:
-    """The answers to so many requests, each on a connection of its own."""
+    """The answers to so many concurrent requests, each on its own connection."""
     bearer = account.bearer["Authorization"]
     head = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: {bearer}\r\n"
     request = f"{head}Connection: close\r\n\r\n".encode()

@@ -1,4 +1,4 @@
-"""The mails that a server without an SMTP_URL has written, as whoever gets them would read them."""
+"""Reads the mails that a server without an SMTP_URL writes to files, as recipients see them."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ class Mailbox:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._read: set[str] = set()
-        # Parsing takes long, and so does asking a parsed message for its recipient.
+        # Cached: parsing is slow, and so is reading the recipient of a parsed message.
         self._mails: defaultdict[str, dict[str, EmailMessage]] = defaultdict(dict)
 
     def to(self, address: str, subject: str | None = None) -> list[EmailMessage]:
-        """What has come so far for an address, oldest first."""
+        """The mails to an address so far, oldest first."""
         # As strings: there are thousands, and a test that waits looks often.
         names = os.listdir(self._folder) if self._folder.exists() else ()  # noqa: PTH208
         for name in {name for name in names if name.endswith(".eml")} - self._read:
@@ -36,7 +36,7 @@ class Mailbox:
         return [message for _, message in its if subject in (None, subject_of(message))]
 
     def wait(self, address: str, subject: str, number: int = 1) -> list[EmailMessage]:
-        """The mails of a subject for an address, as soon as there are so many."""
+        """Wait for so many mails with this subject to an address."""
         deadline = time.monotonic() + PATIENCE
         while len(found := self.to(address, subject)) < number:
             assert time.monotonic() < deadline, f"{len(found)} of {number} mails to {address}"
@@ -44,12 +44,12 @@ class Mailbox:
         return found
 
     def token(self, address: str, subject: str, number: int = 1) -> str:
-        """The token in the mail of this number, once it has come."""
+        """Wait for the mail of this number; its token."""
         return token(self.wait(address, subject, number)[number - 1])
 
 
 def subject_of(message: EmailMessage) -> str:
-    """The subject of a mail, without the name of the product in front."""
+    """The subject of a mail without the product's name in front."""
     return str(message["Subject"]).removeprefix("[Byline] ")
 
 

@@ -1,4 +1,4 @@
-"""The files of deploy/ as data."""
+"""Reads the files of deploy/ as data."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from service.engine.serve.server import UVICORN
 from service.settings import Settings
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
-# Of SIGTERM: what a server may take after SHUTDOWN_DELAY.
+# How long a server may take to stop after SHUTDOWN_DELAY.
 FINISH = UVICORN["timeout_graceful_shutdown"] + background.STOP_TIMEOUT_SECONDS  # seconds
 NOT_OURS = {"POD_IP", "MALLOC_ARENA_MAX"}
 
@@ -25,7 +25,7 @@ def documents(name: str) -> list[dict[str, Any]]:
 
 
 def environment(name: str) -> dict[str, str]:
-    """The variables that a file of lines sets."""
+    """The variables that an environment file sets."""
     lines = (DEPLOY / name).read_text().splitlines()
     return dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
 
@@ -36,7 +36,7 @@ def seconds(time: str) -> int:
 
 
 def configured(environment: dict[str, Any]) -> Settings:
-    """The settings that an environment makes; no variable of it may be unknown."""
+    """The settings of an environment, all of whose variables must be known."""
     known = {name.upper() for name in Settings.model_fields} | NOT_OURS
     assert set(environment) <= known
     given = {name.lower(): str(value) for name, value in environment.items() if value != ""}
@@ -44,7 +44,7 @@ def configured(environment: dict[str, Any]) -> Settings:
 
 
 def connections(settings: Settings) -> int:
-    """How many one process opens at most."""
+    """How many database connections one process opens at most."""
     config = create_flask(settings).config
     engines = [config["SQLALCHEMY_ENGINE_OPTIONS"], config["SQLALCHEMY_BINDS"][READINESS]]
     return sum(options["pool_size"] + options["max_overflow"] for options in engines)

@@ -1,13 +1,13 @@
-"""Something between a service and what it is connected to: it forgets, delays, refuses and cuts.
+"""A TCP proxy between a service and its peers that forgets, delays, refuses and cuts connections.
 
 with Middlebox(server.port) as box:
     url = f"postgresql://postgres@127.0.0.1:{box.port}/byline"
-    box.forgets_after = 1.0     # seconds without a byte, then everything is dropped in silence
-    box.delay = 0.2             # seconds for whatever comes by
+    box.forgets_after = 1.0     # after so many idle seconds, all bytes are dropped silently
+    box.delay = 0.2             # seconds by which all bytes are delayed
     box.refuses = True          # new connections are reset
-    box.cut()                   # so are those that there are
-    box.cuts_at = b"COMMIT"     # passes it on, and resets the connection before the answer
-    box.fault = Fault(b"quit", "silence", 0.5)  # once: see there
+    box.cut()                   # existing connections are reset
+    box.cuts_at = b"COMMIT"     # forwards this, and resets the connection before the answer
+    box.fault = Fault(b"quit", "silence", 0.5)  # happens once: see `Fault`
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ _RESET = struct.pack("ii", 1, 0)  # SO_LINGER: close with a RST
 
 
 class Fault(NamedTuple):
-    """What happens to one connection, when its client first says `at`; b"" is its connecting.
+    """What happens to one connection when its client first sends `at`; b"" means when it connects.
 
-    `passed_on` is how much of what the client says arrives: from 0 to 1, and behind 1 the server
-    answers. Then the connection is reset, or nothing comes through any more, or the client gets
-    `REFUSAL` in the server's place.
+    `passed_on` is the part of the client's bytes that arrives, from 0 to 1; above 1, the server's
+    answer passes too. Then the connection is reset, or nothing passes any more, or the client gets
+    `REFUSAL` instead of an answer.
     """
 
     at: bytes
@@ -47,7 +47,7 @@ REFUSAL = b"421 4.3.2 Come back later\r\n"
 
 
 class Middlebox:
-    """A TCP proxy on a port of 127.0.0.1, before another port there."""
+    """A TCP proxy on a port of 127.0.0.1, in front of another port there."""
 
     def __init__(self, upstream: int) -> None:
         self.forgets_after = math.inf
@@ -81,7 +81,7 @@ class Middlebox:
             self.end(pair)
 
     def take_fault(self, data: bytes) -> Fault | None:
-        """The fault that this is the time for, which happens once."""
+        """The fault, if these bytes trigger it; it happens once."""
         with self._lock:
             fault = self.fault
             if fault is None or fault.at not in data or bool(fault.at) != bool(data):
@@ -113,7 +113,7 @@ class Middlebox:
 
 
 class _Pair:
-    """A client's connection and the one to the server."""
+    """A client's connection, and the matching one to the server."""
 
     def __init__(self, box: Middlebox, client: socket.socket, server: socket.socket) -> None:
         self._box = box
@@ -154,7 +154,7 @@ class _Pair:
         self._box.end(self)
 
     def _strikes(self, fault: Fault, data: bytes) -> bool:
-        """Let a fault happen; whether the connection is to be reset at once."""
+        """Apply a fault; whether to reset the connection at once."""
         self._is_forgotten = True  # first, so that no answer gets through
         self._ends_with_answer = fault.waits_for_answer
         self._server.sendall(data[: int(len(data) * fault.passed_on)])

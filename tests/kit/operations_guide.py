@@ -1,4 +1,4 @@
-"""The snippets of docs/operations.md, run as they stand there but for their folders."""
+"""Runs the snippets of docs/operations.md, with other folders."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _SNIPPET = r"<!-- tests/operations (?:runs|uses) \w+(?: \w+)?: {} -->\n```\w+\n(
 
 
 def snippet(name: str, places: Mapping[str, object] | None = None) -> str:
-    """A snippet, with other folders and times in the `places` of those that it names."""
+    """A snippet, with its folders and times replaced as `places` says."""
     [text] = re.findall(_SNIPPET.format(re.escape(name)), _GUIDE, re.DOTALL)
     for place, other in (places or {}).items():
         assert place in text, f"{name} does not name {place}"
@@ -34,7 +34,7 @@ def follow(
     user: str | None = None,
     **settings: str,
 ) -> str:
-    """Run a snippet in a shell which finds `byline` and PostgreSQL's programs; what it prints."""
+    """Run a snippet in a shell with `byline` and PostgreSQL's programs in PATH; its output."""
     programs = folder / "bin"
     programs.mkdir(exist_ok=True)
     (programs / "byline").write_text(f'#!/bin/sh\nexec {shlex.join(COMMAND)} "$@"\n')

@@ -1,5 +1,5 @@
-"""Has the files that take longest begin first, so that no process of pytest-xdist is last alone. A
-plugin of pytest; which test comes when within a file is left to pytest-randomly."""
+"""A pytest plugin that starts the longest files first, so that no process of pytest-xdist runs
+alone at the end. pytest-randomly orders the tests within a file."""
 
 from __future__ import annotations
 

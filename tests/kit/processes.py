@@ -1,4 +1,4 @@
-"""`byline serve` in processes of their own, to be killed, told to end or replaced."""
+"""Runs `byline serve` in processes of its own, which tests kill, stop or replace."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.kit.commands import PASSWORD, ROOT
 from tests.kit.ports import free_port
 
 PATIENCE = 60  # seconds
-# A connection for each request, since a process that is replaced takes its connections with it.
+# A new connection for each request, because a replaced process closes its connections.
 _each_anew = httpx.Client(
     timeout=PATIENCE, verify=False, limits=httpx.Limits(max_keepalive_connections=0)
 )
@@ -30,7 +30,7 @@ _each_anew = httpx.Client(
 
 @dataclass
 class Byline:
-    """A `byline serve`, with the workers that it may have."""
+    """A `byline serve`, with its workers if it has any."""
 
     process: subprocess.Popen[bytes]
     port: int
@@ -47,13 +47,13 @@ class Byline:
 
     @property
     def workers(self) -> list[psutil.Process]:
-        """The processes that answer requests."""
+        """The worker processes, which answer requests."""
         spawned = [process for process in self.family if _is_worker(process)]
         return spawned or [psutil.Process(self.process.pid)]
 
     @property
     def held(self) -> dict[str, int]:
-        """What it has in hand, if it has no workers."""
+        """Its memory, threads and open files; not those of workers."""
         process = psutil.Process(self.process.pid)
         return {
             "MiB": process.memory_info().rss // 2**20,
@@ -68,14 +68,14 @@ class Byline:
         return _each_anew.request(method, f"{self.url}{path}", **more)
 
     def status(self, path: str) -> int:
-        """The status of an answer, 0 if there is none."""
+        """The status of the answer, 0 if there is none."""
         try:
             return self.get(path).status_code
         except httpx.TransportError:
             return 0
 
     def wait(self, path: str = "/health/ready", status: int = 200) -> None:
-        """Until it answers so."""
+        """Wait until it answers with this status."""
         deadline = time.monotonic() + PATIENCE
         while self.status(path) != status:
             assert self.process.poll() is None, self.log.read_text()
@@ -86,7 +86,7 @@ class Byline:
         self.process.send_signal(signal.SIGTERM)
 
     def end(self) -> None:
-        """Leave no process behind."""
+        """Kill all its processes."""
         with suppress(psutil.NoSuchProcess):
             for process in self.family:
                 with suppress(psutil.NoSuchProcess):
@@ -96,7 +96,7 @@ class Byline:
 
 @dataclass
 class Account:
-    """A user who has signed in."""
+    """A signed-in user."""
 
     email: str
     tokens: dict[str, Any]
@@ -113,7 +113,7 @@ class Account:
 class Place:
     """A folder and settings that several processes share.
 
-    The database is migrated at once, by way of `schema` where DATABASE_URL is a PgBouncer's.
+    The database is migrated at once, over the address `schema` if DATABASE_URL is a PgBouncer's.
     """
 
     def __init__(self, folder: Path, schema: str | None = None, **settings: str) -> None:
@@ -134,15 +134,15 @@ class Place:
     def run(
         self, *arguments: str, root: Path = ROOT, **settings: str
     ) -> subprocess.CompletedProcess[str]:
-        """A command of the Byline whose source is in `root`."""
+        """Run a command of the Byline whose source is in `root`."""
         return commands.run(self.folder, *arguments, **self._settings(root, settings))
 
     @contextmanager
     def serving(
         self, *, root: Path = ROOT, port: int = 0, wait: bool = True, **settings: str
     ) -> Iterator[Byline]:
-        """A `byline serve` that is ready, until the end of the block; it has to have foreseen all
-        that happened to it."""
+        """A `byline serve` that is ready, until the block ends; its log must have no
+        traceback and no password."""
         byline = self.start(root=root, port=port, **settings)
         try:
             if wait:
@@ -177,15 +177,15 @@ def sign_up(url: str) -> Account:
 def _is_worker(process: psutil.Process) -> bool:
     try:
         return any("spawn_main" in word for word in process.cmdline())
-    except psutil.NoSuchProcess:  # or it has ended, and nobody has asked for it yet
+    except psutil.NoSuchProcess:  # or it is a zombie that has not been reaped
         return False
 
 
 def told(held: dict[str, int]) -> str:
-    """What is in hand, for the table."""
+    """What is held, for the table."""
     return ", ".join(f"{number} {name}" for name, number in held.items())
 
 
 def seconds(name: str, default: int) -> int:
-    """A length of time that the environment may change."""
+    """A length of time, which a variable of the environment may override."""
     return int(os.environ.get(name, default))

@@ -1,4 +1,4 @@
-"""Programs that some tests run: the system's, like nginx, pgbouncer and chromium, and npm's."""
+"""Finds programs that some tests run: nginx, pgbouncer or chromium, and those from npm."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PLACES = os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/s
 
 
 def program(name: str) -> str:
-    """The path of a program; without it the test is skipped, unless REQUIRE names it."""
+    """The path of a program; if it is missing, the test is skipped, unless REQUIRE names it."""
     found = shutil.which(name, path=PLACES)
     if found is None and name not in os.environ.get("REQUIRE", "").split(","):
         pytest.skip(f"{name} is not installed")
@@ -23,8 +23,8 @@ def program(name: str) -> str:
 
 
 def npm_programs() -> Path:
-    """The folder of the programs from npm, which the `node` of .venv runs; without the tools of
-    `make sdk` the test is skipped, unless REQUIRE names node or java."""
+    """The folder of the programs from npm, which the `node` of .venv runs. If the tools of `make
+    sdk` are missing, the test is skipped, unless REQUIRE names node or java."""
     if not Path(sys.prefix, ".sdk").exists():
         required = {"node", "java"} & set(os.environ.get("REQUIRE", "").split(","))
         assert not required, f"REQUIRE names {required}, which come with `make .venv/.sdk`"

@@ -1,4 +1,4 @@
-"""What a server's metrics say, and Prometheus' own tool to check what is written for it."""
+"""Reads a server's metrics, and runs promtool, which checks files written for Prometheus."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Samples = dict[tuple[str, ...], float]
 
 
 def scrape(url: str) -> Samples:
-    """The values by name and labels, these in order of their names:
+    """The values by name and labels; the labels are in the order of their names:
     `{("byline_logins_total", "failed"): 1.0, ...}`."""
     answer = httpx.get(f"{url}/metrics")
     assert answer.status_code == 200
@@ -26,7 +26,7 @@ def scrape(url: str) -> Samples:
 
 
 def promtool(*arguments: str, stdin: str = "", folder: Path | None = None) -> str:
-    """What promtool says when it has nothing to object; AssertionError when it has."""
+    """The output of promtool; AssertionError if it finds an error."""
     ended = subprocess.run(
         [program("promtool"), *arguments],
         input=stdin,

@@ -1,4 +1,4 @@
-"""A real PgBouncer before a database."""
+"""A real PgBouncer in front of a database."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ pidfile = {folder}/pgbouncer.pid
 
 @contextmanager
 def pgbouncer(server: Cluster, *, sessions: int = 20) -> Iterator[str]:
-    """The address, without a database, of a PgBouncer in transaction mode before a server."""
+    """The address, without a database, of a PgBouncer in transaction mode."""
     bouncer = program("pgbouncer")
     port = free_port()
     with TemporaryDirectory(prefix="byline-") as name:
@@ -47,7 +47,7 @@ def pgbouncer(server: Cluster, *, sessions: int = 20) -> Iterator[str]:
         places = {"folder": folder, "server": server.port, "port": port}
         config.write_text(_PGBOUNCER.format(**places, sessions=sessions))
         command = [bouncer, str(config)]
-        if os.getuid() == 0:  # as which it refuses to run
+        if os.getuid() == 0:  # PgBouncer refuses to run as root
             for path in (folder, config):
                 shutil.chown(path, server.user)
             command = [bouncer, "-u", str(server.user), str(config)]

@@ -32,7 +32,7 @@ class Upstream:
     log: Path
 
     def requests(self) -> list[dict[str, Any]]:
-        """What it has logged of the requests so far."""
+        """The log lines of its requests so far."""
         return [line for line in _lines(self.log) if line.get("event") == "request"]
 
 
@@ -44,7 +44,7 @@ class Proxy:
     log: Path
 
     def client(self, address: str = "127.0.0.1", **options: Any) -> httpx.Client:
-        """A client at one of this machine's addresses; all of 127.0.0.0/8 are."""
+        """A client with an address of this machine: any in 127.0.0.0/8."""
         transport = httpx.HTTPTransport(local_address=address)
         return httpx.Client(base_url=self.url, transport=transport, **{"timeout": 30, **options})
 
@@ -54,7 +54,7 @@ class Proxy:
 
 @contextmanager
 def byline(folder: Path, **settings: str) -> Iterator[Upstream]:
-    """A server on a database that has its schema."""
+    """A server on a migrated database."""
     port = free_port()
     log = folder / f"byline-{port}.log"
     settings = {"TRUSTED_PROXIES": "127.0.0.1", "SHUTDOWN_DELAY": "0"} | settings
@@ -70,9 +70,9 @@ def byline(folder: Path, **settings: str) -> Iterator[Upstream]:
 
 @contextmanager
 def nginx(folder: Path, *ports: int, more: str = "", **words: str) -> Iterator[Proxy]:
-    """An nginx in front of what listens on these ports.
+    """An nginx in front of the servers on these ports.
 
-    `words` replaces times and sizes; `more` is added to what it says of where to listen.
+    `words` replaces times and sizes in its configuration; `more` is added to `listen.conf`.
     """
     binary = program("nginx")
     port = free_port()
@@ -89,7 +89,7 @@ def nginx(folder: Path, *ports: int, more: str = "", **words: str) -> Iterator[P
     listen.write_text(listening + more)
     servers = (f"server 127.0.0.1:{each} fail_timeout=5s;\n" for each in ports)
     (home / "servers.conf").write_text("".join(servers))
-    # Its workers could not read a folder that is root's, if they were somebody else.
+    # As root, run its workers as root too: they must be able to read the folder.
     globally = "daemon off; user root;" if os.geteuid() == 0 else "daemon off;"
     log, errors = home / "access.log", home / "error.log"
     with log.open("wb") as output, errors.open("wb") as complaints:

@@ -1,5 +1,5 @@
-"""Requests as bytes on a TCP connection, for what no HTTP client would send, and what must hold of
-whatever comes back."""
+"""Sends requests as bytes over TCP, which no HTTP client would send, and checks the rules for every
+answer."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from jsonschema_rs import Draft201909Validator
 
 from service.specification import specification
 
-SECRET = "tell-nobody-7f3a"  # stands in the requests that are refused, and in no answer to them
-BODY = b'{"name": "Tea", "notes": "Warm the pot first."}'  # of a project of the planner
+SECRET = "tell-nobody-7f3a"  # is in refused requests, and must be in no answer
+BODY = b'{"name": "Tea", "notes": "Warm the pot first."}'  # a project of the planner
 
 _problem = Draft201909Validator(
     {
@@ -32,16 +32,16 @@ _problem = Draft201909Validator(
 
 @dataclass(frozen=True)
 class Answer:
-    """What came back; header names in lower case."""
+    """An answer; header names are in lower case."""
 
     status: int
     headers: dict[str, str]
     body: bytes
-    closed: bool  # whether the server has ended the connection, having said that it would
+    closed: bool  # whether the server announced and closed the end of the connection
 
     @property
     def code(self) -> str | None:
-        """The code of the problem, None for anything else."""
+        """The code of the problem; None if the answer is not a problem."""
         return self.json()["code"] if self.status >= 400 else None
 
     def json(self) -> Any:
@@ -70,20 +70,20 @@ def get(target: str | bytes, *headers: str | bytes, **more: Any) -> bytes:
 
 
 def post(body: bytes | None, *headers: str | bytes, target: str = "/projects") -> bytes:
-    """A JSON POST by the one whose token `exchange` is given."""
+    """A JSON POST with the token that `exchange` inserts."""
     bearer = "Authorization: Bearer {token}"
     return request("POST", target, bearer, "Content-Type: application/json", *headers, body=body)
 
 
 def chunked(*chunks: bytes, trailer: bytes = b"", target: str = "/projects") -> bytes:
-    """A POST whose body comes in these chunks, without its length."""
+    """A POST whose body is sent in these chunks, without a length."""
     parts = [b"%x\r\n%b\r\n" % (len(chunk), chunk) for chunk in chunks]
     head = post(None, "Transfer-Encoding: chunked", target=target)
     return head + b"".join([*parts, b"0\r\n", trailer, b"\r\n"])
 
 
 def exchange(url: str, data: bytes, token: str = "") -> Answer:
-    """The answer to bytes sent on a connection of their own; `token` goes where `{token}` is."""
+    """The answer to bytes on a new connection; `token` replaces `{token}`."""
     with connected(url) as connection:
         connection.sendall(data.replace(b"{token}", token.encode()))
         response = HTTPResponse(connection, method=data.partition(b" ")[0].decode("latin-1"))
@@ -95,13 +95,13 @@ def exchange(url: str, data: bytes, token: str = "") -> Answer:
 
 
 def table(rows: dict[str, tuple[Any, tuple[int, str | None]]]) -> Any:
-    """Parametrises a test with `data` and the (status, problem code) that are `expected`."""
+    """Parametrises a test with `data` and the `expected` (status, problem code)."""
     params = [pytest.param(data, expected, id=name) for name, (data, expected) in rows.items()]
     return pytest.mark.parametrize(("data", "expected"), params)
 
 
 def expect(server: Any, data: bytes, expected: tuple[int, str | None], token: str = "") -> Answer:
-    """The answer to the bytes, if it is the expected one, sound, and not the server's last."""
+    """The answer to the bytes; checks it, and that the server goes on answering."""
     answer = exchange(server.url, data, token)
     check(answer)
     assert (answer.status, answer.code) == expected, answer.body
@@ -110,7 +110,7 @@ def expect(server: Any, data: bytes, expected: tuple[int, str | None], token: st
 
 
 def check(answer: Answer) -> None:
-    """What holds of every answer, whichever layer gave it."""
+    """Check the rules for every answer, whichever layer gave it."""
     assert answer.status < 500, answer.body
     assert answer.headers["x-request-id"]
     assert answer.headers["x-content-type-options"] == "nosniff"
@@ -128,9 +128,9 @@ def check(answer: Answer) -> None:
 
 
 def answers(incoming: BufferedReader) -> Iterator[Answer]:
-    """All the answers that come on a connection, up to its end; to no HEAD, for those have no body.
+    """All answers on a connection, up to its end; not for HEAD, whose answers have no body.
 
-    They are read from one file, because each read may take the start of the next answer as well.
+    They are read from one file, because each read may also take the start of the next answer.
     """
     while incoming.peek(1):
         response = HTTPResponse(Shared(incoming))  # type: ignore[arg-type]
@@ -145,7 +145,7 @@ def connected(url: str) -> socket.socket:
 
 
 class Shared:
-    """As much of a socket as HTTPResponse looks at, around a file that others go on reading."""
+    """The part of a socket that HTTPResponse uses, around a file that is read on afterwards."""
 
     def __init__(self, file: BufferedReader) -> None:
         self._file = file

@@ -1,4 +1,4 @@
-"""The specification with its references replaced by what they refer to."""
+"""Resolves the references in the specification."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from service.specification import specification
 
 
 def resolved(node: Any) -> Any:
-    """A part of the specification without references, all the way down."""
+    """A part of the specification with all references in it resolved."""
     if isinstance(node, list):
         return [resolved(item) for item in node]
     if not isinstance(node, dict):

@@ -1,5 +1,5 @@
-"""How openapi-core reads the specification, of which it shares no code with the service: what it
-says of a recorded request and of its answer, in a line for each error."""
+"""Validates recorded requests and answers with openapi-core, which shares no code with the service:
+one line for each error."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ READERS = {PROBLEM: orjson.loads, "application/yaml": yaml.safe_load, LINES: byt
 
 
 def _closed(node: Any) -> Any:
-    """The specification with every object closed: its answers are open for the sake of clients, and
-    yet the service sends nothing that is not documented."""
+    """The specification without additional properties. Its answers allow them, for future versions,
+    but the service itself must send nothing undocumented."""
     if isinstance(node, list):
         return [_closed(item) for item in node]
     if not isinstance(node, dict):
@@ -46,7 +46,7 @@ def _closed(node: Any) -> Any:
 
 
 class SecondReader:
-    """Reads exchanges by a specification; `found` is what `find` has given for one."""
+    """Validates exchanges; `found` is the result of `find` for an exchange."""
 
     def __init__(self, specification: dict[str, Any]) -> None:
         self._spec = SchemaPath.from_dict(_closed(specification))
@@ -54,7 +54,7 @@ class SecondReader:
         self._finder = APICallPathFinder(self._spec)
 
     def find(self, exchange: Exchange) -> Any:
-        """The operation that a request is for, in `operation`; None when there is none."""
+        """The match for a request, with its `operation`; None if there is none."""
         try:
             return self._finder.find(_method(exchange), HOST + exchange.path)
         except PathError:
@@ -66,14 +66,14 @@ class SecondReader:
         """Why the request is not valid."""
         request = _request(exchange, found)
         for error in self._openapi.iter_request_errors(request):
-            # The suite's servers are on loopback, where metrics need no token.
+            # The servers of the tests are on loopback, where the metrics need no token.
             if isinstance(error, SecurityValidationError) and _is_for_operators(found):
                 continue
             if with_body or not isinstance(error, RequestBodyValidationError):
                 yield _text(error)
         if found.operation.get("x-ignore-query"):
             return
-        # openapi-core is given a text, and looks only for what is declared.
+        # openapi-core takes text, and reads only declared parameters.
         if not _is_utf8(unquote_to_bytes(exchange.query)):
             yield "a query string that is not UTF-8"
         declared = {p["name"] for p in found.operation.get("parameters", ()) if p["in"] == "query"}
@@ -84,7 +84,7 @@ class SecondReader:
             yield "a query parameter that came twice"
 
     def answer_errors(self, exchange: Exchange, found: Any) -> Iterator[str]:
-        """Why an answer of a documented status is not what is documented."""
+        """The errors of an answer with a documented status."""
         request, answer = _request(exchange, found), _answer(exchange)
         for error in self._openapi.iter_response_errors(request, answer):
             if exchange.method != "HEAD" or not isinstance(error, DataValidationError):
@@ -99,7 +99,7 @@ class SecondReader:
                 yield from self._schema_errors(line, schema)
 
     def problem_errors(self, exchange: Exchange) -> Iterator[str]:
-        """Why a refusal that is documented nowhere in particular is no problem document."""
+        """The errors of a refusal that no operation documents, as a problem document."""
         if exchange.method == "HEAD":
             return
         if _answer(exchange).content_type != PROBLEM:
@@ -162,7 +162,7 @@ def _is_for_operators(found: Any) -> bool:
 
 
 def _text(error: BaseException) -> str:
-    """What openapi-core calls an error, where it is and what is wrong there."""
+    """An error as text: openapi-core's name for it, its place and its cause."""
     label = " ".join([type(error).__name__, *filter(None, [getattr(error, "name", "")])])
     cause = error if isinstance(error, InvalidSchemaValue) else error.__cause__
     if isinstance(cause, InvalidSchemaValue):

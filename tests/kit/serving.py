@@ -1,4 +1,4 @@
-"""A real server for a test: uvicorn on a free port, and the people who use it."""
+"""A real server for a test: uvicorn on a free port, and its users."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ PASSWORD = "correct horse battery staple"
 
 
 class _Shared(httpx.HTTPTransport):
-    """Connections that outlive the clients which use them, so that no test has to close its own."""
+    """Connections that outlive the clients that use them, so that no test has to close any."""
 
     def __enter__(self) -> _Shared:
         return self
@@ -46,7 +46,7 @@ class _Shared(httpx.HTTPTransport):
 
 @dataclass
 class Service:
-    """What runs: where it listens, and its Flask application to look behind the answers."""
+    """A running service: its address, and its Flask application to look inside."""
 
     url: str
     flask: Any
@@ -54,14 +54,14 @@ class Service:
     transport: _Shared = field(default_factory=_Shared)
 
     def client(self, token: str | None = None, **headers: str) -> httpx.Client:
-        """A client of its own; `token` goes along as bearer."""
+        """A new client, which sends `token` as bearer token."""
         bearer = {"Authorization": f"Bearer {token}"} if token else {}
         return httpx.Client(
             base_url=self.url, headers=bearer | headers, timeout=60, transport=self.transport
         )
 
     def execute(self, statement: Any, parameters: Any = None) -> Any:
-        """Run a statement on the server's database and commit it; the rows, if it gives any."""
+        """Run a statement on the server's database and commit it; its rows, if any."""
         with self.flask.app_context(), db.transaction() as transaction:
             result = transaction.connection().execute(statement, parameters)
             rows = result.all() if result.returns_rows else None
@@ -89,7 +89,7 @@ class Server(Service):
         return self.sign_in(known["email"], known["password"])
 
     def sign_in(self, email: str, password: str = PASSWORD) -> Person:
-        """A new session of a user."""
+        """Sign a user in, in a new session."""
         with self.client() as anonymous:
             answer = anonymous.post("/auth/login", json={"email": email, "password": password})
             assert answer.status_code == 200, answer.text
@@ -107,7 +107,7 @@ class Server(Service):
 
 @dataclass
 class Person:
-    """A signed-in user; `http` sends the access token along."""
+    """A signed-in user; `http` sends the access token."""
 
     server: Server
     email: str
@@ -127,7 +127,7 @@ class Person:
         return self.tokens["user"]["username"]
 
     def post(self, title: str = "A title", content: str = "Some words.") -> dict[str, Any]:  # posts
-        """A new post of this user."""
+        """Create a post of this user."""
         answer = self.http.post("/api/posts", json={"title": title, "content": content})
         assert answer.status_code == 201, answer.text
         return answer.json()
@@ -137,7 +137,7 @@ class Person:
 def serving(
     folder: Path, *, is_migrated: bool = False, traffic: Traffic = SUITE, **settings: Any
 ) -> Iterator[Server]:
-    """A server with these settings; on an SQLite file in `folder` unless they name a database."""
+    """A server with these settings, by default on an SQLite file in `folder`."""
     settings = {
         "database_url": f"sqlite:///{folder}/byline.db",
         "jwt_keys_dir": folder / "keys",

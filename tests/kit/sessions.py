@@ -1,4 +1,4 @@
-"""What a session's tokens open, and sessions that happened at another time."""
+"""Checks whether a session's tokens work, and moves sessions in time."""
 
 from __future__ import annotations
 
@@ -45,5 +45,5 @@ def ago(**time: float) -> str:
 
 
 def move(server: Server, person: Person, **times: str) -> None:
-    """Let a session have happened at another time."""
+    """Change the times of a session, as if it had been used then."""
     server.execute(update(Session).where(Session.id == session_id(person)).values(times))

@@ -1,4 +1,4 @@
-"""A real mail server in this process: it says what it is told to and keeps what it is given."""
+"""A real mail server in this process, with replies set by the tests; it keeps the mails."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PATIENCE = 60  # seconds
 
 @dataclass
 class Taken:
-    """A mail as it came in; `login` is who had signed in."""
+    """A received mail; `login` is the user that signed in."""
 
     sender: str
     recipients: list[str]
@@ -39,8 +39,8 @@ class Taken:
 class MailServer:
     """A mail server on a port of 127.0.0.1, which can go away and come back.
 
-    `answers` maps a command or a recipient to a reply that takes the place of the usual one. A mail
-    to one of `held` stays `in_hand`, unanswered, until it is held no more; so does a `QUIT`.
+    `answers` maps a command or a recipient to a reply that replaces the usual one. A mail to an
+    address in `held` stays `in_hand`, unanswered, until the address is removed; so does a `QUIT`.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class MailServer:
         self.answers: dict[str, str] = {}
         self.held: set[str] = set()
         self.in_hand: list[str] = []
-        self.heard = bytearray()  # whatever came, as it was on the wire
+        self.heard = bytearray()  # all bytes received
         self.connections = 0
         self._options = {"enable_SMTPUTF8": True, "auth_require_tls": False, **options}
         self._starttls, self._smtps = (None, tls) if smtps else (tls, None)
@@ -68,7 +68,7 @@ class MailServer:
         )
 
     def down(self) -> None:
-        """Break off every conversation and refuse connections."""
+        """Close every connection and refuse new ones."""
         self._run(self._break_off())
         self._socket = _bound(self.port)
 
@@ -79,11 +79,11 @@ class MailServer:
         self._loop.close()
 
     def to(self, address: str) -> list[Taken]:
-        """What has come so far for an address, oldest first."""
+        """The mails to an address so far, oldest first."""
         return [mail for mail in self.taken if mail.recipients == [address]]
 
     def wait(self, address: str, number: int = 1) -> list[Taken]:
-        """The mails for an address, as soon as there are so many."""
+        """Wait for so many mails to an address."""
         until(lambda: len(self.to(address)) >= number)
         return self.to(address)
 
@@ -184,7 +184,7 @@ class _Conversation(SMTP):
 
 @contextmanager
 def mail_server(**options: Any) -> Iterator[MailServer]:
-    """A mail server that is up, until the block ends."""
+    """A mail server that runs until the block ends."""
     server = MailServer(**options)
     server.up()
     try:
@@ -194,7 +194,7 @@ def mail_server(**options: Any) -> Iterator[MailServer]:
 
 
 def until(holds: Callable[[], Any]) -> None:
-    """Wait for a condition, but not for ever."""
+    """Wait until a condition holds, for at most `PATIENCE` seconds."""
     deadline = time.monotonic() + PATIENCE
     while not holds():
         assert time.monotonic() < deadline, "waited in vain"
@@ -202,7 +202,7 @@ def until(holds: Callable[[], Any]) -> None:
 
 
 def _bound(port: int) -> socket.socket:
-    """A socket that has a port and refuses connections as long as it does not listen."""
+    """A socket that has a port, and refuses connections until it listens."""
     bound = socket.socket()
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     bound.bind(("127.0.0.1", port))

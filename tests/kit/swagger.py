@@ -1,4 +1,4 @@
-"""Swagger UI as a person uses it: what is filled in, pressed and then read on the page."""
+"""Uses Swagger UI as a person does: fills in forms, presses buttons and reads the page."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from playwright.sync_api import Locator, Page, Request, expect
 
 @dataclass
 class Shown:
-    """The answer of the server as the page shows it, and the request that the page made."""
+    """The server's answer as the page shows it, and the request that the page sent."""
 
     request: Request
     status: int
@@ -21,7 +21,7 @@ class Shown:
 
 
 class Docs:
-    """The page at `/docs`, or at another address of it."""
+    """The page at `/docs`, or at another address."""
 
     def __init__(self, page: Page, address: str = "/docs") -> None:
         self.page = page
@@ -32,7 +32,7 @@ class Docs:
         return self.page.locator(f"#operations-{name.replace('/', '-')}")
 
     def try_out(self, name: str, body: Mapping[str, Any] | None = None, **parameters: str) -> Shown:
-        """Execute an operation with these values, and for the rest what the page fills in."""
+        """Execute an operation with these values; the page fills in the others."""
         block = self.operation(name)
         control = block.locator(".opblock-summary-control")
         if control.get_attribute("aria-expanded") == "false":
@@ -72,14 +72,14 @@ class Docs:
         self.close_dialog()
 
     def forget(self) -> None:
-        """Take back every token that the page has."""
+        """Remove every token from the page."""
         dialog = self.open_dialog()
         for form in dialog.locator(".auth-container").filter(has_text="Authorized").all()[::-1]:
             form.get_by_role("button", name="Remove authorization").click()
         self.close_dialog()
 
     def authorized(self) -> set[str]:
-        """The security schemes that the dialog says the page has a token for."""
+        """The security schemes for which the page has a token, according to the dialog."""
         held = self.open_dialog().locator(".auth-container").filter(has_text="Authorized")
         names = held.locator("h4 code").all_inner_texts()
         self.close_dialog()
@@ -87,14 +87,14 @@ class Docs:
 
 
 def scheme_of(dialog: Locator, name: str) -> Locator:
-    """What the dialog has for one security scheme."""
+    """The part of the dialog for one security scheme."""
     return dialog.locator(".auth-container").filter(has=dialog.page.locator("h4", has_text=name))
 
 
 def _shown(request: Request, table: Locator) -> Shown:
     expect(table.locator(".headerline").first).to_be_visible()
     table.scroll_into_view_if_needed()
-    # A status that the specification does not have for this operation comes with a word.
+    # The page adds a word to a status that the operation does not document.
     status = int(table.locator("tbody .response-col_status").inner_text())
     code = table.locator(".highlight-code code")
     body = json.loads(code.inner_text()) if code.count() else None

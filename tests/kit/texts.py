@@ -17,7 +17,7 @@ SAMPLES = [
     "Σίσυφος ᾼδης Ἀθῆναι",
     '"a b" -c ¶ % _ \\ * ( ) : ^ & | < > \u200b \u00ad \ufe0f ☃\U0001f9f6',
 ]
-# Whole words, single characters and what joins them, put together at random.
+# Whole words, single characters and joining characters, combined at random.
 _words = st.sampled_from(sorted({word for line in SAMPLES for word in line.split()}))
 _characters = st.sampled_from(sorted({char for line in SAMPLES for char in line}))
 _between = st.sampled_from(["", "", " ", "、", "-"])

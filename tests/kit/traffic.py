@@ -1,5 +1,5 @@
-"""Keeps a sample of what the suite's servers are asked and answer, for `drift.py` to have it
-judged by a validator that shares no code with the service."""
+"""Records a sample of the requests and answers of the tests' servers. `drift.py` validates it with
+openapi-core, which shares no code with the service."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from service.engine.request import SCOPE_KEY
 from service.engine.spec.routing import Routes
 from service.specification import specification
 
-EACH = 4  # exchanges that are kept of a kind
-LARGEST = 128 * 1024  # bytes of a body that is kept
+EACH = 4  # exchanges recorded of each kind
+LARGEST = 128 * 1024  # bytes of a recorded body
 
 _ROUTES = Routes(specification.document["paths"])
 
@@ -26,7 +26,7 @@ Headers = list[tuple[bytes, bytes]]
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """A request and its whole answer; `operation` is empty where none was reached."""
+    """A request and its whole answer; `operation` is empty if none was reached."""
 
     operation: str
     method: str
@@ -44,7 +44,7 @@ class Exchange:
 
 
 class Traffic:
-    """The exchanges that were kept: the first few of every kind."""
+    """The recorded exchanges: the first few of every kind."""
 
     def __init__(self) -> None:
         self.exchanges: list[Exchange] = []
@@ -57,11 +57,11 @@ class Traffic:
             self.exchanges.append(exchange)
 
 
-SUITE = Traffic()  # that of all servers of this process
+SUITE = Traffic()  # of all servers in this process
 
 
 class Recorder:
-    """An ASGI application that passes everything on as it is, and listens."""
+    """An ASGI application that passes everything on unchanged and records it."""
 
     def __init__(self, app: Any, traffic: Traffic) -> None:
         self.app = app
@@ -93,7 +93,7 @@ class Recorder:
 
 
 class _Body:
-    """The parts of a body, until it is too long to be kept."""
+    """The parts of a body, until it is too long to record."""
 
     def __init__(self) -> None:
         self._parts: list[bytes] = []
@@ -136,8 +136,8 @@ def _exchange(scope: Any, request: _Body, head: dict[str, Any], answer: _Body) -
 
 
 def _kind(exchange: Exchange) -> Hashable:
-    """What makes an exchange like others: what was used of the operation, or what it was refused
-    for."""
+    """The kind of an exchange: the features of the operation that it uses, or the reason for its
+    refusal."""
     where = exchange.operation or _meant(exchange.path), exchange.method, exchange.status
     if exchange.status >= 400:
         problem = _fields(exchange.answer)
@@ -148,7 +148,7 @@ def _kind(exchange: Exchange) -> Hashable:
 
 
 def _meant(path: str) -> str:
-    """The operations at the address of a request that was refused before it reached one."""
+    """The operations at the address of a request that was refused before reaching one."""
     try:
         return str(_ROUTES.find(path)[0])
     except NotFound:

@@ -1,4 +1,4 @@
-"""A Valkey for the tests: from its wheel, or the one that TEST_REDIS_URL names."""
+"""A Valkey for the tests: from its wheel, or the one in TEST_REDIS_URL."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ SLOTS = 16384
 
 
 def start() -> str:
-    """The URL of a store that goes when this process does; others may be using it too."""
+    """The URL of a store that ends with this process; other tests may share it."""
     return os.environ.get("TEST_REDIS_URL") or _shared().connection_url
 
 
 def launch(port: int = 0, **settings: Any) -> ValkeyServer:
-    """A store of the caller's own, to be stopped, on this port or on a free one."""
+    """A store for the caller alone, which must stop it, on this port or a free one."""
     config = {name.replace("_", "-"): value for name, value in settings.items()}
     server = ValkeyServer(port or free_port(), config=config)
     server.start()
@@ -32,7 +32,7 @@ def launch(port: int = 0, **settings: Any) -> ValkeyServer:
 
 
 def ask(port: int, *command: str | int, password: str | None = None) -> Any:
-    """What the store on a port answers to a command, as it comes."""
+    """The raw answer of the store on a port to a command."""
     pool = ConnectionPool(port=port, password=password, socket_timeout=5, decode_responses=True)
     with Redis(connection_pool=pool) as client:
         client.response_callbacks.clear()
@@ -41,7 +41,7 @@ def ask(port: int, *command: str | int, password: str | None = None) -> Any:
 
 @dataclass
 class Cluster:
-    """Masters that share the slots, and replicas of them in the same order."""
+    """Masters that share the slots, and their replicas in the same order."""
 
     masters: list[ValkeyServer]
     replicas: list[ValkeyServer]
@@ -54,7 +54,7 @@ class Cluster:
 
 @contextmanager
 def cluster(*, with_replicas: bool = False, **settings: Any) -> Iterator[Cluster]:
-    """A cluster of three masters, all of which a test may end and start again."""
+    """A cluster of three masters, which a test may stop and start again."""
     number = 6 if with_replicas else 3
     with ExitStack() as stack:
         nodes = []

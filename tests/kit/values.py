@@ -1,4 +1,4 @@
-"""Settings and what they mean: defaults, good values, and bad ones."""
+"""Settings and their meaning: defaults, good values and bad ones."""
 
 from pathlib import Path
 
@@ -44,7 +44,7 @@ PEM = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2Vw\n-----END PRIVATE KEY-----\
 
 UNDERSTOOD = [
     ("DATABASE_URL", "postgres://u:p@db/x", "postgresql+psycopg://u:p@db/x"),
-    # As they are written, or percent-encoded: neither takes part of the password for the host.
+    # Written plainly or percent-encoded: no part of the password is taken for the host.
     ("DATABASE_URL", "postgresql://u:a:b#c/d?e@db/x", "postgresql+psycopg://u:a:b#c/d?e@db/x"),
     (
         "DATABASE_URL",
@@ -114,7 +114,7 @@ UNDERSTOOD = [
     ("METRICS_TOKEN", "", None),
 ]
 
-# A value that has room for it holds "hunter2", which no line may show.
+# Values contain "hunter2" where possible; no line may show it.
 REFUSED = [
     ("DATABASE_URL", "hunter2"),
     ("DATABASE_URL", "mysql://u:hunter2@db/x"),

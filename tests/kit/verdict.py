@@ -1,5 +1,5 @@
-"""Has the traffic of a run judged when it ends: where it drifts from the specification the run
-fails, whatever its tests say. A plugin of pytest; with pytest-xdist each worker judges its own."""
+"""A pytest plugin that validates the recorded traffic at the end of a run: if it breaks the
+specification, the run fails, even if all tests pass. Each pytest-xdist worker validates its own."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from service.specification import specification
 from tests.kit.drift import Judge, documented
 from tests.kit.traffic import SUITE
 
-_KEY = "traffic"  # in what a worker sends when it ends
+_KEY = "traffic"  # in the data that a worker sends when it ends
 
 
 class Verdict:
-    """What was found of all traffic of the run, from however many processes."""
+    """The findings about all traffic of the run, from all processes."""
 
     def __init__(self) -> None:
         self._exchanges = 0
@@ -28,7 +28,7 @@ class Verdict:
         self.drift += drift
 
     def lines(self, *, is_whole: bool) -> list[str]:
-        """A summary; what was not seen is only news when all tests have run."""
+        """A summary; unseen answers are only reported if all tests have run."""
         if not self._exchanges:
             return []
         unseen = sorted(documented(specification.document) - self._answered)
@@ -76,7 +76,7 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
 
 
 def _found() -> tuple[int, list[tuple[str, int]], list[str]] | None:
-    """What `Verdict.add` takes, of this process, as pytest-xdist can send it."""
+    """The findings of this process, for `Verdict.add`, in a form that pytest-xdist can send."""
     if not SUITE.exchanges:
         return None
     judge = Judge(specification.document)

@@ -1,4 +1,4 @@
-"""Clients that take their time on a connection, or go away in the middle."""
+"""Clients that read slowly, or disconnect in the middle."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from contextlib import contextmanager
 
 from tests.kit.processes import PATIENCE, Account, Byline
 
-LARGE = 100_000  # characters, the most that a post may have
+LARGE = 100_000  # characters, the maximum of a post
 
 
 def fill(byline: Byline, account: Account, posts: int = 80) -> None:
-    """Give a user posts whose export is larger than what a connection holds back."""
+    """Give a user so many posts that their export does not fit into the buffers of a connection."""
     for number in range(posts):
         body = {"title": f"Long {number}", "content": "x " * (LARGE // 2 - 1) + "."}
         answer = byline.request("POST", "/api/posts", json=body, headers=account.bearer)
@@ -21,7 +21,7 @@ def fill(byline: Byline, account: Account, posts: int = 80) -> None:
 
 @contextmanager
 def export(byline: Byline, account: Account) -> Iterator[socket.socket]:
-    """A connection on which somebody's data have been asked for, and nothing read yet."""
+    """A connection on which a user's export was requested and nothing read yet."""
     lines = ["GET /auth/export HTTP/1.1", "Host: 127.0.0.1"]
     lines += [f"{name}: {value}" for name, value in account.bearer.items()]
     with visit(byline, "\r\n".join([*lines, "", ""]).encode()) as connection:
@@ -30,7 +30,7 @@ def export(byline: Byline, account: Account) -> Iterator[socket.socket]:
 
 @contextmanager
 def visit(byline: Byline, sent: bytes) -> Iterator[socket.socket]:
-    """A connection that takes little at a time, on which this has been sent."""
+    """A connection with a small receive buffer, on which `sent` has been sent."""
     with socket.socket() as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         connection.settimeout(PATIENCE)

@@ -1,4 +1,4 @@
-"""Which process of a server has given an answer."""
+"""Finds out which process of a server has answered."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import psutil
 def answered_by(answer: httpx.Response) -> int:
     """The id of the process at the other end of the connection, which is still open."""
     stream = answer.extensions["network_stream"]
-    # Ports only: an address has another spelling on a socket that listens for IPv6 as well.
+    # Compare ports only: a socket that also listens for IPv6 writes addresses differently.
     ends = [stream.get_extra_info(name)[1] for name in ("server_addr", "client_addr")]
     open_ = [c for c in psutil.net_connections("tcp") if c.raddr]
     [pid] = [c.pid for c in open_ if [c.laddr.port, c.raddr.port] == ends]

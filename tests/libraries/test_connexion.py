@@ -22,7 +22,7 @@ from connexion.resolver import Resolution, Resolver
 
 from service.engine.spec import app as runtime_app
 from service.engine.spec.flask_app import Flask
-from tests.kit import tiny
+from tests.kit import one_operation
 
 ROOT = Path(__file__).parents[2]
 
@@ -42,7 +42,7 @@ def declared(monkeypatch: pytest.MonkeyPatch) -> Any:
     seen = []
     monkeypatch.setattr(runtime_app, "Operation", lambda operation, _: seen.append(operation))
     thing = {"type": "object", "properties": {"colour": {"type": "string"}}}
-    document = tiny.specification(
+    document = one_operation.specification(
         **{
             "method": "post",
             "x-worker-pool": "requests",
@@ -60,14 +60,14 @@ def declared(monkeypatch: pytest.MonkeyPatch) -> Any:
         "responses": {"Thing": {"description": "It.", "content": content}},
     }
     [item] = document["paths"].values()
-    item["parameters"] = [tiny.IN_PATH]
-    tiny.serve(document)
+    item["parameters"] = [one_operation.IN_PATH]
+    one_operation.serve(document)
     [operation] = seen
     return operation
 
 
 def test_flask_app_still_keeps_its_application_and_takes_ours() -> None:
-    app = tiny.serve(tiny.specification())
+    app = one_operation.serve(one_operation.specification())
     assert isinstance(app, FlaskApp)
     assert isinstance(app.app, Flask), "FlaskApp.app was the Flask application"
     assert isinstance(app._middleware_app, FlaskASGIApp), "AbstractApp wrapped _middleware_app"
@@ -76,7 +76,7 @@ def test_flask_app_still_keeps_its_application_and_takes_ours() -> None:
 
 
 def test_build_middleware_stack_still_gives_the_outermost_and_all() -> None:
-    app = tiny.serve(tiny.specification())
+    app = one_operation.serve(one_operation.specification())
     built = app.middleware._build_middleware_stack.__func__(_Stack())
     assert built == ("outer(inner)", ["outer(inner)", "inner"]), (
         "ConnexionMiddleware._build_middleware_stack() returned (outermost, [outermost, ...])"
@@ -94,7 +94,7 @@ class _Stack:
 
 
 def test_a_stack_that_is_built_is_still_not_built_again(monkeypatch: Any) -> None:
-    app = tiny.serve(tiny.specification())
+    app = one_operation.serve(one_operation.specification())
     monkeypatch.setattr(ConnexionMiddleware, "_build_middleware_stack", None)
     assert ask(app).status_code == 200, (
         "ConnexionMiddleware built its stack only while `middleware_stack` was None"
@@ -102,7 +102,7 @@ def test_a_stack_that_is_built_is_still_not_built_again(monkeypatch: Any) -> Non
 
 
 def test_only_the_given_middlewares_are_still_in_the_stack() -> None:
-    stack = tiny.serve(tiny.specification()).middleware.middleware_stack
+    stack = one_operation.serve(one_operation.specification()).middleware.middleware_stack
     assert [type(layer).__name__ for layer in stack] == [
         *["LifespanMiddleware", "_Calls", "Routing", "_Operations"]
     ], "`middlewares=` replaced Connexion's own; any that it adds would validate a second time"
@@ -118,7 +118,7 @@ def test_a_spec_middleware_still_gets_the_specification(monkeypatch: Any) -> Non
     seen: list[Any] = []
     record = lambda _, specification, **more: seen.append(specification)  # noqa: E731
     monkeypatch.setattr(runtime_app._Operations, "add_api", record)
-    tiny.serve(tiny.specification())
+    one_operation.serve(one_operation.specification())
     assert issubclass(runtime_app._Operations, SpecMiddleware)
     [specification] = seen
     assert list(specification["paths"]) == ["/things/{thing_id}"], (
@@ -136,7 +136,7 @@ def test_make_operation_is_still_called_once_an_operation(monkeypatch: Any) -> N
         return original(self, operation)
 
     monkeypatch.setattr(runtime_app._Api, "make_operation", record)
-    tiny.serve(tiny.specification())
+    one_operation.serve(one_operation.specification())
     assert issubclass(runtime_app._Api, FlaskApi)
     assert made == ["get_thing"], "FlaskApi.make_operation made the view function of an operation"
 
@@ -144,7 +144,8 @@ def test_make_operation_is_still_called_once_an_operation(monkeypatch: Any) -> N
 def test_the_resolver_still_finds_the_handler(declared: Any) -> None:
     assert list(inspect.signature(Resolver.resolve).parameters) == ["self", "operation"]
     assert list(inspect.signature(Resolution).parameters) == ["function", "operation_id"]
-    assert declared.function is tiny.get_thing, "AbstractOperation.function was what it resolved to"
+    found = declared.function
+    assert found is one_operation.get_thing, "AbstractOperation.function was what it resolved to"
 
 
 def test_an_operation_still_shows_its_own_paragraph(declared: Any) -> None:
@@ -185,18 +186,18 @@ def test_the_security_of_the_document_is_still_that_of_an_operation_without(
 ) -> None:
     seen: list[Any] = []
     monkeypatch.setattr(runtime_app, "Operation", lambda operation, _: seen.append(operation))
-    document = tiny.specification()
+    document = one_operation.specification()
     [item] = document["paths"].values()
     del item["get"]["security"]
-    tiny.serve(document | {"security": [{"token": []}]})
+    one_operation.serve(document | {"security": [{"token": []}]})
     assert [operation.security for operation in seen] == [[{"token": []}]], (
         "an operation without `security` of its own had the document's; now it might be public"
     )
 
 
 def test_a_flask_operation_still_keeps_function_and_name() -> None:
-    made = FlaskOperation(tiny.get_thing, None, "get_thing", False)
-    assert made._fn is tiny.get_thing, "FlaskOperation kept the handler as _fn"
+    made = FlaskOperation(one_operation.get_thing, None, "get_thing", False)
+    assert made._fn is one_operation.get_thing, "FlaskOperation kept the handler as _fn"
     assert made.operation_id == "get_thing"
 
 
@@ -207,9 +208,9 @@ def test_the_routing_context_still_has_its_name() -> None:
 
 
 def test_a_specification_is_still_left_as_it_was() -> None:
-    document = tiny.specification()
-    tiny.serve(document)
-    assert document == tiny.specification()
+    document = one_operation.specification()
+    one_operation.serve(document)
+    assert document == one_operation.specification()
 
 
 def test_flask_still_asks_create_url_adapter_and_matches_nothing_without_one() -> None:
@@ -237,7 +238,7 @@ def test_our_flask_still_matches_no_url_but_builds_some() -> None:
 
 
 def test_flask_reached_by_its_own_routing_still_runs_no_handler() -> None:
-    app = tiny.serve(tiny.specification())
+    app = one_operation.serve(one_operation.specification())
     flask_app = flask.Flask("other", static_folder=None)
     for view in app.app.view_functions.values():
         flask_app.add_url_rule("/things/<thing_id>", view_func=view, endpoint="thing")

@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from tests.kit.houses import House, PostgresHouse
+from tests.kit.installations import Installation, PostgresInstallation
 from tests.kit.postgres_cluster import cluster
 
 
@@ -21,9 +21,9 @@ def open_ground() -> Iterator[Path]:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def house(request: pytest.FixtureRequest, open_ground: Path) -> Iterator[House]:
+def byline(request: pytest.FixtureRequest, open_ground: Path) -> Iterator[Installation]:
     if request.param == "sqlite":
-        yield House(open_ground / "byline")
+        yield Installation(open_ground / "byline")
         return
     with cluster(open_ground / "cluster") as own:
-        yield PostgresHouse(open_ground / "byline", cluster=own)
+        yield PostgresInstallation(open_ground / "byline", cluster=own)

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import func, select
 
 from service.models import Post, PostDocument
-from tests.kit.oracle import Attack, at_once, on, told
+from tests.kit.attack import Attack, at_once, on, told
 from tests.kit.serving import Person, Server
 
 ROUNDS = 3  # of a race that one side wins or the other

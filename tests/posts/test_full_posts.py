@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.kit.oracle import Attack, on
+from tests.kit.attack import Attack, on
 from tests.kit.serving import PASSWORD, Person, Server
 
 pytestmark = on("sqlite")

@@ -9,7 +9,7 @@ from uuid import UUID
 
 import pytest
 
-from tests.kit.oracle import Attack, on
+from tests.kit.attack import Attack, on
 from tests.kit.raw import request
 from tests.kit.serving import Person, Server
 

@@ -8,7 +8,7 @@ import secrets
 
 import pytest
 
-from tests.kit.oracle import Attack, on, table
+from tests.kit.attack import Attack, on, table
 from tests.kit.serving import Person, Server
 
 pytestmark = on("sqlite")

@@ -37,14 +37,14 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     "command",
     [["ruff", "check", "."], ["ruff", "format", "--check", "."], ["mypy", "--no-error-summary"]],
 )
-def test_what_remains_passes_the_checks_of_style_and_types(copy: Path, command: list[str]) -> None:
+def test_without_posts_style_and_types_are_correct(copy: Path, command: list[str]) -> None:
     done = subprocess.run(
         [sys.executable, "-m", *command], cwd=copy, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout
 
 
-def test_what_remains_migrates_and_knows_no_posts(copy: Path, tmp_path: Path) -> None:
+def test_without_posts_the_schema_migrates_and_has_no_posts(copy: Path, tmp_path: Path) -> None:
     settings = {"PYTHONPATH": str(copy), "DATABASE_URL": f"sqlite:///{tmp_path}/b.db"}
     for command in ("upgrade", "check"):
         printed = subprocess.check_output(
@@ -57,6 +57,6 @@ def test_what_remains_migrates_and_knows_no_posts(copy: Path, tmp_path: Path) ->
     assert "search_posts" not in document
 
 
-def test_what_remains_passes_its_tests(copy: Path) -> None:
+def test_without_posts_the_tests_pass(copy: Path) -> None:
     code, printed = run_tests(copy, *ONE, *TESTS)
     assert code == 0, printed[-4000:]

@@ -60,7 +60,7 @@ def test_the_old_name_stays_where_it_must_and_nowhere_else(renamed: tuple[Path, 
         assert re.search(rf"{name} still says Byline: \w+", printed)
 
 
-def test_it_says_which_files_it_has_moved(renamed: tuple[Path, str]) -> None:
+def test_the_command_lists_the_files_it_has_moved(renamed: tuple[Path, str]) -> None:
     copy, printed = renamed
     moved = re.findall(r"^  (\S+) is (\S+)$", printed, re.MULTILINE)
     assert ("deploy/systemd/byline.service", "deploy/systemd/acme.service") in moved

@@ -1,4 +1,4 @@
-"""Work beside the requests ends with the process, and all of it at the same time."""
+"""Background work is stopped when the process ends, all of it at the same time."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ class Slow:
         self.ended = True
 
 
-def test_all_work_beside_the_requests_is_told_to_end_at_the_same_time(
+def test_all_background_work_is_stopped_at_the_same_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     barrier = Barrier(3)
     works = [Slow(barrier) for _ in range(3)]
     app = assemble.Assembly.app
 
-    def with_slow_work(self: Any, *, beside: list[Any], **others: Any) -> Any:
-        return app(self, beside=[*beside, *works], **others)
+    def with_slow_work(self: Any, *, background: list[Any], **others: Any) -> Any:
+        return app(self, background=[*background, *works], **others)
 
     monkeypatch.setattr(assemble.Assembly, "app", with_slow_work)
     with serving(tmp_path) as server, server.client() as client:

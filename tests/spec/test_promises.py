@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 
 from service.engine.spec.app import App
-from tests.kit import tiny
-from tests.kit.tiny import IN_PATH
+from tests.kit import one_operation
+from tests.kit.one_operation import IN_PATH
 
 IN_QUERY = {"name": "colour", "in": "query", "schema": {"type": "string"}}
 
 
-def start(handler: Callable[..., Any] = tiny.get_thing, **declared: Any) -> App:
-    return tiny.serve(tiny.specification(**declared), handler)
+def start(handler: Callable[..., Any] = one_operation.get_thing, **declared: Any) -> App:
+    return one_operation.serve(one_operation.specification(**declared), handler)
 
 
 def in_query(**declared: Any) -> dict[str, Any]:

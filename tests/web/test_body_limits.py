@@ -1,4 +1,4 @@
-"""A body is as large as its operation can need, which the specification's schema says."""
+"""The size limit of a body is the largest that the schema of its operation allows."""
 
 from __future__ import annotations
 

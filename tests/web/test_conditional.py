@@ -1,4 +1,4 @@
-"""Conditional requests for profiles and accounts (all spellings are in engine/test_conditional)."""
+"""Conditional requests for profiles and accounts (more in engine/test_conditional)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The public specification is git's but for the wiring, and the pages load only what is ours."""
+"""The public specification lacks only the `x-` keys, and pages load only our own files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The service answers for the hosts of TRUSTED_HOSTS, and a probe whatever it calls the machine."""
+"""The service answers only to the hosts in TRUSTED_HOSTS, but to probes with any host."""
 
 from __future__ import annotations
 

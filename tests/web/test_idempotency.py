@@ -1,4 +1,4 @@
-"""Idempotency-Key where accounts are created: what is kept, for whom and for how long (more in
+"""Idempotency-Key for creating accounts: what is stored, for whom and for how long (more in
 engine/test_idempotency)."""
 
 from __future__ import annotations

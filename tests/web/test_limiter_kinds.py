@@ -1,4 +1,4 @@
-"""The limiter's store in all its forms, and one that answers but does not do what it is asked."""
+"""All kinds of limiter store, and one that answers but refuses to count."""
 
 from __future__ import annotations
 

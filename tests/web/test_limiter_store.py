@@ -1,4 +1,4 @@
-"""The limiter's store: processes that share one share the limits, and go on when it is gone."""
+"""The limiter's store: processes share their limits through it, and work without it."""
 
 from __future__ import annotations
 

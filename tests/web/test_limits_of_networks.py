@@ -1,4 +1,4 @@
-"""Limits count a client by its network, however many addresses and connections it has."""
+"""Limits count a client by its network, however many addresses and connections it uses."""
 
 from __future__ import annotations
 

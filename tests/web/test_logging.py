@@ -1,4 +1,4 @@
-"""What is logged beside the requests has the form that LOG_FORMAT names."""
+"""All log lines, not only those of requests, have the format of LOG_FORMAT."""
 
 from __future__ import annotations
 

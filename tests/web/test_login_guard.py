@@ -1,4 +1,4 @@
-"""The guard of an account: guessing at a password ends, and nobody learns whose account it was."""
+"""The sign-in guard: it ends password guessing, and does not reveal which accounts exist."""
 
 from __future__ import annotations
 

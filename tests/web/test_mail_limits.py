@@ -1,4 +1,4 @@
-"""The limits of mails: nobody's mailbox is flooded, and no answer tells whose it is."""
+"""Limits of mails: no mailbox is flooded, and no answer reveals whether it has an account."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every mail counts against its recipient, through whichever operation and process it comes."""
+"""Every mail counts against its recipient, whichever operation and process sends it."""
 
 from __future__ import annotations
 

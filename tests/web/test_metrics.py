@@ -1,4 +1,4 @@
-"""The metrics say what happens, hold nothing personal, and never wait for what is slow."""
+"""The metrics count what happens, contain nothing personal, and never wait for the database."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The metrics require the operator's token; without one they are for this machine only."""
+"""The metrics require the operator's token; if none is set, only this machine may read them."""
 
 from __future__ import annotations
 

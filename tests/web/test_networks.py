@@ -1,4 +1,4 @@
-"""Addresses of one client, and of one network, are recognised however they are written."""
+"""Addresses of the same client or network are recognised, however they are written."""
 
 from __future__ import annotations
 

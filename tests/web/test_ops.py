@@ -1,4 +1,4 @@
-"""The probes tell the truth, the specification is git's, and the pages load only what is ours."""
+"""Probes, the published specification, the key set, and pages that load only our own files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pages of users: following the links walks through them once (more in engine/test_pagination)."""
+"""Pages of users: following the links visits each once (more in engine/test_pagination)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a client may do before its request is complete, over raw connections."""
+"""Limits on a client before its request is complete, over raw connections."""
 
 from __future__ import annotations
 

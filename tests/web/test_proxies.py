@@ -1,4 +1,4 @@
-"""A client's address is what trusted proxies say, in whatever spelling they say it."""
+"""The client's address is the one that trusted proxies report, however they write it."""
 
 from __future__ import annotations
 

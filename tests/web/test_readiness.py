@@ -1,4 +1,4 @@
-"""A probe gets a true answer at once, under any load."""
+"""A probe gets a correct answer at once, under any load."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Limits of refreshing: a burst of one session is forgiven, and repetitions are bounded."""
+"""Limits on refreshing: a burst in one session is allowed, and repetitions are limited."""
 
 from __future__ import annotations
 

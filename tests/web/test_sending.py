@@ -1,4 +1,4 @@
-"""How an answer is written to a connection."""
+"""How the server writes an answer to a connection."""
 
 from __future__ import annotations
 

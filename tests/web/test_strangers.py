@@ -1,4 +1,4 @@
-"""Guessing from many networks ends too, and does not keep the owner out of the account."""
+"""Password guessing from many networks is limited too, and does not lock out the owner."""
 
 from __future__ import annotations
 

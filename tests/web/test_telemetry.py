@@ -1,4 +1,4 @@
-"""The headers that all answers have in common, and their log lines."""
+"""The headers and the log line that every answer has."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-// What @hey-api/openapi-ts cannot take from the specification.
+// Options of @hey-api/openapi-ts that are not in the specification.
 export default {
   input: 'openapi.json',
   output: { path: 'src/generated', module: { extension: '.js' } }, // Node.js wants whole names

@@ -1,4 +1,4 @@
-"""What the database's errors mean, and how much of them may be told."""
+"""Turns database errors into problems, and removes the data that they quote."""
 
 from __future__ import annotations
 
@@ -46,13 +46,13 @@ def is_lost(error: Exception) -> bool:
 
 
 def first_line(error: Exception) -> str:
-    """What the database said, in a line."""
+    """The database's message, without the lines that follow the first."""
     return str(getattr(error, "orig", error)).partition("\n")[0]
 
 
 def refusal(error: Exception) -> problems.Problem:
-    """The problem that a database error is to the client: 503 when the database is not well, 400
-    when it was the data, 500 when it was us (PostgreSQL manual, appendix A; sqlite.org/rescode)."""
+    """The problem that the client gets for a database error: 503 if the database fails, 400 if the
+    data cannot be stored, else 500 (PostgreSQL manual, appendix A; sqlite.org/rescode)."""
     cause = getattr(error, "orig", error)
     if isinstance(cause, sqlite3.Error):
         kind = _sqlite_name(cause).removeprefix("SQLITE_").split("_")[0]
@@ -70,16 +70,16 @@ def refusal(error: Exception) -> problems.Problem:
         return problems.Unavailable(TOO_SLOW, is_slow=True)
     if state[:2] in {"08", "53", "57", "58"} or state in RETRYABLE | {"25006", "55P03"}:
         return problems.Unavailable("The database is not available.")
-    # No connection from the pool in time, or none to be had at all.
+    # The pool gave no connection in time, or connecting failed.
     if not state and isinstance(error, sa.exc.TimeoutError | sa.exc.OperationalError):
         return problems.Unavailable("The database is not available.")
     return problems.InternalError()
 
 
 def without_data(error: BaseException, driver: BaseException | None) -> None:
-    """Take out of an error, which may be logged, the rows and values that PostgreSQL quotes."""
+    """Remove the rows and values that PostgreSQL quotes from an error, which may be logged."""
     if isinstance(error, sa.exc.DBAPIError) and driver:
-        # "DETAIL: Failing row contains" comes later; a data exception quotes in the first line.
+        # "DETAIL: Failing row contains" is a later line; a data exception quotes in the first.
         of_data = (getattr(driver, "sqlstate", None) or "").startswith("22")
         words = type(driver).__name__ if of_data else first_line(error)
         error.args = driver.args = (words,)

@@ -1,4 +1,4 @@
-"""Keyset paging: one prepared statement for each set of filters that is in use (RFC 8288 links)."""
+"""Keyset paging: one prepared statement for each combination of filters (RFC 8288 links)."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from service.engine.database.statements import Prepared
 from service.engine.database.transaction import Select, current
 from service.engine.database.types import Id
 
-MAX_READ_BYTES = 1024 * 1024  # of the bulk of one page; characters on SQLite
-HIDDEN_ROWS_PER_STATEMENT = 1000  # that one statement passes over
+MAX_READ_BYTES = 1024 * 1024  # of the bulk column in one page; characters on SQLite
+HIDDEN_ROWS_PER_STATEMENT = 1000  # skipped by one statement
 MAX_HIDDEN_STATEMENTS = 10  # then the page ends, although more may follow
 _is_hidden = itemgetter(-1)
 _Kind = tuple[frozenset[str], bool, bool]
@@ -25,8 +25,8 @@ _Row = tuple[Any, ...]
 
 
 class Items(NamedTuple):
-    """What a page is made of; `stopped_at` is the id to go on from when the reading stopped before
-    the page was full and before the end."""
+    """The rows of a page. `stopped_at` is the id to continue after if reading stopped before the
+    page was full and before the last row."""
 
     rows: list[dict[str, Any]]
     stopped_at: str | None = None
@@ -36,16 +36,16 @@ END = Items([])
 
 
 class Listing:
-    """A select that is read page by page, newest first, along its UUIDv7 key.
+    """A select that is read page by page, newest first, in the order of its UUIDv7 key.
 
-    `filters` are conditions on bind parameters of their own names. `shape` turns a row, a plain
-    tuple, into JSON data; without it, items are objects keyed by the names of the columns.
-    `bulk` is a text column that can make a page too large: the page ends with the row in which the
-    sum of its sizes reaches `largest`, and the rows behind it are not read.
+    `filters` are conditions, each on the bind parameter of the same name. `shape` turns a row, a
+    plain tuple, into JSON data; without it, items are objects keyed by column name.
+    `bulk` is a text column that can make a page too large: the page ends with the row in which its
+    sizes add up to `largest`, and later rows are not read.
 
-    Rows that are `hidden`, a condition that is also the last column of the select, are passed over
-    outside of the database, so that a long stretch of them costs a page a bounded time;
-    `hidden_as_one` names the filter whose rows are hidden all or none.
+    `hidden` is a condition, and also the last column of the select. Rows that meet it are skipped
+    here and not by the database, so that a page takes a bounded time however many they are.
+    `hidden_together` names a filter whose rows are either all hidden or all visible.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class Listing:
         shape: Callable[[_Row], dict[str, Any]] | None = None,
         bulk: Any = None,
         hidden: Any = None,
-        hidden_as_one: str = "",
+        hidden_together: str = "",
         **filters: sa.ColumnElement[bool],
     ) -> None:
         names = select.selected_columns.keys()
@@ -68,7 +68,7 @@ class Listing:
         self.bulk: str | None = bulk.key if bulk is not None else None
         self._place = names.index(self.bulk) if self.bulk else 0
         self._hides = hidden is not None
-        self._hidden_as_one = hidden_as_one
+        self._hidden_together = hidden_together
         self._statement = cache(partial(self._build, select))
         self._keys = cache(partial(self._build, select.with_only_columns(key, hidden)))
 
@@ -81,7 +81,7 @@ class Listing:
         largest: int = MAX_READ_BYTES,
         **filters: Any,
     ) -> Items:
-        """At most `limit` rows after the one with the id `after`; a filter of None is no filter."""
+        """At most `limit` rows after the one with the id `after`; filters of None are ignored."""
         given = {name: value for name, value in filters.items() if value is not None}
         kind = frozenset(given), after is not None, order == "newest"
         if after is not None:
@@ -89,14 +89,14 @@ class Listing:
         rows = self._rows(kind, limit, given, largest)
         if not (self._hides and any(map(_is_hidden, rows))):
             return Items([self._shape(row) for row in rows])
-        if self._hidden_as_one in given:
+        if self._hidden_together in given:
             return Items([])
         return self._around_hidden((kind[0], True, kind[2]), rows, limit, given, largest)
 
     def _around_hidden(
         self, kind: _Kind, rows: list[_Row], limit: int, given: dict[str, Any], largest: int
     ) -> Items:
-        """The page that begins with `rows`, of which some are hidden."""
+        """The page that begins with `rows`, some of which are hidden."""
         found: list[dict[str, Any]] = []
         for _ in range(MAX_HIDDEN_STATEMENTS):
             given["after"] = rows[-1][self._key_place] if rows else given["after"]
@@ -136,7 +136,7 @@ class Listing:
         newest: bool,
         form: str = "plain",
     ) -> Prepared:
-        """The statement; "small" has no bulk above a size, "bounded" no rows beyond a sum of it."""
+        """The statement; "small" leaves out large texts, "bounded" the rows after too much text."""
         statement = select.where(*(self._filters[name] for name in sorted(filters)))
         if after:
             bound = bindparam("after", type_=Id)
@@ -152,8 +152,8 @@ class Listing:
 
 
 def bounded(statement: Select, bulk: Any, *order: Any, largest: Any = MAX_READ_BYTES) -> Select:
-    """The rows of a statement up to that in which the bytes of `bulk` come to `largest`, for
-    PostgreSQL: it knows the size of a text without reading it."""
+    """The rows of a statement up to the one in which the bytes of `bulk` add up to `largest`. Only
+    for PostgreSQL, which knows the size of a text without reading it."""
     before = sa.func.sum(sa.func.octet_length(bulk)).over(order_by=order, rows=(None, -1))
     names = [str(column.key) for column in statement.selected_columns]
     some = statement.add_columns(

@@ -1,4 +1,4 @@
-"""Moving the schema of a database, and comparing it with the models, by Alembic."""
+"""Migrates the schema of a database and compares it with the models, using Alembic."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ MISSING = ("add_table", "add_column")
 
 
 def upgrade(engine: sa.Engine, revision: str = "heads") -> None:
-    """Bring the schema to `revision`, by default the newest of each branch; leaves alone what newer
-    code has made."""
+    """Migrate the schema to `revision`, by default the newest of each branch; a schema that is
+    newer than the code is left alone."""
     if engine.dialect.name == "sqlite":
         file(engine).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     try:
@@ -37,13 +37,13 @@ def upgrade(engine: sa.Engine, revision: str = "heads") -> None:
 
 
 def downgrade(engine: sa.Engine, revision: str) -> None:
-    """Take the schema back to `revision`; "base" removes all tables, "own@base" a branch's."""
+    """Migrate the schema back to `revision`: "base" drops all tables, "own@base" a branch's."""
     _run(command.downgrade, engine, revision)
 
 
 def check(engine: sa.Engine) -> list[str]:
-    """What a migration would have to do to make the database what the models that have been
-    imported say; [] if nothing. A newer schema only has to have their tables and columns."""
+    """The differences between the database and the imported models; [] if there are none. In a
+    newer schema, only missing tables and columns count."""
     with engine.connect() as connection:
         context = MigrationContext.configure(connection, opts=comparison(connection.dialect))
         found = [_line(difference) for difference in compare_metadata(context, db.metadata)]
@@ -52,15 +52,15 @@ def check(engine: sa.Engine) -> list[str]:
 
 
 def comparison(dialect: sa.Dialect) -> dict[str, Any]:
-    """Alembic's options for comparing models and database, and for writing down what differs.
+    """Alembic's options for comparing models and database, and for rendering the differences.
 
-    It leaves aside the indexes that only another database has, and SQLite's virtual tables, whose
-    names are in `db.metadata.info["virtual"]`.
+    They ignore indexes that exist only on the other database, and SQLite's virtual tables, which
+    are named in `db.metadata.info["virtual"]`.
     """
     virtual = tuple(db.metadata.info.get("virtual", ()))
 
     def has_name(name: str | None, kind: str, _parents: Any) -> bool:
-        # A virtual table keeps what it has in tables named after it.
+        # A virtual table stores its data in tables whose names begin with its own.
         return not (kind == "table" and (name or "").startswith(virtual))
 
     def has_object(thing: Any, _name: str | None, kind: str, _reflected: bool, _other: Any) -> bool:
@@ -78,10 +78,10 @@ def comparison(dialect: sa.Dialect) -> dict[str, Any]:
 
 @contextmanager
 def connect(engine: sa.Engine) -> Iterator[sa.Connection]:
-    """A connection to migrate on: closed for good at the end, and with it what its session has set
-    and locked.
+    """A connection for migrations. It is closed at the end and not returned to the pool, which ends
+    the settings and locks of its session.
 
-    Raises `BadConfiguration` for a PgBouncer, which does not keep a session together.
+    Raises `BadConfiguration` for a PgBouncer, which may run each transaction in another session.
     """
     if engine.get_execution_options().get("pgbouncer"):
         raise BadConfiguration(
@@ -96,7 +96,7 @@ def connect(engine: sa.Engine) -> Iterator[sa.Connection]:
 
 
 def _opened(engine: sa.Engine) -> sa.Connection:
-    """Two that make the same SQLite file at once may be refused where they should have waited."""
+    """A new connection; tried again if another process is creating the same SQLite file."""
     deadline = time.monotonic() + 10
     while True:
         try:
@@ -109,7 +109,7 @@ def _opened(engine: sa.Engine) -> sa.Connection:
 
 def _run(action: Callable[[Config, str], None], engine: sa.Engine, revision: str) -> None:
     folder = engine.get_execution_options()["migrations"]
-    graph(folder)  # says what is wrong with it more clearly than Alembic would
+    graph(folder)  # explains a broken graph more clearly than Alembic does
     config = Config()
     config.set_main_option("script_location", str(folder))
     with connect(engine) as connection:
@@ -121,7 +121,7 @@ def _run(action: Callable[[Config, str], None], engine: sa.Engine, revision: str
 
 
 def _render(kind: str, thing: Any, context: AutogenContext) -> str | Literal[False]:
-    """Write down what Alembic would render for today's code, or for one database, only."""
+    """Render types and defaults without names of our code, and for both databases."""
     if kind == "type" and isinstance(thing, sa.types.TypeDecorator):
         return _repr_type(thing.impl_instance, context)
     if kind == "server_default" and isinstance(getattr(thing, "arg", None), sa.True_ | sa.False_):
@@ -130,7 +130,7 @@ def _render(kind: str, thing: Any, context: AutogenContext) -> str | Literal[Fal
 
 
 def _line(difference: Any) -> str:
-    if isinstance(difference, list):  # the changes of one column
+    if isinstance(difference, list):  # several changes of one column
         return "; ".join(map(_line, difference))
     what, *about = difference
     words = (getattr(thing, "name", None) or thing for thing in about)

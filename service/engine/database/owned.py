@@ -1,4 +1,4 @@
-"""Writes by the owner or an administrator: whose it is and If-Match stand in the statement."""
+"""Writes by the owner or an administrator; the statement itself checks owner and If-Match."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from service.engine.ids import now
 
 
 class Owned:
-    """Updates and deletions of a table with the columns `id`, `version` and `updated_at`.
+    """Updates and deletes rows of a table with the columns `id`, `version` and `updated_at`.
 
-    `owner` is the column with the owner's id, `etag` the text that If-Match is held against; an
-    `if_match` of None is any. A row for which `there` does not hold is as good as missing. Both
-    methods tell whether there was such a row.
+    `owner` is the column with the owner's id, `etag` the text that If-Match is compared with; an
+    `if_match` of None matches any version. A row counts as missing unless `exists` is true of it.
+    Both methods return whether a row matched.
     """
 
     def __init__(
@@ -29,12 +29,12 @@ class Owned:
         *,
         owner: sa.SQLColumnExpression[str],
         etag: sa.ColumnElement[str],
-        there: sa.ColumnElement[bool],
+        exists: sa.ColumnElement[bool],
     ) -> None:
         self._model = model
         self._mine = sa.and_(
             model.id == bindparam("of"),
-            there,
+            exists,
             sa.or_(owner == bindparam("actor", type_=Id), bindparam("as_admin", type_=sa.Boolean)),
         )
         self._unchanged = etag.in_(bindparam("tags", expanding=True))
@@ -44,7 +44,7 @@ class Owned:
     def update(
         self, id_: UUID, caller: Caller, if_match: list[str] | None, changes: dict[str, Any]
     ) -> bool:
-        """Set the columns named in `changes` to their values; the version goes up by one."""
+        """Set the columns named in `changes`, and increase the version by one."""
         statement = self._update(if_match is not None, frozenset(changes))
         new = {f"new_{name}": value for name, value in changes.items()}
         return self._found(statement, id_, caller, if_match, {**new, "moment": now()})

@@ -1,4 +1,4 @@
-"""PostgreSQL: every wait ends, and a statement by itself is one round trip."""
+"""PostgreSQL: every wait has a time limit, and a single statement takes one round trip."""
 
 from __future__ import annotations
 
@@ -12,29 +12,30 @@ import sqlalchemy as sa
 from psycopg.errors import _WaitTimeout
 from psycopg.pq import TransactionStatus
 
-CONNECT_TIMEOUT_SECONDS = 3  # then the server counts as down
-ANSWER_TIMEOUT_SECONDS = 4.5  # longer than PostgreSQL's own timeouts, which end first
+CONNECT_TIMEOUT_SECONDS = 3  # after this the server counts as down
+ANSWER_TIMEOUT_SECONDS = 4.5  # longer than PostgreSQL's own timeouts, so that those come first
 TIMEOUTS = {  # milliseconds
     "statement_timeout": 4000,
     "lock_timeout": 3000,
     "idle_in_transaction_session_timeout": 15000,
 }
 POOLED = "pgbouncer"
-# What the service relies on, whatever the database or the role has as its default. Read-only
-# transactions stay: operators use them to stop writes, which are then a 503.
+# The service relies on these, whatever the defaults of the database or the role. A default of
+# read-only transactions is kept: operators use it to stop writes, which then get a 503.
 SETTINGS = {
-    "datestyle": "ISO",  # psycopg reads no other
+    "datestyle": "ISO",  # the only one that psycopg parses
     "timezone": "UTC",
     "intervalstyle": "postgres",
     "bytea_output": "hex",
     "standard_conforming_strings": "on",
 }
-# How an operator chooses a schema stays, but the default has to be found too.
+# Keeps an operator's search path and adds `public`, the default.
 SEARCH_PATH = "SELECT set_config('search_path', current_setting('search_path') || ', public', {})"
-ISOLATION = "read committed"  # the races are decided by statements, not by snapshots
+ISOLATION = "read committed"  # races are resolved by single statements, not by snapshots
 QUIET_SECONDS = 1.0  # ping a connection idle for this long: a firewall may have dropped it
-PING_TIMEOUT_SECONDS = 0.3  # then the idle connection is replaced
-# Seconds, but for the last: so that the way stays open, and its end is noticed (libpq, 34.1.2).
+PING_TIMEOUT_SECONDS = 0.3  # after this the idle connection is replaced
+# Seconds, but for the last. They keep firewalls from forgetting a connection, and notice when it
+# is lost (libpq, 34.1.2).
 KEEPALIVES = {
     "keepalives": 1,
     "keepalives_idle": 60,
@@ -45,15 +46,15 @@ KEEPALIVES = {
 
 
 class NoAnswer(psycopg.OperationalError):
-    """The server holds the connection and does not answer: asking again would only take longer."""
+    """The server accepts the connection but does not answer, so a retry would only take longer."""
 
     is_worth_a_retry = False
 
 
 class Connection(psycopg.Connection[Any]):
-    """A connection that waits for an answer for `patience` seconds at most, or for ever if None.
+    """A connection that waits at most `patience` seconds for an answer, or for ever if it is None.
 
-    A server that is frozen or cut off keeps no timeout of its own.
+    A server that is frozen or unreachable cannot enforce its own timeouts.
     """
 
     patience: float | None = ANSWER_TIMEOUT_SECONDS
@@ -64,7 +65,7 @@ class Connection(psycopg.Connection[Any]):
         return self.pgconn.transaction_status != TransactionStatus.IDLE
 
     def limit(self, seconds: float) -> None:
-        """End each further statement of this transaction, begun if need be, after so long."""
+        """Give each further statement of this transaction so many seconds; begins one if needed."""
         begin = "" if self.in_transaction else "BEGIN; "
         self.execute(f"{begin}SET LOCAL statement_timeout = {int(seconds * 1000)}")
 
@@ -79,10 +80,10 @@ class Connection(psycopg.Connection[Any]):
 
 
 def engine_options(address: str) -> tuple[sa.URL, dict[str, Any]]:
-    """The URL and the options of an engine for an address; `pgbouncer=true` in it says that
-    PgBouncer is there, which gives each transaction another session.
+    """The URL and the options of an engine for an address. `pgbouncer=true` in it means that the
+    address is a PgBouncer's, which may run each transaction in another session.
 
-    Connections commit each statement by themselves, until a transaction is begun: see `beginnings`.
+    Each statement commits by itself until a transaction is begun: see `beginnings`.
     """
     url = sa.make_url(address)
     pooled = url.query.get("pgbouncer") == "true"
@@ -114,12 +115,12 @@ def encoding(connection: sa.Connection) -> str:
 
 
 def is_pooled(engine: sa.Engine) -> bool:
-    """Whether PgBouncer is between, so that nothing may be left in a session."""
+    """Whether connections go through PgBouncer, so that sessions must not carry any state."""
     return bool(engine.get_execution_options().get(POOLED))
 
 
 def beginnings(engine: sa.Engine) -> tuple[str, str]:
-    """What begins a transaction that only reads, and one that writes."""
+    """The SQL that begins a transaction that only reads, and one that writes."""
     if is_pooled(engine):
         pairs = (SETTINGS | TIMEOUTS).items()
         settings = "; ".join(f"SET LOCAL {name} = '{value}'" for name, value in pairs)
@@ -129,13 +130,13 @@ def beginnings(engine: sa.Engine) -> tuple[str, str]:
 
 
 def set_up(engine: sa.Engine) -> None:
-    """Make the engine's connections ours."""
+    """Make the engine open and check its connections as this module does."""
     dialect: Any = engine.dialect
     ask = dialect.do_ping
 
     def ping(connection: Connection) -> bool:
-        # What the server ends, it tells at once: when nothing has arrived unasked, it is there,
-        # unless something between has forgotten the connection and drops what it is sent.
+        # A server that ends a connection says so: if no bytes are waiting, the connection is open,
+        # unless a firewall has forgotten it and drops its packets. Only that needs a round trip.
         quiet = time.monotonic() - connection.used_at
         connection.used_at += quiet
         arrived = select.poll()
@@ -158,7 +159,7 @@ def _connect(
 ) -> Connection:
     connection = Connection.connect(*arguments, **options)
     if keep:
-        # Not among the options, which PGDATESTYLE and PGTZ of the environment would override.
+        # Not as connection options: PGDATESTYLE and PGTZ in the environment would override those.
         settings = "; ".join(f"SET {name} = '{value}'" for name, value in SETTINGS.items())
         connection.execute(f"{settings}; {SEARCH_PATH.format(False)}")
     connection.used_at = time.monotonic()
@@ -166,7 +167,7 @@ def _connect(
 
 
 def _begin(connection: Any) -> None:
-    """For what goes past `database.Transaction`: commands, migrations, the ORM by itself."""
+    """For connections used without `database.Transaction`: commands, migrations, the ORM."""
     driver = connection.driver_connection
     if not driver.in_transaction:
         driver.execute("BEGIN")

@@ -1,8 +1,8 @@
-"""Where the schema of a database stands, without Alembic: serving does not need its 7 MB.
+"""Which revision the schema of a database is at, without Alembic: serving does not need its 7 MB.
 
-Revisions form a graph: a service has a branch for each of its parts, and whoever builds on it has
-branches of their own. `alembic_version` has a row for each revision that was run and that no other
-one which was run comes after.
+Revisions form a graph: a service has a branch for each of its parts, and an API built on it has
+branches of its own. `alembic_version` has a row for each head: a revision that was run, and after
+which no other was run.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from service.engine.settings import BadConfiguration
 
 _found = sa.text("SELECT version_num FROM alembic_version")
 
-Graph = dict[str, frozenset[str]]  # from each revision to those that must be run before it
+Graph = dict[str, frozenset[str]]  # each revision, and those that must be run before it
 
 
 class State(StrEnum):
-    """Where a database stands; `NEWER` is fine to serve, since migrations only ever add."""
+    """How a schema compares with the code; `NEWER` can be served, since migrations only add."""
 
     CURRENT = "current"
     NEWER = "newer"
@@ -37,11 +37,11 @@ class Behind(Exception):
 
 
 class Unknown(Exception):
-    """There is no such revision to go to; the text says which."""
+    """The revision to migrate to does not exist; the text names it."""
 
 
 def state(engine: sa.Engine) -> State:
-    """Where the database stands, by one small query: cheap enough for a readiness probe."""
+    """The state of the schema, from one small query: cheap enough for a readiness probe."""
     if engine.dialect.name == "sqlite" and not file(engine).exists():
         return State.EMPTY  # connecting would create the file
     known = graph(engine.get_execution_options()["migrations"])
@@ -58,8 +58,8 @@ def state(engine: sa.Engine) -> State:
     missing = known.keys() - _with_ancestors(found & known.keys(), known)
     if not missing:
         return State.CURRENT if found <= known.keys() else State.NEWER
-    # A row goes as soon as a revision after it is run, so a missing one after a row was never run.
-    # Any other may have been, if newer code has a revision after it.
+    # The row of a revision is deleted when the next one is run. So a missing revision that comes
+    # directly after a row was never run; any other may have been, with a newer one after it.
     if found <= known.keys() or any(known[revision] & found for revision in missing):
         return State.BEHIND
     return State.NEWER
@@ -74,9 +74,9 @@ def require(engine: sa.Engine) -> State:
 
 
 def require_utf8(connection: sa.Connection) -> None:
-    """Raises `BadConfiguration` when the database cannot store all text."""
+    """Raises `BadConfiguration` when the database cannot store all of Unicode."""
     if connection.dialect.name == "postgresql":
-        from service.engine.database import postgresql  # with its driver, which SQLite does without
+        from service.engine.database import postgresql  # with a driver for PostgreSQL only
 
         if (encoding := postgresql.encoding(connection)) != "UTF8":
             raise BadConfiguration(
@@ -90,7 +90,7 @@ def require_utf8(connection: sa.Connection) -> None:
 def graph(migrations: Path) -> Graph:
     """The revisions in Alembic's folder.
 
-    Raises `BadConfiguration` when two have the same id, or when one comes after none that is there.
+    Raises `BadConfiguration` when two have the same id, or when one's predecessor has no file.
     """
     files: dict[str, str] = {}
     found: Graph = {}
@@ -113,7 +113,7 @@ def graph(migrations: Path) -> Graph:
 
 
 def _assignments(path: Path) -> dict[str, Any]:
-    """What a revision's file assigns to Alembic's names, which are strings, tuples or None."""
+    """The values that a revision's file assigns to Alembic's names: strings, tuples or None."""
     return {
         target.id: ast.literal_eval(statement.value)
         for statement in ast.parse(path.read_text("utf-8")).body
@@ -144,7 +144,7 @@ def file(engine: sa.Engine) -> Path:
 
 
 def _service(database: sa.Engine | sa.Connection) -> str:
-    """The name of the service that the database is for, which is its command's too."""
+    """The name of the service that uses the database, which is also its command."""
     return str(database.get_execution_options()["service"])
 
 

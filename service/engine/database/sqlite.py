@@ -1,4 +1,4 @@
-"""SQLite: a write-ahead log, one writer, no reader that waits."""
+"""SQLite: a write-ahead log, one writer at a time, and readers that never wait."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from typing import Any
 
 import sqlalchemy as sa
 
-WRITE_TIMEOUT_SECONDS = 5.0  # a writer waits this long for its turn, then the answer is 503
+WRITE_TIMEOUT_SECONDS = 5.0  # a writer waits this long for its turn; after that the answer is 503
 
-STEPS_PER_CLOCK_CHECK = 10_000  # instructions of SQLite's machine: less than a millisecond
+STEPS_PER_CLOCK_CHECK = 10_000  # instructions of SQLite's virtual machine: less than a millisecond
 
 
 def set_up(engine: sa.Engine) -> None:
-    """Make the engine's connections ours."""
+    """Set up each connection, and begin transactions as this module does."""
     sa.event.listen(engine, "connect", _open)
     sa.event.listen(engine, "begin", _begin)
 
 
 @contextmanager
 def limited(connection: sqlite3.Connection, seconds: float) -> Iterator[None]:
-    """Interrupts statements of the block once it has taken so long."""
+    """Interrupts the statements of the block after this many seconds in all."""
     end = time.monotonic() + seconds
     connection.set_progress_handler(lambda: time.monotonic() > end, STEPS_PER_CLOCK_CHECK)
     try:
@@ -33,18 +33,18 @@ def limited(connection: sqlite3.Connection, seconds: float) -> Iterator[None]:
 
 
 def _open(connection: sqlite3.Connection, _record: object) -> None:
-    connection.isolation_level = None  # BEGIN is ours
-    # PostgreSQL's, which SQLite has since 3.43: the bytes of a text in UTF-8.
+    connection.isolation_level = None  # we write BEGIN ourselves
+    # As in PostgreSQL, and in SQLite since 3.43: the size of a text in UTF-8.
     connection.create_function("octet_length", 1, _octet_length, deterministic=True)
     for pragma in (
         "journal_mode = WAL",
         "synchronous = NORMAL",
         "foreign_keys = ON",
         f"busy_timeout = {int(WRITE_TIMEOUT_SECONDS * 1000)}",
-        # 16 MB: writes change the same pages again and again, and each is copied back once.
+        # 16 MB: pages that change many times are copied back only once.
         "wal_autocheckpoint = 4000",
         "temp_store = MEMORY",
-        "cache_size = -4000",  # KiB for each connection: more was no faster
+        "cache_size = -4000",  # 4000 KiB for each connection: more was no faster
     ):
         connection.execute(f"PRAGMA {pragma}")
 
@@ -54,7 +54,7 @@ def _octet_length(value: str | bytes | None) -> int | None:
 
 
 def _begin(connection: sa.Connection) -> None:
-    """For what goes past `database.Transaction`: commands, migrations, the ORM by itself."""
+    """For connections used without `database.Transaction`: commands, migrations, the ORM."""
     driver: Any = connection.connection.driver_connection
     if not driver.in_transaction:
         writes = connection.get_execution_options().get("writes")

@@ -1,4 +1,4 @@
-"""Prepared statements: SQLAlchemy writes the SQL once for each database, and the driver runs it.
+"""Prepared statements: SQLAlchemy compiles the SQL once for each database; the driver runs it.
 
 Replaces Connection.execute, which costs 15 us a statement, and 25 us for the Connection around it.
 """
@@ -13,12 +13,12 @@ import sqlalchemy as sa
 
 from service.engine.database.transaction import Row, current, db
 
-READ_AHEAD_ROWS = 24  # fetched at once: a usual page
+READ_AHEAD_ROWS = 24  # rows fetched at a time: an ordinary page
 
 
 class Prepared:
-    """A statement run in the transaction that the calling code is in, with its bind parameters as
-    keywords. Database errors come as SQLAlchemy's.
+    """A statement that runs in the current transaction; bind parameters are keyword arguments.
+    Raises SQLAlchemy's errors.
     """
 
     def __init__(self, statement: sa.Executable) -> None:
@@ -26,7 +26,7 @@ class Prepared:
         self._forms: dict[str, _Form] = {}
 
     def first(self, **parameters: Any) -> Row | None:
-        """The first row, if there is one; its columns are attributes of it."""
+        """The first row, if there is one, with its columns as attributes."""
         form, cursor = self._execute(parameters)
         row = cursor.fetchone()
         return None if row is None else form.row(row)
@@ -37,13 +37,13 @@ class Prepared:
         return list(map(form.row, cursor.fetchall()))
 
     def tuples(self, **parameters: Any) -> list[tuple[Any, ...]]:
-        """All rows as plain tuples: for many rows, whose names cost as much as reading them."""
+        """All rows as plain tuples: naming the columns would double the cost of many rows."""
         form, cursor = self._execute(parameters)
         return form.converted(cursor.fetchall())
 
     def within(self, length: int, place: int, **parameters: Any) -> list[tuple[Any, ...]]:
-        """The rows, as plain tuples, up to where the texts of the column at `place` come to a
-        length in characters, and less than `READ_AHEAD_ROWS` more; SQLite reads no further."""
+        """The rows, as plain tuples, until the texts in the column at `place` add up to `length`
+        characters, and fewer than `READ_AHEAD_ROWS` more; SQLite reads no further."""
         form, cursor = self._execute(parameters)
         rows: list[Any] = []
         while length > 0 and (some := cursor.fetchmany(READ_AHEAD_ROWS)):
@@ -55,13 +55,13 @@ class Prepared:
         return form.converted(rows)
 
     def write(self, **parameters: Any) -> int:
-        """How many rows it has inserted, changed or deleted."""
+        """Run it; the number of rows inserted, changed or deleted."""
         return int(self._execute(parameters)[1].rowcount)
 
     def peek(self, **parameters: Any) -> Row | None:
-        """The first row, read outside the transaction and with the connection given back at once.
+        """The first row, read in a transaction of its own, which gives its connection back at once.
 
-        For what must be known before something slow, such as hashing, while no lock may be held.
+        For reading before something slow, such as hashing, during which no lock may be held.
         """
         with db.transaction(writes=False):
             return self.first(**parameters)
@@ -76,7 +76,7 @@ class Prepared:
 
 
 def insertion(model: Any, *, where: sa.CTE | None = None) -> Prepared:
-    """The insertion of a row of which every column is given, if there is a row in `where`."""
+    """An INSERT that is given every column; with `where`, only if that has a row."""
     columns = model.__table__.columns
     given = {column.name: sa.bindparam(column.name, type_=column.type) for column in columns}
     if where is None:
@@ -86,7 +86,7 @@ def insertion(model: Any, *, where: sa.CTE | None = None) -> Prepared:
 
 
 class _Form(NamedTuple):
-    """What one driver takes and gives: the SQL, its parameters, its rows."""
+    """A statement for one driver: its SQL, and how to convert parameters and rows."""
 
     sql: str
     bound: Callable[[dict[str, Any]], Any]
@@ -114,7 +114,7 @@ def _binder(
     fixed: dict[str, Any],
     order: list[str] | None,
 ) -> Callable[[dict[str, Any]], Any]:
-    """From parameters by name to what the driver binds: a list in `order`, or the names again."""
+    """Converts named parameters to what the driver binds: a list in `order`, or a mapping."""
     processed = [(name, process) for name, process in processors.items() if process]
 
     def by_name(parameters: dict[str, Any]) -> dict[str, Any]:
@@ -131,7 +131,7 @@ def _binder(
 
 
 def _makers(statement: Any, dialect: sa.Dialect) -> tuple[Callable[..., Any], Callable[..., Any]]:
-    """From a row of the driver to a tuple with names, and from all of them to plain tuples."""
+    """Two converters: from a driver's row to a named tuple, and from rows to plain tuples."""
     columns = list(getattr(statement, "exported_columns", ()))
     row_type = namedtuple("Row", [column.name for column in columns])  # type: ignore[misc]
     named: Any = row_type._make

@@ -1,6 +1,6 @@
-"""The database: one extension object, one transaction a request, and what its errors mean.
+"""The database: one extension object, and one transaction for each request.
 
-A transaction takes a connection as late and gives it back as early as it can:
+A transaction takes a connection as late as it can, and gives it back as early as it can:
 
              first statement                 BEGIN
       NEW --------------------> CONNECTED ----------> BEGUN
@@ -14,7 +14,7 @@ A transaction takes a connection as late and gives it back as early as it can:
                back here first, or hashes would hold all connections.
     CONNECTED  A connection of the pool and, to write on SQLite, the writers' lock. Where reads need
                no BEGIN, they stay here, and each statement commits by itself.
-    BEGUN      Statements see and keep or lose all of it together. After a commit, the next
+    BEGUN      All statements are committed or rolled back together. After a commit, the next
                statement begins anew.
 
 Only the thread that entered a transaction may use it. `is_committed` is set before the driver is
@@ -41,7 +41,7 @@ from service.engine.database import sqlite
 from service.engine.database.errors import BUSY, without_data
 
 REPLICA = "replica"  # the name of its engine
-READINESS = "readiness"  # the name of the engine with the one connection that probes are told of
+READINESS = "readiness"  # the name of the engine with the one connection for readiness checks
 
 
 class _Model(DeclarativeBase):
@@ -86,7 +86,7 @@ class Transaction:
         self._engine = engine
         self._begin = begin
         self._lock = lock
-        self.is_committed = False  # True also when the commit has failed half-way
+        self.is_committed = False  # also True if the commit failed half-way
         self._pooled: Any = None
         self._driver: Any = None
         self._connection: sa.Connection | None = None
@@ -153,8 +153,8 @@ class Transaction:
             self._call_driver(self._driver.rollback)
 
     def unlock(self) -> None:
-        """Let others write on SQLite, before anything was written here. The next statement begins
-        a new transaction, so what was read may be stale."""
+        """Let others write on SQLite; only before anything was written here. The next statement
+        begins a new transaction, so what was read may be stale."""
         if self._lock:
             self.close()
 
@@ -172,7 +172,7 @@ class Transaction:
         return self._begun_connection().execute(sql, parameters)
 
     def _begun_connection(self) -> Any:
-        """The driver's connection, in the transaction."""
+        """The driver's connection, with the transaction begun."""
         driver = self._driver or self._open_connection()
         if self._begin and not driver.in_transaction:
             driver.execute(self._begin)
@@ -239,8 +239,8 @@ class Database(SQLAlchemy):
         """One transaction for all statements in its block; commits only when told to.
 
         If it `writes`, SQLite begins it with `BEGIN IMMEDIATE`, so that a read followed by a write
-        never fails to get the lock. If not, each statement sees what is committed by then, as all
-        of PostgreSQL's do. `replica` reads on the replica.
+        never fails to get the lock. If not, each statement sees what was committed before it, as
+        every statement does on PostgreSQL. `replica` reads from the replica.
         """
         access: _Access = flask.current_app.extensions["databases"][REPLICA if replica else None]
         if writes:
@@ -253,7 +253,7 @@ def _access(engine: sa.Engine) -> _Access:
     if engine.dialect.name == "sqlite":
         sqlite.set_up(engine)
         return _Access(engine, "", "BEGIN IMMEDIATE", threading.Lock())
-    from service.engine.database import postgresql  # with its driver, which SQLite does without
+    from service.engine.database import postgresql  # with a driver for PostgreSQL only
 
     postgresql.set_up(engine)
     return _Access(engine, *postgresql.beginnings(engine))
@@ -275,12 +275,12 @@ def connection() -> sa.Connection:
 
 
 def commit() -> None:
-    """Commit now: only for changes that must stay although the request is about to fail."""
+    """Commit now: only for changes that must stay even though the request is about to fail."""
     _transaction.get().commit()
 
 
 def after_commit(callback: Callable[[], None]) -> None:
-    """Call this when the transaction has committed; never, if it is rolled back."""
+    """Call `callback` after the transaction has committed, and not if it is rolled back."""
     _transaction.get().after_commit.append(callback)
 
 

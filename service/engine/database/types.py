@@ -1,4 +1,4 @@
-"""Types of columns that are alike on both databases, and ordered alike."""
+"""Column types that have the same values and the same order on both databases."""
 
 from __future__ import annotations
 

@@ -34,14 +34,14 @@ Keys = tuple[str, ...]  # what a policy is counted under: for IPv6 clients also 
 class Policy(NamedTuple):
     """One named limit: `per` is ip, user, session, or a word of the service.
 
-    `sums` has for each of the keys its limits, all of which must have room. With `only_failures`,
-    what was counted is given back unless the answer is a 401. `header` is the policy's item in
-    `RateLimit-Policy` (draft-ietf-httpapi-ratelimit-headers).
+    `by_network` has the limits of each key, the client's first; all must have room. With
+    `only_failures`, what was counted is given back unless the answer is a 401. `header` is the
+    policy's item in `RateLimit-Policy` (draft-ietf-httpapi-ratelimit-headers).
     """
 
     name: str
     per: str
-    sums: tuple[tuple[RateLimitItem, ...], ...]
+    by_network: tuple[tuple[RateLimitItem, ...], ...]
     only_failures: bool
     header: str
 
@@ -50,7 +50,7 @@ class Limits:
     """Counts what clients do, and refuses what is too much; `document` is the specification.
 
     `own` are words in `per` and `counts` that stand for what only the service can tell: a limit
-    with one of them is counted by the service itself, with `spend` or in its own way.
+    with one of them is counted by the service itself, with `count_own` or in its own way.
     """
 
     def __init__(
@@ -90,7 +90,7 @@ class Limits:
         header = ", ".join(f'"{name}";q={item.amount};w={item.get_expiry()}' for item in items)
         for outcome in OUTCOMES:
             self._metrics.expect("limiter_decisions_total", name, outcome)
-        return Policy(name, per, tuple(_sums(items)), only_failures, header)
+        return Policy(name, per, tuple(_by_network(items)), only_failures, header)
 
     def of_operation(self, declared: dict[str, Any]) -> list[Policy]:
         """The policies of an operation, or of the whole document, without those that the service
@@ -107,9 +107,9 @@ class Limits:
             if self._own_words & {entry["per"], entry.get("counts")}
         ]
         for policy in own:
-            same = [each.sums for each in own if each.name == policy.name]
-            sums = tuple(tuple(chain(*items)) for items in zip(*same, strict=True))
-            self._own[policy.name] = policy._replace(sums=sums)
+            same = [each.by_network for each in own if each.name == policy.name]
+            by_network = tuple(tuple(chain(*items)) for items in zip(*same, strict=True))
+            self._own[policy.name] = policy._replace(by_network=by_network)
         return [policy for policy in policies if policy not in own]
 
     async def count_client(self, request: Request) -> None:
@@ -152,14 +152,14 @@ class Limits:
         limits are off."""
         if not self.enabled:
             return []
-        return [(item.amount, item.get_expiry()) for item in self._own[name].sums[0]]
+        return [(item.amount, item.get_expiry()) for item in self._own[name].by_network[0]]
 
     def decided(self, name: str, allowed: bool) -> None:
         """Note in the metrics what was decided elsewhere about a policy."""
         outcome = "allowed" if allowed else "refused"
         self._metrics.count("limiter_decisions_total", name, outcome)
 
-    def spend(self, name: str) -> None:
+    def count_own(self, name: str) -> None:
         """Count against a policy of the service's own; raises `RateLimited`."""
         if self.enabled:
             policy, request = self._own[name], current_request.get()
@@ -215,7 +215,7 @@ def limits() -> Limits:
     return found
 
 
-def _sums(items: list[RateLimitItem]) -> Iterator[tuple[RateLimitItem, ...]]:
+def _by_network(items: list[RateLimitItem]) -> Iterator[tuple[RateLimitItem, ...]]:
     """The limits of one client, of a site and of a provider's block."""
     for factor in (1, _SITE, _PROVIDER_BLOCK):
         yield tuple(type(item)(item.amount * factor, item.multiples) for item in items)
@@ -238,7 +238,7 @@ def _hit(strategy: RateLimiter, policy: Policy, keys: Keys) -> tuple[int, int]:
     """
     storage: Any = strategy.storage
     left = []
-    for items, key in zip(policy.sums, keys, strict=False):
+    for items, key in zip(policy.by_network, keys, strict=False):
         for item in items:
             name, seconds = item.key_for(policy.name, key), item.get_expiry()
             room = storage.acquire_sliding_window_entry(name, item.amount, seconds)
@@ -268,7 +268,7 @@ def _give_back(policy: Policy, keys: Keys, strategy: RateLimiter) -> tuple[int, 
     """Undo a hit, in one step: it is a hit that counts -1."""
     storage: Any = strategy.storage
     left = []
-    for items, key in zip(policy.sums, keys, strict=False):
+    for items, key in zip(policy.by_network, keys, strict=False):
         for item in items:
             name = item.key_for(policy.name, key)
             storage.acquire_sliding_window_entry(name, item.amount, item.get_expiry(), -1)

@@ -1,8 +1,8 @@
-"""The specification, read once: how Connexion is made fast and strict.
+"""Reads the specification once, which makes Connexion fast and strict.
 
 The path of one request through operation.py:
 
-    answer()            on the event loop, without asking the database
+    answer()            on the event loop, without the database
       |  token does not verify ----------------------------> 401
       |  no room in a limit -------------------------------> 429
       |  parameters or body do not fit --------------------> 400, 413, 415
@@ -26,11 +26,11 @@ The path of one request through operation.py:
       v
     Answer              one hop back; a Stream runs _chunk() in a hop and transaction per chunk
 
-Refusals before the hop cost no thread and no connection, so a flood of them stops nobody. If a
+Refusals before the hop cost no thread and no connection, so a flood of them delays nobody. If a
 check ran after the commit, the client would get an error for work that was done.
 """
 
 import warnings
 
-# Connexion imports Starlette's test client, which says at once what it would rather use.
+# Connexion imports Starlette's test client, which warns about its own dependencies.
 warnings.filterwarnings("ignore", message="Using `httpx` with `starlette.testclient`")

@@ -20,7 +20,7 @@ from service.engine.spec.operation import Operation, Services
 
 
 class App(FlaskApp):
-    """A FlaskApp around a given Flask application, built at once so that mistakes show at start.
+    """A FlaskApp around a given Flask application, built at once so that errors show at start.
 
     `middlewares` are ASGI classes or partials, outermost first, without Connexion's own.
     """
@@ -35,7 +35,7 @@ class App(FlaskApp):
         lifespan: Any,
     ) -> None:
         self._middleware_app = _Operations(services)
-        # Not FlaskApp's __init__: it makes a Flask of its own.
+        # Not FlaskApp's __init__, which creates a Flask application of its own.
         AbstractApp.__init__(
             self,
             services.flask.import_name,
@@ -76,7 +76,7 @@ class _Api(FlaskApi):
 
 
 class _Operations(FlaskASGIApp):
-    """The innermost application: runs the operation that the routing has named, or nothing."""
+    """The innermost application: runs the operation that the routing has found."""
 
     def __init__(self, services: Services) -> None:
         self.app: flask.Flask = services.flask

@@ -1,4 +1,4 @@
-"""The body: read once, parsed once and strictly, so that what is validated is what is handled."""
+"""Reads and strictly parses a body, once: the handler gets the same value that was validated."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from typing import Any, NoReturn
 from service.engine.http.front_door import MAX_BODY_BYTES
 from service.engine.problems import BadRequest, BodyTooLarge, InvalidRequest, MalformedBody
 
-BODY_TIMEOUT_SECONDS = 25.0  # a client has this long to send it: less than a shutdown waits
+BODY_TIMEOUT_SECONDS = 25.0  # time to send a body; shorter than a shutdown waits
 MAX_DEPTH = 64
-MAX_VALUES = 10_000  # what takes longer to refuse than to send
+MAX_VALUES = 10_000  # more values would take longer to refuse than to send
 MAX_INTEGER = 2**63
 
 _SUSPECT = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")
@@ -22,7 +22,7 @@ _SUSPECT = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")
 async def read(receive: Any, largest: float = MAX_BODY_BYTES) -> bytes:
     """The whole body, chunked or not, of at most `largest` bytes.
 
-    Raises `BodyTooLarge` as soon as it is, `BadRequest` when its end does not come.
+    Raises `BodyTooLarge` as soon as it is too large, `BadRequest` if it is not sent to its end.
     """
     try:
         async with asyncio.timeout(BODY_TIMEOUT_SECONDS):
@@ -38,8 +38,8 @@ def too_large(largest: float) -> BodyTooLarge:
 def parse(raw: bytes) -> Any:
     """The JSON value (RFC 8259, and I-JSON of RFC 7493: UTF-8, unique names, no lone surrogates).
 
-    Raises `MalformedBody` for NaN and infinities, NUL, names given twice, a depth over 64 and
-    integers beyond 2^63 too, and `InvalidRequest` for more values than any schema has room for.
+    Raises `MalformedBody`, also for NaN and infinities, NUL, duplicate names, a depth over 64 and
+    integers beyond 2^63, and `InvalidRequest` for more than `MAX_VALUES` values.
     """
     if raw.count(b",") >= MAX_VALUES and _commas(raw) >= MAX_VALUES:
         detail = f"must have at most {MAX_VALUES} values"
@@ -72,7 +72,7 @@ async def _read(receive: Any, largest: float) -> bytes:
 
 
 def _commas(raw: bytes) -> int:
-    """How many commas there are outside of strings."""
+    """The number of commas outside strings."""
     unescaped = raw.replace(b"\\\\", b"").replace(b'\\"', b"")
     return sum(part.count(b",") for part in unescaped.split(b'"')[::2])
 

@@ -1,4 +1,4 @@
-"""The Flask application, for extensions and configuration; it routes nothing and parses nothing."""
+"""The Flask application: for extensions and configuration only, not for routing or parsing."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import flask
 
 
 class Flask(flask.Flask):
-    """A Flask that never matches a URL: the specification's router has done it."""
+    """A Flask that never matches a URL: the specification's router has done that."""
 
     def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
         return super().ensure_sync(func) if _is_async(func) else func

@@ -17,25 +17,25 @@ _NOT_KEPT = {400, 401, 429}
 
 
 class KeptAnswers(Protocol):
-    """A table of answers, each under a name: a user's id, an operation and a key."""
+    """A table of answers, each stored under a user's id, an operation and a key."""
 
     @classmethod
     def is_free(cls, user_id: str, operation: str, key: str) -> bool:
-        """Whether no other request is at work under this name."""
+        """Whether no other request with this user, operation and key is in progress."""
 
     @classmethod
     def find(cls, user_id: str, operation: str, key: str) -> Row | None:
-        """(fingerprint, status, headers, body) of the kept answer, unless it has expired."""
+        """(fingerprint, status, headers, body) of the stored answer, unless it has expired."""
 
     @classmethod
     def keep(cls, user_id: str, operation: str, key: str, **answer: Any) -> None:
-        """Keep an answer; raises IntegrityError when another request was first."""
+        """Store an answer; raises IntegrityError if another request was first."""
 
 
 class Retry:
-    """One request with a key: asks for the kept answer, and keeps the one that was given.
+    """A request with a key: looks up the stored answer, and stores a new one.
 
-    `fingerprints` gives what the body may have been kept as, and last, what it is kept as.
+    `fingerprints` gives the hashes that may be stored for the body, the one to store now last.
     """
 
     def __init__(
@@ -51,10 +51,10 @@ class Retry:
         self._fingerprints = partial(fingerprints, orjson.dumps(body, option=orjson.OPT_SORT_KEYS))
 
     def kept(self) -> Answer | None:
-        """The answer given before, if there was one.
+        """The answer to the first request with this key, if there was one.
 
-        Raises `IdempotencyKeyReused` if that was for another body, `IdempotencyKeyInUse` while the
-        first request is still at work.
+        Raises `IdempotencyKeyReused` if that had another body, `IdempotencyKeyInUse` while it is
+        still in progress.
         """
         if not self._answers.is_free(*self._name):
             raise IdempotencyKeyInUse
@@ -67,7 +67,8 @@ class Retry:
         return Answer(row.status, [*headers, (b"idempotency-replayed", b"true")], row.body)
 
     def keep(self, answer: Answer) -> None:
-        """Keep the answer with the work; raises `IdempotencyKeyInUse` if another was first."""
+        """Store the answer in the same transaction as the work; raises `IdempotencyKeyInUse` if
+        another request was first."""
         if answer.status in _NOT_KEPT or answer.status >= 500:
             return
         headers = [(k.decode("latin-1"), v.decode("latin-1")) for k, v in answer.headers]

@@ -1,8 +1,8 @@
-"""One operation of the specification, from the found route to the bytes of its answer; the path of
-a request is drawn in `__init__.py`.
+"""One operation of the specification, from its route to the bytes of its answer; the path of a
+request is drawn in `__init__.py`.
 
 Replaces Connexion's security, validation and context middlewares, its parameter decorator and its
-FlaskOperation, which look at signatures and build validators anew for each request. Everything is
+FlaskOperation, which inspect signatures and build validators again for each request. Everything is
 read from the specification once, here, so no two layers can disagree about a request.
 """
 
@@ -37,18 +37,18 @@ from service.engine.spec.validation import Part, RequestValidator, ResponseDrift
 from service.engine.tokens.authority import TYPES, Authority
 from service.engine.tokens.tokens import Claims
 
-INJECTED = {"caller", "client"}  # arguments that do not come from the request's parameters
-WIRED = {"if_none_match", "idempotency_key"}  # parameters that are dealt with here
-CHUNK_BYTES = 64 * 1024  # a chunk costs a hop and a transaction, so a stream has few
-MAX_CHUNKS_AT_ONCE = 2  # made at a time for all streams of an operation
+INJECTED = {"caller", "client"}  # arguments of handlers that are not parameters of the request
+WIRED = {"if_none_match", "idempotency_key"}  # parameters that are handled here and not by handlers
+CHUNK_BYTES = 64 * 1024  # each chunk costs a hop and a transaction, so chunks are large
+MAX_CHUNKS_AT_ONCE = 2  # of all streams of an operation, in worker threads at a time
 
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """What every operation needs and no specification can say.
+    """What every operation needs and the specification cannot provide.
 
-    `realm` is the one that a 401 names. `caller` gives the Caller behind the claims of a token, in
-    the request's transaction, and raises a Problem if there is none any more.
+    `realm` is named by a 401. `caller` returns the Caller for the claims of a token, in the
+    request's transaction, and raises a Problem if that user or session no longer exists.
     """
 
     flask: flask.Flask
@@ -62,11 +62,11 @@ class Services:
 
 
 class Operation(FlaskOperation):
-    """An operation, as the specification declares it, around its handler."""
+    """An operation as the specification declares it, with its handler."""
 
     def __init__(self, declared: AbstractOperation, services: Services) -> None:
         super().__init__(declared.function, None, declared.operation_id, False)
-        spec = declared._operation  # the x- keys are nowhere else
+        spec = declared._operation  # the only place with the x- keys
         self._services = services
         self._writes = declared.method not in {"get", "head"} or spec.get("x-writes", False)
         self._may_be_stale = spec.get("x-replica", False)
@@ -85,7 +85,7 @@ class Operation(FlaskOperation):
         self._policies = services.limits.of_operation(spec)
         self._failures = [policy for policy in self._policies if policy.only_failures]
         self._pool = services.pools[spec.get("x-worker-pool", "requests")]
-        # While it computes, such an operation holds neither a connection nor SQLite's write lock.
+        # Such an operation holds neither a connection nor SQLite's write lock while it computes.
         self._is_slow = isinstance(self._pool, FairPool)
         self._turns = asyncio.Semaphore(MAX_CHUNKS_AT_ONCE)
         self._ends_session = spec.get("x-ends-session", False)  # the handler checks it
@@ -97,7 +97,7 @@ class Operation(FlaskOperation):
         self._injected = self._check_signature(declared.function)
 
     def __call__(self, *_: Any, **__: Any) -> Any:
-        # Only `answer` runs a handler. Whatever finds a way to Flask's own routing ends here.
+        # Only `answer` runs a handler; a request that reached Flask's own routing would end here.
         raise InternalError
 
     async def answer(self, request: Request, receive: Any) -> Answer | Stream:
@@ -123,7 +123,7 @@ class Operation(FlaskOperation):
 
     @contextmanager
     def _in_context(self, request: Request) -> Iterator[None]:
-        """What code in a worker thread may ask for: `current_request`, and Flask's application."""
+        """Sets what code in a worker thread may use: `current_request` and Flask's application."""
         token = current_request.set(request)
         try:
             with self._services.flask.app_context():
@@ -184,7 +184,7 @@ class Operation(FlaskOperation):
         return Retry(services.kept_answers, services.authority.fingerprints, name, body)
 
     def _admit(self, request: Request, transaction: Any = None) -> Any:
-        """The Caller, if there is one; raises `SessionRevoked` or `AdminRequired`."""
+        """The Caller, if there is a token; raises `SessionRevoked` or `AdminRequired`."""
         caller = self._services.caller(request.claims, transaction) if request.claims else None
         if self._role and (caller is None or caller.role != self._role):
             raise AdminRequired
@@ -219,7 +219,7 @@ class Operation(FlaskOperation):
         return Answer(status, encoded(headers), body)
 
     async def _make_chunk(self, *arguments: Any) -> bytes:
-        """The next chunk. Streams take turns, or they would fill the queue for threads."""
+        """The next chunk. Streams take turns, or they would fill the queue of the pool."""
         async with self._turns:
             chunk: bytes = await self._pool.run(self._chunk, *arguments)
             return chunk
@@ -240,11 +240,11 @@ class Operation(FlaskOperation):
             return chunk
 
         with self._in_context(request):
-            # No second try: a generator that raised has ended, and the stream would look complete.
+            # No retry: a generator that raised has ended, and the stream would look complete.
             return transact(lines, writes=False, tries=1)
 
     def _check_signature(self, handler: Callable[..., Any]) -> set[str]:
-        """The injected arguments that the handler wants; TypeError if the spec cannot call it."""
+        """The injected arguments that the handler takes; TypeError if the others do not match."""
         wanted = inspect.signature(handler).parameters
         offered = self._validator.arguments
         given = INJECTED | {"if_match"} | {name for name, always in offered.items() if always}
@@ -261,7 +261,7 @@ class Operation(FlaskOperation):
 
 
 def _token_types(operation: AbstractOperation) -> tuple[str, ...]:
-    """The `typ` of the tokens that an operation takes; ValueError for what is not enforced here."""
+    """The `typ` of the tokens that an operation accepts; ValueError if one cannot be enforced."""
     types = []
     for requirement in operation.security or []:
         if len(requirement) != 1:
@@ -276,7 +276,7 @@ def _token_types(operation: AbstractOperation) -> tuple[str, ...]:
 
 
 def _cache_control(operation: AbstractOperation) -> str:
-    """How long an answer may be kept: what `x-cache` says, or what is usual."""
+    """The Cache-Control of an answer: the value of `x-cache`, or the default."""
     usual = "private, no-cache" if operation.security else "no-cache"
     if operation.method != "get":
         usual = "no-store"

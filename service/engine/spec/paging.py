@@ -1,4 +1,4 @@
-"""Pages: what a listing gives, and the link to what follows (RFC 8288)."""
+"""Pages of a listing, and the link to the next one (RFC 8288)."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ import orjson
 from service.engine.database.listing import END, Items
 
 MAX_PAGE_BYTES = 1024 * 1024
-MAX_BYTES_BESIDE_BULK = 2048  # of an item's JSON, without its bulk
-MAX_PART_BYTES = 64 * 1024  # that `pages` yields at a time, unless one item is larger
-ITEMS_PER_PART = 10  # that `pages` yields at a time, at most
+MAX_BYTES_BESIDE_BULK = 2048  # of an item's JSON without its bulk text
+MAX_PART_BYTES = 64 * 1024  # yielded by `pages` at a time, unless one item is larger
+ITEMS_PER_PART = 10  # yielded by `pages` at a time, at most
 ListItems = Callable[..., Items]  # a models.listing.ListItems, or one with filters set
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A page's items; `next_after` is the id to go on from, None on the last page."""
+    """A page's items; `next_after` is the id to continue after, None on the last page."""
 
     items: list[dict[str, Any]]
     next_after: str | None
@@ -31,7 +31,7 @@ class Page:
 def page(
     listing: ListItems, limit: int, after: UUID | None, order: str = "newest", **filters: Any
 ) -> Page:
-    """At most `limit` items of a listing after the id `after`, in about `MAX_PAGE_BYTES`."""
+    """At most `limit` items of a listing after the id `after`, of about `MAX_PAGE_BYTES`."""
     items, stopped_at = listing(limit + 1, after, order, **filters)
     bulk = getattr(listing, "bulk", None)
     kept = items[:limit] if bulk is None else fitting(items[:limit], bulk)
@@ -39,9 +39,9 @@ def page(
 
 
 def fitting(items: list[dict[str, Any]], bulk: str = "") -> list[dict[str, Any]]:
-    """The first items whose JSON fits into `MAX_PAGE_BYTES` together, but always at least one.
+    """The first items whose JSON together fits into `MAX_PAGE_BYTES`, but always at least one.
 
-    `bulk` names the text of which the size depends, if there is one.
+    `bulk` names the text on which the size depends, if there is one.
     """
     if bulk:
         characters = sum(map(len, map(itemgetter(bulk), items)))
@@ -56,7 +56,7 @@ def fitting(items: list[dict[str, Any]], bulk: str = "") -> list[dict[str, Any]]
 
 
 def pages(listing: ListItems, **filters: Any) -> Iterator[list[dict[str, Any]]]:
-    """All of a listing, newest first, a page at a time, which the reader may empty."""
+    """All of a listing, newest first, as lists of items that the caller may empty."""
     after: UUID | None = None
     if getattr(listing, "bulk", None):
         filters["largest"] = MAX_PART_BYTES
@@ -66,6 +66,6 @@ def pages(listing: ListItems, **filters: Any) -> Iterator[list[dict[str, Any]]]:
 
 
 def next_link(path: str, query: list[tuple[str, str]], next_after: str) -> str:
-    """The `Link` header: relative, so that no proxy and no Host header can spoil it."""
+    """The `Link` header: relative, so that it is right whatever the proxy or the Host header."""
     kept = [(name, value) for name, value in query if name != "after"]
     return f'<{path}?{urlencode([*kept, ("after", next_after)])}>; rel="next"'

@@ -1,4 +1,4 @@
-"""Schemas of the specification, compiled at start, and what to say of a value that does not fit."""
+"""Compiles the schemas of the specification, and words the errors of values that do not match."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from jsonschema_rs import Draft201909Validator
 
 MAX_BYTES_PER_CHARACTER = 12  # of JSON: two \u escapes above U+FFFF (RFC 8259, section 7)
 _LENGTHS = {"uuid": 36, "date-time": 40}
-VISIBLE = "visible"  # a format of this service's own: text of which something can be seen
-# What nobody sees: white space, controls, what Unicode calls Default_Ignorable_Code_Point, an empty
-# Braille pattern, an empty note.
+VISIBLE = "visible"  # our own format: text with at least one visible character
+# Invisible characters: white space, controls, Unicode's Default_Ignorable_Code_Point, the empty
+# Braille pattern, the empty note.
 _SEEN = re.compile(
     "[^\\s\x00-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f"
     "\u202a-\u202e\u2060-\u206f\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\ufffe\uffff"
@@ -21,7 +21,7 @@ _SEEN = re.compile(
 )
 _FORMATS = {"uuid": "uuid", "date-time": "date-time", "email": "idn-email", "uri": "uri"}
 _FORMATS |= {VISIBLE: VISIBLE}
-_HINTS = {"password", "int32", "int64", "double", "binary", "byte"}  # formats that check nothing
+_HINTS = {"password", "int32", "int64", "double", "binary", "byte"}  # formats that restrict nothing
 _ANNOTATIONS = {"example", "description", "title", "default", "deprecated", "xml"}
 _BOUNDS = {"min": "at least", "max": "at most"}
 _MAPS = {"properties", "patternProperties"}
@@ -30,9 +30,9 @@ _MAPS = {"properties", "patternProperties"}
 def compiled(schema: dict[str, Any], *, is_answer: bool = False) -> Draft201909Validator:
     """A validator of an OpenAPI 3.0 schema that enforces every format.
 
-    The document calls the objects of answers open, so that clients accept the fields that later
-    versions add. The service itself sends nothing undocumented: with `is_answer`, they are closed.
-    Raises ValueError for an unknown format, which nothing would enforce.
+    In the document, objects in answers allow other fields, so that clients accept what later
+    versions add. The service itself sends nothing undocumented: `is_answer` forbids other fields.
+    Raises ValueError for an unknown format, which would not be enforced.
     """
     return Draft201909Validator(
         _json_schema(schema, is_answer), validate_formats=True, formats={VISIBLE: _is_visible}
@@ -40,7 +40,7 @@ def compiled(schema: dict[str, Any], *, is_answer: bool = False) -> Draft201909V
 
 
 def _json_schema(schema: Any, closed: bool) -> Any:
-    """OpenAPI 3.0's dialect as JSON Schema 2019-09 (OpenAPI 3.0.3, Schema Object)."""
+    """A schema in OpenAPI 3.0's dialect as JSON Schema 2019-09 (OpenAPI 3.0.3, Schema Object)."""
     if isinstance(schema, list):
         return [_json_schema(item, closed) for item in schema]
     if not isinstance(schema, dict):
@@ -73,8 +73,8 @@ def _keyword(key: str, value: Any, closed: bool) -> Any:
 
 
 def largest_json(schema: dict[str, Any]) -> float:
-    """The bytes that the JSON of a value of this schema takes at most, but for white space between
-    its parts; infinite where nothing bounds it."""
+    """The most bytes that the JSON of a value of this schema can take, without white space between
+    its parts; infinite if the schema has no limit."""
     if "enum" in schema:
         return 2 + max(MAX_BYTES_PER_CHARACTER * len(str(value)) for value in schema["enum"])
     match schema.get("type"):
@@ -93,7 +93,7 @@ def largest_json(schema: dict[str, Any]) -> float:
 
 
 def errors(validator: Draft201909Validator, value: Any) -> Iterator[dict[str, str]]:
-    """What is wrong, where and why, without the value (RFC 6901 pointers)."""
+    """Each error: where (an RFC 6901 pointer) and why, but not the value."""
     for error in validator.iter_errors(value):
         path = [str(part) for part in error.instance_path]
         kind: Any = error.kind
@@ -135,7 +135,7 @@ def _pointer(path: list[str]) -> str:
 
 
 def short(name: str) -> str:
-    """A name that a client chose, at a length that may be repeated."""
+    """A name chosen by a client, shortened so that an answer may repeat it."""
     return name if len(name) <= 64 else name[:64] + "…"
 
 

@@ -1,4 +1,4 @@
-"""A specification as its service reads it: one hand-written file, parsed once."""
+"""The specification, a hand-written file that is parsed once."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from typing import Any
 import orjson
 import yaml
 
-# A wiring key and what belongs to it: deeper lines, and list items that stand at its own depth.
+# An `x-` key and its value: lines that are indented deeper, and list items at the same depth.
 _WIRING = re.compile(r"^( *)x-[\w-]+:.*\n(?:\n*\1[ -].*\n)*", re.MULTILINE)
 
 
 class Specification:
-    """The OpenAPI document in a file of YAML, and what its `x-` keys declare."""
+    """The OpenAPI document in a YAML file, and what its `x-` keys declare."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
     @cached_property
     def document(self) -> dict[str, Any]:
-        """The whole document, wiring keys and references included; shared, not to be changed."""
+        """The whole document with its `x-` keys and references; shared, so do not change it."""
         return parsed(self.path.read_bytes())
 
     @property
@@ -33,7 +33,7 @@ class Specification:
 
     @property
     def name(self) -> str:
-        """The title as programs spell it: its command, the prefix of its metrics, its realm."""
+        """The title in the spelling of the command, the prefix of the metrics and the realm."""
         return re.sub("[^a-z0-9]+", "_", self.title.lower()).strip("_")
 
     @property
@@ -42,7 +42,7 @@ class Specification:
 
     @cached_property
     def policies(self) -> dict[str, int]:
-        """Every policy that `x-rate-limit` declares, and how many limits it takes."""
+        """Every policy that `x-rate-limit` declares, and its number of limits."""
         counts: dict[str, int] = {}
         for declared in self.declarations():
             names = [entry["policy"] for entry in limits(declared)]
@@ -51,7 +51,7 @@ class Specification:
 
     @cached_property
     def key_set_max_age(self) -> int:
-        """Seconds for which others may keep the public keys, as the answer's Cache-Control says."""
+        """Seconds for which clients may cache the public keys, from the answer's Cache-Control."""
         paths = self.document["paths"]
         [item] = [item for path, item in paths.items() if path.endswith("/jwks.json")]
         [age] = re.findall(r"max-age=(\d+)", item["get"]["x-cache"])
@@ -59,7 +59,7 @@ class Specification:
 
     @cached_property
     def routes(self) -> dict[str, str]:
-        """The template of the path of each operation, by operationId."""
+        """The path template of each operation, by operationId."""
         return {
             operation["operationId"]: path
             for path, item in self.document["paths"].items()
@@ -69,7 +69,7 @@ class Specification:
 
     @cache  # noqa: B019 # a specification lives as long as its process
     def public_yaml(self, root: str = "/") -> bytes:
-        """The document as it is in git, comments and components too, without its `x-` keys.
+        """The document as it is in git, with comments and components, but without `x-` keys.
 
         `root` is the path under which a proxy serves the API, such as `/planner`.
         """
@@ -82,7 +82,7 @@ class Specification:
 
     @cache  # noqa: B019 # a specification lives as long as its process
     def public_json(self, root: str = "/") -> bytes:
-        """What `public_yaml` says, as JSON."""
+        """The document of `public_yaml` as JSON."""
         return orjson.dumps(parsed(self.public_yaml(root)))
 
     def declarations(self) -> Iterator[dict[str, Any]]:
@@ -93,8 +93,8 @@ class Specification:
 
 
 def limits(declared: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """The entries of an operation's `x-rate-limit`: none for `none` and for `client`, which stands
-    for the limit that the document declares for all."""
+    """The entries of an operation's `x-rate-limit`. There are none for `none`, nor for `client`,
+    which means the limit that the document declares for all operations."""
     entries = declared.get("x-rate-limit", [])
     if isinstance(entries, dict):
         yield entries
@@ -104,7 +104,7 @@ def limits(declared: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 def parsed(text: bytes) -> dict[str, Any]:
     """The document in YAML text."""
-    # libyaml's loader is ten times as fast, where PyYAML was built with it.
+    # libyaml's loader is ten times as fast; not every PyYAML is built with it.
     fast = yaml.__with_libyaml__
     read: dict[str, Any] = yaml.load(text, yaml.CSafeLoader) if fast else yaml.safe_load(text)
     return read

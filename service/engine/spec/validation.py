@@ -1,4 +1,4 @@
-"""Requests and responses against the specification, by schemas compiled at start (jsonschema-rs).
+"""Validates requests and responses with schemas compiled at start (jsonschema-rs).
 
 Replaces Connexion's validators, which build a jsonschema validator for each parameter and request
 and whose errors repeat the value. Costs 0.1 to 14 us instead of 30 to 1000, so it is always on.
@@ -25,7 +25,7 @@ from service.engine.request import Request
 from service.engine.spec import body, schemas
 
 Errors = list[dict[str, str]]
-Part = tuple[str, list[dict[str, Any]]]  # the type of some lines of a stream, and the lines
+Part = tuple[str, list[dict[str, Any]]]  # the type of some items of a stream, and the items
 
 LINE_ENDS = [(end.encode(), b"\\u%04x" % ord(end)) for end in "\x85\u2028\u2029"]
 MAX_ERRORS = 20
@@ -37,7 +37,7 @@ _CHARSET = re.compile(r'charset\s*=\s*(?:utf-?8|"utf-?8")', re.ASCII | re.IGNORE
 
 
 class Parameter:
-    """One declared parameter: how its text becomes a value, and which values will do."""
+    """One declared parameter: how its text becomes a value, and which values are valid."""
 
     def __init__(self, declared: dict[str, Any]) -> None:
         schema, style = declared["schema"], _STYLES[declared["in"]]
@@ -55,7 +55,7 @@ class Parameter:
         self._convert = _CONVERSIONS.get(schema.get("format", ""))
 
     def read(self, text: str, errors: Errors) -> Any:
-        """The value of the text; what is wrong with it is added to `errors`."""
+        """The value of the text; adds what is wrong with it to `errors`."""
         try:
             value = self._from_text(text)
         except ValueError:
@@ -71,7 +71,7 @@ class Parameter:
 
 
 class RequestValidator:
-    """What an operation takes: its parameters and its body."""
+    """Validates the parameters and the body of an operation's requests."""
 
     def __init__(self, operation: AbstractOperation) -> None:
         located: dict[str, list[Parameter]] = {"path": [], "query": [], "header": []}
@@ -84,7 +84,7 @@ class RequestValidator:
         self._query = {parameter.name: parameter for parameter in located["query"]}
         self._defaults = {p.argument: p.default for p in located["query"] if p.default is not None}
         self._required = [p for p in located["query"] if p.required]
-        # Programs that open links add parameters to them, and probes do to keep off caches.
+        # Programs that open links add parameters to them, and probes add some to bypass caches.
         self._ignores_query = operation._operation.get("x-ignore-query", False)
         if self._ignores_query and self._query:
             raise ValueError(f"{operation.operation_id}: x-ignore-query beside query parameters")
@@ -110,7 +110,7 @@ class RequestValidator:
 
     @property
     def arguments(self) -> dict[str, bool]:
-        """The names of the arguments that a request gives, and whether it always does."""
+        """The arguments that requests give to the handler, and whether every request gives them."""
         headers = [parameter for _, parameter in self._headers]
         declared = [*self._path, *self._query.values(), *headers]
         always = {p.argument: p.required or p.default is not None for p in declared}
@@ -177,7 +177,7 @@ class RequestValidator:
 
 @lru_cache(32)
 def _is_json(content_type: str) -> bool:
-    """Whether it is JSON in UTF-8; parameters may be empty (RFC 9110, section 5.6.6)."""
+    """Whether the type is JSON in UTF-8; parameters may be empty (RFC 9110, section 5.6.6)."""
     media_type, _, rest = content_type.partition(";")
     given = [one for one in map(str.strip, rest.split(";")) if one] if rest else []
     return media_type.strip().lower() == "application/json" and (
@@ -194,11 +194,11 @@ def _is_encoded(request: Request) -> bool:
 
 
 class ResponseDrift(Exception):
-    """A handler gave what the specification does not allow. Its text has no values in it."""
+    """A handler returned what the specification does not allow. The message has no values."""
 
 
 class ResponseValidator:
-    """One documented answer: its media type, its schema and the headers it has to have."""
+    """One documented answer: its media type, its schema and its required headers."""
 
     def __init__(self, declared: dict[str, Any]) -> None:
         content = declared.get("content", {})
@@ -214,39 +214,39 @@ class ResponseValidator:
         self.has_lines = bool(lines)
 
     def check(self, headers: dict[str, str]) -> None:
-        """Raises `ResponseDrift` when a required header is missing."""
+        """Raises `ResponseDrift` if a required header is missing."""
         for name in self._required:
             if name not in headers:
                 raise ResponseDrift(f"header {name} is missing")
 
     def lines(self, kind: str, items: list[dict[str, Any]]) -> bytes:
-        """The items, all of one type, as lines of JSON, checked; raises `ResponseDrift`."""
+        """Items of one type as validated lines of JSON; raises `ResponseDrift`."""
         validator = self._lines[kind]
         checked = (_checked(validator, item, {"type": kind, **item}) for item in items)
         return b"".join(_one_line(line) + b"\n" for line in checked)
 
     def body(self, data: Any, headers: dict[str, str]) -> bytes:
-        """The bytes of the data, checked; raises `ResponseDrift`."""
+        """The validated data as bytes; raises `ResponseDrift`."""
         self.check(headers)
         if self._validator is None:
             if self.media_type is None and data is not None:
                 raise ResponseDrift("a body where none is documented")
             return data.encode() if isinstance(data, str) else data or b""
-        if isinstance(data, bytes):  # serialised before, as the specification itself is
+        if isinstance(data, bytes):  # already serialised, like the specification itself
             return data
         return _checked(self._validator, data, data)
 
 
 def _one_line(line: bytes) -> bytes:
-    """The JSON without what Unicode calls the end of a line (UAX #14, NEL, LS and PS): JSON need
-    not escape these three, but many readers split lines there, Python's among them."""
+    """The JSON with Unicode's line separators escaped (UAX #14: NEL, LS and PS). JSON allows these
+    three unescaped, but many readers, Python's among them, split lines there."""
     for raw, escaped in LINE_ENDS:
         line = line.replace(raw, escaped)
     return line
 
 
 def _checked(validator: Draft201909Validator, data: Any, sent: Any) -> bytes:
-    """The JSON of what is sent, if the data in it fits; raises `ResponseDrift`."""
+    """The JSON of `sent`, if `data`, which is in it, is valid; raises `ResponseDrift`."""
     if not validator.is_valid(data):
         places = [f"{e['pointer']} {e['code']}" for e in schemas.errors(validator, data)]
         raise ResponseDrift("; ".join(places[:MAX_ERRORS]))
@@ -272,8 +272,8 @@ def _boolean(text: str) -> bool:
 
 
 def _moment(text: str) -> datetime:
-    """A moment in RFC 3339. A leap second (section 5.7) is what UTC without them counts on: the
-    first of the next day. What Python's calendar has no room for is its first or last moment."""
+    """A moment in RFC 3339. A leap second (section 5.7) becomes the first second of the next day. A
+    moment outside Python's calendar becomes its first or last one."""
     text = text.upper()
     if text.startswith("0000"):
         return datetime.min.replace(tzinfo=UTC)

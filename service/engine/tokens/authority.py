@@ -1,4 +1,4 @@
-"""Bearer tokens, by pure computation."""
+"""Checks bearer tokens by computation alone, without a database."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from service.engine.tokens.keys import KeyRing, generate_key
 from service.engine.tokens.tokens import ACCESS, REFRESH, Claims, Tokens
 
 SCHEME = "Bearer"  # RFC 6750, in any case
-SCRAPER = ("metrics",)  # the token of the specification's scheme metricsToken: METRICS_TOKEN
+SCRAPER = ("metrics",)  # for METRICS_TOKEN, the scheme metricsToken of the specification
 TYPES = {ACCESS, REFRESH, *SCRAPER}  # what `x-token-type` may say
 _FORWARDED = (b"forwarded", b"via", b"x-forwarded-for", b"x-real-ip")  # set by proxies
 
 
 class Authority:
-    """Verifies this service's tokens, and knows who may read the metrics."""
+    """Verifies this service's tokens, and decides whether a client may read the metrics."""
 
     def __init__(self, app: flask.Flask, tokens: Tokens, settings: EngineSettings) -> None:
         self.tokens = tokens
@@ -30,9 +30,9 @@ class Authority:
         app.extensions["authority"] = self
 
     def admit(self, request: Request, types: tuple[str, ...]) -> Claims | None:
-        """The claims of a user's token of these types, or None for one who may read the metrics.
+        """The claims of a user's token of these types, or None for a client of the metrics.
 
-        Raises as `authenticate` does, or `NotFound` where there are no metrics.
+        Raises as `authenticate` does, or `NotFound` if the metrics are not exposed.
         """
         if types == SCRAPER:
             self._admit_scraper(request)
@@ -56,8 +56,8 @@ class Authority:
         raise refused
 
     def _admit_scraper(self, request: Request) -> None:
-        """Let in whoever has METRICS_TOKEN or, where there is none, whoever is on this machine: the
-        socket is bound to a loopback address, and no proxy is between.
+        """Admit a client that has METRICS_TOKEN. If that is not set, admit clients of this machine:
+        those on a socket bound to a loopback address, without a proxy.
 
         Raises `NotFound`, `Unauthorized` or `InvalidToken`.
         """
@@ -71,8 +71,8 @@ class Authority:
             raise InvalidToken
 
     def fingerprints(self, data: bytes) -> list[str]:
-        """What the data may have been kept as, and last, what it is to be kept as: without the
-        keys nobody can try out what it was."""
+        """Keyed hashes under which the data may be stored, the one to store now last. Without the
+        keys, nobody can find the data by trying."""
         return self.tokens.fingerprints(data)
 
     def jwks(self) -> dict[str, Any]:
@@ -81,7 +81,7 @@ class Authority:
 
 
 def key_ring(settings: EngineSettings) -> KeyRing:
-    """The keys of JWT_PRIVATE_KEY or JWT_KEYS_DIR; beside an embedded database the first is made.
+    """The keys of JWT_PRIVATE_KEY or JWT_KEYS_DIR; with SQLite, the first key is created.
 
     Raises `BadConfiguration`.
     """
@@ -94,7 +94,7 @@ def key_ring(settings: EngineSettings) -> KeyRing:
     folder = settings.jwt_keys_dir
     try:
         if folder.exists():
-            list(folder.iterdir())  # says why it cannot be read, where a search finds nothing
+            list(folder.iterdir())  # raises if it cannot be read; a glob would just find nothing
         ring = KeyRing.from_directory(folder)
         if not ring and settings.embedded:
             generate_key(folder)
@@ -123,14 +123,14 @@ def _bearer(request: Request) -> str:
     if header is None:
         raise Unauthorized
     scheme, _, token = header.partition(" ")
-    token = token.lstrip(" ")  # 1*SP (RFC 9110, section 11.4), and no other white space
+    token = token.lstrip(" ")  # one or more spaces, no other white space (RFC 9110, section 11.4)
     if scheme.lower() != SCHEME.lower() or not token:
         raise Unauthorized
     return token
 
 
 def _is_from_here(request: Request) -> bool:
-    # By hand, uvicorn listens elsewhere than HOST says: the connection knows better.
+    # uvicorn started by hand may listen elsewhere than at HOST: ask the connection.
     is_forwarded = any(name in request.headers for name in _FORWARDED)
     return not is_forwarded and _is_loopback(request.server[0]) and _is_loopback(request.ip)
 

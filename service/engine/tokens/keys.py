@@ -1,4 +1,4 @@
-"""The keys that sign tokens, kept in a folder that several processes may share."""
+"""The keys that sign tokens, in a folder that several processes may share."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 
 _Private = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey
 _Public = ec.EllipticCurvePublicKey | rsa.RSAPublicKey | ed25519.Ed25519PublicKey
-NAME = "%Y%m%dT%H%M%S.%fZ"  # a key file's name begins with the time from which it signs
+NAME = "%Y%m%dT%H%M%S.%fZ"  # a key file's name begins with the time at which it starts to sign
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class SigningKey:
-    """A signing key, the one algorithm it is for, and its public half, also as a JWK (RFC 7517).
+    """A signing key, its only algorithm, and its public half, also as a JWK (RFC 7517).
 
-    `secret` is derived from it, for what only this service may recompute. It signs from
-    `signs_from` on, in seconds since 1970.
+    `secret` is derived from it, for hashes that only this service can recompute. The key signs
+    from `signs_from` on, in seconds since 1970.
     """
 
     kid: str
@@ -44,12 +44,12 @@ class SigningKey:
 
 
 class KeyRing:
-    """The keys: the newest that is due signs, all verify and are published; what changes in their
-    folder is noticed.
+    """The keys: the newest one that is due signs; all of them verify and are published. Changes in
+    their folder are noticed.
 
-    A key is published before it is due, because others keep the key set for a while.
+    A key is published before it is due, because other services cache the key set.
 
-    `keys` (by kid, oldest first) is only ever replaced as a whole, so reading it takes no lock.
+    `keys` (by kid, oldest first) is only ever replaced as a whole, so reading it needs no lock.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class KeyRing:
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], float] = time.time,
     ) -> KeyRing:
-        """The ring of the private keys `path`/*.pem, the last name the newest; there may be none.
+        """The ring of the private keys in `path`/*.pem, the newest last; there may be none.
 
         Raises ValueError, naming the file, unless each is EC P-256, RSA >= 2048 bits or Ed25519.
         """
@@ -95,9 +95,9 @@ class KeyRing:
         return self.keys
 
     def latest(self) -> Mapping[str, SigningKey]:
-        """The keys by kid, with those that another process may use already; costs a stat."""
+        """The keys by kid, including any that another process may use already; costs a stat."""
         if self._directory:
-            # A new file counts at once, or rotating would cost requests.
+            # A new file is read at once, or requests would fail after a rotation.
             unchanged = self._listing[:1] == [(self._directory, _changed(self._directory))]
             self._look(every=1 if unchanged else 0)
         return self.keys
@@ -105,7 +105,7 @@ class KeyRing:
     def newest(self) -> SigningKey:
         """The key that signs; raises LookupError if there is none.
 
-        While none is due, as with a clock that is behind, it is the first that will be.
+        While none is due, as with a slow clock, it is the first one that will be.
         """
         keys = list(self.latest().values())
         now = self._wall_clock()
@@ -121,7 +121,7 @@ class KeyRing:
         return {"keys": [key.jwk for key in self.latest().values()]}
 
     def _look(self, every: float) -> None:
-        """Take over the folder's keys if they changed, at most once in `every` seconds."""
+        """Reload the keys if their folder has changed; looks at most once in `every` seconds."""
         if self._directory is None or self._clock() - self._looked < every:
             return
         with self._lock:
@@ -136,13 +136,13 @@ class KeyRing:
                 self.keys = _load(listing) or self.keys
             except ValueError as problem:
                 _log.warning("The signing keys were not reloaded: %s", problem)
-            self._listing = listing  # last: a thread that misses a key meanwhile waits
+            self._listing = listing  # last, so that a thread that misses a key meanwhile waits
 
 
 def generate_key(directory: Path, signs_from: datetime | None = None) -> Path:
-    """Write a new ES256 key, for its owner only, into `directory`.
+    """Write a new ES256 key, readable by its owner only, into `directory`.
 
-    Its name says when it begins to sign: at once, unless `signs_from` is later.
+    Its name says when it starts to sign: at once, unless `signs_from` is later.
     """
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     private = ec.generate_private_key(ec.SECP256R1())
@@ -153,21 +153,21 @@ def generate_key(directory: Path, signs_from: datetime | None = None) -> Path:
     )
     moment = (signs_from or datetime.now(UTC)).astimezone(UTC)
     path = directory / f"{moment:{NAME}}-{secrets.token_hex(4)}.pem"
-    unfinished = path.with_suffix(".new")  # no other process may read half a key
+    unfinished = path.with_suffix(".new")  # another process must not read half a key
     with os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
         file.write(pem)
-    # File times tick every few milliseconds: a process that has just looked must see a later one.
+    # File times have steps of milliseconds: a process that has just looked must see another time.
     time.sleep(0.02)
     return unfinished.rename(path)
 
 
 def key_files(directory: Path) -> list[Path]:
-    """The files of keys in a folder, the newest last; hidden ones are editors' and macOS's own."""
+    """The key files in a folder, the newest last, without the hidden files of editors and macOS."""
     return sorted(path for path in directory.glob("*.pem") if not path.name.startswith("."))
 
 
 def signs_from(path: Path) -> datetime | None:
-    """When the key in a file begins to sign, if `generate_key` has given the file its name."""
+    """When the key in a file starts to sign, if `generate_key` has named the file."""
     try:
         return datetime.strptime(path.name.partition("-")[0], "%Y%m%dT%H%M%S.%f%z")
     except ValueError:
@@ -177,12 +177,12 @@ def signs_from(path: Path) -> datetime | None:
 def _changed(path: Path) -> int:
     try:
         return path.stat().st_ctime_ns  # permissions and renames count too
-    except OSError:  # gone in the meantime
+    except OSError:  # removed meanwhile
         return 0
 
 
 def _listing(directory: Path) -> list[tuple[Path, int]]:
-    """The folder and then its key files, each with its time of change."""
+    """The folder, then its key files, each with the time of its last change."""
     folder = (directory, _changed(directory))  # first, so that a file missed now is seen later
     return [folder, *((path, _changed(path)) for path in key_files(directory))]
 
@@ -205,7 +205,7 @@ def _load(listing: list[tuple[Path, int]]) -> dict[str, SigningKey]:
 def _key(pem: bytes, name: str) -> SigningKey:
     try:
         private = serialization.load_pem_private_key(pem, password=None)
-    except (ValueError, TypeError, UnsupportedAlgorithm):  # their words may quote the content
+    except (ValueError, TypeError, UnsupportedAlgorithm):  # their messages may quote the key
         raise ValueError(f"{name} is not a private key in PEM without a password.") from None
     match private:
         case ec.EllipticCurvePrivateKey(curve=ec.SECP256R1()):

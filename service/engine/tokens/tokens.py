@@ -19,7 +19,7 @@ from service.engine.tokens.keys import KeyRing, SigningKey
 
 ACCESS = "at+jwt"  # RFC 9068, section 2.1
 REFRESH = "rt+jwt"
-# The claims with the generation: two, so that no type passes for the other by a mistake.
+# The claims with the generation: two names, so that no type is mistaken for the other.
 GENERATION = {ACCESS: "pair", REFRESH: "gen"}
 
 _MAX_TOKEN_CHARACTERS = 2048
@@ -29,7 +29,7 @@ _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _OPTIONS: Options = {
     "require": ["iss", "aud", "sub", "sid", "iat", "exp", "jti"],
     "strict_aud": True,
-    "verify_exp": False,  # at each use instead, cached or not, and with our clock
+    "verify_exp": False,  # checked at each use instead, cached or not, with our own clock
     "verify_iat": False,  # another server's clock may be a second ahead
 }
 
@@ -38,8 +38,8 @@ _OPTIONS: Options = {
 class Claims:
     """What a token says: UUID strings, `expires_at` in seconds since 1970, `id` its jti.
 
-    `typ` is ACCESS or REFRESH, `generation` the refresh counter of the session, None in an access
-    token that was issued by a version before it carried one.
+    `typ` is ACCESS or REFRESH. `generation` is the refresh counter of the session, or None in an
+    access token from a version that did not store it.
     """
 
     subject: str
@@ -51,7 +51,7 @@ class Claims:
 
 
 class Tokens:
-    """Issues and verifies tokens (RFC 8725); verified ones are remembered while the keys stay."""
+    """Issues and verifies tokens (RFC 8725); verified ones are cached until the keys change."""
 
     def __init__(
         self, ring: KeyRing, *, issuer: str, audience: str, clock: Callable[[], float] = time.time
@@ -64,7 +64,7 @@ class Tokens:
         self._lock = threading.Lock()
 
     def access(self, subject: str, session_id: str, generation: int, ttl: int) -> str:
-        """An access token for `ttl` seconds; its use shows that the pair of `generation` came."""
+        """An access token for `ttl` seconds; using it proves that its token pair arrived."""
         return self._signed(ACCESS, subject, session_id, generation, ttl)
 
     def refresh(self, subject: str, session_id: str, generation: int, ttl: int) -> str:
@@ -72,7 +72,7 @@ class Tokens:
         return self._signed(REFRESH, subject, session_id, generation, ttl)
 
     def verify(self, token: str, typ: str) -> Claims:
-        """The claims of `token` if it is of type `typ`, whole, ours and not expired (leeway 0).
+        """The claims of `token`, if it is of type `typ`, intact, ours and not expired (leeway 0).
 
         Raises TokenExpired or InvalidToken, and nothing else, whatever the string is.
         """
@@ -93,8 +93,8 @@ class Tokens:
         return claims
 
     def fingerprints(self, data: bytes) -> list[str]:
-        """Keyed hashes of `data`, one by each key, that of the key that signs last: HMAC-SHA-256 in
-        hex."""
+        """Keyed hashes of `data`, HMAC-SHA-256 in hex: one for each key, that of the signing key
+        last."""
         signs = self._ring.newest()
         keys = [*(key for key in self._ring.keys.values() if key.kid != signs.kid), signs]
         return [hmac.digest(key.secret, data, "sha256").hex() for key in keys]
@@ -124,7 +124,7 @@ class Tokens:
             raise InvalidToken
         try:
             header = jwt.get_unverified_header(token)
-            # Nothing but these three: no crit, no b64, and no jku, jwk or x5u to be misled by.
+            # Only these three: no crit or b64, and no jku, jwk or x5u, which can name another key.
             if header.keys() != {"alg", "kid", "typ"} or header["typ"] != typ:
                 raise InvalidToken
             key = self._ring.find(header["kid"])
@@ -147,7 +147,7 @@ def _claims(payload: dict[str, Any], typ: str) -> Claims:
     generation = payload.get(GENERATION[typ])
     is_old = typ == ACCESS and GENERATION[typ] not in payload
     numbers = [payload["iat"], payload["exp"], *([] if is_old else [generation])]
-    # `type`, since a bool is an int too; a UUID's text is all that can look like one.
+    # `type`, because a bool is an int too; text is only accepted in the form of a UUID.
     if not all(type(number) is int and 0 <= number < 2**53 for number in numbers):
         raise InvalidToken
     if not all(_UUID.fullmatch(str(payload[name])) for name in ("sub", "sid")):

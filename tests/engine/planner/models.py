@@ -133,7 +133,7 @@ _owned = Owned(
     Project,
     owner=Project.owner_id,
     etag=sa.cast(Project.version, sa.String),
-    there=sa.true(),
+    exists=sa.true(),
 )
 _kept = Prepared(
     sa.select(KeptAnswer.fingerprint, KeptAnswer.status, KeptAnswer.headers, KeptAnswer.body).where(

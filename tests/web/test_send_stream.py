@@ -1,4 +1,4 @@
-"""Sending a stream: what is said to the server and when, and that nothing of it stays behind."""
+"""`send_stream`: which messages it sends to the server and when, and that it leaves no task."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where Byline lives here: a folder and a database, with the guide's ways to save both."""
+"""Installations of Byline, a folder and a database, with the backup steps of the guide."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _NAMED, _NOW = f"{_BACKUPS}/20260101T000000Z", "$(date -u +%Y%m%dT%H%M%SZ)"
 
 
 @dataclass
-class House:
+class Installation:
     """A Byline on an SQLite file, with its keys in `instance/keys`."""
 
     home: Path
@@ -42,14 +42,14 @@ class House:
         return run(self.home, *arguments, **self.settings)
 
     def back_up(self) -> Path:
-        """A new backup, made while whoever wants to may write."""
+        """Make a backup; clients may write meanwhile."""
         name = secrets.token_hex(4)
         backups = self.home.with_name("backups")
         self._follow("back up", {_HOME: self.home, _BACKUPS: backups, _NOW: name})
         return backups / name
 
     def restore(self, backup: Path) -> str:
-        """Go back to it; what the commands have printed."""
+        """Restore a backup; the output of the commands."""
         return self._follow("restore", {_NAMED: backup, _HOME: self.home})
 
     def lose_keys(self) -> None:
@@ -60,7 +60,7 @@ class House:
         return self.home / "instance" / "keys"
 
     def ask(self, statement: str) -> Any:
-        """The one value that a statement gives."""
+        """The single value that a statement returns."""
         with closing(sqlite3.connect(self.home / "instance" / "byline.db")) as connection:
             return connection.execute(statement).fetchone()[0]
 
@@ -69,7 +69,7 @@ class House:
             connection.executescript(snippet("end the sessions"))
 
     def damages(self) -> list[Any]:
-        """What the engine itself finds wrong."""
+        """Errors found by the database's own check."""
         with closing(sqlite3.connect(self.home / "instance" / "byline.db")) as connection:
             connection.execute(
                 "INSERT INTO post_search (post_search, rank) VALUES ('integrity-check', 1)"
@@ -86,7 +86,7 @@ class House:
 
 
 @dataclass
-class PostgresHouse(House):
+class PostgresInstallation(Installation):
     """A Byline on a database of a PostgreSQL cluster, with its keys in `keys`."""
 
     engine = "PostgreSQL"
@@ -120,6 +120,6 @@ class PostgresHouse(House):
             ).fetchall()
 
     def _addresses(self) -> dict[str, str]:
-        """With a new, empty database."""
+        """The settings, with a new and empty database."""
         name = f"byline_{secrets.token_hex(4)}"
         return {"DATABASE_URL": self.cluster.create(name), "JWT_KEYS_DIR": str(self.home / "keys")}

@@ -1,4 +1,4 @@
-"""The bridge to threads returns the outcome of a call, and refuses calls beyond its capacity."""
+"""`Pool` runs calls in threads: it returns their outcomes, and refuses calls beyond capacity."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Clients that write without a pause and remember what was acknowledged, and when."""
+"""Clients that write constantly, and remember what was acknowledged, and when."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ WORD = "palimpsest"
 
 @dataclass(frozen=True)
 class Written:
-    """A post, and when its answer was there."""
+    """A post, and when its answer arrived."""
 
     post: dict[str, Any]
     moment: float
 
 
 @dataclass
-class Scribes:
-    """What they have written, in the order of the answers."""
+class Writers:
+    """The clients, and what they have written, in the order of the answers."""
 
     written: list[Written] = field(default_factory=list)
     leaving: threading.Event = field(default_factory=threading.Event)
@@ -50,15 +50,15 @@ class Scribes:
 
 
 @contextmanager
-def writing(url: str, number: int = 2) -> Iterator[Scribes]:
-    """Scribes at work until the block ends; raises what went wrong for one of them."""
-    scribes = Scribes()
+def writing(url: str, number: int = 2) -> Iterator[Writers]:
+    """Writers that run until the block ends; raises the error of any of them."""
+    writers = Writers()
     with ThreadPoolExecutor(number) as threads:
-        at_work = [threads.submit(scribes.write, url) for _ in range(number)]
+        at_work = [threads.submit(writers.write, url) for _ in range(number)]
         try:
-            yield scribes
+            yield writers
         finally:
-            scribes.leaving.set()
+            writers.leaving.set()
     for one in at_work:
         one.result()
 
@@ -73,7 +73,7 @@ def client(url: str, bearer: dict[str, str] | None = None) -> httpx.Client:
 
 
 def register(url: str) -> str:
-    """The address of a new user."""
+    """The e-mail address of a new user."""
     email = f"{secrets.token_hex(6)}@example.com"
     with client(url) as anonymous:
         known = {"email": email, "password": PASSWORD}

@@ -1,4 +1,4 @@
-"""A Byline whose mails go to a mail server of its own, and a look into its outbox."""
+"""A Byline that sends mails to its own mail server, and access to its outbox."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ WAITING = Mail.due_at.is_not(None)
 
 
 def fresh() -> str:
-    """An address that nobody has."""
+    """An unused address."""
     return f"{secrets.token_hex(6)}@example.com"
 
 
@@ -35,14 +35,14 @@ def from_now(**time: float) -> str:
 
 
 @dataclass
-class Office:
-    """A Byline and the mail server to which it brings its mails."""
+class Mailer:
+    """A Byline and the mail server that receives its mails."""
 
     server: Server
     post: MailServer
 
     def register(self, address: str) -> str:
-        """The id of a new user, to whom a verification is on its way."""
+        """The id of a new user, to whom a verification mail is queued."""
         with self.server.client() as client:
             answer = client.post("/auth/register", json={"email": address, "password": PASSWORD})
         assert answer.status_code == 201, answer.text
@@ -60,46 +60,46 @@ class Office:
             transaction.commit()
 
     def outbox(self, address: str) -> list[Any]:
-        """The rows of the mails for an address, oldest first; not of those that are forgotten."""
+        """The outbox rows for an address, oldest first, without those already removed."""
         its = select(*Mail.__table__.columns).where(Mail.recipient == address)
         return self.server.execute(its.order_by(Mail.id))
 
     def taken_on(self, address: str, attempts: int = 1) -> Any:
-        """The only mail for an address, as soon as it was taken on for so many a time."""
+        """Wait until the only mail to an address has been tried so many times; its row."""
         until(lambda: [mail.attempts for mail in self.outbox(address)] == [attempts])
         return self.outbox(address)[0]
 
     def make_due(self, address: str) -> None:
-        """Let the time come at which the mails that wait for an address are tried again."""
+        """Make the waiting mails to an address due now."""
         its = (Mail.recipient == address, WAITING)
         self.server.execute(update(Mail).where(*its).values(due_at=LONG_AGO))
         if own := self.server.flask.extensions.get("delivery"):
             own.wake()
 
     def catch_up(self) -> None:
-        """Wait until everything that is due now has had its turn."""
+        """Wait until every mail that is due now has been tried."""
         last = fresh()
         self.register(last)
         self.post.wait(last)
 
     def count(self, outcome: str) -> int:
-        """How many tries have ended like this."""
+        """How many tries have had this outcome."""
         metrics = httpx.get(f"{self.server.url}/metrics").text
         found = re.findall(rf'byline_mails_total{{outcome="{outcome}"}} (\d+)', metrics)
         return sum(map(int, found))
 
     def tidy_up(self) -> None:
-        """Leave nothing behind for another test."""
+        """Remove what another test could see."""
         self.post.held.clear()
         self.post.answers.clear()
         self.server.execute(delete(Mail).where(WAITING))
 
 
 @contextmanager
-def opened(folder: Path, **settings: Any) -> Iterator[Office]:
+def opened(folder: Path, **settings: Any) -> Iterator[Mailer]:
     """A Byline with these settings and its mail server, until the block ends."""
     with mail_server() as post:
         url = {"smtp_url": f"smtp://127.0.0.1:{post.port}"}
         with serving(folder, **url | settings) as server:
-            yield Office(server, post)
+            yield Mailer(server, post)
             post.held.clear()

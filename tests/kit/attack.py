@@ -1,4 +1,4 @@
-"""How an attack is sent, and what has to hold of every answer to one, whatever it tried."""
+"""Sends attacks, and checks the rules that hold for every answer, whatever was sent."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ Expected = int | tuple[int, str | None]
 
 
 class SignedIn(Protocol):
-    """Somebody with an access token, of whichever API."""
+    """A user with an access token, of either API."""
 
     tokens: dict[str, Any]
 
 
-MOST = 16 * 1024  # bytes of a refusal: nobody gets back more than was sent
+MOST = 16 * 1024  # bytes of a refusal, so that no answer amplifies a request
 STATUSES = {
     problem.code: problem.status
     for problem in (*vars(of_any_service).values(), *vars(problems).values())
     if isinstance(problem, type) and issubclass(problem, of_any_service.Problem)
 }
-# What tells of the inside: stacks, SQL, drivers, files, and whose address it is.
+# Internal details: stack traces, SQL, drivers, files, the owner of an address.
 _INSIDE = re.compile(
     r"Traceback|File \"|\.py\b|site-packages|sqlite|psycopg|sqlalchemy|werkzeug|connexion|uvicorn"
     r"|\b(?:SELECT|INSERT INTO|UPDATE \w+ SET|DELETE FROM|UNIQUE constraint|relation \"|LINE 1:)"
@@ -42,13 +42,13 @@ _INSIDE = re.compile(
     r"|[\w.+-]+@[\w-]+\.\w+",
     re.IGNORECASE,
 )
-# What nobody is ever told, not even by a success.
+# Secrets that no answer may contain, not even a success.
 _SECRET = re.compile(r'\$argon2|PRIVATE KEY|"password_hash"|"d":|BEGIN CERTIFICATE')
 _NEVER_SENT = {"set-cookie", "server", "x-powered-by", "refresh"}
 
 
 def check(answer: Answer, method: str = "GET", sent: Any = ()) -> Answer:
-    """Holds an answer to the universal oracle; no refusal repeats a string of what was `sent`."""
+    """Checks the rules for every answer; a refusal must not repeat a string that was `sent`."""
     assert not _NEVER_SENT & answer.headers.keys()
     if method == "HEAD":
         assert answer.body == b""
@@ -73,7 +73,7 @@ def check(answer: Answer, method: str = "GET", sent: Any = ()) -> Answer:
 
 
 def _check_headers(answer: Answer, code: str) -> None:
-    """The headers without which a refusal of its kind is none."""
+    """Check the headers that a refusal with this code must have."""
     assert answer.headers["cache-control"] == "no-store"
     if answer.status == 401:
         challenge = answer.headers["www-authenticate"]
@@ -88,7 +88,7 @@ def _check_headers(answer: Answer, code: str) -> None:
 
 
 def _strings(value: Any) -> Iterator[str]:
-    """Every string in a JSON value; of objects their values, for their names are no secret."""
+    """Every string in a JSON value, without the names in objects, which are no secret."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, dict | list | tuple):
@@ -97,7 +97,7 @@ def _strings(value: Any) -> Iterator[str]:
 
 
 class Attack:
-    """Sends to one server and holds each answer to the oracle."""
+    """Sends requests to one server, and checks each answer."""
 
     def __init__(self, server: Service) -> None:
         self.server = server
@@ -114,7 +114,7 @@ class Attack:
         json: Any = None,
         **more: Any,
     ) -> Answer:
-        """The answer to a request, which is `expected` in status, or in status and code."""
+        """The answer to a request, which must have the `expected` status, or status and code."""
         bearer = token
         if token is not None and not isinstance(token, str | bytes):
             bearer = token.tokens["access_token"]
@@ -122,7 +122,7 @@ class Attack:
         if bearer is not None:
             text = bearer.encode() if isinstance(bearer, str) else bearer
             given["Authorization"] = b"Bearer " + text
-        if json is not None:  # with lone surrogates escaped, so that they can be sent too
+        if json is not None:  # escapes lone surrogates, so that they can be sent too
             text = standard.dumps(json, ensure_ascii=False)
             more["content"] = text.encode(errors="backslashreplace")
             given.setdefault("Content-Type", "application/json")
@@ -133,14 +133,14 @@ class Attack:
         return answer
 
     def raw(self, data: bytes, expected: Expected | None = None, token: str = "") -> Answer:
-        """The answer to bytes on a connection of their own; `token` goes where `{token}` is."""
+        """The answer to bytes on a new connection; `token` replaces `{token}`."""
         answer = check(raw.exchange(self.server.url, data, token), data[:4].decode().strip())
         _expect(answer, expected, repr(data[:500]))
         return answer
 
     def pipelined(self, data: bytes, token: str = "", *, then: bytes = b"") -> list[Answer]:
-        """All answers to bytes on one connection, up to its end, which the last request has to ask
-        for; `then` is sent once the first answer has begun."""
+        """All answers to bytes on one connection, which the last request must ask to close; `then`
+        is sent after the first answer has begun."""
         with raw.connected(self.server.url) as connection:
             connection.sendall(data.replace(b"{token}", token.encode()))
             with connection.makefile("rb") as incoming:
@@ -154,7 +154,7 @@ class Attack:
 
 
 def at_once(*calls: Callable[[], Answer]) -> list[Answer]:
-    """The answers to calls that all start together, each in a thread of its own."""
+    """The answers to calls that start together, each in its own thread."""
     barrier = Barrier(len(calls))
 
     def run(call: Callable[[], Answer]) -> Answer:
@@ -166,17 +166,17 @@ def at_once(*calls: Callable[[], Answer]) -> list[Answer]:
 
 
 def told(answers: list[Answer]) -> Counter[tuple[int, str | None]]:
-    """How often each status came with each code."""
+    """Counts the answers by status and code."""
     return Counter((answer.status, answer.code) for answer in answers)
 
 
 def on(*databases: str) -> Any:
-    """For `pytestmark`: these databases only, where another would answer the same."""
+    """For `pytestmark`: run on these databases only, because others answer the same."""
     return pytest.mark.parametrize("server", databases, indirect=True)
 
 
 def table(columns: str | tuple[str, ...], rows: dict[str, Any]) -> Any:
-    """Parametrises a test with rows that have names."""
+    """Parametrises a test with named rows."""
     return pytest.mark.parametrize(columns, rows.values(), ids=rows)
 
 

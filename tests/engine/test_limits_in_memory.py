@@ -1,4 +1,4 @@
-"""What is counted in this process is what limits' own storage would have counted."""
+"""Rate limits counted in memory match the memory storage of the library `limits`."""
 
 from __future__ import annotations
 

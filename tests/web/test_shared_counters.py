@@ -1,4 +1,4 @@
-"""Processes share their counts through files, of which none is lost or counted twice."""
+"""Processes share their metrics through files, and no count is lost or doubled."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_a_single_process_counts_in_its_own_memory() -> None:
     assert list(numbers.everybodys()) == [(True, {A: 4.5, B: 7.0})]
 
 
-def test_processes_see_each_others_numbers_at_once(tmp_path: Path) -> None:
+def test_processes_see_each_others_counts_at_once(tmp_path: Path) -> None:
     one, other = sharing(tmp_path), sharing(tmp_path)
     one.add(A, 1)
     other.add(B, 2)

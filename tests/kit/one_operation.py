@@ -1,4 +1,4 @@
-"""An application of one operation, to try what a specification may say."""
+"""An application with one operation, to try out what a specification may declare."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def specification(
     schemes: dict[str, Any] | None = None,
     **operation: Any,
 ) -> dict[str, Any]:
-    """Of `get_thing`, to which `operation` adds or of which it replaces."""
+    """A specification of `get_thing`; `operation` adds keys to it or replaces them."""
     declared = {
         "operationId": "get_thing",
         "tags": ["things"],
@@ -46,7 +46,7 @@ def specification(
 
 
 def serve(document: dict[str, Any], handler: Callable[..., Any] = get_thing) -> App:
-    """The application of a specification whose one operation is handled so."""
+    """The application for a specification with one operation, and its handler."""
     services: Any = Services(
         flask=Flask("tiny", static_folder=None),
         realm="tiny",
@@ -62,7 +62,7 @@ def serve(document: dict[str, Any], handler: Callable[..., Any] = get_thing) -> 
 
 
 class _Calls:
-    """Does what the telemetry and the front door do for what stands behind them."""
+    """Does what telemetry and front door do for the layers inside them."""
 
     def __init__(self, app: Any) -> None:
         self.app = app
