@@ -79,7 +79,8 @@ class Installation:
         return [row for row in found if row != ("ok",)]
 
     def _addresses(self) -> dict[str, str]:
-        return {"DATABASE_URL": "sqlite:///instance/byline.db", "JWT_KEYS_DIR": "instance/keys"}
+        url = f"sqlite:///{self.home}/instance/byline.db"  # absolute: this process migrates it too
+        return {"DATABASE_URL": url, "JWT_KEYS_DIR": "instance/keys"}
 
     def _follow(self, name: str, places: dict[str, Any]) -> str:
         return follow(f"{name} {self.engine}", self.home, places, **self.settings)
