@@ -98,7 +98,7 @@ lock: | $(BIN)/python ## refresh the lock files to the newest versions that pypr
 	done
 
 rename: ## give the service another name, in all files; make rename NAME=Acme
-	@$(PYTHON) scripts/rename.py "$(NAME)"
+	@$(PYTHON) -m tests.kit.renaming "$(NAME)"
 
 clean: ## remove .venv, caches, pictures and generated clients; the database in instance/ stays
 	rm -rf $(VENV) artefacts clients build dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 SPECIFICATION = ROOT / "openapi" / "openapi.yaml"
 LOCKS = ("requirements.lock", "requirements-dev.lock")
 TITLE = re.compile(r"^info:\n(?:  .*\n)*?  title: (\w+)$", re.MULTILINE)
