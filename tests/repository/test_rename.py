@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -28,7 +29,9 @@ CHECKS = [
 
 def rename(copy: Path, name: str) -> subprocess.CompletedProcess[str]:
     command = ["make", f"PYTHON={sys.executable}", "rename", f"NAME={name}"]
-    return subprocess.run(command, cwd=copy, capture_output=True, text=True, check=False)
+    # Without what a `make test` around this one passes on.
+    env = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+    return subprocess.run(command, cwd=copy, env=env, capture_output=True, text=True, check=False)
 
 
 def contents(copy: Path) -> dict[str, bytes]:

@@ -72,7 +72,9 @@ def test_a_low_hard_limit_of_open_files_causes_a_warning(start: Start, patched: 
     assert "Only 100 files can be open at once" in byline.log.read_text()
 
 
-def test_sighup_shuts_a_single_process_down_in_order(start: Start) -> None:
+def test_sighup_shuts_a_single_process_down_in_order(start: Start, patched: Patched) -> None:
+    # The tests may run under nohup, which every process that they start would inherit.
+    patched("import signal; signal.signal(signal.SIGHUP, signal.SIG_DFL)")
     byline = start(SHUTDOWN_DELAY="300")
     with connect(byline.port) as kept:
         kept.sendall(GET)
