@@ -18,14 +18,16 @@ BODY = b'{"name": "somebody who reads on, and writes no more"}'
 NEWCOMER = raw.post(BODY, target="/tokens")
 UNKNOWN = raw.get("/unknown")
 SOON = 5  # seconds, less than any time limit for a head or a body
+MORE = getattr(socket, "MSG_MORE", 0)  # Linux: wait for what comes next
 
 
 def half_closed(server: Planner, *segments: bytes) -> list[raw.Answer]:
     """The answers to what is sent before the client closes its side."""
     with raw.connected(server.url) as connection:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)
-        for segment in segments:
-            connection.sendall(segment)
+        for number, segment in enumerate(segments, 1):
+            # The end goes with the last one, so that it is known before any answer to it is made.
+            connection.sendall(segment, MORE if number == len(segments) else 0)
         connection.shutdown(socket.SHUT_WR)
         with connection.makefile("rb") as incoming:
             return list(raw.answers(incoming))
