@@ -18,7 +18,9 @@ JUNK += [" ", "foo", "Café", "ß", "½", "ﷺ", "\0", "\ud800", "漢", "title:"
 JUNK += ["\u0661", "\u0301", "\U0001d4b3", "x" * 70, "--", "<b>", "&amp;", "a", "b"]
 junk = st.one_of(st.text(), texts, st.lists(st.sampled_from(JUNK), max_size=60).map("".join))
 
-LETTERS = f"(?:[^\\W_]|[\U00020000-\U0003ffff])(?:[^\\W_]|[{MARKS}])*"
+# Also of later versions of Unicode than Python knows.
+HAN = "\U00020000-\U0003ffff"
+LETTERS = f"(?:[^\\W_]|[{HAN}])(?:[^\\W_]|[{HAN}{MARKS}])*"
 
 
 @pytest.fixture(scope="module")
