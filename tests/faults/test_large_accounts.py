@@ -129,7 +129,7 @@ def delete_among_others(
             while left():
                 assert time.monotonic() < deadline
                 assert again.status(f"/api/users/{owner.id}") == 404
-                time.sleep(1)
+                time.sleep(1)  # between two looks, so that they do not load the server
     whole = time.monotonic() - began
     report(
         requests=len(meanwhile.taken),

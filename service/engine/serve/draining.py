@@ -85,7 +85,7 @@ class Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         if not self._line:  # a supervisor does it for all of its workers
             mute(listener for server in self.servers for listener in server.sockets)
-            await asyncio.sleep(HANDSHAKE_SECONDS)
+            await asyncio.sleep(HANDSHAKE_SECONDS)  # the kernel ends those that have begun
         await self._close_listeners()
         await super().shutdown()
         for task in self._tasks:

@@ -120,7 +120,7 @@ class Supervisor:
         """One step of closing the listeners; `late` is the time since the first, in seconds."""
         if not self._workers_told_to_close:
             mute(self._listeners)
-            time.sleep(HANDSHAKE_SECONDS)
+            time.sleep(HANDSHAKE_SECONDS)  # the kernel ends the handshakes that have begun
             self._tell_all(CLOSE)
             self._workers_told_to_close = True
         elif late > CLOSE_TIMEOUT_SECONDS or all(w.has_closed_listeners for w in self._workers):
