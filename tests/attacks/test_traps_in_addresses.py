@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.kit import raw
+from tests.kit.authorizations import AUTHORIZATIONS
 from tests.kit.raw import SECRET, get, post, table
 
 OK, CREATED, INVALID = (200, None), (201, None), (400, "invalid-request")
@@ -45,25 +46,7 @@ def test_an_address_is_one_that_mail_can_go_to(address: str, anonymous: Any) -> 
     assert PASSWORD not in answer.text
 
 
-@table(
-    {
-        "as the standard writes it": ("Authorization: Bearer {token}", OK),
-        "in lower case": ("authorization: bearer {token}", OK),
-        "none": ("X-None: here", NO_TOKEN),
-        "empty": ("Authorization:", NO_TOKEN),
-        "the scheme alone": ("Authorization: Bearer", NO_TOKEN),
-        "the token alone": ("Authorization: {token}", NO_TOKEN),
-        "another scheme": ("Authorization: Basic Ym9iOmJvYg==", NO_TOKEN),
-        "the token in another scheme": ("Authorization: Token {token}", NO_TOKEN),
-        "garbage": (f"Authorization: Bearer {SECRET}", BAD_TOKEN),
-        "three parts of garbage": ("Authorization: Bearer a.b.c", BAD_TOKEN),
-        "no ASCII": (b"Authorization: Bearer \xff\xfe", BAD_TOKEN),
-        "20 KB": (f"Authorization: Bearer {'a' * 20_000}", BAD_TOKEN),
-        "padding behind": ("Authorization: Bearer {token}=", BAD_TOKEN),
-        "two tokens": ("Authorization: Bearer {token}, Bearer {token}", BAD_TOKEN),
-        "twice": ("Authorization: Bearer {token}\r\nAuthorization: Bearer {token}", BAD_REQUEST),
-    }
-)
+@table(AUTHORIZATIONS)
 def test_a_token_is_accepted_once_and_as_bearer_only(
     data: Any, expected: Any, server: Any, anna: Any
 ) -> None:

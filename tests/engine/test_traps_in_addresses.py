@@ -8,6 +8,7 @@ from uuid import uuid4
 import pytest
 
 from tests.kit import raw
+from tests.kit.authorizations import AUTHORIZATIONS
 from tests.kit.raw import BODY, SECRET, get, post, request, table
 
 OK, CREATED, INVALID = (200, None), (201, None), (400, "invalid-request")
@@ -126,25 +127,7 @@ def test_a_query_is_read_as_the_specification_says(data: str, expected: Any, ser
     raw.expect(server, get(data), expected)
 
 
-@table(
-    {
-        "as the standard writes it": ("Authorization: Bearer {token}", OK),
-        "in lower case": ("authorization: bearer {token}", OK),
-        "none": ("X-None: here", NO_TOKEN),
-        "empty": ("Authorization:", NO_TOKEN),
-        "the scheme alone": ("Authorization: Bearer", NO_TOKEN),
-        "the token alone": ("Authorization: {token}", NO_TOKEN),
-        "another scheme": ("Authorization: Basic Ym9iOmJvYg==", NO_TOKEN),
-        "the token in another scheme": ("Authorization: Token {token}", NO_TOKEN),
-        "garbage": (f"Authorization: Bearer {SECRET}", BAD_TOKEN),
-        "three parts of garbage": ("Authorization: Bearer a.b.c", BAD_TOKEN),
-        "no ASCII": (b"Authorization: Bearer \xff\xfe", BAD_TOKEN),
-        "20 KB": (f"Authorization: Bearer {'a' * 20_000}", BAD_TOKEN),
-        "padding behind": ("Authorization: Bearer {token}=", BAD_TOKEN),
-        "two tokens": ("Authorization: Bearer {token}, Bearer {token}", BAD_TOKEN),
-        "twice": ("Authorization: Bearer {token}\r\nAuthorization: Bearer {token}", BAD_REQUEST),
-    }
-)
+@table(AUTHORIZATIONS)
 def test_a_token_is_accepted_once_and_as_bearer_only(
     data: Any, expected: Any, server: Any, anna: Any
 ) -> None:
