@@ -9,6 +9,8 @@ class Caller(NamedTuple):
     """The session of a request and its user, as read from the database.
 
     `session_end` is the latest end of the session, `generation` the one in the token.
+    `authenticated_at` and `methods` (as in `Session.methods`) say when and how the user proved who
+    they are.
     """
 
     id: str
@@ -18,6 +20,8 @@ class Caller(NamedTuple):
     session_id: str
     session_end: str
     generation: int = 0
+    authenticated_at: str = ""
+    methods: str = ""
 
     @property
     def is_admin(self) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import flask
@@ -14,14 +13,12 @@ from service.accounts.guard import guard
 from service.caller import Caller
 from service.domain import passwords
 from service.engine.database.transaction import Row, Transaction, commit, db
-from service.engine.ids import rfc3339
 from service.engine.observe.metrics import count_on_commit, metrics
 from service.engine.problems import (
     Problem,
     RateLimited,
     Unavailable,
 )
-from service.engine.tokens.authority import SCHEME, authority
 from service.engine.tokens.tokens import ACCESS, Claims
 from service.models import Credentials, Session
 from service.problems import (
@@ -33,26 +30,6 @@ from service.problems import (
 )
 
 logger = logging.getLogger(__name__)
-
-
-def token_pair(user_id: str, session_id: str, generation: int, end: str) -> dict[str, Any]:
-    """The TokenPair of a session at one generation; neither token outlives the session."""
-    settings, tokens = flask.current_app.config, authority().tokens
-    left = (datetime.fromisoformat(end) - datetime.now(UTC)) // timedelta(seconds=1)
-    access = max(0, min(settings["ACCESS_TOKEN_TTL"], left))
-    refresh = max(0, min(settings["REFRESH_TOKEN_TTL"], left))
-    return {
-        "access_token": tokens.access(user_id, session_id, generation, access),
-        "token_type": SCHEME,
-        "expires_in": access,
-        "refresh_token": tokens.refresh(user_id, session_id, generation, refresh),
-        "refresh_expires_in": refresh,
-    }
-
-
-def session_end() -> str:
-    """The latest possible end of a session that starts now."""
-    return rfc3339(datetime.now(UTC) + timedelta(seconds=flask.current_app.config["SESSION_TTL"]))
 
 
 def prove(email_key: str, password: str) -> dict[str, Any]:
@@ -83,8 +60,6 @@ def prove(email_key: str, password: str) -> dict[str, Any]:
     account = Credentials.admitted(user.id, stored)
     if account is None:
         raise _failed(user, InvalidCredentials())  # the account has changed since the comparison
-    guard().remember_network(user.id)
-    count_on_commit("logins_total", "succeeded")
     return account
 
 
@@ -137,6 +112,8 @@ def _caller(claims: Claims, user: Row) -> Caller:
         session_id=claims.session_id,
         session_end=user.expires_at,
         generation=claims.generation or 0,
+        authenticated_at=user.authenticated_at,
+        methods=user.methods,
     )
 
 

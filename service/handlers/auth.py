@@ -8,9 +8,11 @@ from flask import current_app
 from service.accounts.audit import record
 from service.accounts.guard import guard
 from service.accounts.removal import remove_disputed
-from service.accounts.security import confirm, new_hash, prove, session_end, token_pair
+from service.accounts.security import confirm, new_hash, prove
+from service.accounts.sign_in import new_session, sign_in, token_pair
 from service.caller import Caller
 from service.domain import accounts, addresses
+from service.domain.authentication import PASSWORD
 from service.domain.rotation import Place, Rotation, may_repeat
 from service.engine.database.transaction import commit
 from service.engine.http.networks import PROVIDER_BLOCK, network
@@ -50,9 +52,7 @@ def register(body: dict):
 
 def login(body: dict, client: Client):
     account = prove(addresses.key(body["email"]), body["password"])
-    pair = _new_session(account["id"], client)
-    record("login", account["id"], actor_id=account["id"])
-    return {**pair, "user": account}
+    return sign_in(account, (PASSWORD,), client)
 
 
 def refresh(caller: Caller, client: Client):
@@ -64,8 +64,7 @@ def refresh(caller: Caller, client: Client):
         record("refresh-repeated", caller.id)
     else:
         raise _reuse(caller)
-    successor = caller.generation + 1
-    return token_pair(caller.id, caller.session_id, successor, caller.session_end)
+    return token_pair(caller, caller.generation + 1)
 
 
 def logout(caller: Caller):
@@ -102,7 +101,8 @@ def change_password(caller: Caller, body: dict, client: Client):
     MailedToken.revoke(caller.id)
     record("password-changed", caller.id)
     outbox.notify(mails.PASSWORD_CHANGED, caller.id)
-    return _new_session(caller.id, client)
+    # No fresher than the session before: the password may be only one of two factors.
+    return new_session(caller.id, client, caller.authenticated_at, caller.methods)
 
 
 def request_password_reset(body: dict):
@@ -180,12 +180,6 @@ def export_account(caller: Caller):
 
 async def get_jwks():
     return authority().jwks()
-
-
-def _new_session(user_id: str, client: Client):
-    end = session_end()
-    session_id = Session.start(user_id=user_id, expires_at=end, **client._asdict())
-    return token_pair(user_id, session_id, 0, end)
 
 
 def _may_repeat(caller: Caller, place: Place):

@@ -22,6 +22,7 @@ from service.models.users import User
 
 MAX_SESSIONS_PER_USER = 100  # living ones
 MAX_USER_AGENT_CHARACTERS = 255  # kept of the header
+MAX_METHODS_CHARACTERS = 40
 
 
 class Session(db.Model):  # type: ignore[name-defined,misc] # made at run time
@@ -36,6 +37,10 @@ class Session(db.Model):  # type: ignore[name-defined,misc] # made at run time
     ip: Mapped[str] = mapped_column(sa.String(45))
     user_agent: Mapped[str] = mapped_column(sa.String(MAX_USER_AGENT_CHARACTERS))
     created_at: Mapped[str] = mapped_column(Time)
+    # NULL in a row of the previous release, which was authenticated when it was created.
+    authenticated_at: Mapped[str | None] = mapped_column(Time)
+    # Of `domain.authentication`, with spaces between; the previous release knew passwords only.
+    methods: Mapped[str] = mapped_column(sa.String(MAX_METHODS_CHARACTERS), server_default="pwd")
     last_used_at: Mapped[str] = mapped_column(Time)  # the last rotation
     used_before: Mapped[str | None] = mapped_column(Time)  # the last one before its hour
     rotated_network: Mapped[str | None] = mapped_column(sa.String(45))
@@ -43,7 +48,16 @@ class Session(db.Model):  # type: ignore[name-defined,misc] # made at run time
     expires_at: Mapped[str] = mapped_column(Time, index=True)
 
     @classmethod
-    def start(cls, *, user_id: str, ip: str, user_agent: str, expires_at: str) -> str:
+    def start(
+        cls,
+        *,
+        user_id: str,
+        ip: str,
+        user_agent: str,
+        authenticated_at: str,
+        methods: str,
+        expires_at: str,
+    ) -> str:
         """The new session's id; it is at generation 0.
 
         With `MAX_SESSIONS_PER_USER` living sessions it replaces the one used least recently, so the
@@ -60,6 +74,8 @@ class Session(db.Model):  # type: ignore[name-defined,misc] # made at run time
             ip=ip[:45],
             user_agent=user_agent[:MAX_USER_AGENT_CHARACTERS],
             created_at=moment,
+            authenticated_at=authenticated_at,
+            methods=methods,
             last_used_at=moment,
             used_before=None,
             rotated_network=None,
@@ -70,7 +86,8 @@ class Session(db.Model):  # type: ignore[name-defined,misc] # made at run time
 
     @classmethod
     def live(cls, session_id: str, user_id: str) -> Row | None:
-        """(email, username, role, expires_at, generation, seen), if session and user are good."""
+        """(email, username, role, expires_at, generation, seen, authenticated_at, methods), if
+        session and user are good."""
         return _live.first(session_id=session_id, user_id=user_id, moment=now())
 
     @classmethod
@@ -132,6 +149,8 @@ _live = Prepared(
         Session.expires_at,
         Session.generation,
         Session.seen,
+        sa.func.coalesce(Session.authenticated_at, Session.created_at).label("authenticated_at"),
+        Session.methods,
     )
     .select_from(Session)
     .join(User, User.id == Session.user_id)

@@ -72,7 +72,8 @@ def test_an_error_of_a_prepared_statement_is_an_error_of_sqlalchemy(server: Serv
     nobody = f"{user.id[:-12]}{'0' * 12}"
     refused = pytest.raises(sa.exc.IntegrityError)
     with server.flask.app_context(), db.transaction(), refused as error:
-        Session.start(user_id=nobody, ip="", user_agent="", expires_at=now())
+        moments = {"authenticated_at": now(), "expires_at": now()}
+        Session.start(user_id=nobody, ip="", user_agent="", methods="pwd", **moments)
     assert nobody not in str(error.value)
 
 

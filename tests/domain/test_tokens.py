@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from service.engine.problems import InvalidToken, TokenExpired
 from service.engine.tokens import tokens as module
 from service.engine.tokens.keys import KeyRing
-from service.engine.tokens.tokens import ACCESS, REFRESH, Claims, Tokens
+from service.engine.tokens.tokens import ACCESS, REFRESH, Authentication, Claims, Tokens
 from tests.kit.forgery import (
     ANN,
     HERE,
@@ -90,6 +90,25 @@ def test_a_claim_of_a_wrong_kind_is_refused(claim: str, bad: object) -> None:
 def test_a_generation_of_a_wrong_kind_is_refused(bad: object) -> None:
     assert outcome(forged({"pair": 3})).generation == 3
     assert outcome(forged({"pair": bad})) is InvalidToken
+
+
+def test_an_access_token_says_when_and_how_its_user_signed_in() -> None:
+    said = Authentication(NOW - 100, ("pwd", "otp", "mfa"), "aal2")
+    token = tokens.access(ANN, HERE, 0, 60, said)
+    assert tokens.verify(token, ACCESS).authentication == said
+    claims = jwt.decode(token, options={"verify_signature": False})
+    assert claims["auth_time"] == NOW - 100
+    assert (claims["amr"], claims["acr"]) == (["pwd", "otp", "mfa"], "aal2")
+    assert tokens.verify(forged(), ACCESS).authentication is None
+
+
+@pytest.mark.parametrize("bad", [None, True, 1.5, -1, 10**30, "1", [1], {}])
+@pytest.mark.parametrize("claim", ["auth_time", "amr", "acr"])
+def test_an_authentication_of_a_wrong_kind_is_refused(claim: str, bad: object) -> None:
+    good = {"auth_time": NOW, "amr": ["pwd"], "acr": "aal1"}
+    assert isinstance(outcome(forged(good)), Claims)
+    if (claim, bad) != ("acr", "1"):  # a level is any string
+        assert outcome(forged(good | {claim: bad})) is InvalidToken
 
 
 @pytest.mark.parametrize("subject", [ANN.upper(), "{" + ANN + "}", ANN + "\n", "urn:uuid:" + ANN])

@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import jwt
 from jwt.types import Options
@@ -34,12 +34,25 @@ _OPTIONS: Options = {
 }
 
 
+class Authentication(NamedTuple):
+    """When and how the user of a session proved who they are (RFC 9068, section 2.2.1).
+
+    `time` in seconds since 1970 is the claim `auth_time`, `methods` (RFC 8176) are `amr`, and
+    `level` is `acr`.
+    """
+
+    time: int
+    methods: tuple[str, ...]
+    level: str
+
+
 @dataclass(frozen=True, slots=True)
 class Claims:
     """What a token says: UUID strings, `expires_at` in seconds since 1970, `id` its jti.
 
     `typ` is ACCESS or REFRESH. `generation` is the refresh counter of the session, or None in an
-    access token from a version that did not store it.
+    access token from a version that did not store it. `authentication` is None in a refresh token,
+    and in an access token that does not say when the user signed in.
     """
 
     subject: str
@@ -48,6 +61,7 @@ class Claims:
     generation: int | None
     id: str
     typ: str
+    authentication: Authentication | None = None
 
 
 class Tokens:
@@ -63,9 +77,21 @@ class Tokens:
         )
         self._lock = threading.Lock()
 
-    def access(self, subject: str, session_id: str, generation: int, ttl: int) -> str:
+    def access(
+        self,
+        subject: str,
+        session_id: str,
+        generation: int,
+        ttl: int,
+        authentication: Authentication | None = None,
+    ) -> str:
         """An access token for `ttl` seconds; using it proves that its token pair arrived."""
-        return self._signed(ACCESS, subject, session_id, generation, ttl)
+        said = authentication and {
+            "auth_time": authentication.time,
+            "amr": authentication.methods,
+            "acr": authentication.level,
+        }
+        return self._signed(ACCESS, subject, session_id, generation, ttl, said or {})
 
     def refresh(self, subject: str, session_id: str, generation: int, ttl: int) -> str:
         """A refresh token for `ttl` seconds, good while the session is at `generation`."""
@@ -103,7 +129,15 @@ class Tokens:
         """The public keys as a JWK set (RFC 7517, section 5)."""
         return self._ring.jwks()
 
-    def _signed(self, typ: str, subject: str, session_id: str, generation: int, ttl: int) -> str:
+    def _signed(
+        self,
+        typ: str,
+        subject: str,
+        session_id: str,
+        generation: int,
+        ttl: int,
+        more: Mapping[str, Any] | None = None,
+    ) -> str:
         now = int(self._clock())
         payload = {
             "iss": self._issuer,
@@ -114,6 +148,7 @@ class Tokens:
             "exp": now + ttl,
             "jti": secrets.token_urlsafe(16),
             GENERATION[typ]: generation,
+            **(more or {}),
         }
         key = self._ring.newest()
         headers = {"typ": typ, "kid": key.kid}
@@ -152,4 +187,16 @@ def _claims(payload: dict[str, Any], typ: str) -> Claims:
         raise InvalidToken
     if not all(_UUID.fullmatch(str(payload[name])) for name in ("sub", "sid")):
         raise InvalidToken
-    return Claims(payload["sub"], payload["sid"], payload["exp"], generation, payload["jti"], typ)
+    said = _authentication(payload) if typ == ACCESS and "auth_time" in payload else None
+    return Claims(
+        payload["sub"], payload["sid"], payload["exp"], generation, payload["jti"], typ, said
+    )
+
+
+def _authentication(payload: dict[str, Any]) -> Authentication:
+    moment, methods, level = (payload.get(name) for name in ("auth_time", "amr", "acr"))
+    if not (type(moment) is int and 0 <= moment < 2**53):
+        raise InvalidToken
+    if not (isinstance(methods, list) and all(isinstance(one, str) for one in [*methods, level])):
+        raise InvalidToken
+    return Authentication(moment, tuple(methods), str(level))
