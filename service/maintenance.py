@@ -19,6 +19,7 @@ from service.engine.ids import now
 from service.engine.settings import BadConfiguration
 from service.engine.tokens import keys
 from service.models import (
+    Challenge,
     IdempotencyKey,
     KnownNetwork,
     Mail,
@@ -42,6 +43,7 @@ EXPIRING: dict[Any, list[sa.ColumnElement[bool]]] = {
     SignInGuard: [],
     KnownNetwork: [],
     RestingUsername: [],
+    Challenge: [],
 }
 SETTLED = timedelta(minutes=1)  # by then every process signs with the newest key (keys.KeyRing)
 

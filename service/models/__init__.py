@@ -1,6 +1,7 @@
 """The tables, and the statements that read and write them."""
 
 from service.models.audit_events import AuditEvent
+from service.models.challenges import Challenge
 from service.models.credentials import Credentials
 from service.models.deletions import Deletion
 from service.models.idempotency_keys import IdempotencyKey
@@ -19,6 +20,7 @@ from service.models.users import User
 
 __all__ = [
     "AuditEvent",
+    "Challenge",
     "Credentials",
     "Deletion",
     "IdempotencyKey",

@@ -13,6 +13,7 @@ from service import maintenance
 from service.domain import passwords
 from service.engine.ids import created_at, new_id, now, rfc3339
 from service.models import (
+    Challenge,
     Deletion,
     IdempotencyKey,
     KnownNetwork,
@@ -132,6 +133,12 @@ def test_purge_deletes_what_has_expired_and_nothing_else(anywhere, monkeypatch):
         sa.insert(RestingUsername).values(
             [{"username": name[:9], "expires_at": at} for name, at in counted.items()]
         ),
+        sa.insert(Challenge).values(
+            [
+                {"value_hash": name, "purpose": "a", "data": "", "tries": 0, "expires_at": at}
+                for name, at in counted.items()
+            ]
+        ),
         sa.insert(Mail).values(
             [
                 _mail(user.id, 3, past, due_at=past),
@@ -151,6 +158,7 @@ def test_purge_deletes_what_has_expired_and_nothing_else(anywhere, monkeypatch):
         ("sign_in_guards", "1"),
         ("known_networks", "1"),
         ("resting_usernames", "1"),
+        ("challenges", "1"),
         ("users", "0"),
     ]
     assert [row.expires_at for row in rows(sa.select(Session))] == [future]
@@ -159,6 +167,7 @@ def test_purge_deletes_what_has_expired_and_nothing_else(anywhere, monkeypatch):
     assert [row.account for row in rows(sa.select(SignInGuard))] == ["b" * 64]
     assert [row.network for row in rows(sa.select(KnownNetwork))] == ["b" * 9]
     assert [row.username for row in rows(sa.select(RestingUsername))] == ["b" * 9]
+    assert [row.value_hash for row in rows(sa.select(Challenge))] == ["b" * 64]
     # Due once more, still good, or never sent: those are kept.
     left = {row.token_hash[-1] for row in rows(sa.select(Mail))}
     assert left == {"3", "4", "5"}

@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from service.engine.serve import server
 from service.specification import specification
 from tests.kit.commands import COMMAND, environment, execute, run
+from tests.kit.heads import NEWER
 from tests.kit.ports import free_port
 
 
@@ -82,7 +83,7 @@ def test_a_newer_schema_must_have_the_tables_that_this_code_needs(tmp_path):
     run(tmp_path, "db", "upgrade")
     engine = sa.create_engine(f"sqlite:///{tmp_path}/byline.db")
     with engine.begin() as connection:
-        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+        connection.exec_driver_sql(NEWER)
         connection.exec_driver_sql("CREATE TABLE news (id INTEGER)")
     assert run(tmp_path, "db", "check").stdout == "The schema is newer.\n"
 
@@ -99,7 +100,7 @@ def test_serve_runs_also_on_a_newer_schema_and_prints_its_addresses(tmp_path):
     assert run(tmp_path, "db", "upgrade").stdout == "The schema is current.\n"
     engine = sa.create_engine(f"sqlite:///{tmp_path}/byline.db")
     with engine.begin() as connection:
-        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+        connection.exec_driver_sql(NEWER)
     engine.dispose()
     port = free_port()
     process = subprocess.Popen(

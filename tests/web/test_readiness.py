@@ -21,6 +21,7 @@ from service.engine.database import revisions
 from service.engine.database.transaction import db
 from service.engine.http import health
 from service.places import MIGRATIONS
+from tests.kit.heads import NEWER, last
 from tests.kit.postgres_cluster import cluster
 from tests.kit.serving import Server
 from tests.kit.smtp import until
@@ -86,7 +87,7 @@ def test_a_schema_behind_the_code_is_not_ready(
     else:
         # As if this code had one migration more than the database has seen.
         known = revisions.graph(MIGRATIONS)
-        newest = {"9999": frozenset({"users_0012"})}
+        newest = {"9999": frozenset({last("users")})}
         monkeypatch.setattr(revisions, "graph", lambda _: known | newest)
     until(lambda: status(server) == 503)
     with server.client() as client:
@@ -99,7 +100,7 @@ def test_a_schema_behind_the_code_is_not_ready(
 
 def test_a_schema_newer_than_the_code_is_ready(serve: Serve) -> None:
     server = serve()
-    server.execute(sa.text("UPDATE alembic_version SET version_num = '9999'"))
+    server.execute(sa.text(NEWER))
     time.sleep(health.INTERVAL_SECONDS * 1.5)  # it has been seen
     assert httpx.get(f"{server.url}/health/ready").json()["status"] == "ok"
 
