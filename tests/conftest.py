@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -19,12 +20,14 @@ from connexion.spec import OpenAPISpecification
 from httpx._transports import default
 
 from service.domain import passwords
+from service.engine import assemble
 from service.engine.limits import memory as windows
 from tests.kit import databases
 from tests.kit.serving import Person, Server, serving
 
 pytest_plugins = ["tests.kit.order", "tests.kit.verdict"]
 
+_WHOLE_HEAP = ("collect", "freeze", "unfreeze")
 HASHER, DUMMY = passwords._hasher, passwords._DUMMY
 
 
@@ -55,6 +58,19 @@ def _the_same_made_once() -> Iterator[None]:
         patch.setattr(OpenAPISpecification, "_validate_spec", staticmethod(_validate_once))
         patch.setattr(default, "create_ssl_context", cache(default.create_ssl_context))
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _tests_skipped_by_the_collector() -> Iterator[None]:
+    """A service collects garbage at its start, and again looks at everything after its end. Here
+    that would be the ten thousand tests, each of the hundreds of times."""
+    collector = SimpleNamespace(**{**vars(gc), **dict.fromkeys(_WHOLE_HEAP, lambda: None)})
+    gc.collect()
+    gc.freeze()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(assemble, "gc", collector)
+        yield
+    gc.unfreeze()
 
 
 @pytest.fixture
