@@ -11,6 +11,8 @@ class Caller(NamedTuple):
     `session_end` is the latest end of the session, `generation` the one in the token.
     `authenticated_at` and `methods` (as in `Session.methods`) say when and how the user proved who
     they are.
+
+    With a personal token there is no session, and `session_id` is empty; `scopes` are the token's.
     """
 
     id: str
@@ -22,6 +24,7 @@ class Caller(NamedTuple):
     generation: int = 0
     authenticated_at: str = ""
     methods: str = ""
+    scopes: frozenset[str] = frozenset()
 
     @property
     def is_admin(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Protocol
 
 
@@ -14,6 +15,10 @@ class Caller(Protocol):
     @property
     def role(self) -> str:
         """What `x-required-role` is compared with."""
+
+    @property
+    def scopes(self) -> Collection[str]:
+        """What the personal token of this request may do; not asked of a session."""
 
     @property
     def is_admin(self) -> bool:

@@ -74,6 +74,22 @@ class AdminRequired(Forbidden):
     code, title = "admin-required", "This operation is for administrators"
 
 
+class ScopeMissing(Forbidden):
+    """A 403 for a personal token; `scope` is the one that it lacks, None if no scope would do."""
+
+    code, title = "scope-missing", "The personal token is not for this"
+
+    def __init__(self, scope: str | None = None, detail: str | None = None) -> None:
+        lacks = f"The token needs the scope {scope}." if scope else None
+        super().__init__(detail or lacks or "This needs a session: sign in.")
+        self.scope = scope
+
+    def www_authenticate(self, realm: str) -> str:
+        """The header that says which scope would do (RFC 6750, section 3.1)."""
+        scope = f', scope="{self.scope}"' if self.scope else ""
+        return f'Bearer realm="{realm}", error="insufficient_scope"{scope}'
+
+
 class NotFound(Problem):
     status, code, title = 404, "not-found", "There is nothing here"
 

@@ -3,6 +3,6 @@
 `make mutants` plants them one by one and runs their tests.
 """
 
-from tests.mutants import access, answers, edge, links, state
+from tests.mutants import access, answers, edge, links, scopes, state
 
-KINDS = access.KINDS | answers.KINDS | edge.KINDS | links.KINDS | state.KINDS
+KINDS = access.KINDS | answers.KINDS | edge.KINDS | links.KINDS | scopes.KINDS | state.KINDS

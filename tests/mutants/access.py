@@ -70,7 +70,7 @@ KINDS = {
         ),
         Mutant(
             "any user passes for an administrator",
-            "service/engine/spec/operation.py",
+            "service/engine/spec/demands.py",
             "caller is None or caller.role != self._role",
             "caller is None",
             "tests/accounts/test_users_as_admin.py::test_accounts_are_listed_for_admins_only",
@@ -190,7 +190,7 @@ _live""",
         Mutant(
             "the writes of all users at one address share a limit",
             "service/engine/limits/limits.py",
-            'claims.subject if policy.per == "user" else request.claims.session_id,)',
+            'claims.holder if policy.per == "user" else request.claims.session_id,)',
             'claims.session_id if policy.per == "session" else request.ip,)',
             "tests/web/test_limits.py::test_the_writes_of_one_user_are_not_those_of_another",
         ),

@@ -47,7 +47,7 @@ KINDS = {
         Mutant(
             "a 401 has no WWW-Authenticate",
             "service/engine/http/problems.py",
-            "isinstance(problem, problems.Unauthorized)",
+            "isinstance(problem, problems.Unauthorized | problems.ScopeMissing)",
             "False",
             SCHEMATHESIS,
             only="/auth/login][user",

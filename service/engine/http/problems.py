@@ -51,7 +51,7 @@ def to_problem(error: Exception, request_id: str) -> problems.Problem:
 
 
 def answer(problem: problems.Problem, request_id: str, realm: str = "") -> Answer:
-    """The response for a problem, its own headers kept; a 401 names the realm."""
+    """The response for a problem, its own headers kept; a refused token is told why."""
     document = {
         "type": f"/problems/{problem.code}",
         "title": problem.title,
@@ -70,6 +70,6 @@ def answer(problem: problems.Problem, request_id: str, realm: str = "") -> Answe
         (b"cache-control", b"no-store"),
     ]
     own = problem.headers
-    if isinstance(problem, problems.Unauthorized):
+    if isinstance(problem, problems.Unauthorized | problems.ScopeMissing):
         own = {**own, "WWW-Authenticate": problem.www_authenticate(realm)}
     return Answer(problem.status, headers + encoded(own), body)

@@ -161,7 +161,7 @@ def _json(request: Request, seconds: float) -> bytes:
             "status": request.status or 499,
             "ms": round(seconds * 1000, 2),
             "client": request.ip,
-            "user": request.claims.subject if request.claims else None,
+            "user": (request.claims.subject or None) if request.claims else None,
         },
         option=orjson.OPT_UTC_Z | orjson.OPT_APPEND_NEWLINE,
     )

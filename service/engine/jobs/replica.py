@@ -20,7 +20,7 @@ from service.engine.observe.metrics import Metrics, Readings
 from service.engine.problems import InvalidToken, NotFound, Unauthorized, Unavailable
 from service.engine.request import Request
 from service.engine.tokens.authority import Authority
-from service.engine.tokens.tokens import ACCESS
+from service.engine.tokens.tokens import ACCESS, PERSONAL
 
 logger = logging.getLogger(__name__)
 
@@ -61,7 +61,7 @@ class Replica:
 
     def wrote(self, request: Request) -> None:
         """Remember the caller of a request that has written, by token and by address."""
-        names = [network(request.ip), *([request.claims.subject] if request.claims else [])]
+        names = [network(request.ip), *([request.claims.holder] if request.claims else [])]
         for name in names:
             self._limits.remember(f"wrote:{name}", READ_OWN_WRITES_SECONDS)
 
@@ -93,9 +93,10 @@ class Replica:
         return self._limits.remembers(f"wrote:{self._who(request)}", READ_OWN_WRITES_SECONDS)
 
     def _who(self, request: Request) -> str:
-        """The user, if the request carries a token although it need not; else the network."""
+        """The user or the personal token, if the request carries a token although it need not; else
+        the network."""
         try:
-            return self._authority.authenticate(request, (ACCESS,)).subject
+            return self._authority.authenticate(request, (ACCESS, PERSONAL)).holder
         except (Unauthorized, InvalidToken):
             return network(request.ip)
 

@@ -32,7 +32,7 @@ Keys = tuple[str, ...]  # what a policy is counted under: for IPv6 clients also 
 
 
 class Policy(NamedTuple):
-    """One named limit: `per` is ip, user, session, or a word of the service.
+    """One named limit: `per` is ip, user (or personal token), session, or a word of the service.
 
     `by_network` has the limits of each key, the client's first; all must have room. With
     `only_failures`, what was counted is given back unless the answer is a 401. `header` is the
@@ -291,7 +291,7 @@ def _remembers(name: str, seconds: int, strategy: RateLimiter) -> bool:
 def _keys(policy: Policy, request: Request) -> Keys:
     if policy.per == "ip" or request.claims is None:
         return _networks(request.ip)
-    return (request.claims.subject if policy.per == "user" else request.claims.session_id,)
+    return (request.claims.holder if policy.per == "user" else request.claims.session_id,)
 
 
 def _networks(ip: str) -> Keys:

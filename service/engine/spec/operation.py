@@ -12,7 +12,7 @@ import asyncio
 import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 from urllib.parse import parse_qsl
@@ -29,13 +29,14 @@ from service.engine.jobs.replica import Replica
 from service.engine.jobs.retrying import transact
 from service.engine.jobs.threads import Pool
 from service.engine.limits.limits import Limits
-from service.engine.problems import AdminRequired, InternalError, Problem
+from service.engine.problems import InternalError, Problem
 from service.engine.request import Answer, Request, Stream, current_request, encoded
+from service.engine.spec.demands import Demands
 from service.engine.spec.idempotency import KeptAnswers, Retry
 from service.engine.spec.paging import Page, next_link
 from service.engine.spec.validation import Part, RequestValidator, ResponseDrift, ResponseValidator
-from service.engine.tokens.authority import TYPES, Authority
-from service.engine.tokens.tokens import Claims
+from service.engine.tokens.authority import Authority
+from service.engine.tokens.tokens import PERSONAL, Claims
 
 INJECTED = {"caller", "client"}  # arguments of handlers that are not parameters of the request
 WIRED = {"if_none_match", "idempotency_key"}  # parameters that are handled here and not by handlers
@@ -78,10 +79,10 @@ class Operation(FlaskOperation):
         }
         self._success = min(self._responses)
         self._is_conditional = 304 in self._responses
-        self._token_types = _token_types(declared)
+        self._demands = Demands(declared)
+        self._token_types = self._demands.token_types
         if self._may_be_stale and (self._writes or self._token_types):
             raise ValueError(f"{self.operation_id}: x-replica is for public reads")
-        self._role = spec.get("x-required-role")
         self._policies = services.limits.of_operation(spec)
         self._failures = [policy for policy in self._policies if policy.only_failures]
         self._pool = services.pools[spec.get("x-worker-pool", "requests")]
@@ -171,9 +172,7 @@ class Operation(FlaskOperation):
             transaction.rollback()
             answer = problems.answer(problem, request.request_id, self._services.realm)
         if self._is_slow and not self._ends_session:
-            self._admit(
-                request
-            )  # the session may have ended, or the role changed, while it computed
+            self._admit(request)  # session or role may have changed while it computed
         if retry and isinstance(answer, Answer):
             retry.keep(answer)
         return answer
@@ -184,10 +183,12 @@ class Operation(FlaskOperation):
         return Retry(services.kept_answers, services.authority.fingerprints, name, body)
 
     def _admit(self, request: Request, transaction: Any = None) -> Any:
-        """The Caller, if there is a token; raises `SessionRevoked` or `AdminRequired`."""
-        caller = self._services.caller(request.claims, transaction) if request.claims else None
-        if self._role and (caller is None or caller.role != self._role):
-            raise AdminRequired
+        """The Caller, if there is a token; raises what `caller` and `Demands.check` do."""
+        claims = request.claims
+        caller = self._services.caller(claims, transaction) if claims else None
+        if claims and caller and claims.typ == PERSONAL:
+            request.claims = replace(claims, subject=caller.id)
+        self._demands.check(claims, caller)
         return caller
 
     def _finish(self, request: Request, result: Any, if_none_match: str | None) -> Answer | Stream:
@@ -258,21 +259,6 @@ class Operation(FlaskOperation):
         if "caller" in wanted and not self._token_types:
             raise TypeError(f"{self.operation_id}: a public operation has no caller")
         return wanted.keys() & INJECTED
-
-
-def _token_types(operation: AbstractOperation) -> tuple[str, ...]:
-    """The `typ` of the tokens that an operation accepts; ValueError if one cannot be enforced."""
-    types = []
-    for requirement in operation.security or []:
-        if len(requirement) != 1:
-            raise ValueError(f"{operation.operation_id}: optional or combined security")
-        [(name, scopes)] = requirement.items()
-        scheme = operation.security_schemes[name]
-        is_known = scheme.get("x-token-type") in TYPES
-        if scopes or scheme.get("scheme") != "bearer" or not is_known:
-            raise ValueError(f"{operation.operation_id}: security scheme {name} is not enforced")
-        types.append(scheme["x-token-type"])
-    return tuple(types)
 
 
 def _cache_control(operation: AbstractOperation) -> str:

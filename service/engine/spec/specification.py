@@ -50,6 +50,16 @@ class Specification:
         return counts
 
     @cached_property
+    def token_prefix(self) -> str | None:
+        """The prefix of personal tokens, None if there are none."""
+        schemes = self.document["components"].get("securitySchemes", {}).values()
+        [scheme] = [one for one in schemes if one.get("x-token-type") == "personal"] or [{}]
+        prefix = scheme.get("x-token-prefix")
+        if scheme and not re.fullmatch(r"[a-z][a-z0-9]{0,14}_", prefix or ""):
+            raise ValueError(f"x-token-prefix {prefix} is not a short word and an underscore")
+        return prefix
+
+    @cached_property
     def key_set_max_age(self) -> int:
         """Seconds for which clients may cache the public keys, from the answer's Cache-Control."""
         paths = self.document["paths"]

@@ -9,23 +9,35 @@ from typing import Any
 import flask
 
 from service.engine.http.networks import address
-from service.engine.problems import InvalidToken, NotFound, TokenExpired, Unauthorized
+from service.engine.problems import (
+    InvalidToken,
+    NotFound,
+    ScopeMissing,
+    TokenExpired,
+    Unauthorized,
+)
 from service.engine.request import Request
 from service.engine.settings import BadConfiguration, EngineSettings
 from service.engine.tokens.keys import KeyRing, generate_key
-from service.engine.tokens.tokens import ACCESS, REFRESH, Claims, Tokens
+from service.engine.tokens.personal import PersonalTokens
+from service.engine.tokens.tokens import ACCESS, PERSONAL, REFRESH, Claims, Tokens
 
 SCHEME = "Bearer"  # RFC 6750, in any case
 SCRAPER = ("metrics",)  # for METRICS_TOKEN, the scheme metricsToken of the specification
-TYPES = {ACCESS, REFRESH, *SCRAPER}  # what `x-token-type` may say
+TYPES = {ACCESS, REFRESH, PERSONAL, *SCRAPER}  # what `x-token-type` may say
 _FORWARDED = (b"forwarded", b"via", b"x-forwarded-for", b"x-real-ip")  # set by proxies
 
 
 class Authority:
-    """Verifies this service's tokens, and decides whether a client may read the metrics."""
+    """Verifies this service's tokens, and decides whether a client may read the metrics.
+
+    `personal` are its personal tokens, None if the specification has no scheme for them.
+    """
 
     def __init__(self, app: flask.Flask, tokens: Tokens, settings: EngineSettings) -> None:
         self.tokens = tokens
+        prefix = settings.specification.token_prefix
+        self.personal = PersonalTokens(prefix) if prefix else None
         self._settings = settings
         app.extensions["authority"] = self
 
@@ -42,9 +54,12 @@ class Authority:
     def authenticate(self, request: Request, types: tuple[str, ...]) -> Claims:
         """The claims of the request's bearer token, of one of these types (RFC 6750, section 2.1).
 
-        Raises `Unauthorized` without a token, `InvalidToken` or `TokenExpired` with a bad one.
+        Raises `Unauthorized` without a token, `InvalidToken` or `TokenExpired` with a bad one, and
+        `ScopeMissing` for a personal token where only an access token will do, valid or not.
         """
         token = _bearer(request)
+        if self.personal and token.startswith(self.personal.prefix):
+            return self._personal(self.personal.claims(token), types)
         refused = InvalidToken()
         for typ in types:
             try:
@@ -54,6 +69,12 @@ class Authority:
             except InvalidToken as error:
                 refused = error
         raise refused
+
+    @staticmethod
+    def _personal(claims: Claims, types: tuple[str, ...]) -> Claims:
+        if PERSONAL in types:
+            return claims
+        raise ScopeMissing if ACCESS in types else InvalidToken
 
     def _admit_scraper(self, request: Request) -> None:
         """Admit a client that has METRICS_TOKEN. If that is not set, admit clients of this machine:

@@ -19,6 +19,7 @@ from service.engine.tokens.keys import KeyRing, SigningKey
 
 ACCESS = "at+jwt"  # RFC 9068, section 2.1
 REFRESH = "rt+jwt"
+PERSONAL = "personal"  # opaque, so what such a token says is in the database: see personal.py
 # The claims with the generation: two names, so that no type is mistaken for the other.
 GENERATION = {ACCESS: "pair", REFRESH: "gen"}
 
@@ -53,6 +54,10 @@ class Claims:
     `typ` is ACCESS or REFRESH. `generation` is the refresh counter of the session, or None in an
     access token from a version that did not store it. `authentication` is None in a refresh token,
     and in an access token that does not say when the user signed in.
+    access token from a version that did not store it.
+
+    A personal token, of `typ` PERSONAL, says only its hash, here `id` and, as if it were one,
+    `session_id`; its `subject` is empty until the database has been asked.
     """
 
     subject: str
@@ -62,6 +67,12 @@ class Claims:
     id: str
     typ: str
     authentication: Authentication | None = None
+
+    @property
+    def holder(self) -> str:
+        """Under what limits count the caller: the user, or the personal token itself, so that a
+        program that runs wild does not lock out its owner."""
+        return self.id if self.typ == PERSONAL else self.subject
 
 
 class Tokens:

@@ -6,17 +6,20 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from service.engine import assemble
-from service.engine.tokens.tokens import Claims
+from service.engine.problems import InvalidToken
+from service.engine.tokens.tokens import PERSONAL, Claims
 from tests.engine.planner.models import KeptAnswer
 from tests.engine.planner.settings import Settings
 
 HERE = Path(__file__).parent
+PERSONAL_TOKENS: dict[str, Owner] = {}  # by hash; tests give them out
 
 
 class Owner(NamedTuple):
     id: str
     role: str = "owner"
     is_admin: bool = False
+    scopes: frozenset[str] = frozenset()
 
 
 def create_flask(settings: Settings) -> Any:
@@ -34,4 +37,8 @@ def create_app(settings: Settings) -> Any:
 
 def caller(claims: Claims, _transaction: Any) -> Owner:
     """Whoever has a token: the planner has no accounts."""
-    return Owner(claims.subject)
+    if claims.typ != PERSONAL:
+        return Owner(claims.subject)
+    if claims.id not in PERSONAL_TOKENS:
+        raise InvalidToken
+    return PERSONAL_TOKENS[claims.id]
