@@ -10,7 +10,7 @@ import flask
 from service.accounts.audit import record
 from service.accounts.guard import guard
 from service.caller import Caller
-from service.domain.authentication import authentication
+from service.domain.authentication import authentication, combined
 from service.engine.ids import now, rfc3339
 from service.engine.observe.metrics import count_on_commit
 from service.engine.request import Client
@@ -25,7 +25,7 @@ def sign_in(account: dict[str, Any], methods: tuple[str, ...], client: Client) -
     account is neither disabled nor gone when the session starts.
     """
     user_id = account["id"]
-    pair = new_session(user_id, client, now(), " ".join(methods))
+    pair = new_session(user_id, client, now(), combined(*methods))
     record("login", user_id, actor_id=user_id)
     guard().remember_network(user_id)
     count_on_commit("logins_total", "succeeded")

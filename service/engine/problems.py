@@ -66,6 +66,22 @@ class TokenExpired(InvalidToken):
     code, title = "token-expired", "The token has expired"
 
 
+class AuthenticationTooOld(Unauthorized):
+    """The user must prove again who they are; `max_age` is in seconds (RFC 9470)."""
+
+    code, title = "authentication-too-old", "More recent authentication is required"
+    challenge = "insufficient_user_authentication"
+
+    def __init__(self, max_age: int) -> None:
+        super().__init__(f"Prove again who you are: that must be at most {max_age} seconds ago.")
+        self._max_age = max_age
+
+    def www_authenticate(self, realm: str) -> str:
+        """The header that says how recent the authentication must be (RFC 9470, section 3)."""
+        error = f'{super().www_authenticate(realm)}, error_description="{self.title}"'
+        return f"{error}, max_age={self._max_age}"
+
+
 class Forbidden(Problem):
     status, code, title = 403, "forbidden", "This is not yours to change"
 

@@ -5,6 +5,7 @@ from uuid import UUID
 
 from flask import current_app
 
+from service.accounts import reauthentication
 from service.accounts.audit import record
 from service.accounts.guard import guard
 from service.accounts.removal import remove_disputed
@@ -70,6 +71,10 @@ def refresh(caller: Caller, client: Client):
 def logout(caller: Caller):
     if Session.end(caller.session_id, caller.id):
         record("logout", caller.id)
+
+
+def reauthenticate(caller: Caller, body: dict):
+    return reauthentication.reauthenticate(caller, body)
 
 
 def get_me(caller: Caller):

@@ -114,6 +114,15 @@ class Session(db.Model):  # type: ignore[name-defined,misc] # made at run time
         return _rotation.first(session_id=caller.session_id, user_id=caller.id)
 
     @classmethod
+    def authenticate(cls, caller: Caller, moment: str, methods: str) -> Row | None:
+        """Record that the user of the caller's session has proved who they are, at this moment and
+        with these methods, earlier ones included: (generation,) of the session, None when it has
+        ended."""
+        return _authenticate.first(
+            session_id=caller.session_id, user_id=caller.id, moment=moment, methods=methods
+        )
+
+    @classmethod
     def see(cls, caller: Caller) -> None:
         """Record that a token of the caller's generation was presented."""
         _see.write(**_generation_of(caller))
@@ -179,6 +188,15 @@ _rotation = Prepared(
         Session.rotated_network,
         Session.rotated_agent,
     ).where(_mine)
+)
+_authenticate = Prepared(
+    sa.update(Session)
+    .where(_mine)
+    .values(
+        authenticated_at=bindparam("moment", type_=Time),
+        methods=bindparam("methods"),
+    )
+    .returning(Session.generation)
 )
 _see = Prepared(
     sa.update(Session)

@@ -107,6 +107,10 @@ def repeat_a_refresh(scene: Scene) -> Doing:
     return partial(scene.nobody.post, "/auth/refresh", headers=first)
 
 
+def reauthenticate(scene: Scene) -> Doing:
+    return partial(scene.anna.http.post, "/auth/reauthenticate", json={"password": PASSWORD})
+
+
 def logout(scene: Scene) -> Doing:
     return partial(scene.anna.http.post, "/auth/logout")
 
@@ -231,6 +235,7 @@ WRITTEN: list[tuple[Callable[[Scene], Doing], int, list[tuple[Any, ...]]]] = [
     (login_when_disabled, 403, [("login-failed", *AT_ANNA)]),
     (reuse_a_refresh_token, 401, [("token-reused", *BY_MAIL)]),
     (repeat_a_refresh, 200, [("refresh-repeated", *BY_MAIL)]),
+    (reauthenticate, 200, [("reauthenticated", *BY_ANNA)]),
     (logout, 204, [("logout", *BY_ANNA)]),
     (logout_by_refresh_token, 204, [("logout", *BY_ANNA)]),
     (revoke_a_session, 204, [("session-revoked", *BY_ANNA)]),

@@ -109,8 +109,8 @@ def _complete(name: str | None, case: Any, caller: Caller | None, *, is_stateful
             case.body["token"] = callers.mailed_token(RESET)
         case "complete_email_verification" | "dispute_email_verification":
             case.body["token"] = callers.mailed_token(VERIFY)
-        case "change_password" | "change_email":
-            case.body["current_password"] = PASSWORD
+        case "reauthenticate" | "change_password" | "change_email":
+            case.body["password" if name == "reauthenticate" else "current_password"] = PASSWORD
     if "If-Match" in case.headers:
         case.headers["If-Match"] = "*"
     if "Idempotency-Key" in case.headers:

@@ -44,6 +44,15 @@ def ago(**time: float) -> str:
     return rfc3339(datetime.now(UTC) - timedelta(**time))
 
 
+def grow_old(person: Person, **age: float) -> Person:
+    """Move the sign-in of a person's session into the past, by a little more than `x-fresh-
+    authentication` allows, and give them tokens that say so."""
+    move(person.server, person, authenticated_at=ago(**(age or {"seconds": 310})))
+    answer = refresh(person.http, person.tokens)
+    assert answer.status_code == 200, answer.text
+    return Person(person.server, person.email, person.password, person.tokens | answer.json())
+
+
 def move(server: Server, person: Person, **times: str) -> None:
     """Change the times of a session, as if it had been used then."""
     server.execute(update(Session).where(Session.id == session_id(person)).values(times))

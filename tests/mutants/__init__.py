@@ -3,6 +3,14 @@
 `make mutants` plants them one by one and runs their tests.
 """
 
-from tests.mutants import access, answers, edge, links, scopes, state
+from tests.mutants import access, answers, edge, links, scopes, sign_in, state
 
-KINDS = access.KINDS | answers.KINDS | edge.KINDS | links.KINDS | scopes.KINDS | state.KINDS
+KINDS = (
+    access.KINDS
+    | answers.KINDS
+    | edge.KINDS
+    | links.KINDS
+    | scopes.KINDS
+    | sign_in.KINDS
+    | state.KINDS
+)

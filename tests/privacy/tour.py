@@ -27,6 +27,7 @@ OPERATIONS = {
     for method, declared in item.items()
 }
 PARAMETERS = {name: re.findall(r"\{(\w+)\}", path) for name, (_, path, _) in OPERATIONS.items()}
+RENEWS_TOKENS = {"login", "refresh", "reauthenticate", "change_password"}
 ITS_OWN = "the token that the operation asks for"
 
 
@@ -89,7 +90,7 @@ class Tour:
         headers |= request.pop("headers", {})
         answer = self._http.request(method, path.format(**ids), headers=headers, **request)
         self._keep(by, operation, answer.status_code, answer.headers.raw, answer.content)
-        if operation in {"login", "refresh", "change_password"} and answer.status_code == 200:
+        if operation in RENEWS_TOKENS and answer.status_code == 200:
             by.tokens |= answer.json()
             for token in (by.tokens["access_token"], by.tokens["refresh_token"]):
                 self.marks.token("token", by.name, token)

@@ -41,6 +41,8 @@ def signing_in(tour: Tour, anna: Visitor) -> None:
     [_, older, *_] = tour("list_sessions", anna).json()
     for _ in range(2):
         tour("revoke_session", anna, session_id=older["id"])
+    for guessed in (stranger.password, anna.password):
+        tour("reauthenticate", anna, json={"password": guessed})
     tour("revoke_other_sessions", anna)
     tour("get_me", anna, bearer=left)
     used = anna.tokens["refresh_token"]

@@ -146,6 +146,47 @@ def test_a_parameter_in_part_of_a_segment_stops_the_start() -> None:
         start(path="/things/{thing_id}.json")
 
 
+NAMED = {"type": "object", "properties": {"name": {"type": "string"}}}
+WITH_BODY = {**body({"application/json": {"schema": NAMED}}), "security": [{"token": []}]}
+
+
+def test_a_demand_for_fresh_authentication_that_can_be_enforced_starts() -> None:
+    start(**{"security": [{"token": []}], "x-fresh-authentication": 300})
+    fresh = {"max-age": 300, "when": ["name"]}
+    start(lambda thing_id, body: None, **WITH_BODY, **{"x-fresh-authentication": fresh})
+
+
+@pytest.mark.parametrize(
+    ("fresh", "why"),
+    [
+        (0, "0 is not a number of seconds"),
+        (-1, "-1 is not a number of seconds"),
+        (1.5, "1.5 is not a number of seconds"),
+        ("300", "300 is not a number of seconds"),
+        (True, "True is not a number of seconds"),
+        ([300], "is not a number of seconds"),
+        ({"max-age": 300}, "is not enforced"),
+        ({"max-age": 300, "when": []}, "is not enforced"),
+        ({"max-age": 300, "when": "name"}, "is not enforced"),
+        ({"max-age": 300, "when": ["name"], "unless": ["age"]}, "is not enforced"),
+        ({"max-age": None, "when": ["name"]}, "None is not a number of seconds"),
+        ({"max-age": 300, "when": ["colour"]}, "names no member of the body: {'colour'}"),
+    ],
+)
+def test_a_demand_for_fresh_authentication_that_makes_no_sense_stops_the_start(
+    fresh: Any, why: str
+) -> None:
+    with pytest.raises(ValueError, match=why):
+        start(lambda thing_id, body: None, **WITH_BODY, **{"x-fresh-authentication": fresh})
+
+
+@pytest.mark.parametrize("security", [[], [{"other": []}]])
+def test_fresh_authentication_without_access_tokens_stops_the_start(security: Any) -> None:
+    schemes = {"other": {"type": "http", "scheme": "bearer", "x-token-type": "rt+jwt"}}
+    with pytest.raises(ValueError, match="x-fresh-authentication is for access tokens"):
+        start(schemes=schemes, security=security, **{"x-fresh-authentication": 300})
+
+
 BASIC = {"type": "http", "scheme": "basic", "x-token-type": "at+jwt"}
 KEY = {"type": "apiKey", "in": "header", "name": "X-Key"}
 UNTYPED = {"type": "http", "scheme": "bearer"}

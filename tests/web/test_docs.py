@@ -1,8 +1,10 @@
-"""The public specification lacks only the `x-` keys, and pages load only our own files."""
+"""The public specification lacks only the `x-` keys, says instead what some of them demand, and
+pages load only our own files."""
 
 from __future__ import annotations
 
 import re
+import textwrap
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,13 +14,19 @@ import yaml
 
 from service import pages
 from service.engine.http import docs
+from service.engine.spec.publication import NOTES
 from service.engine.spec.specification import Specification
 from service.specification import specification
+
+_NOTE = re.compile(r"^ *Requires (?:.*\n)+?(?=      \S)", re.MULTILINE)
 
 
 def _public(node: Any) -> Any:
     if isinstance(node, dict):
-        return {k: _public(v) for k, v in node.items() if not k.startswith("x-")}
+        public = {k: _public(v) for k, v in node.items() if not k.startswith("x-")}
+        if notes := [note(node[key]) for key, note in NOTES.items() if key in node]:
+            public["description"] += f"\n{textwrap.fill(' '.join(notes), 92)}\n"
+        return public
     return [_public(item) for item in node] if isinstance(node, list) else node
 
 
@@ -36,7 +44,7 @@ def _comments(text: str) -> list[str]:
     return re.findall(r"^ *#.*$", text, re.MULTILINE)
 
 
-def test_the_public_specification_lacks_the_wiring_and_nothing_else() -> None:
+def test_the_public_specification_lacks_the_wiring_and_says_what_it_demands() -> None:
     public = yaml.safe_load(specification.public_yaml())
     assert public == _public(specification.document)
     assert public != specification.document
@@ -63,7 +71,37 @@ def test_comments_and_layout_are_kept() -> None:
     public = specification.public_yaml().decode()
     assert _comments(public) == _comments(original) != []
     lines = iter(original.splitlines())
-    assert all(line in lines for line in public.splitlines())  # in the same order
+    notes = {line for block in _NOTE.findall(public) for line in block.splitlines()}
+    assert len(notes) > 3
+    kept = [line for line in public.splitlines() if line not in notes - {""}]
+    assert len(kept) > 2000
+    assert all(line in lines for line in kept if line)  # in the same order
+
+
+DELETE = "a:\n  /a:\n    delete:\n      summary: Delete\n{}      x-fresh-authentication: 60\n"
+
+
+@pytest.mark.parametrize(
+    ("written", "beginning"),
+    [
+        ("", ""),
+        ("      description: One line.\n", "One line.\n\n"),
+        ('      description: "One: line."\n', "One: line.\n\n"),
+        ("      description: Two\n        lines.\n", "Two lines.\n\n"),
+        ("      description: >-\n        Two\n        lines.\n", "Two lines.\n\n"),
+        ("      description: |\n        A\n\n          b\n", "A\n\n  b\n\n"),
+    ],
+)
+def test_what_a_key_demands_is_added_to_any_kind_of_description(
+    written: str, beginning: str, tmp_path: Any
+) -> None:
+    file = tmp_path / "openapi.yaml"
+    file.write_text(DELETE.format(written) + "      tags: [a]\n    # the next\n    get: {}\n")
+    [item] = yaml.safe_load(Specification(file).public_yaml())["a"].values()
+    assert item["delete"].keys() == {"summary", "description", "tags"}
+    description = item["delete"]["description"]
+    assert description.startswith(f"{beginning}Requires fresh authentication: if the `auth_time`")
+    assert "more than 60\nseconds ago" in description
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,10 @@ The path of one request through operation.py:
 
     answer()            on the event loop, without the database
       |  token does not verify ----------------------------> 401
+      |  [x-fresh-authentication: too long ago ------------> 401]
       |  no room in a limit -------------------------------> 429
       |  parameters or body do not fit --------------------> 400, 413, 415
+      |  [x-fresh-authentication with `when` --------------> 401]
       v
     Pool.run()          one hop to a worker thread; none free -> 503
       v

@@ -31,6 +31,7 @@ from service.engine.jobs.threads import Pool
 from service.engine.limits.limits import Limits
 from service.engine.problems import InternalError, Problem
 from service.engine.request import Answer, Request, Stream, current_request, encoded
+from service.engine.spec import freshness
 from service.engine.spec.demands import Demands
 from service.engine.spec.idempotency import KeptAnswers, Retry
 from service.engine.spec.paging import Page, next_link
@@ -81,6 +82,7 @@ class Operation(FlaskOperation):
         self._is_conditional = 304 in self._responses
         self._demands = Demands(declared)
         self._token_types = self._demands.token_types
+        self._freshness = freshness.of_operation(declared, self._token_types)
         if self._may_be_stale and (self._writes or self._token_types):
             raise ValueError(f"{self.operation_id}: x-replica is for public reads")
         self._policies = services.limits.of_operation(spec)
@@ -105,6 +107,8 @@ class Operation(FlaskOperation):
         """The operation's answer to a request; raises a Problem for a refusal."""
         if self._token_types:
             request.claims = self._services.authority.admit(request, self._token_types)
+        if self._freshness:  # before limits, which the repeated request will count against
+            self._freshness.check(request.claims)
         if self._policies:
             await self._services.limits.count(request, self._policies)
         answering = self._answer(request, receive)
@@ -116,6 +120,8 @@ class Operation(FlaskOperation):
         arguments = self._validator.parameters(request)
         if self._validator.has_body:
             arguments["body"] = await self._validator.body(request, receive)
+            if self._freshness:
+                self._freshness.check_body(request.claims, arguments["body"])
         if not self._is_async:
             return await self._pool.run(self._in_thread, request, arguments, origin=request.ip)
         if_none_match = arguments.pop("if_none_match", None)

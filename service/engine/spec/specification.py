@@ -11,8 +11,7 @@ from typing import Any
 import orjson
 import yaml
 
-# An `x-` key and its value: lines that are indented deeper, and list items at the same depth.
-_WIRING = re.compile(r"^( *)x-[\w-]+:.*\n(?:\n*\1[ -].*\n)*", re.MULTILINE)
+from service.engine.spec.publication import published
 
 
 class Specification:
@@ -79,11 +78,12 @@ class Specification:
 
     @cache  # noqa: B019 # a specification lives as long as its process
     def public_yaml(self, root: str = "/") -> bytes:
-        """The document as it is in git, with comments and components, but without `x-` keys.
+        """The document as it is in git, with comments and components, but without `x-` keys; what
+        they demand of clients is in the descriptions.
 
         `root` is the path under which a proxy serves the API, such as `/planner`.
         """
-        public = _WIRING.sub("", self.path.read_text("utf-8")).encode()
+        public = published(self.path.read_text("utf-8"), parsed).encode()
         if root == "/":
             return public
         return public.replace(
@@ -112,7 +112,7 @@ def limits(declared: dict[str, Any]) -> Iterator[dict[str, Any]]:
         yield from entries
 
 
-def parsed(text: bytes) -> dict[str, Any]:
+def parsed(text: bytes | str) -> dict[str, Any]:
     """The document in YAML text."""
     # libyaml's loader is ten times as fast; not every PyYAML is built with it.
     fast = yaml.__with_libyaml__

@@ -57,6 +57,10 @@ class Project(db.Model):
         if not _owned.delete(project_id, caller, if_match):
             raise _refused(project_id, caller)
 
+    @classmethod
+    def delete_all(cls, owner: Caller) -> None:
+        _delete_all.write(owner_id=owner.id)
+
 
 class Task(db.Model):
     __tablename__ = "tasks"
@@ -128,6 +132,9 @@ _named = Prepared(
     .limit(bindparam("limit"))
 )
 _insert_project = insertion(Project)
+_delete_all = Prepared(
+    sa.delete(Project).where(Project.owner_id == bindparam("owner_id", type_=Id))
+)
 _insert_task = insertion(Task)
 _owned = Owned(
     Project,

@@ -3,6 +3,7 @@
 from service.engine.caller import Caller
 from service.engine.ids import new_id
 from service.engine.tokens.authority import authority
+from tests.engine.planner.models import Project
 
 
 def create_token(body: dict):
@@ -13,3 +14,7 @@ def create_token(body: dict):
 
 def get_me(caller: Caller):
     return {"id": caller.id}
+
+
+def delete_me(caller: Caller):
+    Project.delete_all(caller)

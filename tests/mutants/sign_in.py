@@ -1,0 +1,87 @@
+"""Mutants that make a sign-in count for more than it proves."""
+
+from tests.mutants.mutant import Mutant
+
+KINDS = {
+    "freshness": [
+        Mutant(
+            "an old sign-in is as good as a new one",
+            "service/engine/spec/operation.py",
+            "            self._freshness.check(request.claims)\n",
+            "            pass\n",
+            "tests/accounts/test_fresh_authentication.py"
+            "::test_nothing_is_done_for_an_older_sign_in",
+        ),
+        Mutant(
+            "a role changes without a recent sign-in",
+            "service/engine/spec/freshness.py",
+            "if any(name in body for name in self.when):",
+            "if all(name in body for name in self.when):",
+            "tests/accounts/test_fresh_authentication.py"
+            "::test_only_the_members_that_the_key_names_ask_for_it",
+        ),
+        Mutant(
+            "a token that does not say when is fresh",
+            "service/engine/spec/freshness.py",
+            "if not said or time.time() - said.time > self.max_age:",
+            "if said and time.time() - said.time > self.max_age:",
+            "tests/engine/test_freshness.py"
+            "::test_an_old_authentication_is_refused_and_nothing_is_done",
+        ),
+        Mutant(
+            "a refused request uses up the limit of the operation",
+            "service/engine/spec/operation.py",
+            """\
+        if self._freshness:  # before limits, which the repeated request will count against
+            self._freshness.check(request.claims)
+        if self._policies:
+            await self._services.limits.count(request, self._policies)
+""",
+            """\
+        if self._policies:
+            await self._services.limits.count(request, self._policies)
+        if self._freshness:
+            self._freshness.check(request.claims)
+""",
+            "tests/engine/test_freshness.py"
+            "::test_a_refusal_takes_nothing_of_the_limits_of_the_operation",
+        ),
+        Mutant(
+            "a refresh makes a session fresh",
+            "service/accounts/sign_in.py",
+            "        caller.authenticated_at,\n",
+            "        now(),\n",
+            "tests/accounts/test_authentication_claims.py"
+            "::test_a_refresh_keeps_the_time_and_the_methods_of_the_sign_in",
+        ),
+        Mutant(
+            "a new password makes a session fresh",
+            "service/handlers/auth.py",
+            "    return new_session(caller.id, client, caller.authenticated_at, caller.methods)\n",
+            "    return sign_in(get_me(caller), (PASSWORD,), client)\n",
+            "tests/accounts/test_authentication_claims.py"
+            "::test_a_new_password_makes_a_session_no_fresher_than_it_was",
+        ),
+        Mutant(
+            "a wrong password makes a session fresh",
+            "service/accounts/reauthentication.py",
+            "    confirm(caller, password)\n",
+            "",
+            "tests/accounts/test_reauthentication.py::test_a_wrong_password_proves_nothing",
+        ),
+        Mutant(
+            "what a session has proved before is forgotten",
+            "service/accounts/reauthentication.py",
+            "combined(caller.methods, PROOFS",
+            "combined(PROOFS",
+            "tests/accounts/test_reauthentication.py::test_what_was_proved_before_is_not_forgotten",
+        ),
+        Mutant(
+            "a new proof invalidates the tokens of other tabs",
+            "service/accounts/reauthentication.py",
+            "token_pair(fresh, renewed.generation)",
+            "token_pair(fresh, caller.generation)",
+            "tests/accounts/test_reauthentication.py::test_the_tokens_of_other_tabs_stay_good",
+        ),
+    ],
+}
