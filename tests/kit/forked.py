@@ -2,7 +2,8 @@
 
 Each process of pytest has one parent process, which has imported the service and done nothing else.
 It forks for every command. The child is an ordinary process: it has its own pid, environment,
-folder, signals and exit code, and `byline serve` starts its workers with a new interpreter.
+folder, signals and exit code. A `byline serve` with several workers forks them, too
+(`tests.kit.forked_workers`).
 """
 
 from __future__ import annotations
@@ -26,9 +27,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import IO, Any
 
+from tests.kit import forked_workers
+
 ROOT = Path(__file__).parents[2]
 _PROGRAM = "from tests.kit import forked; exec(forked.serve())"
 SERVICE = ("service.cli",)  # what is imported for a command
+UNFORKED = {"PYTHONUNBUFFERED": "1"}  # a setting for a process with an interpreter of its own
 _LARGEST = 1 << 20  # bytes of a request
 _SIZE = 4  # bytes of its length, in front of it
 _starting = threading.Lock()
@@ -157,7 +161,7 @@ def serve() -> str:
             for own in (listener, waker, woken, *running.values()):
                 own.detach()
             os.closerange(3, os.sysconf("SC_OPEN_MAX"))
-            return code
+            return forked_workers.prepared(code) if forked_workers.are_wanted() else code
         if 0 in ready:
             os._exit(0)
 

@@ -17,7 +17,7 @@ import httpx
 import psutil
 
 from service.engine.tokens.keys import generate_key
-from tests.kit import commands, databases
+from tests.kit import commands, databases, forked_workers
 from tests.kit.commands import PASSWORD, ROOT
 from tests.kit.ports import free_port
 
@@ -176,7 +176,7 @@ def sign_up(url: str) -> Account:
 
 def _is_worker(process: psutil.Process) -> bool:
     try:
-        return any("spawn_main" in word for word in process.cmdline())
+        return any(forked_workers.NAME in word for word in (process.name(), *process.cmdline()))
     except psutil.NoSuchProcess:  # or it is a zombie that has not been reaped
         return False
 

@@ -11,6 +11,7 @@ import psutil
 import pytest
 
 from tests.kit.busy_clients import busy, kept, one_by_one, refuses
+from tests.kit.forked import UNFORKED
 from tests.kit.processes import Byline, Place
 from tests.kit.smtp import until
 from tests.kit.workers import answered_by
@@ -125,7 +126,7 @@ def test_a_worker_obeys_its_supervisor_and_ignores_signals(start: Start) -> None
 
 
 def test_workers_have_a_folder_for_their_metrics_until_they_end(start: Start) -> None:
-    byline = start(WORKERS="2")
+    byline = start(WORKERS="2", **UNFORKED)
     [folder] = {Path(worker.environ()["METRICS_DIR"]) for worker in byline.workers}
     assert folder.stat().st_mode & 0o777 == 0o700
     byline.terminate()
