@@ -4,10 +4,11 @@ value."""
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Iterator
 from ipaddress import ip_address
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from service.engine.http.hosts import TrustedHosts
 from service.engine.settings import given_names
@@ -34,6 +35,13 @@ def warnings(settings: Settings) -> Iterator[str]:
             yield "PUBLIC_URL is http://: the tokens in mailed links travel without encryption."
         if not TrustedHosts(settings.trusted_hosts).matches(site.netloc):
             yield "TRUSTED_HOSTS lacks the host of PUBLIC_URL, so requests for it are refused."
+        if "passkey_origins" not in settings.model_fields_set and not _can_have_passkeys(site):
+            yield "PUBLIC_URL is no https:// address with a name: browsers refuse passkeys there."
+
+
+def _can_have_passkeys(site: SplitResult) -> bool:
+    """Whether browsers allow passkeys at an address that is not of this machine."""
+    return site.scheme == "https" and not re.fullmatch(r"[0-9.]+|.*:.*", site.hostname or "")
 
 
 def is_local(host: str) -> bool:

@@ -6,18 +6,20 @@ from pathlib import Path
 from typing import Annotated
 from urllib.parse import parse_qsl, urlsplit
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, Field
 
+from service.domain import passkeys
 from service.engine.settings import (
     BadConfiguration,
     EngineSettings,
+    Names,
     Policies,
     number,
     seconds,
     setting,
     switch,
 )
-from service.engine.settings_types import require
+from service.engine.settings_types import Because, require
 from service.specification import specification
 
 
@@ -40,6 +42,14 @@ def _mailbox(text: str) -> str:
     [(_, address)] = getaddresses([text])
     require(text.isprintable() and re.fullmatch(r"[!-?A-~]+@[!-?A-~]+", address))
     return text
+
+
+def _passkey_origins(origins: tuple[str, ...]) -> tuple[str, ...]:
+    try:
+        return passkeys.checked_origins(origins)
+    except passkeys.OutsideOfFirst:
+        reason = "has a host that is neither the first one nor within it"
+    raise Because(reason)
 
 
 class Settings(EngineSettings):
@@ -74,6 +84,15 @@ class Settings(EngineSettings):
         1_000_000_000, "a whole number of bytes from 1 to 10^15", "5000000000", ge=1, le=10**15
     )
     hash_threads: int = number(1, least=1, most=256, example=2)
+    passkey_origins: Annotated[Names, AfterValidator(_passkey_origins)] = Field(
+        default_factory=lambda data: (passkeys.default_origin(data.get("public_url") or ""),),
+        description=(
+            "https:// origins (http:// for localhost only), separated by commas, "
+            "the first of which names the domain of all"
+        ),
+        examples=["https://example.com,https://app.example.com"],
+        validate_default=False,  # a site without passkeys may be served; advice.py warns of it
+    )
 
 
 def load() -> Settings:

@@ -95,6 +95,7 @@ def test_the_environment_and_the_env_file_are_both_read(
 
 HERE = "PUBLIC_URL is an address of this machine: others cannot open the links in mails."
 CLEAR = "PUBLIC_URL is http://: the tokens in mailed links travel without encryption."
+NO_PASSKEYS = "PUBLIC_URL is no https:// address with a name: browsers refuse passkeys there."
 UNNAMED = "TRUSTED_HOSTS lacks the host of PUBLIC_URL, so requests for it are refused."
 
 
@@ -111,9 +112,20 @@ UNNAMED = "TRUSTED_HOSTS lacks the host of PUBLIC_URL, so requests for it are re
         ({"PUBLIC_URL": "https://a.example", "TRUSTED_HOSTS": "a.example"}, []),
         ({"PUBLIC_URL": "https://A.example:8443/x", "TRUSTED_HOSTS": "*.b,a.example"}, []),
         ({"PUBLIC_URL": "https://a.example"}, [UNNAMED]),
-        ({"PUBLIC_URL": "http://a.example", "TRUSTED_HOSTS": "a.example"}, [CLEAR]),
-        ({"PUBLIC_URL": "http://a.example", "TRUSTED_HOSTS": "*.a.example"}, [CLEAR, UNNAMED]),
-        ({"PUBLIC_URL": "https://192.0.2.1", "TRUSTED_HOSTS": "192.0.2.0/24"}, []),
+        ({"PUBLIC_URL": "http://a.example", "TRUSTED_HOSTS": "a.example"}, [CLEAR, NO_PASSKEYS]),
+        (
+            {"PUBLIC_URL": "http://a.example", "TRUSTED_HOSTS": "*.a.example"},
+            [CLEAR, UNNAMED, NO_PASSKEYS],
+        ),
+        ({"PUBLIC_URL": "https://192.0.2.1", "TRUSTED_HOSTS": "192.0.2.0/24"}, [NO_PASSKEYS]),
+        (
+            {
+                "PUBLIC_URL": "https://192.0.2.1",
+                "TRUSTED_HOSTS": "192.0.2.0/24",
+                "PASSKEY_ORIGINS": "https://a.example",
+            },
+            [],
+        ),
     ],
 )
 def test_settings_that_do_not_fit_together_are_named(

@@ -172,3 +172,23 @@ def test_a_file_with_windows_line_ends_may_be_sourced(monkeypatch, name, value, 
     assert getattr(load(), name.lower()) == read
     monkeypatch.setenv("METRICS_TOKEN", "secret\r")
     assert load().metrics_token.get_secret_value() == "secret"
+
+
+@pytest.mark.parametrize(
+    ("site", "origin"),
+    [
+        ("http://127.0.0.1:9000", "http://localhost:9000"),  # an address cannot have passkeys
+        ("http://[::1]:80/byline", "http://localhost"),
+        ("http://localhost:8000", "http://localhost:8000"),
+        ("https://byline.example.com:443/x/y", "https://byline.example.com"),
+        ("https://Byline.example.com:8443", "https://byline.example.com:8443"),
+    ],
+)
+def test_passkeys_are_used_where_the_links_of_mails_lead(monkeypatch, site, origin):
+    monkeypatch.setenv("PUBLIC_URL", site)
+    assert load().passkey_origins == (origin,)
+
+
+def test_an_origin_outside_of_the_first_ones_domain_is_refused_with_its_reason(monkeypatch):
+    monkeypatch.setenv("PASSKEY_ORIGINS", "https://app.example.com,https://www.example.com")
+    assert "has a host that is neither the first one nor within it" in _refusal()
