@@ -10,6 +10,7 @@ MEASURES = {
         outcome=("succeeded", "failed", "refused"),
     ),
     "token_reuses_total": counter("Sessions ended because a refresh token was used again"),
+    "passkeys_refused_total": counter("Passkeys refused because they may have been copied"),
     "mails_total": counter(
         "Attempts to send a mail; a mail without a recipient counts as sent",
         outcome=("sent", "deferred", "dropped"),

@@ -13,6 +13,10 @@ class OneTimeTokenInvalid(BadRequest):
     code, title = "token-invalid", "The token is invalid or no longer valid"
 
 
+class PasskeyInvalid(BadRequest):
+    code, title = "passkey-invalid", "This is not a good passkey"
+
+
 class TokenReused(InvalidToken):
     code, title = "token-reused", "The refresh token was used before; its session is revoked"
 
@@ -23,6 +27,18 @@ class SessionRevoked(InvalidToken):
 
 class InvalidCredentials(Unauthorized):
     code, title = "invalid-credentials", "The e-mail address or the password is wrong"
+
+
+class ChallengeInvalid(Unauthorized):
+    code, title = "challenge-invalid", "The challenge is invalid or no longer valid"
+
+
+class PasskeyWrong(Unauthorized):
+    code, title = "passkey-wrong", "The passkey does not prove who you are"
+
+
+class PasskeyUnknown(Unauthorized):
+    code, title = "passkey-unknown", "Nobody has this passkey"
 
 
 class AdminOnlyField(Forbidden):
@@ -61,3 +77,15 @@ class AdminUnverified(EmailUnverified):
 
 class QuotaExceeded(Problem):
     status, code, title = 409, "quota-exceeded", "This would exceed your storage quota"
+
+
+class PasskeyTaken(Problem):
+    status, code, title = 409, "passkey-taken", "This passkey is registered already"
+
+
+class TooManyPasskeys(Problem):
+    status, code, title = 409, "too-many-passkeys", "You have as many passkeys as you may"
+
+
+class LastPasskey(Problem):
+    status, code, title = 409, "last-passkey", "The last way to sign in must remain"

@@ -48,19 +48,29 @@ def prove(email_key: str, password: str) -> dict[str, Any]:
         metrics().count("logins_total", "refused")
         raise
     except InvalidCredentials as wrong:
-        raise _failed(user, wrong) from None  # after the block: the guess stays counted
+        # After the block: the guess stays counted.
+        raise failed(user.id if user else None, wrong) from None
     if user.disabled:
-        raise _failed(user, AccountDisabled())
+        raise failed(user.id, AccountDisabled())
     if flask.current_app.config["REQUIRE_VERIFIED_EMAIL"] and not user.email_verified:
-        raise _failed(user, EmailUnverified())
+        raise failed(user.id, EmailUnverified())
     stored = user.password_hash
     if passwords.outdated(stored):
         fresh = passwords.hashed(password)
         stored = fresh if Credentials.change_password(user.id, stored, fresh) else stored
     account = Credentials.admitted(user.id, stored)
     if account is None:
-        raise _failed(user, InvalidCredentials())  # the account has changed since the comparison
+        raise failed(user.id, InvalidCredentials())  # the account has changed since the comparison
     return account
+
+
+def failed(user_id: str | None, problem: Problem) -> Problem:
+    """The problem, after recording and counting a sign-in that failed with it; None stands for an
+    unknown account. Commits, because the answer is a refusal."""
+    record("login-failed", user_id)
+    count_on_commit("logins_total", "failed")
+    commit()
+    return problem
 
 
 def confirm(caller: Caller, password: str) -> str:
@@ -130,10 +140,3 @@ def _note_first_use(caller: Caller) -> None:
             transaction.commit()
     except (sa.exc.SQLAlchemyError, Unavailable) as error:
         logger.warning("could not record the first use of a token: %s", type(error).__name__)
-
-
-def _failed(user: Row | None, problem: Problem) -> Problem:
-    record("login-failed", user.id if user else None)
-    count_on_commit("logins_total", "failed")
-    commit()  # keep the event although the answer is a refusal
-    return problem

@@ -9,6 +9,7 @@ from service.models.long_documents import LongDocuments  # posts
 from service.models.mail_counts import MailCount
 from service.models.mailed_tokens import MailedToken
 from service.models.mails import Mail
+from service.models.passkeys import Passkey
 from service.models.post_documents import PostDocument  # posts
 from service.models.posts import Post  # posts
 from service.models.profiles import Profile
@@ -29,6 +30,7 @@ __all__ = [
     "Mail",
     "MailCount",
     "MailedToken",
+    "Passkey",
     "Post",  # posts
     "PostDocument",  # posts
     "Profile",

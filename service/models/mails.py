@@ -29,6 +29,9 @@ PASSWORD_RESET = "password-reset"  # noqa: S105 # nosec B105 # the name of a kin
 # Notices after the fact: see `outbox.notify`.
 EMAIL_CHANGED = "email-changed"
 EMAIL_CHANGED_BY_ADMIN = "email-changed-by-admin"
+PASSKEY_ADDED = "passkey-added"
+PASSKEY_REFUSED = "passkey-refused"
+PASSKEY_REMOVED = "passkey-removed"
 PASSWORD_CHANGED = "password-changed"  # noqa: S105 # nosec B105 # the name of a kind
 SESSIONS_REUSED = "sessions-reused"
 SIGN_IN_BLOCKED = "sign-in-blocked"

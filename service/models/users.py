@@ -147,7 +147,7 @@ class User(db.Model):  # type: ignore[name-defined,misc] # made at run time
         return account, before._asdict()
 
     @classmethod
-    def standing(cls, user_id: UUID) -> dict[str, Any]:
+    def standing(cls, user_id: UUID | str) -> dict[str, Any]:
         """`role`, `disabled`, `email`, `email_verified`, `username`, `bio`, `version`,
         `has_password`; `was_in_use` is False until an invited user has set a password.
 

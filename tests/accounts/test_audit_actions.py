@@ -281,6 +281,8 @@ def test_each_change_causes_one_event(
 
 
 TRIED_ELSEWHERE = {"sign-in-blocked"}  # with the guard on: tests/web/test_strangers.py
+# In tests/accounts/test_passkeys.py and test_passkey_logins.py.
+TRIED_ELSEWHERE |= {"passkey-added", "passkey-removed", "passkey-refused"}
 # Declared, and written by operations that are still to come.
 PLANNED = {"recovery-requested"}
 

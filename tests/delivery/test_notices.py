@@ -10,12 +10,23 @@ import sqlalchemy as sa
 from service.engine.database.transaction import db
 from service.mail import outbox
 from service.models import User
-from service.models.mails import PASSWORD_CHANGED, PASSWORD_RESET, SESSIONS_REUSED, SIGN_IN_BLOCKED
+from service.models.mails import (
+    PASSKEY_ADDED,
+    PASSKEY_REFUSED,
+    PASSKEY_REMOVED,
+    PASSWORD_CHANGED,
+    PASSWORD_RESET,
+    SESSIONS_REUSED,
+    SIGN_IN_BLOCKED,
+)
 from tests.kit.mailbox import subject_of, text
 from tests.kit.mailer import Mailer, fresh
 from tests.kit.serving import PASSWORD
 
 SUBJECTS = {
+    PASSKEY_ADDED: "A passkey was added to your account",
+    PASSKEY_REFUSED: "A passkey of yours was refused",
+    PASSKEY_REMOVED: "A passkey was removed from your account",
     PASSWORD_CHANGED: "Your password was changed",
     SESSIONS_REUSED: "A session of yours was ended",
     SIGN_IN_BLOCKED: "Somebody is trying to sign in to your account",

@@ -183,8 +183,9 @@ _live""",
         Mutant(
             "signing in has no limit for an address",
             "openapi/openapi.yaml",
-            "x-rate-limit: {policy: login, limit: 10 per minute, per: ip, counts: failures}",
-            "x-rate-limit: client",
+            "x-rate-limit: {policy: login, limit: 10 per minute, per: ip, counts: failures}\n"
+            "      x-guard",
+            "x-rate-limit: client\n      x-guard",
             "tests/web/test_limits.py::test_register_login_and_search_have_limits_per_client[login-_login]",
         ),
         Mutant(

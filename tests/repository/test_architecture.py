@@ -25,7 +25,7 @@ HANDLERS = {name: path for name, path in MODULES.items() if "/handlers/" in name
 MAY_IMPORT = {
     "engine": set(),
     "problems": {"engine"},
-    "settings": {"engine", "specification"},
+    "settings": {"engine", "specification", "domain"},
     "domain": {"engine", "problems"},
     "caller": set(),
     "models": {"engine", "problems", "caller"},

@@ -42,6 +42,7 @@ WIRING = {
 LIMITS = {
     "client": [("300 per minute", "ip")],
     "login": [("10 per minute", "ip")],
+    "passkey": [("60 per minute", "ip")],
     "register": [("10 per hour", "ip")],
     "refresh": [("30 per minute", "session")],
     "repeat": [("200 per hour", "session")],
@@ -61,7 +62,7 @@ GUARDS = {
 # What nothing but the handler decides.
 FROM_HANDLERS = {200, 201, 202, 204, 402, 403, 409, 410}
 # Without a token of ours, and yet they ask who it is.
-PROOF_OF_THEIR_OWN = {"login"}
+PROOF_OF_THEIR_OWN = {"login", "login_with_passkey"}
 
 
 OPERATIONS = {
