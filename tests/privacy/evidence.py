@@ -15,7 +15,7 @@ from service.specification import specification
 from tests.kit import postgres
 from tests.kit.commands import run, serving
 from tests.kit.smtp import mail_server, until
-from tests.privacy import mishaps, unvisited, visits
+from tests.privacy import mishaps, passkeys, unvisited, visits
 from tests.privacy.marks import Marks, Secret
 from tests.privacy.tour import OPERATIONS, PARAMETERS, Heard, Tour, Visitor
 
@@ -111,6 +111,8 @@ def _first_tour(tour: Tour, evidence: Evidence, engine: sa.Engine, metrics_token
     evidence.people = {visitor.name: visitor for visitor in (anna, ben, ada, cora)}
     with engine.begin() as connection:
         connection.exec_driver_sql(f"UPDATE users SET role = 'admin' WHERE id = '{ada.id}'")
+    passkeys.using_passkeys(tour, anna)
+    passkeys.keeping_passkeys(tour, anna, ben)
     visits.reading_mails(tour, anna, ben)
     visits.meeting(tour, anna, ben, ada)
     visits.writing(tour, anna, ben)  # posts

@@ -20,7 +20,7 @@ from service.domain.mails import PAGES, SUBJECTS
 from tests.kit import mailbox
 from tests.privacy.evidence import Evidence, Rows, gather
 from tests.privacy.marks import Marks, Secret
-from tests.privacy.tour import OPERATIONS, Heard
+from tests.privacy.tour import OPERATIONS, RENEWS_TOKENS, Heard
 
 ADDRESS = re.compile(rb"[\w.+-]+@[\w-]+\.\w+")
 QUERY = re.compile(rb"\?\w+=")
@@ -28,11 +28,12 @@ TOKEN = re.compile(r"(?<![\w-])[\w-]{43}(?![\w-])", re.ASCII)
 HASH = b"$argon2"
 ONLY_IN_A_RACE = {("create_post", 409)}
 
-# The answers with a pair of tokens in them, for its owner.
-TELL_TOKENS = {"login", "refresh", "change_password"}
 # Whose answers have an Account in them: that of who asks, and any for an administrator.
-TELL_OWNERS = {"register", "login", "get_me", "update_user", "export_account"}
+TELL_OWNERS = {"register", "login", "login_with_passkey", "get_me", "update_user"}
+TELL_OWNERS |= {"export_account", "start_passkey"}
 TELL_ADMINS = {"create_user", "update_user", "list_accounts"}
+# Those with the names of passkeys.
+TELL_PASSKEYS = {"add_passkey", "list_passkeys", "get_passkey", "update_passkey", "export_account"}
 # The kinds of secrets that a table is for.
 KEPT = {
     "users": {"address", "text"},
@@ -42,6 +43,7 @@ KEPT = {
     "mails": {"address"},
     "idempotency_keys": {"address"},
     "resting_usernames": {"text"},
+    "passkeys": {"passkey"},
 }
 KEPT["idempotency_keys"].add("text")  # posts
 # FTS5's own: of the posts, and of a deleted one until it merges what it has.
@@ -125,8 +127,10 @@ def may_tell(heard: Heard, secret: Secret) -> bool:
             return True  # it is public
         case "agent":
             return own and heard.operation in {"list_sessions", "export_account"}
+        case "passkey":
+            return own and heard.operation in TELL_PASSKEYS
         case "token":
-            return own and heard.status == 200 and heard.operation in TELL_TOKENS
+            return own and heard.status == 200 and heard.operation in RENEWS_TOKENS
         case "address" if heard.status < 300:
             as_admin = heard.by == "ada" and heard.operation in TELL_ADMINS
             return as_admin or (own and heard.operation in TELL_OWNERS)
@@ -139,7 +143,9 @@ def test_an_answer_contains_the_data_of_its_reader(evidence: Evidence) -> None:
         assert ("anna", operation, "address", "anna") in told
     for operation in TELL_ADMINS:
         assert any(t[:3] == ("ada", operation, "address") and t[3] != "ada" for t in told)
-    for operation in TELL_TOKENS:
+    for operation in TELL_PASSKEYS:
+        assert ("anna", operation, "passkey", "anna") in told
+    for operation in RENEWS_TOKENS:
         assert ("anna", operation, "token", "anna") in told
     for operation in ("list_sessions", "export_account"):
         assert ("anna", operation, "agent", "anna") in told

@@ -7,7 +7,9 @@ from uuid import uuid4
 
 import httpx
 
+from tests.kit.authenticator import Authenticator
 from tests.kit.smtp import until
+from tests.privacy import passkeys
 from tests.privacy.tour import Tour, Visitor
 
 CONFIRM = "Confirm your e-mail address"
@@ -98,11 +100,14 @@ def reading_mails(tour: Tour, anna: Visitor, ben: Visitor) -> None:
 def _undoing(tour: Tour) -> None:
     """A change of address that its owner takes back."""
     mover, moved = tour.sign_up("welcome"), tour.visitor("welcome")
+    device = Authenticator(tour.page)
+    passkeys.added(tour, mover, device)
     tour("complete_email_verification", mover, json={"token": tour.mailed(mover, CONFIRM)})
     body = {"email": moved.address, "current_password": mover.password}
     tour("change_email", mover, json=body)
     tour("complete_email_verification", moved, json={"token": tour.mailed(moved, CONFIRM_NEW)})
     tour("undo_email_change", mover, json={"token": tour.mailed(mover, CHANGED)})
+    passkeys.without_a_password(tour, mover, device)
 
 
 def meeting(tour: Tour, anna: Visitor, ben: Visitor, ada: Visitor) -> None:
@@ -172,6 +177,7 @@ def coming(tour: Tour, ben: Visitor, ada: Visitor, cora: Visitor) -> None:
     tour("complete_email_verification", cora, json={"token": tour.mailed(cora, CONFIRM)})
     bio = {"bio": tour.marks.words("text", "cora")}
     tour("update_user", cora, user_id=cora.id, json=bio, headers=ANY)
+    passkeys.added(tour, cora, Authenticator(tour.page))
     for _ in range(2):
         name = {"username": tour.marks.word("text", "cora").lower()}
         tour("update_user", cora, user_id=cora.id, json=name, headers=ANY)
@@ -188,7 +194,7 @@ def coming(tour: Tour, ben: Visitor, ada: Visitor, cora: Visitor) -> None:
 def going(tour: Tour, ben: Visitor, ada: Visitor, cora: Visitor) -> None:
     """Accounts that are disabled or deleted."""
     dora = tour.sign_up("dora")
-    tour("update_user", ada, user_id=dora.id, json={"disabled": True}, headers=ANY)
+    passkeys.disabled(tour, dora, ada)
     tour("login", dora, json=dora.credentials)
     for by, of, headers in (
         (ben, cora.id, {}),
