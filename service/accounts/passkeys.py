@@ -25,6 +25,7 @@ from webauthn.helpers.structs import (
     AuthenticatorSelectionCriteria,
     AuthenticatorTransport,
     CollectedClientData,
+    CredentialDeviceType,
     PublicKeyCredentialDescriptor,
     ResidentKeyRequirement,
     UserVerificationRequirement,
@@ -32,6 +33,7 @@ from webauthn.helpers.structs import (
 
 from service.accounts.audit import record
 from service.caller import Caller
+from service.domain.authentication import HARDWARE_KEY, SOFTWARE_KEY
 from service.domain.passkeys import relying_party
 from service.engine.database.transaction import Row, commit
 from service.engine.http.occasional import Occasional
@@ -125,9 +127,9 @@ def registered(credential: dict[str, Any], challenge: str) -> dict[str, Any]:
     }
 
 
-def check(passkey: Row, credential: dict[str, Any], challenge: str) -> None:
+def check(passkey: Row, credential: dict[str, Any], challenge: str) -> str:
     """Check that this challenge was signed with a passkey of `Passkey.by_credential`, and note its
-    use.
+    use; returns the method of `domain.authentication`.
 
     Raises `PasskeyWrong`, also if the counter does not go forward, which is recorded and told.
     """
@@ -150,6 +152,8 @@ def check(passkey: Row, credential: dict[str, Any], challenge: str) -> None:
     count, backed_up = signed.new_sign_count, signed.credential_backed_up
     if not Passkey.use(passkey.id, sign_count=count, backed_up=backed_up):
         raise _copied(passkey)
+    is_bound = signed.credential_device_type is CredentialDeviceType.SINGLE_DEVICE
+    return HARDWARE_KEY if is_bound else SOFTWARE_KEY
 
 
 def _copied(passkey: Row) -> PasskeyWrong:

@@ -9,7 +9,6 @@ from service.accounts.audit import record
 from service.accounts.security import failed
 from service.accounts.sign_in import sign_in
 from service.caller import Caller
-from service.domain.authentication import PASSKEY, TWO_FACTORS
 from service.engine.request import Client
 from service.mail import outbox
 from service.models import Challenge, Passkey, User, mails
@@ -76,10 +75,10 @@ def login_with_passkey(body: dict, client: Client):
     if passkey is None:
         raise failed(None, PasskeyUnknown())
     try:
-        passkeys.check(passkey, body["passkey"], body["challenge"])
+        method = passkeys.check(passkey, body["passkey"], body["challenge"])
     except PasskeyWrong as wrong:
         raise failed(passkey.user_id, wrong) from None
-    return sign_in(_admitted(passkey.user_id), (PASSKEY, TWO_FACTORS), client)
+    return sign_in(_admitted(passkey.user_id), (method,), client)
 
 
 def _admitted(user_id: str):

@@ -19,6 +19,7 @@ from tests.kit.events import (
     ADMIN_AT,
     ANNA_AT,
     ELSEWHERE,
+    TRIED_ELSEWHERE,
     Scene,
     changes,
     latest,
@@ -280,9 +281,6 @@ def test_each_change_causes_one_event(
     ]
 
 
-TRIED_ELSEWHERE = {"sign-in-blocked"}  # with the guard on: tests/web/test_strangers.py
-# In tests/accounts/test_passkeys.py and test_passkey_logins.py.
-TRIED_ELSEWHERE |= {"passkey-added", "passkey-removed", "passkey-refused"}
 # Declared, and written by operations that are still to come.
 PLANNED = {"recovery-requested"}
 

@@ -50,10 +50,14 @@ def test_a_passkey_signs_in_without_an_address(
         assert http.get("/auth/me").status_code == 200
 
 
-def test_a_passkey_is_both_factors(device: Authenticator, anonymous: httpx.Client) -> None:
+@pytest.mark.parametrize(("is_backed_up", "method"), [(False, "hwk"), (True, "swk")])
+def test_a_passkey_is_both_factors(
+    is_backed_up: bool, method: str, device: Authenticator, anonymous: httpx.Client
+) -> None:
+    device.is_backed_up = is_backed_up
     token = signed_in(anonymous, device).json()["access_token"]
     claims = jwt.decode(token, options={"verify_signature": False})
-    assert (claims["amr"], claims["acr"]) == (["swk", "mfa"], "aal2")
+    assert (claims["amr"], claims["acr"]) == ([method, "mfa"], "aal2")
 
 
 def test_a_use_is_noted_to_the_hour_and_changes_the_tag(

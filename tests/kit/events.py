@@ -21,6 +21,10 @@ from tests.kit.serving import Person, Server
 
 ACTIONS: list[str] = specification.document["components"]["schemas"]["AuditAction"]["enum"]
 PATH = "/api/audit-events"
+# Actions with a case in another file than test_audit_actions.py.
+TRIED_ELSEWHERE = {"sign-in-blocked"}  # with the guard on: tests/web/test_strangers.py
+TRIED_ELSEWHERE |= {"passkey-added", "passkey-removed"}  # tests/accounts/test_passkeys.py
+TRIED_ELSEWHERE |= {"passkey-refused"}  # tests/accounts/test_passkey_logins.py
 
 # Their addresses, as the proxy in front of the server reports them.
 ANNA_AT, ADMIN_AT, ELSEWHERE = "203.0.113.7", "2001:db8::2", "192.0.2.9"
