@@ -73,7 +73,7 @@ def test_clients_that_do_not_read_hold_no_thread_and_no_connection(
         assert len(lines(others.http.get("/export").content)) == 1
         # Nobody was cut off: who reads on is given the rest.
         wait_until(lambda: (in_flight(small.url), borrowed(small)) == (30, 0), "they are not idle")
-        received = heads[0]
+        received = bytearray(heads[0])
         while not received.endswith(b"\r\n0\r\n\r\n"):
             more = slow[0].recv(1 << 20)
             assert more

@@ -68,10 +68,7 @@ def connected(url: str, data: bytes, room: int | None = None) -> Iterator[socket
 
 def rest(connection: socket.socket) -> bytes:
     """All bytes until the server closes the connection."""
-    received = b""
-    while chunk := connection.recv(1 << 20):
-        received += chunk
-    return received
+    return b"".join(iter(lambda: connection.recv(1 << 20), b""))
 
 
 def wait_until(holds: Callable[[], bool], what: str) -> None:
