@@ -12,6 +12,8 @@ from email.policy import default
 from pathlib import Path
 
 PATIENCE = 60  # seconds: the outbox may be long when many tests have signed up
+# An address that no header has to encode, fold or quote.
+_PLAIN_RECIPIENT = re.compile(rb"(?:[^\r\n]+\r?\n)*?To: ([\w.+-]+@[\w.-]+)\r?\n(?![ \t])")
 
 
 class Mailbox:
@@ -20,7 +22,8 @@ class Mailbox:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._read: set[str] = set()
-        # Cached: parsing is slow, and so is reading the recipient of a parsed message.
+        # By recipient. Parsing is slow, and most mails are never looked at.
+        self._unparsed: defaultdict[str, dict[str, bytes]] = defaultdict(dict)
         self._mails: defaultdict[str, dict[str, EmailMessage]] = defaultdict(dict)
 
     def to(self, address: str, subject: str | None = None) -> list[EmailMessage]:
@@ -29,9 +32,10 @@ class Mailbox:
         names = os.listdir(self._folder) if self._folder.exists() else ()  # noqa: PTH208
         for name in {name for name in names if name.endswith(".eml")} - self._read:
             content = (self._folder / name).read_bytes()
-            message = email.message_from_bytes(content, policy=default)
-            self._mails[str(message["To"])][name] = message
+            self._unparsed[recipient(content)][name] = content
             self._read.add(name)
+        for name, content in self._unparsed.pop(address, {}).items():
+            self._mails[address][name] = _parsed(content)
         its = sorted(self._mails[address].items())
         return [message for _, message in its if subject in (None, subject_of(message))]
 
@@ -46,6 +50,16 @@ class Mailbox:
     def token(self, address: str, subject: str, number: int = 1) -> str:
         """Wait for the mail of this number; its token."""
         return token(self.wait(address, subject, number)[number - 1])
+
+
+def recipient(content: bytes) -> str:
+    """The address that a mail is to."""
+    plain = _PLAIN_RECIPIENT.match(content)
+    return plain[1].decode() if plain else str(_parsed(content)["To"])
+
+
+def _parsed(content: bytes) -> EmailMessage:
+    return email.message_from_bytes(content, policy=default)
 
 
 def subject_of(message: EmailMessage) -> str:
