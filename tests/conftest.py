@@ -23,12 +23,12 @@ from service.domain import passwords
 from service.engine import assemble
 from service.engine.limits import memory as windows
 from tests.kit import databases
-from tests.kit.serving import Person, Server, serving
+from tests.kit.hashing import DUMMY, HASHER, Prepared
+from tests.kit.serving import PASSWORD, Person, Server, serving
 
 pytest_plugins = ["tests.kit.order", "tests.kit.verdict"]
 
 _WHOLE_HEAP = ("collect", "freeze", "unfreeze")
-HASHER, DUMMY = passwords._hasher, passwords._DUMMY
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -75,8 +75,20 @@ def _tests_skipped_by_the_collector() -> Iterator[None]:
 
 @pytest.fixture
 def hashing_in_full(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The cost that a password has in service, for tests of it, and of races that it opens."""
+    """The cost that a password has in service, for tests of it."""
     monkeypatch.setattr(passwords, "_hasher", HASHER)
+    monkeypatch.setattr(passwords, "_DUMMY", DUMMY)
+
+
+@pytest.fixture(scope="session")
+def _prepared() -> Prepared:
+    return Prepared(PASSWORD)
+
+
+@pytest.fixture
+def races_hashing_in_full(monkeypatch: pytest.MonkeyPatch, _prepared: Prepared) -> None:
+    """The same during races, whose windows it opens (`at_once`); what prepares them is cheap."""
+    monkeypatch.setattr(passwords, "_hasher", _prepared)
     monkeypatch.setattr(passwords, "_DUMMY", DUMMY)
 
 

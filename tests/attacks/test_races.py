@@ -18,7 +18,7 @@ CROWD = 12
 ANY = {"If-Match": "*"}
 NEW = "seven purple herons at dawn"
 
-pytestmark = [on("sqlite", "postgresql"), pytest.mark.usefixtures("hashing_in_full")]
+pytestmark = [on("sqlite", "postgresql"), pytest.mark.usefixtures("races_hashing_in_full")]
 
 
 def rows(server: Server, *conditions: Any) -> int:

@@ -14,6 +14,7 @@ import httpx
 from sqlalchemy import func, select
 
 from service.models import Deletion
+from tests.kit.hashing import racing
 from tests.kit.serving import Person, Server
 from tests.kit.smtp import until
 
@@ -36,7 +37,7 @@ def at_once(*calls: Answering) -> list[httpx.Response]:
             answer = call()
         return answer
 
-    with ThreadPoolExecutor(len(calls)) as threads:
+    with racing(), ThreadPoolExecutor(len(calls)) as threads:
         return list(threads.map(run, calls))
 
 

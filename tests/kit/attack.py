@@ -16,6 +16,7 @@ import pytest
 from service import problems
 from service.engine import problems as of_any_service
 from tests.kit import raw
+from tests.kit.hashing import racing
 from tests.kit.raw import Answer
 from tests.kit.serving import Service
 
@@ -161,7 +162,7 @@ def at_once(*calls: Callable[[], Answer]) -> list[Answer]:
         barrier.wait()
         return call()
 
-    with ThreadPoolExecutor(len(calls)) as threads:
+    with racing(), ThreadPoolExecutor(len(calls)) as threads:
         return list(threads.map(run, calls))
 
 

@@ -19,7 +19,7 @@ from tests.kit.at_once import ANY, ROUNDS, Answering, at_once, codes, rows, sign
 from tests.kit.serving import PASSWORD, Person, Server
 from tests.kit.smtp import until
 
-pytestmark = pytest.mark.usefixtures("hashing_in_full")
+pytestmark = pytest.mark.usefixtures("races_hashing_in_full")
 
 
 def test_one_of_20_concurrent_registrations_gets_an_address(

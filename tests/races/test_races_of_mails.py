@@ -43,7 +43,7 @@ from tests.kit.mails import (
 from tests.kit.serving import PASSWORD, Person, Server
 from tests.kit.smtp import until
 
-pytestmark = pytest.mark.usefixtures("hashing_in_full")
+pytestmark = pytest.mark.usefixtures("races_hashing_in_full")
 
 
 @pytest.fixture

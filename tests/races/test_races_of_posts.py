@@ -14,7 +14,7 @@ from tests.kit.at_once import ROUNDS, at_once, codes, rows, statuses
 from tests.kit.serving import Person, Server
 from tests.kit.smtp import until
 
-pytestmark = pytest.mark.usefixtures("hashing_in_full")
+pytestmark = pytest.mark.usefixtures("races_hashing_in_full")
 
 
 def test_one_of_20_concurrent_changes_of_a_post_succeeds(anna: Person) -> None:

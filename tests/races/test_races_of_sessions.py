@@ -26,7 +26,7 @@ from tests.kit.at_once import (
 )
 from tests.kit.serving import PASSWORD, Person, Server
 
-pytestmark = pytest.mark.usefixtures("hashing_in_full")
+pytestmark = pytest.mark.usefixtures("races_hashing_in_full")
 
 
 def refreshing(http: httpx.Client, tokens: dict[str, Any]) -> Answering:
