@@ -7,11 +7,27 @@ follow()
 // Who signs in on this page is signed in on it, until they sign out.
 function signIn(system, path, { ok, body }) {
   if (!ok) return
-  if (['/auth/login', '/auth/refresh', '/auth/password'].includes(path)) {
+  if (body?.access_token && body.refresh_token) {
     system.preauthorizeApiKey('accessToken', body.access_token)
     system.preauthorizeApiKey('refreshToken', body.refresh_token)
   }
   if (path === '/auth/logout') system.authActions.logout(['accessToken', 'refreshToken'])
+}
+
+// What requires fresh authentication asks for it, and is tried again.
+function proveAgain(system, path, method, { err }) {
+  if (err?.response?.body?.code !== 'authentication-too-old') return
+  const token = system.authSelectors.authorized().getIn(['accessToken', 'value'])
+  const { schemas } = system.specSelectors.specJson().get('components').toJS()
+  const resolved = (schema) => (schema.$ref ? schemas[schema.$ref.split('/').pop()] : schema)
+  const proofs = Object.entries(schemas.Reauthentication.properties)
+    .map(([name, schema]) => ({ name, ...resolved(schema) }))
+    .filter(({ type }) => type === 'string')
+  prove(token, proofs, (body) => {
+    signIn(system, '/auth/reauthenticate', { ok: true, body })
+    const operation = system.specSelectors.specResolvedSubtree(['paths', path, method])
+    system.specActions.execute({ path, method, operation })
+  })
 }
 
 // An example is there to be read: filled in, it would be a filter that nobody asked for.
@@ -32,6 +48,7 @@ const plugin = {
         setResponse: (original, system) => (path, method, response) => {
           original(path, method, response)
           signIn(system, path, response)
+          proveAgain(system, path, method, response)
         },
       },
       wrapSelectors: {

@@ -11,7 +11,9 @@ import httpx
 from playwright.sync_api import Page, expect
 
 from tests.kit.artefacts import keep
+from tests.kit.legibility import unreadable
 from tests.kit.serving import Person, Server
+from tests.kit.sessions import grow_old
 from tests.kit.swagger import Docs, scheme_of
 
 BOTH = {"accessToken", "refreshToken"}
@@ -83,6 +85,42 @@ def test_signing_in_on_the_page_lasts_until_signing_out(page: Page, anna: Person
     ended = docs.try_out("auth/get_me")
     assert (ended.status, ended.body["code"]) == (401, "session-revoked")
     assert 'error="invalid_token"' in ended.headers["www-authenticate"]
+
+
+def test_an_operation_that_requires_a_recent_sign_in_asks_for_the_password_and_goes_on(
+    page: Page, server: Server, anna: Person
+) -> None:
+    old = grow_old(server.sign_in(anna.email))
+    docs = Docs(page)
+    docs.authorize("accessToken", old.tokens["access_token"])
+    refused = docs.try_out("auth/revoke_other_sessions")
+    assert (refused.status, refused.body["code"]) == (401, "authentication-too-old")
+    dialog = page.get_by_role("dialog", name="Prove again who you are")
+    password = dialog.get_by_label("Password")
+    expect(password).to_be_focused()
+    assert unreadable(page) == []
+    keep(page, "docs-proof")
+    password.fill("wrong")
+    password.press("Enter")
+    expect(dialog.get_by_role("alert")).to_have_text("The current password is wrong.")
+    assert anna.http.get("/auth/me").status_code == 200
+
+    password.fill(anna.password)
+    dialog.get_by_role("button", name="Try again").click()
+    expect(dialog).to_be_hidden()
+    status = docs.operation("auth/revoke_other_sessions").locator(".live-responses-table")
+    expect(status.locator("tbody .response-col_status")).to_have_text("204")
+    assert anna.http.get("/auth/me").status_code == 401
+    assert docs.authorized() == BOTH
+    assert docs.try_out("auth/get_me").status == 200
+
+    docs.forget()
+    old = grow_old(old)
+    docs.authorize("accessToken", old.tokens["access_token"])
+    assert docs.try_out("users/delete_user", user_id=anna.id).status == 401
+    dialog.get_by_role("button", name="Cancel").click()
+    expect(dialog).to_be_hidden()
+    assert old.http.get("/auth/me").status_code == 200
 
 
 def test_beyond_a_limit_the_page_shows_when_to_try_again(
