@@ -7,23 +7,26 @@ import shutil
 import signal
 import subprocess
 import sys
-from functools import cache
 from pathlib import Path
 from tempfile import TemporaryFile
 
+import pytest
+
 from tests.kit import forked
+from tests.kit.made_once import made_once
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 600.0  # seconds, on a busy machine
 # Only named plugins: loading all that are installed takes longer than most tests.
 OPTIONS = ("--override-ini=addopts=--import-mode=importlib", "-p", "no:cacheprovider")
 
-_IMPORTED = """
-import sys, pytest, tests.conftest
-files = {name: getattr(module, "__file__", None) or "" for name, module in sys.modules.items()}
-theirs = [name for name, file in files.items() if "site-packages" in file]
-print(*(name for name in theirs if not name.startswith("__editable")))
-"""
+# What all tests import; importing them takes longer than most tests.
+LIBRARIES = (
+    *("pytest", "alembic.command", "argon2", "connexion", "email_validator", "flask_limiter"),
+    *("flask_sqlalchemy", "httptools", "jwt", "orjson", "prometheus_client", "psycopg"),
+    *("pydantic_settings", "uvicorn"),
+)
+
 # All modules of the repository must come from the copy.
 _PYTEST = """
 import sys
@@ -54,7 +57,7 @@ def run_tests(copy: Path, *arguments: str) -> tuple[int, str]:
             env={**os.environ, "PYTHONPATH": str(copy), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
             stdout=output,
             stderr=output,
-            modules=_libraries(),
+            modules=LIBRARIES,
         )
         try:
             code = process.wait(PATIENCE)
@@ -65,15 +68,26 @@ def run_tests(copy: Path, *arguments: str) -> tuple[int, str]:
         return code, output.read().decode()
 
 
-@cache
-def _libraries() -> tuple[str, ...]:
-    """The libraries that all tests import: importing them takes longer than most tests."""
-    done = subprocess.run(
-        [sys.executable, "-c", _IMPORTED],
-        cwd=ROOT,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return tuple(done.stdout.split())
+def known_types(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What mypy knows of the repository, for `check_types`; the first test of a run finds out."""
+
+    def check(folder: Path) -> None:
+        if (known := ROOT / ".mypy_cache").exists():
+            shutil.copytree(known, folder / "cache", ignore=shutil.ignore_patterns("*.lock"))
+        _mypy(ROOT, folder / "cache")
+
+    return made_once(tmp_path_factory, "types", check) / "cache"
+
+
+def check_types(copy: Path, known: Path) -> str:
+    """What mypy complains about in the copy; it checks what differs from the repository."""
+    cache = copy.with_name(f"{copy.name}-types")
+    shutil.copytree(known, cache)
+    return _mypy(copy, cache)
+
+
+def _mypy(folder: Path, cache: Path) -> str:
+    command = [sys.executable, "-m", "mypy", "--cache-dir", cache, "--no-error-summary"]
+    own = os.environ | {"PYTHONPATH": str(folder)}
+    run = subprocess.run(command, cwd=folder, env=own, capture_output=True, text=True, check=False)
+    return "" if run.returncode == 0 else f"{run.stdout}{run.stderr}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import subprocess
@@ -11,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.kit.made_once import made_once
 from tests.kit.programs import NPM, npm_programs
 
 ROOT = Path(__file__).parents[2]
@@ -23,16 +23,7 @@ STRICT = [*CHECK, "--typeRoots", str(NPM.parent / "@types")]
 def generated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the output of `make sdk` in `clients`, installed in `site`, `node_modules`."""
     npm_programs()
-    is_worker = "PYTEST_XDIST_WORKER" in os.environ
-    base = tmp_path_factory.getbasetemp()
-    folder = (base.parent if is_worker else base) / "sdk"
-    folder.mkdir(exist_ok=True)
-    with (folder / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (folder / "done").exists():
-            _generate(folder)
-            (folder / "done").touch()
-    return folder
+    return made_once(tmp_path_factory, "sdk", _generate)
 
 
 def run(*command: Path | str, cwd: Path | None = None, **more: str) -> str:

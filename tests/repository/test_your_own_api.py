@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import sqlite3
 import subprocess
 import sys
@@ -23,7 +22,7 @@ import pytest
 
 from service.specification import specification
 from tests.kit.commands import running
-from tests.kit.copies import ROOT, copy_repository, run_tests
+from tests.kit.copies import ROOT, check_types, copy_repository, run_tests
 from tests.kit.followed_page import Reader
 from tests.kit.programs import npm_programs
 from tests.kit.serving import PASSWORD
@@ -242,15 +241,11 @@ def test_the_result_passes_its_tests(reader: Reader) -> None:
     assert code == 0, printed[-4000:]
 
 
-def test_linters_find_nothing_in_the_result(reader: Reader) -> None:
+def test_linters_find_nothing_in_the_result(reader: Reader, known_types: Path) -> None:
     assert said(reader.folder, BIN / "ruff", "check", "--quiet", "--no-cache", ".") == ""
     assert said(reader.folder, BIN / "ruff", "format", "--quiet", "--check", "--no-cache") == ""
     assert said(reader.folder, BIN / "bandit", "--quiet", "-r", "app.py", "service") == ""
-    known = ROOT / ".mypy_cache"
-    if known.exists():  # else it takes half a minute instead of seconds
-        ignored = shutil.ignore_patterns("*.lock")
-        shutil.copytree(known, reader.folder / ".mypy_cache", ignore=ignored)
-    assert said(reader.folder, BIN / "mypy", "--no-error-summary") == ""
+    assert check_types(reader.folder, known_types) == ""
 
 
 def test_the_linters_of_the_specification_find_nothing_in_the_result(reader: Reader) -> None:
