@@ -10,7 +10,7 @@ class Caller(NamedTuple):
 
     `session_end` is the latest end of the session, `generation` the one in the token.
     `authenticated_at` and `methods` (as in `Session.methods`) say when and how the user proved who
-    they are.
+    they are. `by_cookie` says that the token was in a cookie.
 
     With a personal token there is no session, and `session_id` is empty; `scopes` are the token's.
     """
@@ -25,6 +25,7 @@ class Caller(NamedTuple):
     authenticated_at: str = ""
     methods: str = ""
     scopes: frozenset[str] = frozenset()
+    by_cookie: bool = False
 
     @property
     def is_admin(self) -> bool:

@@ -33,8 +33,11 @@ TOOLS = {**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ.get('PATH', '')}"}
 
 def main(clients: Path) -> None:
     """Write `python` and `typescript` into the folder, replacing what is there."""
-    document = documented()
-    for language, generate in (("python", python), ("typescript", typescript)):
+    browsers, programs = documented(), without_cookies(documented())
+    for language, generate, document in (
+        ("python", python, programs),
+        ("typescript", typescript, browsers),
+    ):
         folder = clients / language
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
@@ -62,6 +65,18 @@ def documented() -> dict[str, Any]:
             del schema["additionalProperties"]
     yaml = document["paths"]["/openapi.yaml"]["get"]["responses"]["200"]["content"]
     yaml["application/yaml"]["schema"] = {"type": "string", "format": "binary"}
+    return document
+
+
+def without_cookies(document: dict[str, Any]) -> dict[str, Any]:
+    """The same for programs, which no browser runs: they cannot ask for the refresh token in a
+    cookie, and so they always have it."""
+    del document["components"]["schemas"]["TokenTransport"]
+    for schema in document["components"]["schemas"].values():
+        properties = schema.get("properties", {})
+        properties.pop("transport", None)
+        if "refresh_token" in properties:
+            schema["required"].append("refresh_token")
     return document
 
 

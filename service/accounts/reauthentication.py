@@ -11,6 +11,7 @@ from service.accounts.sign_in import token_pair
 from service.caller import Caller
 from service.domain.authentication import PASSWORD, combined
 from service.engine.ids import now
+from service.engine.problems import InvalidRequest
 from service.models import Session
 from service.problems import SessionRevoked
 
@@ -18,9 +19,12 @@ from service.problems import SessionRevoked
 def reauthenticate(caller: Caller, proof: dict[str, Any]) -> dict[str, Any]:
     """The TokenPair of the caller's session, which is as fresh as after a sign-in.
 
-    `proof` has one member, which is in `PROOFS`. Raises what that raises, or `SessionRevoked` if
-    the session has ended meanwhile.
+    `proof` has one member, which is in `PROOFS`. Raises what that raises, `SessionRevoked` if the
+    session has ended meanwhile, or `InvalidRequest` if there is not exactly one member.
     """
+    if len(proof) != 1:
+        detail = "must have exactly one member that proves who you are"
+        raise InvalidRequest(errors=[{"pointer": "", "code": "one-proof", "detail": detail}])
     [(name, value)] = proof.items()
     methods = combined(caller.methods, PROOFS[name](caller, value))
     moment = now()

@@ -124,6 +124,7 @@ def _caller(claims: Claims, user: Row) -> Caller:
         generation=claims.generation or 0,
         authenticated_at=user.authenticated_at,
         methods=user.methods,
+        by_cookie=claims.by_cookie,
     )
 
 

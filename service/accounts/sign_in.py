@@ -9,6 +9,7 @@ import flask
 
 from service.accounts.audit import record
 from service.accounts.guard import guard
+from service.accounts.transport import delivered
 from service.caller import Caller
 from service.domain.authentication import authentication, combined
 from service.engine.ids import now, rfc3339
@@ -18,18 +19,20 @@ from service.engine.tokens.authority import SCHEME, authority
 from service.models import Session
 
 
-def sign_in(account: dict[str, Any], methods: tuple[str, ...], client: Client) -> dict[str, Any]:
-    """The SignIn of an Account whose user has just proved who they are.
+def sign_in(
+    account: dict[str, Any], methods: tuple[str, ...], client: Client, transport: str | None = None
+) -> Any:
+    """The answer to an Account whose user has just proved who they are: a SignIn.
 
-    `methods` are those of `domain.authentication`. The user's row must be locked, so that the
-    account is neither disabled nor gone when the session starts.
+    `methods` are those of `domain.authentication`, `transport` is as in `delivered`. The user's row
+    must be locked, so that the account is neither disabled nor gone when the session starts.
     """
     user_id = account["id"]
     pair = new_session(user_id, client, now(), combined(*methods))
     record("login", user_id, actor_id=user_id)
     guard().remember_network(user_id)
     count_on_commit("logins_total", "succeeded")
-    return {**pair, "user": account}
+    return delivered({**pair, "user": account}, transport)
 
 
 def new_session(

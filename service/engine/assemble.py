@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from service.engine.caller import Caller
 from service.engine.database.transaction import READINESS, REPLICA, Transaction, db
 from service.engine.http import docs, front_door
-from service.engine.http.cors import Cors
+from service.engine.http.cors import Cors, cookie_paths
 from service.engine.http.health import Readiness
 from service.engine.http.problems import Problems
 from service.engine.http.proxies import Proxies
@@ -190,7 +190,12 @@ class Assembly:
             Routing,
         ]
         if settings.cors_origins:
-            cors = partial(Cors, origins=settings.cors_origins, headers=settings.cors_headers)
+            cors = partial(
+                Cors,
+                origins=settings.cors_origins,
+                headers=settings.cors_headers,
+                cookie_paths=cookie_paths(document),
+            )
             middlewares.insert(1, cors)
         if settings.trusted_proxies:
             middlewares.insert(0, partial(Proxies, trusted=settings.trusted_proxies))

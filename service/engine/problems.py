@@ -90,6 +90,10 @@ class AdminRequired(Forbidden):
     code, title = "admin-required", "This operation is for administrators"
 
 
+class OriginNotAllowed(Forbidden):
+    code, title = "origin-not-allowed", "A cookie is not accepted from this page"
+
+
 class ScopeMissing(Forbidden):
     """A 403 for a personal token; `scope` is the one that it lacks, None if no scope would do."""
 

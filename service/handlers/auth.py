@@ -11,6 +11,7 @@ from service.accounts.guard import guard
 from service.accounts.removal import remove_disputed
 from service.accounts.security import confirm, new_hash, prove
 from service.accounts.sign_in import new_session, sign_in, token_pair
+from service.accounts.transport import COOKIE, cleared, delivered
 from service.caller import Caller
 from service.domain import accounts, addresses
 from service.domain.authentication import PASSWORD
@@ -53,7 +54,7 @@ def register(body: dict):
 
 def login(body: dict, client: Client):
     account = prove(addresses.key(body["email"]), body["password"])
-    return sign_in(account, (PASSWORD,), client)
+    return sign_in(account, (PASSWORD,), client, body.get("transport"))
 
 
 def refresh(caller: Caller, client: Client):
@@ -65,16 +66,19 @@ def refresh(caller: Caller, client: Client):
         record("refresh-repeated", caller.id)
     else:
         raise _reuse(caller)
-    return token_pair(caller, caller.generation + 1)
+    pair = token_pair(caller, caller.generation + 1)
+    return delivered(pair, COOKIE if caller.by_cookie else None)
 
 
 def logout(caller: Caller):
     if Session.end(caller.session_id, caller.id):
         record("logout", caller.id)
+    return None, 204, cleared() if caller.by_cookie else {}
 
 
 def reauthenticate(caller: Caller, body: dict):
-    return reauthentication.reauthenticate(caller, body)
+    proof = {name: value for name, value in body.items() if name != "transport"}
+    return delivered(reauthentication.reauthenticate(caller, proof), body.get("transport"))
 
 
 def get_me(caller: Caller):
@@ -107,7 +111,8 @@ def change_password(caller: Caller, body: dict, client: Client):
     record("password-changed", caller.id)
     outbox.notify(mails.PASSWORD_CHANGED, caller.id)
     # No fresher than the session before: the password may be only one of two factors.
-    return new_session(caller.id, client, caller.authenticated_at, caller.methods)
+    pair = new_session(caller.id, client, caller.authenticated_at, caller.methods)
+    return delivered(pair, body.get("transport"))
 
 
 def request_password_reset(body: dict):

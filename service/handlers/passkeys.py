@@ -78,7 +78,7 @@ def login_with_passkey(body: dict, client: Client):
         method = passkeys.check(passkey, body["passkey"], body["challenge"])
     except PasskeyWrong as wrong:
         raise failed(passkey.user_id, wrong) from None
-    return sign_in(_admitted(passkey.user_id), (method,), client)
+    return sign_in(_admitted(passkey.user_id), (method,), client, body.get("transport"))
 
 
 def _admitted(user_id: str):

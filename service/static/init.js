@@ -9,7 +9,8 @@ function signIn(system, path, { ok, body }) {
   if (!ok) return
   if (body?.access_token && body.refresh_token) {
     system.preauthorizeApiKey('accessToken', body.access_token)
-    system.preauthorizeApiKey('refreshToken', body.refresh_token)
+    // It is in a cookie, out of reach, if that was asked for.
+    if (body.refresh_token) system.preauthorizeApiKey('refreshToken', body.refresh_token)
   }
   if (path === '/auth/logout') system.authActions.logout(['accessToken', 'refreshToken'])
 }

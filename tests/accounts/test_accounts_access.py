@@ -44,9 +44,10 @@ class Operation:
 
     @property
     def tokens(self) -> list[str]:
-        """The tokens of users that it takes, by their names in a TokenPair."""
+        """The bearer tokens of users that it takes, by their names in a TokenPair."""
         schemes = SPEC["components"]["securitySchemes"]
-        types = [schemes[name]["x-token-type"] for [name] in self.declared["security"]]
+        accepted = [schemes[name] for [name] in self.declared["security"]]
+        types = [scheme["x-token-type"] for scheme in accepted if scheme["type"] == "http"]
         return [TOKENS[kind] for kind in types if kind in TOKENS]
 
     @property

@@ -23,6 +23,7 @@ from openapi_core.validation.response.exceptions import DataValidationError
 from openapi_core.validation.schemas import oas30_read_schema_validators_factory
 from openapi_core.validation.schemas.exceptions import InvalidSchemaValue
 from werkzeug.datastructures import Headers, ImmutableMultiDict
+from werkzeug.http import parse_cookie
 
 from tests.kit.traffic import Exchange
 
@@ -130,7 +131,10 @@ def _request(exchange: Exchange, found: Any) -> Any:
         body=exchange.body,
         content_type=headers.get("Content-Type", ""),
         parameters=RequestParameters(
-            query=ImmutableMultiDict(query), header=headers, path=found.path_result.variables
+            query=ImmutableMultiDict(query),
+            header=headers,
+            cookie=parse_cookie(headers.get("Cookie")),
+            path=found.path_result.variables,
         ),
     )
 

@@ -3,11 +3,12 @@
 `make mutants` plants them one by one and runs their tests.
 """
 
-from tests.mutants import access, answers, edge, links, scopes, sign_in, state
+from tests.mutants import access, answers, cookies, edge, links, scopes, sign_in, state
 
 KINDS = (
     access.KINDS
     | answers.KINDS
+    | cookies.KINDS
     | edge.KINDS
     | links.KINDS
     | scopes.KINDS

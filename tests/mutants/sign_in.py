@@ -57,7 +57,7 @@ KINDS = {
         Mutant(
             "a new password makes a session fresh",
             "service/handlers/auth.py",
-            "    return new_session(caller.id, client, caller.authenticated_at, caller.methods)\n",
+            "    pair = new_session(caller.id, client, caller.authenticated_at, caller.methods)\n",
             "    return sign_in(get_me(caller), (PASSWORD,), client)\n",
             "tests/accounts/test_authentication_claims.py"
             "::test_a_new_password_makes_a_session_no_fresher_than_it_was",

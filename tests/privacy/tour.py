@@ -93,10 +93,15 @@ class Tour:
         answer = self._http.request(method, path.format(**ids), headers=headers, **request)
         self._keep(by, operation, answer.status_code, answer.headers.raw, answer.content)
         if operation in RENEWS_TOKENS and answer.status_code == 200:
-            by.tokens |= answer.json()
+            by.tokens |= answer.json() | self._in_cookie(answer)
             for token in (by.tokens["access_token"], by.tokens["refresh_token"]):
                 self.marks.token("token", by.name, token)
         return answer
+
+    @staticmethod
+    def _in_cookie(answer: httpx.Response) -> dict[str, str]:
+        found = answer.headers.get("Set-Cookie", "").partition("=")[2].partition(";")[0]
+        return {"refresh_token": found} if found else {}
 
     def raw(self, by: Visitor, data: bytes) -> None:
         """Send bytes that no HTTP client would."""

@@ -65,6 +65,19 @@ def signing_in(tour: Tour, anna: Visitor) -> None:
     for _ in range(2):
         tour("logout", anna)
     tour.sign_in(anna)
+    _in_a_browser(tour, anna)
+
+
+def _in_a_browser(tour: Tour, anna: Visitor) -> None:
+    """The refresh token in a cookie, sent by a page of this origin and by another one."""
+    here, body = {"Sec-Fetch-Site": "same-origin"}, anna.credentials | {"transport": "cookie"}
+    for headers in ({}, here):
+        tour("login", anna, json=body, headers=headers)
+    for operation in ("refresh", "logout"):
+        for headers in ({}, here):
+            cookie = {"Cookie": f"__Host-refresh={anna.tokens['refresh_token']}"}
+            tour(operation, anna, bearer=None, headers=headers | cookie)
+    tour.sign_in(anna)
 
 
 def reading_mails(tour: Tour, anna: Visitor, ben: Visitor) -> None:

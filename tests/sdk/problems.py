@@ -162,6 +162,11 @@ def as_text(request: httpx.Request) -> None:
     request.headers["Content-Type"] = "text/plain"
 
 
+def with_a_cookie(request: httpx.Request) -> None:
+    del request.headers["Authorization"]
+    request.headers["Cookie"] = "__Host-refresh=x"
+
+
 def posting(client: AuthenticatedClient = hers, title: str = "A title", text: str = "x") -> object:
     return create_post.sync(client=client, body=NewPost(title=title, content=text))
 
@@ -185,6 +190,7 @@ CALLS: dict[str, Callable[[], object]] = {
     "session-revoked": leaving,
     "invalid-credentials": lambda: signing_in(anna.user.email, "wrong"),
     "forbidden": lambda: editing(his),
+    "origin-not-allowed": lambda: refresh.sync(client=changing(with_a_cookie)),
     "admin-required": lambda: list_accounts.sync(client=hers),
     "admin-only-field": lambda: update_user.sync(
         anna.user.id, client=hers, body=UserChanges(role=Role.ADMIN), if_match="*"

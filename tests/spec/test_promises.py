@@ -191,6 +191,7 @@ BASIC = {"type": "http", "scheme": "basic", "x-token-type": "at+jwt"}
 KEY = {"type": "apiKey", "in": "header", "name": "X-Key"}
 UNTYPED = {"type": "http", "scheme": "bearer"}
 UNKNOWN = {"type": "http", "scheme": "bearer", "x-token-type": "at+jwe"}
+COOKIE = {"type": "apiKey", "in": "cookie", "name": "__Host-token", "x-token-type": "at+jwt"}
 
 
 @pytest.mark.parametrize(
@@ -207,3 +208,29 @@ UNKNOWN = {"type": "http", "scheme": "bearer", "x-token-type": "at+jwe"}
 def test_security_that_is_not_enforced_stops_the_start(security: Any, why: str, other: Any) -> None:
     with pytest.raises(ValueError, match=why):
         start(security=security, schemes={"other": other})
+
+
+@pytest.mark.parametrize(
+    ("security", "scheme", "why"),
+    [
+        (["token", "cookie"], COOKIE | {"name": "token"}, "has to be named __Host-"),
+        (["token", "cookie"], COOKIE | {"name": "__Secure-token"}, "has to be named __Host-"),
+        (["token", "cookie"], COOKIE | {"x-token-type": "rt+jwt"}, "needs the bearer token"),
+        (["token", "cookie"], COOKIE | {"in": "query"}, "is not enforced"),
+        (["token", "cookie"], COOKIE | {"x-token-type": "any"}, "is not enforced"),
+        (["cookie"], COOKIE, "needs the bearer token beside it"),
+    ],
+)
+def test_a_cookie_that_protects_too_little_stops_the_start(
+    security: list[str], scheme: Any, why: str
+) -> None:
+    with pytest.raises(ValueError, match=why):
+        start(security=[{name: []} for name in security], schemes={"cookie": scheme})
+
+
+def test_a_cookie_may_replace_the_bearer_token() -> None:
+    start(
+        lambda thing_id, caller: None,
+        security=[{"token": []}, {"cookie": []}],
+        schemes={"cookie": COOKIE},
+    )

@@ -109,7 +109,11 @@ def _headers(pairs: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
         # CGI, and so WSGI, cannot tell `x_y` from `x-y` (compare CVE-2015-0219).
         if b"_" in name:
             raise BadRequest("A header name has an underscore.")
-        headers[name] = headers[name] + b", " + value if name in headers else value
+        if name in headers:
+            # A proxy may pass on as several lines what HTTP/2 split (RFC 9113, section 8.2.3).
+            headers[name] += (b"; " if name == b"cookie" else b", ") + value
+        else:
+            headers[name] = value
     return headers
 
 

@@ -9,6 +9,7 @@ from connexion.operations import AbstractOperation
 from service.engine.caller import Caller
 from service.engine.problems import AdminRequired, ScopeMissing
 from service.engine.tokens.authority import TYPES
+from service.engine.tokens.cookies import Cookie
 from service.engine.tokens.tokens import ACCESS, PERSONAL, Claims
 
 _SCOPE = re.compile(r"[a-z][a-z-]*(?::[a-z][a-z-]*)?", re.ASCII)
@@ -17,11 +18,12 @@ _SCOPE = re.compile(r"[a-z][a-z-]*(?::[a-z][a-z-]*)?", re.ASCII)
 class Demands:
     """What one operation declares; ValueError for what nothing would enforce.
 
-    `token_types` are the types of the tokens that it accepts, none if it is public.
+    `token_types` are the types of the bearer tokens that it accepts, none if it is public, and
+    `cookie` the cookie that it accepts instead of one.
     """
 
     def __init__(self, declared: AbstractOperation) -> None:
-        self.token_types = _token_types(declared)
+        self.token_types, self.cookie = _credentials(declared)
         self._role = declared._operation.get("x-required-role")
         self._scope = _scope(declared, self.token_types)
 
@@ -33,18 +35,24 @@ class Demands:
             raise AdminRequired
 
 
-def _token_types(operation: AbstractOperation) -> tuple[str, ...]:
-    types = []
+def _credentials(operation: AbstractOperation) -> tuple[tuple[str, ...], Cookie | None]:
+    types, cookie = [], None
     for requirement in operation.security or []:
         if len(requirement) != 1:
             raise ValueError(f"{operation.operation_id}: optional or combined security")
         [(name, scopes)] = requirement.items()
         scheme = operation.security_schemes[name]
         is_known = scheme.get("x-token-type") in TYPES
-        if scopes or scheme.get("scheme") != "bearer" or not is_known:
+        is_cookie = (scheme["type"], scheme.get("in")) == ("apiKey", "cookie")
+        if scopes or not (is_cookie or scheme.get("scheme") == "bearer") or not is_known:
             raise ValueError(f"{operation.operation_id}: security scheme {name} is not enforced")
-        types.append(scheme["x-token-type"])
-    return tuple(types)
+        if is_cookie:
+            cookie = Cookie.of(scheme)
+        else:
+            types.append(scheme["x-token-type"])
+    if cookie and cookie.typ not in types:
+        raise ValueError(f"{operation.operation_id}: a cookie needs the bearer token beside it")
+    return tuple(types), cookie
 
 
 def _scope(operation: AbstractOperation, types: tuple[str, ...]) -> str | None:

@@ -81,7 +81,7 @@ class Operation(FlaskOperation):
         self._success = min(self._responses)
         self._is_conditional = 304 in self._responses
         self._demands = Demands(declared)
-        self._token_types = self._demands.token_types
+        self._token_types, self._cookie = self._demands.token_types, self._demands.cookie
         self._freshness = freshness.of_operation(declared, self._token_types)
         if self._may_be_stale and (self._writes or self._token_types):
             raise ValueError(f"{self.operation_id}: x-replica is for public reads")
@@ -106,7 +106,9 @@ class Operation(FlaskOperation):
     async def answer(self, request: Request, receive: Any) -> Answer | Stream:
         """The operation's answer to a request; raises a Problem for a refusal."""
         if self._token_types:
-            request.claims = self._services.authority.admit(request, self._token_types)
+            request.claims = self._services.authority.admit(
+                request, self._token_types, self._cookie
+            )
         if self._freshness:  # before limits, which the repeated request will count against
             self._freshness.check(request.claims)
         if self._policies:

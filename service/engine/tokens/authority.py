@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+from dataclasses import replace
 from ipaddress import ip_address
 from typing import Any
 
@@ -12,12 +13,14 @@ from service.engine.http.networks import address
 from service.engine.problems import (
     InvalidToken,
     NotFound,
+    OriginNotAllowed,
     ScopeMissing,
     TokenExpired,
     Unauthorized,
 )
 from service.engine.request import Request
 from service.engine.settings import BadConfiguration, EngineSettings
+from service.engine.tokens.cookies import Cookie
 from service.engine.tokens.keys import KeyRing, generate_key
 from service.engine.tokens.personal import PersonalTokens
 from service.engine.tokens.tokens import ACCESS, PERSONAL, REFRESH, Claims, Tokens
@@ -41,14 +44,21 @@ class Authority:
         self._settings = settings
         app.extensions["authority"] = self
 
-    def admit(self, request: Request, types: tuple[str, ...]) -> Claims | None:
+    def admit(
+        self, request: Request, types: tuple[str, ...], cookie: Cookie | None = None
+    ) -> Claims | None:
         """The claims of a user's token of these types, or None for a client of the metrics.
 
-        Raises as `authenticate` does, or `NotFound` if the metrics are not exposed.
+        The token may be in `cookie` instead, if there is no `Authorization`. Raises as
+        `authenticate` does, `OriginNotAllowed` for a cookie that another page may have sent, or
+        `NotFound` if the metrics are not exposed.
         """
         if types == SCRAPER:
             self._admit_scraper(request)
             return None
+        if cookie and b"authorization" not in request.headers and (token := cookie.read(request)):
+            self.check_origin(request)
+            return replace(self.tokens.verify(token, cookie.typ), by_cookie=True)
         return self.authenticate(request, types)
 
     def authenticate(self, request: Request, types: tuple[str, ...]) -> Claims:
@@ -69,6 +79,22 @@ class Authority:
             except InvalidToken as error:
                 refused = error
         raise refused
+
+    def check_origin(self, request: Request) -> None:
+        """Raise `OriginNotAllowed` unless a page sent the request that may use cookies: one of this
+        origin, or of an origin that CORS_ORIGINS names.
+
+        Browsers attach cookies to the requests of any page of the site, other ports and subdomains
+        included, and let no page choose these two headers (Fetch Metadata, section 2.2).
+        """
+        if request.headers.get(b"sec-fetch-site") == b"same-origin":
+            return
+        origin = request.header(b"origin")
+        if origin is None or origin == "*" or origin not in self._settings.cors_origins:
+            raise OriginNotAllowed(
+                "A cookie is used only by a page of this origin, with Sec-Fetch-Site: same-origin,"
+                " or of an origin that CORS_ORIGINS names."
+            )
 
     @staticmethod
     def _personal(claims: Claims, types: tuple[str, ...]) -> Claims:

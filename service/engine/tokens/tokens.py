@@ -53,8 +53,8 @@ class Claims:
 
     `typ` is ACCESS or REFRESH. `generation` is the refresh counter of the session, or None in an
     access token from a version that did not store it. `authentication` is None in a refresh token,
-    and in an access token that does not say when the user signed in.
-    access token from a version that did not store it.
+    and in an access token that does not say when the user signed in. `by_cookie` says that the
+    token was in a cookie.
 
     A personal token, of `typ` PERSONAL, says only its hash, here `id` and, as if it were one,
     `session_id`; its `subject` is empty until the database has been asked.
@@ -67,6 +67,7 @@ class Claims:
     id: str
     typ: str
     authentication: Authentication | None = None
+    by_cookie: bool = False
 
     @property
     def holder(self) -> str:
