@@ -54,7 +54,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 def browser() -> Iterator[Browser]:
     """Chromium; without it the test is skipped, unless REQUIRE asks for it."""
     found = next(filter(None, map(shutil.which, LIGHTER)), None) or program("chromium")
-    nowhere_else = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
+    nowhere_else = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost"
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=found, args=[nowhere_else])
         yield chromium

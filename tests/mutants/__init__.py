@@ -3,7 +3,17 @@
 `make mutants` plants them one by one and runs their tests.
 """
 
-from tests.mutants import access, answers, cookies, edge, links, scopes, sign_in, state
+from tests.mutants import (
+    access,
+    answers,
+    cookies,
+    edge,
+    links,
+    passkeys,
+    scopes,
+    sign_in,
+    state,
+)
 
 KINDS = (
     access.KINDS
@@ -11,6 +21,7 @@ KINDS = (
     | cookies.KINDS
     | edge.KINDS
     | links.KINDS
+    | passkeys.KINDS
     | scopes.KINDS
     | sign_in.KINDS
     | state.KINDS

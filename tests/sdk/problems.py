@@ -1,14 +1,16 @@
 """Every problem that a call of the generated Python client can come to, typed and by its code.
 
 Arguments: the addresses of a server, of a strict one with the same database (test_problems.py), and
-of one whose posts cannot be written; and the only admin's e-mail address.
+of one whose posts cannot be written; the only admin's e-mail address; and passkeys.
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
 import sys
 import time
+from base64 import urlsafe_b64encode
 from collections.abc import Callable
 from functools import partial
 from typing import cast
@@ -25,25 +27,39 @@ from byline_client.api.auth import (
     refresh,
     register,
 )
+from byline_client.api.passkeys import (
+    add_passkey,
+    delete_passkey,
+    login_with_passkey,
+    start_passkey,
+    start_passkey_login,
+)
 from byline_client.api.posts import create_post, get_post, search_posts, update_post
 from byline_client.api.users import list_accounts, update_user
 from byline_client.models import (
     Account,
+    AuthenticationResponseJSON,
     Credentials,
     EmailVerification,
+    NewPasskey,
     NewPost,
+    PasskeyCredentials,
+    PasskeyLogin,
     PasswordChange,
     Post,
     PostChanges,
     Problem,
+    PublicKeyCredentialCreationOptionsJSON,
     Registration,
+    RegistrationResponseJSON,
     Role,
     SignIn,
     TokenPair,
     UserChanges,
 )
 
-API, STRICT, STUCK, ADMIN = sys.argv[1:]
+API, STRICT, STUCK, ADMIN = sys.argv[1:5]
+PASSKEYS = json.loads(sys.argv[5])
 PASSWORD = "correct horse battery staple"
 PATIENCE = 60  # seconds
 NEW = NewPost(title="A title", content="Some words.")
@@ -171,6 +187,34 @@ def posting(client: AuthenticatedClient = hers, title: str = "A title", text: st
     return create_post.sync(client=client, body=NewPost(title=title, content=text))
 
 
+def client_data(kind: str, challenge: str) -> str:
+    origin = "http://localhost:8000"
+    said = {"type": f"webauthn.{kind}", "challenge": challenge, "origin": origin}
+    return urlsafe_b64encode(json.dumps(said).encode()).rstrip(b"=").decode()
+
+
+def adding(client: AuthenticatedClient = hers, challenge: str = "") -> object:
+    """Add the passkey that is taken: without attestation, nothing in it is signed."""
+    options = start_passkey.sync(client=client)
+    assert isinstance(options, PublicKeyCredentialCreationOptionsJSON), options
+    credential = RegistrationResponseJSON.from_dict(PASSKEYS["credential"])
+    credential.response.client_data_json = client_data("create", challenge or options.challenge)
+    return add_passkey.sync(client=client, body=NewPasskey("Laptop", credential))
+
+
+def using(id_: str, challenge: str = "") -> object:
+    """Sign in with a passkey whose signature is wrong."""
+    begun = start_passkey_login.sync(client=anonymous)
+    assert isinstance(begun, PasskeyLogin), begun
+    said = client_data("get", begun.passkey_options.challenge)
+    response = {"clientDataJSON": said, "authenticatorData": "AAAA", "signature": "AAAA"}
+    passkey = {"id": id_, "rawId": id_, "type": "public-key", "response": response}
+    answer = AuthenticationResponseJSON.from_dict(passkey)
+    body = PasskeyCredentials(challenge or begun.challenge, answer)
+    return login_with_passkey.sync(client=anonymous, body=body)
+
+
+taken: str = PASSKEYS["credential"]["id"]
 in_use, unavailable = at_once()
 CALLS: dict[str, Callable[[], object]] = {
     "invalid-request": lambda: posting(title=""),
@@ -181,6 +225,13 @@ CALLS: dict[str, Callable[[], object]] = {
     "token-invalid": lambda: complete_email_verification.sync(
         client=anonymous, body=EmailVerification(token="x")
     ),
+    "passkey-invalid": lambda: adding(challenge="AAAA"),
+    "passkey-taken": adding,
+    "too-many-passkeys": lambda: adding(bearing(PASSKEYS["full"])),
+    "last-passkey": lambda: delete_passkey.sync(PASSKEYS["id"], client=bearing(PASSKEYS["lonely"])),
+    "passkey-wrong": lambda: using(taken),
+    "passkey-unknown": lambda: using(taken[::-1]),
+    "challenge-invalid": lambda: using(taken, "x"),
     "authentication-required": lambda: get_me.sync(
         client=AuthenticatedClient(base_url=API, token="x", prefix="Basic")
     ),

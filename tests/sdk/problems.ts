@@ -1,32 +1,41 @@
 // Every problem that a call of the generated TypeScript client can come to, typed and by its code.
 //
 // Arguments: the addresses of a server, of a strict one with the same database (test_problems.py),
-// and of one whose posts cannot be written; and the only admin's e-mail address.
+// and of one whose posts cannot be written; the only admin's e-mail address; and passkeys.
 import assert from 'node:assert/strict';
 import { setTimeout } from 'node:timers/promises';
 import {
+  addPasskey,
   changePassword,
   completeEmailVerification,
   createClient,
   createPost,
+  deletePasskey,
   getMe,
   getPost,
   listAccounts,
   login,
+  loginWithPasskey,
   logout,
   type Problem,
   type ProblemCode,
+  type RegistrationResponseJson,
   refresh,
   register,
   type SignIn,
   searchPosts,
+  startPasskey,
+  startPasskeyLogin,
   updatePost,
   updateUser,
 } from 'byline-client';
 
 type Answer<Data = unknown> = { data?: Data; error?: Problem; response?: Response };
 
-const [baseUrl = '', strict = '', stuck = '', adminEmail = ''] = process.argv.slice(2);
+type Passkeys = { credential: RegistrationResponseJson; full: string; lonely: string; id: string };
+
+const [baseUrl = '', strict = '', stuck = '', adminEmail = '', json = ''] = process.argv.slice(2);
+const passkeys: Passkeys = JSON.parse(json);
 const password = 'correct horse battery staple';
 const patience = 60_000; // milliseconds
 const text = { title: 'A title', content: 'Some words.' };
@@ -138,6 +147,32 @@ async function searching(): Promise<Answer> {
   return searchPosts({ client: anonymous, query: { q: 'words' } });
 }
 
+function clientData(kind: string, challenge: string): string {
+  const origin = 'http://localhost:8000';
+  const said = JSON.stringify({ type: `webauthn.${kind}`, challenge, origin });
+  return Buffer.from(said).toString('base64url');
+}
+
+/** Add the passkey that is taken: without attestation, nothing in it is signed. */
+async function adding(client = hers, challenge = ''): Promise<Answer> {
+  const options = good(await startPasskey({ client }));
+  const clientDataJSON = clientData('create', challenge || options.challenge);
+  const response = { ...passkeys.credential.response, clientDataJSON };
+  const credential = { ...passkeys.credential, response };
+  return addPasskey({ client, body: { name: 'Laptop', credential } });
+}
+
+/** Sign in with a passkey whose signature is wrong. */
+async function using(id: string, challenge = ''): Promise<Answer> {
+  const begun = good(await startPasskeyLogin({ client: anonymous }));
+  const clientDataJSON = clientData('get', begun.passkey_options.challenge);
+  const response = { clientDataJSON, authenticatorData: 'AAAA', signature: 'AAAA' };
+  const passkey = { id, rawId: id, type: 'public-key' as const, response };
+  const body = { challenge: challenge || begun.challenge, passkey };
+  return loginWithPasskey({ client: anonymous, body });
+}
+
+const taken = passkeys.credential.id;
 const [inUse = {}, unavailable = {}] = await atOnce();
 
 const calls: Partial<Record<ProblemCode, () => Answer | Promise<Answer>>> = {
@@ -147,6 +182,14 @@ const calls: Partial<Record<ProblemCode, () => Answer | Promise<Answer>>> = {
   'host-not-allowed': () => getPost({ client: elsewhere, path }),
   'weak-password': () => registering({ password: 'password123' }),
   'token-invalid': () => completeEmailVerification({ client: anonymous, body: { token: 'x' } }),
+  'passkey-invalid': () => adding(hers, 'AAAA'),
+  'passkey-taken': () => adding(),
+  'too-many-passkeys': () => adding(bearing(passkeys.full)),
+  'last-passkey': () =>
+    deletePasskey({ client: bearing(passkeys.lonely), path: { passkey_id: passkeys.id } }),
+  'passkey-wrong': () => using(taken),
+  'passkey-unknown': () => using([...taken].reverse().join('')),
+  'challenge-invalid': () => using(taken, 'x'),
   'authentication-required': () => getMe({ client: anonymous }),
   'invalid-token': () => getMe({ client: bearing('x') }),
   'token-expired': expiring,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 import shutil
 import sys
 from collections.abc import Callable, Iterator
@@ -12,10 +13,14 @@ from typing import Any
 import httpx
 import psycopg
 import pytest
+from sqlalchemy import update
 
+from service.models import User
+from service.models.passkeys import MAX_PASSKEYS_PER_USER
 from service.specification import specification
 from tests.kit import postgres
 from tests.kit.generated_clients import node, run
+from tests.kit.passkeys import add, added, authenticator, start
 from tests.kit.serving import Server
 
 HERE = Path(__file__).parent
@@ -48,7 +53,21 @@ def addresses(serve: Callable[..., Server]) -> Iterator[list[str]]:
     admin = server.make_admin(server.sign_up())
     with psycopg.connect(database.replace("+psycopg", "")) as connection:
         connection.execute("LOCK TABLE posts IN EXCLUSIVE MODE")
-        yield [server.url, strict.url, stuck.url, admin.email]
+        yield [server.url, strict.url, stuck.url, admin.email, _passkeys(server)]
+
+
+def _passkeys(server: Server) -> str:
+    """What passkeys there are, as JSON: a `credential` of one that is taken, the access token of
+    somebody who is `full` of them, and that of a `lonely` owner of the last one, with its `id`."""
+    full, lonely, device = server.sign_up(), server.sign_up(), authenticator(server)
+    credential = device.create(start(full))
+    assert add(full, credential).status_code == 201
+    for _ in range(MAX_PASSKEYS_PER_USER - 1):
+        added(full, authenticator(server))
+    passkey = added(lonely, authenticator(server))
+    server.execute(update(User).where(User.id == lonely.id).values(password_hash=""))
+    found = {"credential": credential, "full": full.tokens["access_token"]}
+    return json.dumps(found | {"lonely": lonely.tokens["access_token"], "id": passkey["id"]})
 
 
 def test_every_documented_error_is_a_problem_in_python(
