@@ -87,12 +87,11 @@ class Guard:
         key = self._key(f"session {session_id}")
         return self._begun(Subject(key, user_id, "", is_session=True))
 
-    def remember_network(self, user_id: str) -> None:
+    def remember_network(self, user_id: str) -> bool:
         """Remember the network of this request as known, after a sign-in; in the request's
-        transaction, which has locked the user."""
-        if self.enabled:
-            until = rfc3339(datetime.now(UTC) + KNOWN_FOR)
-            KnownNetwork.add(user_id, _network(), until)
+        transaction, which has locked the user. False if it was known."""
+        until = rfc3339(datetime.now(UTC) + KNOWN_FOR)
+        return self.enabled and KnownNetwork.add(user_id, _network(), until)
 
     def recover(self, user_id: str) -> None:
         """Clear the failures of an account whose owner has used a mailed link, and remember their

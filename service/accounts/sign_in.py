@@ -11,12 +11,14 @@ from service.accounts.audit import record
 from service.accounts.guard import guard
 from service.accounts.transport import delivered
 from service.caller import Caller
+from service.domain import programs
 from service.domain.authentication import authentication, combined
 from service.engine.ids import now, rfc3339
 from service.engine.observe.metrics import count_on_commit
 from service.engine.request import Client
 from service.engine.tokens.authority import SCHEME, authority
-from service.models import Session
+from service.mail import outbox
+from service.models import AuditEvent, Session, mails
 
 
 def sign_in(
@@ -29,8 +31,10 @@ def sign_in(
     """
     user_id = account["id"]
     pair = new_session(user_id, client, now(), combined(*methods))
+    if guard().remember_network(user_id) and AuditEvent.has("login", user_id):
+        agent = programs.described(client.user_agent)
+        outbox.notify(mails.NEW_NETWORK, user_id, agent=agent)
     record("login", user_id, actor_id=user_id)
-    guard().remember_network(user_id)
     count_on_commit("logins_total", "succeeded")
     return delivered({**pair, "user": account}, transport)
 

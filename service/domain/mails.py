@@ -20,6 +20,7 @@ SUBJECTS = {
     "email-changed-by-admin": "An administrator changed your e-mail address",
     "email-verification": "Confirm your e-mail address",
     "invitation": "Your account is ready",
+    "new-network": "A sign-in from a new network",
     "passkey-added": "A passkey was added to your account",
     "passkey-refused": "A passkey of yours was refused",
     "passkey-removed": "A passkey was removed from your account",
@@ -43,6 +44,7 @@ NOTICES = frozenset(
         "email-change-notice",
         "email-changed",
         "email-changed-by-admin",
+        "new-network",
         "passkey-added",
         "passkey-refused",
         "passkey-removed",
@@ -98,6 +100,7 @@ def compose(
         "link": f"{site}/#/{PAGES.get(kind)}?token={token}",
         "dispute": f"{site}/#/{DISPUTES.get(kind)}?token={token}",
         "circumstances": _circumstances(facts),
+        "facts": facts,
         "subject": SUBJECTS[kind],
     }
     message = EmailMessage()

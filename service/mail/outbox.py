@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from datetime import UTC, datetime
 from ipaddress import ip_address
+from typing import Any
 from uuid import UUID
 
 import flask
@@ -20,30 +21,36 @@ from service.models import Mail, MailCount, UserAddress
 
 
 def put(
-    kind: str, recipient: str, user_id: UUID | str | None, *, even_if_too_many: bool = False
+    kind: str,
+    recipient: str,
+    user_id: UUID | str | None,
+    *,
+    even_if_too_many: bool = False,
+    **facts: Any,
 ) -> bool:
     """Queue a mail of a kind of `models.mails` to a user, or to an unknown address.
 
-    The mail may say when and from where it was requested. Returns False if the recipient has had
-    too many; the answer must not differ, or it would reveal that. `even_if_too_many` is for mails
-    without which an account is lost, and which strangers cannot cause.
+    The mail may say when and from where it was requested, and whatever else is in `facts`. Returns
+    False if the recipient has had too many; the answer must not differ, or it would reveal that.
+    `even_if_too_many` is for mails without which an account is lost, and which strangers cannot
+    cause.
     """
     if not _counted(kind, recipient, even_if_too_many=even_if_too_many):
         return False
     id_ = None if user_id is None else str(user_id)
-    Mail.queue(kind, recipient, id_, {"at": now(), "ip": _origin(id_)})
+    Mail.queue(kind, recipient, id_, {"at": now(), "ip": _origin(id_), **facts})
     after_commit(flask.current_app.extensions["delivery"].wake)
     return True
 
 
-def notify(kind: str, user_id: UUID | str) -> None:
+def notify(kind: str, user_id: UUID | str, **facts: Any) -> None:
     """Queue a notice of a change of an account, or of an attempt.
 
     It goes to the account's address only if that is verified, because an unverified address may not
     belong to the user.
     """
     if recipient := UserAddress.verified(user_id):
-        put(kind, recipient, user_id)
+        put(kind, recipient, user_id, **facts)
 
 
 def readings(app: flask.Flask) -> Readings:

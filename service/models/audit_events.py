@@ -13,7 +13,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from service.caller import Caller
 from service.engine.database.listing import Items, Listing
-from service.engine.database.statements import insertion
+from service.engine.database.statements import Prepared, insertion
 from service.engine.database.transaction import db
 from service.engine.database.types import Id
 from service.engine.ids import created_at, new_id
@@ -44,6 +44,11 @@ class AuditEvent(db.Model):  # type: ignore[name-defined,misc] # made at run tim
         _insert.write(id=new_id(), action=action, actor_id=actor_id, user_id=user_id, ip=ip[:45])
 
     @classmethod
+    def has(cls, action: str, user_id: str) -> bool:
+        """Whether there is an event with this action about the account."""
+        return _any.first(action=action, user_id=user_id) is not None
+
+    @classmethod
     def visible_to(cls, caller: Caller) -> Callable[..., Items]:
         """The listing of all events for an administrator, and of their own events for other
         callers."""
@@ -61,6 +66,11 @@ declare(
     kept="an event outlives whom it is about",
 )
 _insert = insertion(AuditEvent)
+_any = Prepared(
+    sa.select(AuditEvent.id)
+    .where(AuditEvent.user_id == bindparam("user_id"), AuditEvent.action == bindparam("action"))
+    .limit(1)
+)
 _who = (AuditEvent.id, AuditEvent.action, AuditEvent.actor_id, AuditEvent.user_id)
 # Users do not learn where an administrator is, or the owner of an address that they gave as theirs,
 # whose answer to a mail these events are.

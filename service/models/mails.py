@@ -29,6 +29,7 @@ PASSWORD_RESET = "password-reset"  # noqa: S105 # nosec B105 # the name of a kin
 # Notices after the fact: see `outbox.notify`.
 EMAIL_CHANGED = "email-changed"
 EMAIL_CHANGED_BY_ADMIN = "email-changed-by-admin"
+NEW_NETWORK = "new-network"
 PASSKEY_ADDED = "passkey-added"
 PASSKEY_REFUSED = "passkey-refused"
 PASSKEY_REMOVED = "passkey-removed"

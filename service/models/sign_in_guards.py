@@ -78,10 +78,12 @@ class KnownNetwork(db.Model):  # type: ignore[name-defined,misc] # made at run t
         _count.write(of_user=user_id, of_network=network, more=failures)
 
     @classmethod
-    def add(cls, user_id: str, network: str, expires_at: str) -> None:
-        """Remember the network as known, without failures, until then."""
-        if not _renew.write(of_user=user_id, of_network=network, until=expires_at):
-            _learn.write(user_id=user_id, network=network, failures=0, expires_at=expires_at)
+    def add(cls, user_id: str, network: str, expires_at: str) -> bool:
+        """Remember the network as known, without failures, until then; False if it was known."""
+        if _renew.write(of_user=user_id, of_network=network, until=expires_at):
+            return False
+        _learn.write(user_id=user_id, network=network, failures=0, expires_at=expires_at)
+        return True
 
 
 declare(KnownNetwork.user_id, export="the user's sessions and events say where they came from")

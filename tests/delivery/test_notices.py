@@ -11,6 +11,7 @@ from service.engine.database.transaction import db
 from service.mail import outbox
 from service.models import User
 from service.models.mails import (
+    NEW_NETWORK,
     PASSKEY_ADDED,
     PASSKEY_REFUSED,
     PASSKEY_REMOVED,
@@ -24,6 +25,7 @@ from tests.kit.mailer import Mailer, fresh
 from tests.kit.serving import PASSWORD
 
 SUBJECTS = {
+    NEW_NETWORK: "A sign-in from a new network",
     PASSKEY_ADDED: "A passkey was added to your account",
     PASSKEY_REFUSED: "A passkey of yours was refused",
     PASSKEY_REMOVED: "A passkey was removed from your account",

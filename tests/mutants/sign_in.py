@@ -84,4 +84,27 @@ KINDS = {
             "tests/accounts/test_reauthentication.py::test_the_tokens_of_other_tabs_stay_good",
         ),
     ],
+    "new networks": [
+        Mutant(
+            "the first sign-in of all is told as one from a new network",
+            "service/accounts/sign_in.py",
+            ' and AuditEvent.has("login", user_id):',
+            ":",
+            "tests/accounts/test_new_networks.py::test_a_mail_says_when_from_where_and_with_what",
+        ),
+        Mutant(
+            "every sign-in is told as one from a new network",
+            "service/models/sign_in_guards.py",
+            "            return False\n",
+            "            return True\n",
+            "tests/accounts/test_new_networks.py::test_a_mail_says_when_from_where_and_with_what",
+        ),
+        Mutant(
+            "a mail repeats what a program says of itself",
+            "service/accounts/sign_in.py",
+            "programs.described(client.user_agent)",
+            "client.user_agent",
+            "tests/accounts/test_new_networks.py::test_the_agent_is_named_in_our_own_words",
+        ),
+    ],
 }
