@@ -1,6 +1,6 @@
 """Registration, signing in, sessions, passwords, addresses and the export of an account."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from flask import current_app
@@ -18,6 +18,7 @@ from service.domain.authentication import PASSWORD
 from service.domain.rotation import Place, Rotation, may_repeat
 from service.engine.database.transaction import commit
 from service.engine.http.networks import PROVIDER_BLOCK, network
+from service.engine.ids import rfc3339
 from service.engine.limits.limits import limits
 from service.engine.observe.metrics import count_on_commit
 from service.engine.problems import NotFound
@@ -28,6 +29,7 @@ from service.mail import outbox
 from service.models import (
     Credentials,
     MailedToken,
+    Passkey,
     Session,
     User,
     UserAddress,
@@ -39,6 +41,8 @@ from service.problems import CurrentPasswordWrong, SessionRevoked, TokenReused
 from service.specification import specification
 
 CONFIRMED = {mails.EMAIL_VERIFICATION: "email-verified", mails.EMAIL_CHANGE: "email-changed"}
+# Passkeys that are older when the address is changed are not the thief's.
+BEFORE_A_THEFT_SHOWS = timedelta(days=7)
 EXPORT_FILE = f"{specification.name}-export.ndjson"
 EXPORT = {"Content-Disposition": f'attachment; filename="{EXPORT_FILE}"'}
 
@@ -149,11 +153,13 @@ def change_email(caller: Caller, body: dict):
 
 
 def undo_email_change(body: dict):
-    user_id, email = MailedToken.undo(body["token"])
+    user_id, email, changed_at = MailedToken.undo(body["token"])
     key = addresses.key(email)
     remove_disputed(UserAddress.unverified_owner(key, user_id))  # a thief could make one
     User.confirm_email(user_id, email, key)
     Credentials.remove_password(user_id)  # a thief who changed the address knew it
+    if Passkey.remove_since(user_id, rfc3339(changed_at - BEFORE_A_THEFT_SHOWS)):
+        record("passkey-removed", user_id, actor_id=user_id)
     Session.end_all(user_id)
     MailedToken.revoke(user_id)
     outbox.put(mails.PASSWORD_RESET, email, user_id, even_if_too_many=True)

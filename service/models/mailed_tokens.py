@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -10,7 +11,7 @@ from sqlalchemy import bindparam
 
 from service.engine.database.statements import Prepared
 from service.engine.database.transaction import Row
-from service.engine.ids import now
+from service.engine.ids import created_at, now
 from service.models.mails import (
     EMAIL_CHANGED,
     LASTING,
@@ -36,19 +37,19 @@ class MailedToken:
         return row
 
     @classmethod
-    def use(cls, token: str, *kinds: str) -> Row:
+    def use(cls, token: str, *kinds: str) -> tuple[str, str, str]:
         """Use up a valid token of these kinds; returns (user_id, kind, recipient) and locks the
         user's row. Raises `OneTimeTokenInvalid`."""
         digest = hashed(token)
         row = _used.first(hash=digest, moment=now())
         if row is None or row.kind not in kinds or not _use.write(hash=digest):
             raise OneTimeTokenInvalid
-        return row
+        return row.user_id, row.kind, row.recipient
 
     @classmethod
-    def undo(cls, token: str) -> tuple[str, str]:
-        """Use up the token of a notice about a changed address; returns the user's id and the old
-        address, and locks the user's row.
+    def undo(cls, token: str) -> tuple[str, str, datetime]:
+        """Use up the token of a notice about a changed address; returns the user's id, the old
+        address and the time of the change, and locks the user's row.
 
         Tokens of later changes become invalid too; those of earlier changes stay valid. Raises
         `OneTimeTokenInvalid`.
@@ -59,7 +60,7 @@ class MailedToken:
             raise OneTimeTokenInvalid
         if not _undo.write(user=row.user_id, hash=digest):
             raise OneTimeTokenInvalid
-        return row.user_id, row.recipient
+        return row.user_id, row.recipient, datetime.fromisoformat(created_at(UUID(row.id)))
 
     @classmethod
     def revoke(cls, user_id: UUID | str) -> None:
@@ -88,7 +89,7 @@ _owner = Prepared(
     sa.select(User.email, User.username, Mail.kind).join(Mail, Mail.user_id == User.id).where(_good)
 )
 _used = Prepared(
-    sa.select(Mail.user_id, Mail.kind, Mail.recipient)
+    sa.select(Mail.user_id, Mail.kind, Mail.recipient, Mail.id)
     .join(User, User.id == Mail.user_id)
     .where(_good)
     .with_for_update(of=User)

@@ -139,9 +139,9 @@ class Passkey(db.Model):  # type: ignore[name-defined,misc] # made at run time
             raise PreconditionFailed
 
     @classmethod
-    def remove_all(cls, user_id: UUID | str) -> bool:
-        """Remove the passkeys of this user; False if there were none."""
-        return bool(_remove_all.write(user_id=user_id))
+    def remove_since(cls, user_id: UUID | str, moment: str) -> bool:
+        """Remove the passkeys that were added at this time or later; False if there were none."""
+        return bool(_remove_since.write(user_id=user_id, since=moment))
 
 
 declare(Passkey.user_id, export=Exported("passkey", Passkey.of))
@@ -188,7 +188,11 @@ _use = Prepared(
         version=sa.case((_looks_the_same, Passkey.version), else_=Passkey.version + 1),
     )
 )
-_remove_all = Prepared(sa.delete(Passkey).where(Passkey.user_id == bindparam("user_id")))
+_remove_since = Prepared(
+    sa.delete(Passkey).where(
+        Passkey.user_id == bindparam("user_id"), Passkey.created_at >= bindparam("since")
+    )
+)
 _owned = Owned(
     Passkey, owner=Passkey.user_id, etag=sa.cast(Passkey.version, sa.String), exists=sa.true()
 )

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import select, update
 
 from service.engine.ids import first_id_from, rfc3339
-from service.models import Mail
+from service.models import Mail, Passkey
 from service.models.mails import EMAIL_CHANGED
 from tests.kit.accounts import ANY, told
 from tests.kit.at_once import at_once, statuses
@@ -33,6 +33,7 @@ from tests.kit.mails import (
     undo,
     verify,
 )
+from tests.kit.passkeys import added, authenticator, signed_in
 from tests.kit.serving import PASSWORD, Person, Server
 
 
@@ -214,3 +215,21 @@ def test_one_of_several_concurrent_undo_requests_succeeds(server: Server, victim
         answers = at_once(*[partial(undo, crowd, token)] * 8)
     assert statuses(answers) == {204: 1, 400: 7}
     assert email_of(victim) == (victim.email, True)
+
+
+def test_undoing_removes_the_passkeys_that_a_thief_may_have_added(
+    server: Server, victim: Person
+) -> None:
+    hers, thiefs, later = (authenticator(server) for _ in range(3))
+    added(victim, hers)
+    long_ago = rfc3339(datetime.now(UTC) - timedelta(days=8))
+    mine = Passkey.user_id == victim.id
+    server.execute(update(Passkey).where(mine).values(created_at=long_ago))
+    added(victim, thiefs)
+    moved(victim)
+    added(victim, later)
+    assert undo(victim.http, notice(victim, victim.email)).status_code == 204
+    with server.client() as http:
+        assert told(signed_in(http, thiefs)) == (401, "passkey-unknown")
+        assert told(signed_in(http, later)) == (401, "passkey-unknown")
+        assert signed_in(http, hers).status_code == 200

@@ -94,6 +94,14 @@ KINDS = {
             only="not postgresql and handle",
         ),
         Mutant(
+            "a thief's passkey survives the owner's return",
+            "service/handlers/auth.py",
+            "changed_at - BEFORE_A_THEFT_SHOWS",
+            "changed_at + BEFORE_A_THEFT_SHOWS",
+            "tests/accounts/test_auth_undone_changes.py"
+            "::test_undoing_removes_the_passkeys_that_a_thief_may_have_added",
+        ),
+        Mutant(
             "the last way in can be removed",
             "service/handlers/passkeys.py",
             '    if not (account["has_password"] or Passkey.credentials(caller.id)):',

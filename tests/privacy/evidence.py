@@ -13,6 +13,7 @@ import sqlalchemy as sa
 
 from service.specification import specification
 from tests.kit import postgres
+from tests.kit.authenticator import Authenticator
 from tests.kit.commands import run, serving
 from tests.kit.smtp import mail_server, until
 from tests.privacy import mishaps, passkeys, unvisited, visits
@@ -113,6 +114,11 @@ def _first_tour(tour: Tour, evidence: Evidence, engine: sa.Engine, metrics_token
         connection.exec_driver_sql(f"UPDATE users SET role = 'admin' WHERE id = '{ada.id}'")
     passkeys.using_passkeys(tour, anna)
     passkeys.keeping_passkeys(tour, anna, ben)
+    lena = tour.sign_up("lena")
+    passkeys.added(tour, lena, Authenticator(tour.page))
+    with engine.begin() as connection:
+        connection.exec_driver_sql(f"UPDATE users SET password_hash = '' WHERE id = '{lena.id}'")
+    passkeys.without_a_password(tour, lena)
     visits.reading_mails(tour, anna, ben)
     visits.meeting(tour, anna, ben, ada)
     visits.writing(tour, anna, ben)  # posts

@@ -49,11 +49,8 @@ def using_passkeys(tour: Tour, anna: Visitor) -> None:
             tour("login_with_passkey", anna, json=sent)
 
 
-def without_a_password(tour: Tour, owner: Visitor, device: Authenticator) -> None:
-    """The last way in to an account whose password was removed, and then the account disabled."""
-    begun = tour("start_passkey_login", owner).json()
-    sent = {"challenge": begun["challenge"], "passkey": device.get(begun["passkey_options"])}
-    tour("login_with_passkey", owner, json=sent)
+def without_a_password(tour: Tour, owner: Visitor) -> None:
+    """The last way in to an account that has no password any more."""
     [passkey] = tour("list_passkeys", owner).json()
     tour("delete_passkey", owner, passkey_id=passkey["id"])
 

@@ -113,14 +113,11 @@ def reading_mails(tour: Tour, anna: Visitor, ben: Visitor) -> None:
 def _undoing(tour: Tour) -> None:
     """A change of address that its owner takes back."""
     mover, moved = tour.sign_up("welcome"), tour.visitor("welcome")
-    device = Authenticator(tour.page)
-    passkeys.added(tour, mover, device)
     tour("complete_email_verification", mover, json={"token": tour.mailed(mover, CONFIRM)})
     body = {"email": moved.address, "current_password": mover.password}
     tour("change_email", mover, json=body)
     tour("complete_email_verification", moved, json={"token": tour.mailed(moved, CONFIRM_NEW)})
     tour("undo_email_change", mover, json={"token": tour.mailed(mover, CHANGED)})
-    passkeys.without_a_password(tour, mover, device)
 
 
 def meeting(tour: Tour, anna: Visitor, ben: Visitor, ada: Visitor) -> None:
