@@ -7,7 +7,7 @@ follow()
 // Who signs in on this page is signed in on it, until they sign out.
 function signIn(system, path, { ok, body }) {
   if (!ok) return
-  if (body?.access_token && body.refresh_token) {
+  if (body?.access_token) {
     system.preauthorizeApiKey('accessToken', body.access_token)
     // It is in a cookie, out of reach, if that was asked for.
     if (body.refresh_token) system.preauthorizeApiKey('refreshToken', body.refresh_token)
@@ -23,7 +23,7 @@ function proveAgain(system, path, method, { err }) {
   const resolved = (schema) => (schema.$ref ? schemas[schema.$ref.split('/').pop()] : schema)
   const proofs = Object.entries(schemas.Reauthentication.properties)
     .map(([name, schema]) => ({ name, ...resolved(schema) }))
-    .filter(({ type }) => type === 'string')
+    .filter((schema) => schema.type === 'string' && !schema.enum) // no choice proves anything
   prove(token, proofs, (body) => {
     signIn(system, '/auth/reauthenticate', { ok: true, body })
     const operation = system.specSelectors.specResolvedSubtree(['paths', path, method])
