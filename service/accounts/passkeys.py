@@ -12,6 +12,7 @@ from uuid import UUID
 
 import flask
 import webauthn
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from webauthn.helpers import (
     base64url_to_bytes,
     bytes_to_base64url,
@@ -50,6 +51,7 @@ ALGORITHMS = [
     COSEAlgorithmIdentifier.EDDSA,
     COSEAlgorithmIdentifier.RSASSA_PKCS1_v1_5_SHA_256,
 ]
+MIN_RSA_BITS = 2048  # NIST SP 800-131A
 _TIMEOUT = int(LIFETIME.total_seconds() * 1000)
 _FOREIGN = Occasional("Refused a passkey from the origin %r, which PASSKEY_ORIGINS can allow.")
 
@@ -110,8 +112,7 @@ def registered(credential: dict[str, Any], challenge: str) -> dict[str, Any]:
             require_user_verification=True,
             supported_pub_key_algs=ALGORITHMS,
         )
-        # Otherwise a key that cannot be used would be noticed at the first sign-in only.
-        decoded_public_key_to_cryptography(decode_credential_public_key(made.credential_public_key))
+        _check_key(made.credential_public_key)
         parsed = parse_registration_credential_json(_without_attachment(credential))
     except Exception:  # bytes of a client: the library raises anything
         raise PasskeyInvalid from None
@@ -125,6 +126,13 @@ def registered(credential: dict[str, Any], challenge: str) -> dict[str, Any]:
         "transports": " ".join(sorted({one.value for one in parsed.response.transports or ()})),
         "backed_up": made.credential_backed_up,
     }
+
+
+def _check_key(cose: bytes) -> None:
+    """Raise anything for a key that could not verify a sign-in, or that anybody could sign with."""
+    key = decoded_public_key_to_cryptography(decode_credential_public_key(cose))
+    if isinstance(key, RSAPublicKey) and key.key_size < MIN_RSA_BITS:
+        raise ValueError
 
 
 def check(passkey: Row, credential: dict[str, Any], challenge: str) -> str:

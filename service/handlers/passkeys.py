@@ -9,6 +9,7 @@ from service.accounts.audit import record
 from service.accounts.security import failed
 from service.accounts.sign_in import sign_in
 from service.caller import Caller
+from service.engine.database.transaction import commit
 from service.engine.request import Client
 from service.mail import outbox
 from service.models import Challenge, Passkey, User, mails
@@ -38,7 +39,11 @@ def add_passkey(caller: Caller, body: dict):
     begun = Challenge.use(challenge, NEW_PASSKEY)
     if begun is None or begun.user_id != caller.id:
         raise PasskeyInvalid("The challenge is not valid, or no longer: begin again.")
-    made = passkeys.registered(body["credential"], challenge)
+    try:
+        made = passkeys.registered(body["credential"], challenge)
+    except PasskeyInvalid:
+        commit()  # the challenge is used up although the answer is a refusal
+        raise
     User.standing(caller.id)  # locks the account
     passkey_id = Passkey.add(caller.id, name=body["name"], **made)
     record("passkey-added", caller.id)

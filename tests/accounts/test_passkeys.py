@@ -152,11 +152,27 @@ def test_a_key_that_lies_on_no_curve_is_not_added(
     assert told(add(anna, authenticator(anna.server).create(start(anna)))) == INVALID
 
 
+@pytest.mark.parametrize("bits", [512, 1024])
+def test_a_short_rsa_key_is_not_added(
+    bits: int, anna: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    short = {1: 3, 3: -257, -1: b"\xfb" * (bits // 8), -2: b"\1\0\1"}
+    monkeypatch.setattr("tests.kit.authenticator._cose", lambda key: short)
+    assert told(add(anna, authenticator(anna.server).create(start(anna)))) == INVALID
+
+
 def test_a_challenge_adds_one_passkey(anna: Person) -> None:
     options, by = start(anna), authenticator(anna.server)
     assert add(anna, by.create(options)).status_code == 201
     assert told(add(anna, by.create(options))) == INVALID
     assert len(listed(anna)) == 1
+
+
+def test_a_refused_passkey_uses_its_challenge_up(anna: Person) -> None:
+    options = start(anna)
+    for by in (authenticator(anna.server, is_verified=False), authenticator(anna.server)):
+        assert told(add(anna, by.create(options))) == INVALID
+    assert listed(anna) == []
 
 
 def test_a_challenge_is_good_for_its_user_only(anna: Person, ben: Person) -> None:

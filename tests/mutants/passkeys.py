@@ -39,6 +39,20 @@ KINDS = {
             "tests/accounts/test_passkeys.py::test_a_challenge_adds_one_passkey",
         ),
         Mutant(
+            "a challenge outlives a refused passkey",
+            "service/handlers/passkeys.py",
+            "        commit()  # the challenge",
+            "        pass  # the challenge",
+            "tests/accounts/test_passkeys.py::test_a_refused_passkey_uses_its_challenge_up",
+        ),
+        Mutant(
+            "a passkey may have a key that is easily broken",
+            CEREMONIES,
+            "key.key_size < MIN_RSA_BITS",
+            "key.key_size < 0",
+            "tests/accounts/test_passkeys.py::test_a_short_rsa_key_is_not_added",
+        ),
+        Mutant(
             "a challenge is good for whoever answers it",
             "service/handlers/passkeys.py",
             "begun is None or begun.user_id != caller.id",
