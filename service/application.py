@@ -8,6 +8,7 @@ from service import pages
 from service.accounts import removal, security
 from service.accounts.erasure import Erasure
 from service.accounts.guard import Guard
+from service.accounts.reminders import Reminders
 from service.engine import assemble
 from service.engine.jobs.fair_threads import FairPool
 from service.engine.jobs.threads import Pool
@@ -58,5 +59,5 @@ def create_app(settings: Settings) -> App:
             "hashing": FairPool("hashing", settings.hash_threads, MAX_HASHES_IN_FLIGHT, nice=15),
             "search": Pool("search", SEARCH_THREADS, MAX_SEARCHES_IN_FLIGHT, nice=10, size=size),
         },
-        background=[Delivery(flask, settings, metrics), Erasure(flask)],
+        background=[Delivery(flask, settings, metrics), Erasure(flask), Reminders(flask)],
     )

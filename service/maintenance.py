@@ -24,6 +24,7 @@ from service.models import (
     KnownNetwork,
     Mail,
     MailCount,
+    PersonalToken,
     RestingUsername,
     Session,
     SignInGuard,
@@ -44,6 +45,7 @@ EXPIRING: dict[Any, list[sa.ColumnElement[bool]]] = {
     KnownNetwork: [],
     RestingUsername: [],
     Challenge: [],
+    PersonalToken: [],
 }
 SETTLED = timedelta(minutes=1)  # by then every process signs with the newest key (keys.KeyRing)
 

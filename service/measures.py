@@ -11,6 +11,10 @@ MEASURES = {
     ),
     "token_reuses_total": counter("Sessions ended because a refresh token was used again"),
     "passkeys_refused_total": counter("Passkeys refused because they may have been copied"),
+    "personal_tokens_total": counter(
+        "Personal tokens; leaked ones were ended by somebody who had found them",
+        outcome=("created", "revoked", "leaked"),
+    ),
     "mails_total": counter(
         "Attempts to send a mail; a mail without a recipient counts as sent",
         outcome=("sent", "deferred", "dropped"),

@@ -75,6 +75,10 @@ class AdminUnverified(EmailUnverified):
     status = 409
 
 
+class TooManyTokens(Problem):
+    status, code, title = 409, "too-many-tokens", "You have as many personal tokens as are allowed"
+
+
 class QuotaExceeded(Problem):
     status, code, title = 409, "quota-exceeded", "This would exceed your storage quota"
 

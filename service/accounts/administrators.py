@@ -15,7 +15,7 @@ from service.engine.database.transaction import db
 from service.engine.database.types import Time
 from service.engine.ids import now
 from service.engine.problems import InvalidRequest
-from service.models import AuditEvent, Credentials, MailedToken, Session, User
+from service.models import AuditEvent, Credentials, MailedToken, PersonalToken, Session, User
 from service.specification import specification
 
 
@@ -77,6 +77,7 @@ def _promote(user_id: str, hashed: str) -> None:
     _check_is_proved(before)
     _make_admin.write(of=user_id, hash=hashed, moment=now())
     Session.end_all(user_id)
+    PersonalToken.revoke_all(user_id)
     MailedToken.revoke_all(user_id)
     actions = [] if before and before.role == "admin" else ["role-changed"]
     for action in (*actions, "password-changed"):

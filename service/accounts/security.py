@@ -8,6 +8,7 @@ from typing import Any
 import flask
 import sqlalchemy as sa
 
+from service.accounts import personal_tokens
 from service.accounts.audit import record
 from service.accounts.guard import guard
 from service.caller import Caller
@@ -96,11 +97,14 @@ def new_hash(password: str, owner: Caller | Row) -> str:
 
 
 def caller(claims: Claims, transaction: Transaction | None = None) -> Caller:
-    """The session and the user behind the claims; raises `SessionRevoked` if the session has ended.
+    """The user behind the claims, and the session; raises `SessionRevoked` if that has ended, and
+    for a personal token what `personal_tokens.bearer` does.
 
     Given the request's `transaction`, which must be unused so far, it records the first use of an
     access token of the newest generation.
     """
+    if claims.is_personal:
+        return personal_tokens.bearer(claims, transaction)
     row = Session.live(claims.session_id, claims.subject)
     if row is None:
         raise SessionRevoked

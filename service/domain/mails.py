@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from email.message import EmailMessage
 from email.utils import formataddr, localtime, parseaddr
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
@@ -28,6 +28,9 @@ SUBJECTS = {
     "password-reset": "Choose a new password",
     "sessions-reused": "A session of yours was ended",
     "sign-in-blocked": "Somebody is trying to sign in to your account",
+    "token-created": "A personal token was created",
+    "token-expiring": "A personal token is about to expire",
+    "token-leaked": "A personal token of yours was found and ended",
 }
 PAGES = {
     "email-change": "verify-email",
@@ -51,6 +54,9 @@ NOTICES = frozenset(
         "password-changed",
         "sessions-reused",
         "sign-in-blocked",
+        "token-created",
+        "token-expiring",
+        "token-leaked",
     }
 )
 _TEMPLATES = Environment(
@@ -81,16 +87,16 @@ def compose(
     kind: str,
     recipient: str,
     token: str | None,
-    facts: Mapping[str, str],
+    facts: Mapping[str, Any],
     *,
     letterhead: Letterhead,
     id_: str,
 ) -> EmailMessage:
     """The mail of one of the kinds in `SUBJECTS`.
 
-    `facts` may have `at`, the time in RFC 3339 at which the mail was asked for, and `ip`, the
-    address from which it was. The token stands behind a `#`, so that it appears in no server's log
-    and in no Referer.
+    `facts` may have `at`, the time in RFC 3339 at which the mail was asked for, `ip`, the address
+    from which it was, and `tokens`, a line on each personal token that it is about. The mailed
+    token stands behind a `#`, so that it appears in no server's log and in no Referer.
     """
     product, sender, site = letterhead
     words = {
@@ -101,6 +107,7 @@ def compose(
         "dispute": f"{site}/#/{DISPUTES.get(kind)}?token={token}",
         "circumstances": _circumstances(facts),
         "facts": facts,
+        "tokens": facts.get("tokens", []),
         "subject": SUBJECTS[kind],
     }
     message = EmailMessage()
@@ -119,7 +126,7 @@ def compose(
     return message
 
 
-def _circumstances(facts: Mapping[str, str]) -> str:
+def _circumstances(facts: Mapping[str, Any]) -> str:
     """ "on 2026-11-29 at 17:42 UTC, from the address 192.0.2.7", as far as that is known."""
     at, ip = facts.get("at"), facts.get("ip")
     when = f"on {at[:10]} at {at[11:16]} UTC" if at else ""

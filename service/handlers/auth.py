@@ -6,6 +6,7 @@ from uuid import UUID
 from flask import current_app
 
 from service.accounts import reauthentication
+from service.accounts.access import end_access
 from service.accounts.audit import record
 from service.accounts.guard import guard
 from service.accounts.removal import remove_disputed
@@ -110,8 +111,7 @@ def change_password(caller: Caller, body: dict, client: Client):
         raise CurrentPasswordWrong  # the password has changed meanwhile
     if not Session.end(caller.session_id, caller.id):
         raise SessionRevoked  # while the passwords were hashed
-    Session.end_all(caller.id)
-    MailedToken.revoke(caller.id)
+    end_access(caller.id)
     record("password-changed", caller.id)
     outbox.notify(mails.PASSWORD_CHANGED, caller.id)
     # No fresher than the session before: the password may be only one of two factors.
@@ -130,8 +130,7 @@ def complete_password_reset(body: dict):
     fresh = new_hash(body["new_password"], owner)
     user_id, kind, email = MailedToken.use(body["token"], *mails.OF_PASSWORDS)
     Credentials.reset_password(user_id, fresh)
-    Session.end_all(user_id)
-    MailedToken.revoke(user_id)
+    end_access(user_id)
     guard().recover(user_id)
     key = addresses.key(email)
     record("password-reset", user_id, actor_id=user_id)
@@ -160,8 +159,7 @@ def undo_email_change(body: dict):
     Credentials.remove_password(user_id)  # a thief who changed the address knew it
     if Passkey.remove_since(user_id, rfc3339(changed_at - BEFORE_A_THEFT_SHOWS)):
         record("passkey-removed", user_id, actor_id=user_id)
-    Session.end_all(user_id)
-    MailedToken.revoke(user_id)
+    end_access(user_id)
     outbox.put(mails.PASSWORD_RESET, email, user_id, even_if_too_many=True)
     record("email-change-undone", user_id, actor_id=user_id)
 

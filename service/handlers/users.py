@@ -4,13 +4,14 @@ from uuid import UUID
 
 from flask import current_app
 
+from service.accounts.access import end_access
 from service.accounts.audit import record
 from service.accounts.removal import remove_account
 from service.caller import Caller
 from service.domain import accounts, addresses, usernames
 from service.engine.spec.paging import page
 from service.mail import outbox
-from service.models import MailedToken, Profile, Session, User, mails
+from service.models import MailedToken, PersonalToken, Profile, User, mails
 from service.problems import AdminOnlyField
 
 ADMIN_FIELDS = {"role", "disabled", "email"}
@@ -40,12 +41,12 @@ def update_user(caller: Caller, user_id: UUID, body: dict, if_match: list[str] |
         _check_is_for_owners(body, caller)
     account, before = User.update(user_id, caller, if_match, accounts.changes(body))
     if account["disabled"]:
-        Session.end_all(user_id)
-        MailedToken.revoke(user_id)
+        end_access(user_id)
     if account["email"] != before["email"]:
         _tell_of_move(user_id, before, account["email"])
     if accounts.becomes_admin(before, account):
         MailedToken.revoke_elsewhere(user_id)
+        PersonalToken.revoke_all(user_id)  # they were not made with an administrator's care
     for action in accounts.events(before, account):
         record(action, user_id)
     return account

@@ -10,6 +10,7 @@ from service.models.mail_counts import MailCount
 from service.models.mailed_tokens import MailedToken
 from service.models.mails import Mail
 from service.models.passkeys import Passkey
+from service.models.personal_tokens import PersonalToken
 from service.models.post_documents import PostDocument  # posts
 from service.models.posts import Post  # posts
 from service.models.profiles import Profile
@@ -31,6 +32,7 @@ __all__ = [
     "MailCount",
     "MailedToken",
     "Passkey",
+    "PersonalToken",
     "Post",  # posts
     "PostDocument",  # posts
     "Profile",

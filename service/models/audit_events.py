@@ -72,9 +72,9 @@ _any = Prepared(
     .limit(1)
 )
 _who = (AuditEvent.id, AuditEvent.action, AuditEvent.actor_id, AuditEvent.user_id)
-# Users do not learn where an administrator is, or the owner of an address that they gave as theirs,
-# whose answer to a mail these events are.
-_ANSWERS = ("email-changed", "email-verified", "registration-disputed")
+# Users do not learn where an administrator is, nor where somebody is who answers a mail that went
+# to an address they gave as theirs, or who has found a token.
+_ANSWERS = ("email-changed", "email-verified", "registration-disputed", "personal-token-leaked")
 _by_another = sa.or_(
     AuditEvent.actor_id != AuditEvent.user_id, *(AuditEvent.action == name for name in _ANSWERS)
 )

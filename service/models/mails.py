@@ -36,6 +36,9 @@ PASSKEY_REMOVED = "passkey-removed"
 PASSWORD_CHANGED = "password-changed"  # noqa: S105 # nosec B105 # the name of a kind
 SESSIONS_REUSED = "sessions-reused"
 SIGN_IN_BLOCKED = "sign-in-blocked"
+TOKEN_CREATED = "token-created"  # noqa: S105 # nosec B105 # the name of a kind
+TOKEN_EXPIRING = "token-expiring"  # noqa: S105 # nosec B105 # the name of a kind
+TOKEN_LEAKED = "token-leaked"  # noqa: S105 # nosec B105 # the name of a kind
 
 # The kinds with a token, and its lifetime.
 LIFETIMES = {

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -13,101 +11,12 @@ import pytest
 from sqlalchemy import update
 
 from service.models import Session, User
-from service.specification import specification
-from tests.kit.passkeys import added, authenticator
+from tests.kit.operations import OPERATIONS, SECURED, TOKENS, Operation, owned_ids
 from tests.kit.serving import Person, Server
 
-SPEC = specification.document
-TOKENS = {"at+jwt": "access_token", "rt+jwt": "refresh_token"}
 DEAD = ["disabled", "deleted", "signed-out", "timed-out"]
 
 
-def _resolved(node: dict[str, Any]) -> dict[str, Any]:
-    while "$ref" in node:
-        found: Any = SPEC
-        for part in node["$ref"].removeprefix("#/").split("/"):
-            found = found[part]
-        node = found
-    return node
-
-
-@dataclass(frozen=True)
-class Operation:
-    """One operation: what it asks for, and what it has to answer to whom."""
-
-    method: str
-    path: str
-
-    @property
-    def declared(self) -> dict[str, Any]:
-        return SPEC["paths"][self.path][self.method]
-
-    @property
-    def tokens(self) -> list[str]:
-        """The bearer tokens of users that it takes, by their names in a TokenPair."""
-        schemes = SPEC["components"]["securitySchemes"]
-        accepted = [schemes[name] for [name] in self.declared["security"]]
-        types = [scheme["x-token-type"] for scheme in accepted if scheme["type"] == "http"]
-        return [TOKENS[kind] for kind in types if kind in TOKENS]
-
-    @property
-    def is_public(self) -> bool:
-        return not self.tokens
-
-    @property
-    def is_for_admins(self) -> bool:
-        return self.declared.get("x-required-role") == "admin"
-
-    @property
-    def names_one(self) -> bool:
-        return "{" in self.path
-
-    @property
-    def is_secret(self) -> bool:
-        """Whether others may not even know that the thing exists: no one can read it publicly."""
-        return SPEC["paths"][self.path].get("get", {}).get("security") != []
-
-    @property
-    def success(self) -> int:
-        return int(min(self.declared["responses"]))
-
-    @property
-    def refusal(self) -> tuple[int, str]:
-        """What a user gets who has no right to it."""
-        if self.is_for_admins:
-            return 403, "admin-required"
-        return (404, "not-found") if self.is_secret else (403, "forbidden")
-
-    def documents(self, status: int) -> bool:
-        return str(status) in self.declared["responses"]
-
-    def send(self, http: httpx.Client, ids: dict[str, str], token: str | None) -> httpx.Response:
-        """The operation on these ids, as its example has it, with an address and a name of own."""
-        declared = [_resolved(parameter) for parameter in self.declared.get("parameters", [])]
-        headers = {"Authorization": f"Bearer {token}"} if token is not None else {}
-        if any(p["name"] == "If-Match" and p.get("required") for p in declared):
-            headers["If-Match"] = "*"
-        content = self.declared.get("requestBody", {}).get("content", {})
-        body = dict(content["application/json"]["example"]) if content else None
-        name = secrets.token_hex(6)
-        own = {"email": f"{name}@example.com", "username": f"u-{name}"}
-        if body:
-            body |= {field: own[field] for field in body.keys() & own}
-        unknown = [name for name in re.findall(r"{(\w+)}", self.path) if name not in ids]
-        assert not unknown, f"{self} needs {unknown}: have _ids() find one that the person owns"
-        return http.request(self.method, self.path.format(**ids), json=body, headers=headers)
-
-    def __str__(self) -> str:
-        return str(self.declared["operationId"])
-
-
-OPERATIONS = [
-    Operation(method, path)
-    for path, item in SPEC["paths"].items()
-    for method in item
-    if method != "parameters"
-]
-SECURED = [operation for operation in OPERATIONS if not operation.is_public]
 GRANTED = [(operation, token) for operation in SECURED for token in operation.tokens]
 MISTAKEN = [
     (operation, token)
@@ -120,7 +29,6 @@ SHARED: set[str] = set()
 # Their examples answer no challenge: see test_passkeys.py.
 ANSWERS = {"add_passkey"}
 RESERVED = [o for o in SECURED if o.is_for_admins or (o.names_one and str(o) not in SHARED)]
-PATHS = "\n".join(SPEC["paths"])
 SHOWN = [o for o in OPERATIONS if o.is_public and o.names_one]
 
 
@@ -153,7 +61,7 @@ def cast(server: Server) -> Cast:
     )
     owner = server.sign_up()
     tokens = {name: person.tokens for name, person in gone.items()}
-    return Cast(owner, server.sign_up(), _ids(owner), tokens)
+    return Cast(owner, server.sign_up(), owned_ids(owner), tokens)
 
 
 @pytest.fixture
@@ -162,20 +70,6 @@ def unharmed(cast: Cast) -> Iterator[None]:
     before = cast.belongings()
     yield
     assert cast.belongings() == before
-
-
-def _ids(person: Person) -> dict[str, str]:
-    """The ids of a person, of a session, and of one of everything else that users make."""
-    [session] = person.http.get("/auth/sessions").json()
-    passkey = added(person, authenticator(person.server))
-    ids = {"user_id": person.id, "session_id": session["id"], "passkey_id": passkey["id"]}
-    for operation in SECURED:
-        made = re.search(rf"^{re.escape(operation.path)}/{{(\w+)}}$", PATHS, re.MULTILINE)
-        is_known = made and made[1] in ids
-        if operation.method == "post" and made and not (operation.is_for_admins or is_known):
-            answer = operation.send(person.http, ids, person.tokens["access_token"])
-            ids[made[1]] = answer.json()["id"]
-    return ids
 
 
 def _assert_refused(answer: httpx.Response, operation: Operation, status: int, code: str) -> None:
@@ -248,7 +142,7 @@ def test_a_stranger_is_refused(operation: Operation, anonymous: httpx.Client, ca
 def test_a_user_may_change_their_own_resources(
     operation: Operation, token: str, anonymous: httpx.Client, anna: Person
 ) -> None:
-    answer = operation.send(anonymous, _ids(anna), anna.tokens[token])
+    answer = operation.send(anonymous, owned_ids(anna), anna.tokens[token])
     assert answer.status_code == operation.success, answer.text
 
 
@@ -256,7 +150,7 @@ def test_a_user_may_change_their_own_resources(
 def test_an_admin_may_change_the_resources_of_others(
     operation: Operation, anonymous: httpx.Client, anna: Person, admin: Person
 ) -> None:
-    answer = operation.send(anonymous, _ids(anna), admin.tokens["access_token"])
+    answer = operation.send(anonymous, owned_ids(anna), admin.tokens["access_token"])
     hidden = operation.is_secret and not operation.is_for_admins
     assert answer.status_code == (404 if hidden else operation.success), answer.text
 

@@ -19,6 +19,7 @@ from service.models import (
     KnownNetwork,
     Mail,
     MailCount,
+    PersonalToken,
     RestingUsername,
     Session,
     SignInGuard,
@@ -139,6 +140,9 @@ def test_purge_deletes_what_has_expired_and_nothing_else(anywhere, monkeypatch):
                 for name, at in counted.items()
             ]
         ),
+        sa.insert(PersonalToken).values(
+            [_token(user.id, name, at) for name, at in counted.items()]
+        ),
         sa.insert(Mail).values(
             [
                 _mail(user.id, 3, past, due_at=past),
@@ -159,6 +163,7 @@ def test_purge_deletes_what_has_expired_and_nothing_else(anywhere, monkeypatch):
         ("known_networks", "1"),
         ("resting_usernames", "1"),
         ("challenges", "1"),
+        ("personal_tokens", "1"),
         ("users", "0"),
     ]
     assert [row.expires_at for row in rows(sa.select(Session))] == [future]
@@ -214,3 +219,9 @@ def test_a_terminal_gets_a_password_prompt(byline, monkeypatch, answer, users):
 
     assert ended.exit_code == (0 if users else 1)
     assert len(rows(sa.select(User))) == users
+
+
+def _token(user_id: str, hash_: str, expires_at: str) -> dict[str, object]:
+    words = {"prefix": "byl_", "name": "A program", "scopes": "users:read"}
+    times = {"created_at": expires_at, "expires_at": expires_at}
+    return {"id": str(new_id()), "user_id": user_id, "token_hash": hash_, **words, **times}

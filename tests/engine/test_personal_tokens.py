@@ -22,7 +22,7 @@ PERSONAL = {
     "scheme": "bearer",
     "x-token-type": "personal",
     "x-token-prefix": "pln_",
-    "x-scopes": {"things:read": "Read things."},
+    "x-scopes": {"enum": ["things:read"]},
 }
 BOTH = [{"token": []}, {"personal": []}]
 

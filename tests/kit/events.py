@@ -25,6 +25,8 @@ PATH = "/api/audit-events"
 TRIED_ELSEWHERE = {"sign-in-blocked"}  # with the guard on: tests/web/test_strangers.py
 TRIED_ELSEWHERE |= {"passkey-added", "passkey-removed"}  # tests/accounts/test_passkeys.py
 TRIED_ELSEWHERE |= {"passkey-refused"}  # tests/accounts/test_passkey_logins.py
+# In tests/accounts, in test_personal_tokens.py and test_ended_tokens.py.
+TRIED_ELSEWHERE |= {action for action in ACTIONS if action.startswith("personal-token-")}
 
 # Their addresses, as the proxy in front of the server reports them.
 ANNA_AT, ADMIN_AT, ELSEWHERE = "203.0.113.7", "2001:db8::2", "192.0.2.9"

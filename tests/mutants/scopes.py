@@ -7,7 +7,7 @@ KINDS = {
         Mutant(
             "no scope is asked of a personal token",
             "service/engine/spec/demands.py",
-            "claims.typ == PERSONAL and self._scope not in caller.scopes",
+            "claims.is_personal and self._scope not in caller.scopes",
             "False",
             "tests/engine/test_personal_tokens.py"
             "::test_a_token_without_the_scope_is_told_which_one_it_lacks",
@@ -31,7 +31,7 @@ KINDS = {
         Mutant(
             "a program that runs wild locks out its owner",
             "service/engine/tokens/tokens.py",
-            "return self.id if self.typ == PERSONAL else self.subject",
+            "return self.id if self.is_personal else self.subject",
             "return self.subject",
             "tests/engine/test_personal_tokens.py::test_a_token_has_limits_of_its_own",
         ),

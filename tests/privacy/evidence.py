@@ -16,7 +16,7 @@ from tests.kit import postgres
 from tests.kit.authenticator import Authenticator
 from tests.kit.commands import run, serving
 from tests.kit.smtp import mail_server, until
-from tests.privacy import mishaps, passkeys, unvisited, visits
+from tests.privacy import mishaps, passkeys, programs, unvisited, visits
 from tests.privacy.marks import Marks, Secret
 from tests.privacy.tour import OPERATIONS, PARAMETERS, Heard, Tour, Visitor
 
@@ -123,6 +123,7 @@ def _first_tour(tour: Tour, evidence: Evidence, engine: sa.Engine, metrics_token
     visits.meeting(tour, anna, ben, ada)
     visits.writing(tour, anna, ben)  # posts
     visits.coming(tour, ben, ada, cora)
+    programs.calling(tour, anna)
     visits.looking_around(tour, anna, metrics_token)
     unvisited.call(tour, unvisited.UNVISITED, (ben, anna, ada))
     mishaps.malformed(tour, anna)

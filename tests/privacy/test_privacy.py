@@ -33,11 +33,13 @@ TELL_OWNERS = {"register", "login", "login_with_passkey", "get_me", "update_user
 TELL_OWNERS |= {"export_account", "start_passkey"}
 TELL_ADMINS = {"create_user", "update_user", "list_accounts"}
 # Those with the names of passkeys.
+TELL_LABELS = {"create_personal_token", "list_personal_tokens", "export_account"}
 TELL_PASSKEYS = {"add_passkey", "list_passkeys", "get_passkey", "update_passkey", "export_account"}
 # The kinds of secrets that a table is for.
 KEPT = {
     "users": {"address", "text"},
     "sessions": {"agent"},
+    "personal_tokens": {"label"},
     "posts": {"text"},  # posts
     "post_documents": {"text"},  # posts
     "mails": {"address"},
@@ -130,7 +132,10 @@ def may_tell(heard: Heard, secret: Secret) -> bool:
         case "passkey":
             return own and heard.operation in TELL_PASSKEYS
         case "token":
-            return own and heard.status == 200 and heard.operation in RENEWS_TOKENS
+            issues = heard.operation in RENEWS_TOKENS | {"create_personal_token"}
+            return own and heard.status in {200, 201} and issues
+        case "label":
+            return own and heard.status < 300 and heard.operation in TELL_LABELS
         case "address" if heard.status < 300:
             as_admin = heard.by == "ada" and heard.operation in TELL_ADMINS
             return as_admin or (own and heard.operation in TELL_OWNERS)
@@ -145,7 +150,9 @@ def test_an_answer_contains_the_data_of_its_reader(evidence: Evidence) -> None:
         assert any(t[:3] == ("ada", operation, "address") and t[3] != "ada" for t in told)
     for operation in TELL_PASSKEYS:
         assert ("anna", operation, "passkey", "anna") in told
-    for operation in RENEWS_TOKENS:
+    for operation in TELL_LABELS:
+        assert ("anna", operation, "label", "anna") in told
+    for operation in RENEWS_TOKENS | {"create_personal_token"}:
         assert ("anna", operation, "token", "anna") in told
     for operation in ("list_sessions", "export_account"):
         assert ("anna", operation, "agent", "anna") in told

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tests.kit.commands import serving
 from tests.kit.references import resolved
-from tests.privacy import unvisited
+from tests.privacy import programs, unvisited
 from tests.privacy.evidence import FIRST
 from tests.privacy.marks import Marks
 from tests.privacy.tour import OPERATIONS, Tour
@@ -24,6 +24,7 @@ def test_an_operation_without_a_visit_gets_the_answers_of_its_paragraph(tmp_path
     with serving(tmp_path, **settings) as url, tour.at(url):
         anna, ben = tour.sign_up("anna"), tour.sign_up("ben")
         unvisited.call(tour, [*LIKE_NEW, *unvisited.UNVISITED], (anna, ben))
+        programs.calling(tour, anna)
     seen = {(heard.operation, str(heard.status)) for heard in tour.heard}
     expected = {
         (name, status)

@@ -96,6 +96,8 @@ class Tour:
             by.tokens |= answer.json() | self._in_cookie(answer)
             for token in (by.tokens["access_token"], by.tokens["refresh_token"]):
                 self.marks.token("token", by.name, token)
+        if operation == "create_personal_token" and answer.status_code == 201:
+            self.marks.token("token", by.name, answer.json()["token"])
         return answer
 
     @staticmethod

@@ -12,11 +12,13 @@ from typing import Any
 from uuid import uuid4
 
 from tests.kit.references import resolved
-from tests.privacy import passkeys, visits
+from tests.privacy import passkeys, programs, visits
 from tests.privacy.tour import OPERATIONS, PARAMETERS, Tour, Visitor
 from tests.privacy.visits import ANY, STALE
 
-_VISITS = "".join(Path(module.__file__).read_text("utf-8") for module in (passkeys, visits))
+_VISITS = "".join(
+    Path(module.__file__).read_text("utf-8") for module in (passkeys, programs, visits)
+)
 UNVISITED = [operation for operation in OPERATIONS if f'"{operation}"' not in _VISITS]
 
 

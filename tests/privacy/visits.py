@@ -9,7 +9,7 @@ import httpx
 
 from tests.kit.authenticator import Authenticator
 from tests.kit.smtp import until
-from tests.privacy import passkeys
+from tests.privacy import passkeys, programs
 from tests.privacy.tour import Tour, Visitor
 
 CONFIRM = "Confirm your e-mail address"
@@ -193,6 +193,7 @@ def coming(tour: Tour, ben: Visitor, ada: Visitor, cora: Visitor) -> None:
         tour("update_user", cora, user_id=cora.id, json=name, headers=ANY)
     post, own_key = a_post(tour, cora), {"Idempotency-Key": "cora"}  # posts
     tour("create_post", cora, json=post, headers=own_key)  # posts
+    programs.given_a_token(tour, cora)
     tour("request_password_reset", cora, json={"email": cora.address})
     tour.mailed(cora, RESET)
     moved = tour.visitor("cora")

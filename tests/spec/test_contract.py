@@ -35,6 +35,9 @@ WIRING = {
     "x-rate-limit",
     "x-replica",
     "x-required-role",
+    "x-scope",
+    "x-scopes",
+    "x-token-prefix",
     "x-token-type",
     "x-worker-pool",
     "x-writes",
@@ -52,6 +55,8 @@ LIMITS = {
     "export": [("1 per minute", "user")],
     "password": [("5 per hour", "user")],
     "write": [("60 per minute", "user")],
+    "token": [("20 per hour", "user")],
+    "leak": [("60 per hour", "ip")],
 }
 COUNTED = {"login": "failures", "refresh": "rotations", "repeat": "repeats"}
 GUARDS = {

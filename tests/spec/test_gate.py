@@ -158,7 +158,7 @@ ADDITIVE = [
     (f"{SCHEMAS} NewPassword nullable", True, "NewPassword nullable: true is new"),
     (f"{LOGOUT} requestBody", BODY, "body is new"),
     (f"{CREATE} security", [], "security is gone"),
-    ("paths /auth/me get security", [ACCESS, REFRESH], "security is new"),
+    ("paths /auth/sessions get security", [ACCESS, REFRESH], "security is new"),
     # What a client gets
     (f"{LIST} responses 403", FORBIDDEN, "answer 403 is new"),
     (f"{LIST} responses 200 headers X-Total", {"schema": TEXT}, "answer 200 header X-Total is new"),

@@ -25,7 +25,8 @@ def _public(node: Any) -> Any:
     if isinstance(node, dict):
         public = {k: _public(v) for k, v in node.items() if not k.startswith("x-")}
         if notes := [note(node[key]) for key, note in NOTES.items() if key in node]:
-            public["description"] += f"\n{textwrap.fill(' '.join(notes), 92)}\n"
+            added = textwrap.fill(" ".join(notes), 92)
+            public["description"] = f"{public['description'].rstrip()}\n\n{added}\n"
         return public
     return [_public(item) for item in node] if isinstance(node, list) else node
 

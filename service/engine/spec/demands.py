@@ -29,7 +29,7 @@ class Demands:
 
     def check(self, claims: Claims | None, caller: Caller | None) -> None:
         """Raise `ScopeMissing` or `AdminRequired` unless this caller may call the operation."""
-        if claims and caller and claims.typ == PERSONAL and self._scope not in caller.scopes:
+        if claims and caller and claims.is_personal and self._scope not in caller.scopes:
             raise ScopeMissing(self._scope)
         if self._role and (caller is None or caller.role != self._role):
             raise AdminRequired
@@ -62,10 +62,12 @@ def _scope(operation: AbstractOperation, types: tuple[str, ...]) -> str | None:
         raise ValueError(f"{name}: x-scope and a security scheme for personal tokens go together")
     if scope is None:
         return None
-    if ACCESS not in types or operation._operation.get("x-ends-session"):
+    fresh = operation._operation.get("x-fresh-authentication", {})
+    needs_session = operation._operation.get("x-ends-session") or not isinstance(fresh, dict)
+    if ACCESS not in types or needs_session:
         raise ValueError(f"{name}: x-scope is for what access tokens may do without their session")
     schemes = operation.security_schemes.values()
     [scheme] = [one for one in schemes if one.get("x-token-type") == PERSONAL]
-    if scope not in scheme.get("x-scopes", {}) or not _SCOPE.fullmatch(scope):
+    if scope not in scheme.get("x-scopes", {}).get("enum", []) or not _SCOPE.fullmatch(scope):
         raise ValueError(f"{name}: {scope} is none of the words in x-scopes")
     return str(scope)

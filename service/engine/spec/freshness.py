@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from service.engine.problems import AuthenticationTooOld
+from service.engine.problems import AuthenticationTooOld, ScopeMissing
 
 if TYPE_CHECKING:
     from connexion.operations import AbstractOperation
@@ -26,11 +26,14 @@ class Freshness(NamedTuple):
             self._check(claims)
 
     def check_body(self, claims: Claims | None, body: dict[str, Any]) -> None:
-        """Once the body has been read; raises `AuthenticationTooOld`."""
+        """Once the body has been read; raises `AuthenticationTooOld`, or `ScopeMissing` for a
+        personal token, behind which nobody signs in."""
         if any(name in body for name in self.when):
             self._check(claims)
 
     def _check(self, claims: Claims | None) -> None:
+        if claims and claims.is_personal:
+            raise ScopeMissing(detail="A personal token cannot do this: sign in.")
         # The clock that signed may be ahead. A token that does not say when is from a release that
         # did not know.
         said = claims and claims.authentication

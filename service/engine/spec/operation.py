@@ -37,7 +37,7 @@ from service.engine.spec.idempotency import KeptAnswers, Retry
 from service.engine.spec.paging import Page, next_link
 from service.engine.spec.validation import Part, RequestValidator, ResponseDrift, ResponseValidator
 from service.engine.tokens.authority import Authority
-from service.engine.tokens.tokens import PERSONAL, Claims
+from service.engine.tokens.tokens import Claims
 
 INJECTED = {"caller", "client"}  # arguments of handlers that are not parameters of the request
 WIRED = {"if_none_match", "idempotency_key"}  # parameters that are handled here and not by handlers
@@ -194,7 +194,7 @@ class Operation(FlaskOperation):
         """The Caller, if there is a token; raises what `caller` and `Demands.check` do."""
         claims = request.claims
         caller = self._services.caller(claims, transaction) if claims else None
-        if claims and caller and claims.typ == PERSONAL:
+        if claims and caller and claims.is_personal:
             request.claims = replace(claims, subject=caller.id)
         self._demands.check(claims, caller)
         return caller

@@ -11,7 +11,10 @@ from typing import Any
 from service.engine.spec import freshness
 
 # What a key of an operation adds to its description.
-NOTES: dict[str, Callable[[Any], str]] = {"x-fresh-authentication": freshness.note}
+NOTES: dict[str, Callable[[Any], str]] = {
+    "x-fresh-authentication": freshness.note,
+    "x-scope": "Requires the scope `{}` of a personal token.".format,
+}
 
 # An `x-` key and its value: lines that are indented deeper, and list items at the same depth.
 _WIRING = re.compile(r"^( *)x-[\w-]+:.*\n(?:\n*\1[ -].*\n)*", re.MULTILINE)

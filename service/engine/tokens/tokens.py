@@ -70,10 +70,14 @@ class Claims:
     by_cookie: bool = False
 
     @property
+    def is_personal(self) -> bool:
+        return self.typ == PERSONAL
+
+    @property
     def holder(self) -> str:
         """Under what limits count the caller: the user, or the personal token itself, so that a
         program that runs wild does not lock out its owner."""
-        return self.id if self.typ == PERSONAL else self.subject
+        return self.id if self.is_personal else self.subject
 
 
 class Tokens:
