@@ -88,6 +88,7 @@ def test_the_guide_works_with_curl(server: Server, tmp_path: Path) -> None:
         *("201", "200", "200"),  # register, sign in, read
         *("200", "400", "201", "200"),  # refresh, be refused, write, read the tag
         *("200", "200", "200", "204"),  # list, search, see the sessions, end the others
+        *("200", "204"),  # prove who it is, end the others once more
         "200",  # list the passkeys
         *("204", "202", "204", "200"),  # confirm, ask for a reset, reset, sign in
         "200",  # change the password
