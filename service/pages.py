@@ -1,4 +1,4 @@
-"""The landing page, and Swagger UI on the public specification."""
+"""The landing page, the page of the account, and Swagger UI on the public specification."""
 
 from __future__ import annotations
 
@@ -21,6 +21,12 @@ _TEMPLATES = Environment(
 def home_page() -> str:
     """The landing page, in HTML; goes with `HOME_HEADERS`."""
     return _TEMPLATES.get_template("home.html").render(info=specification.document["info"])
+
+
+@cache
+def account_page() -> str:
+    """The page where users manage their sign-in, in HTML; goes with `FRONT_END_HEADERS`."""
+    return _TEMPLATES.get_template("account.html").render(info=specification.document["info"])
 
 
 @cache

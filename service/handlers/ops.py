@@ -18,6 +18,10 @@ async def get_home() -> Html:
     return pages.home_page(), 200, docs.HOME_HEADERS
 
 
+async def get_account_page() -> Html:
+    return pages.account_page(), 200, docs.FRONT_END_HEADERS
+
+
 async def get_docs() -> Html:
     return pages.docs_page(), 200, docs.DOCS_HEADERS
 

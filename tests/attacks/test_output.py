@@ -17,7 +17,7 @@ def author(server: Server) -> Person:
     return server.sign_up()
 
 
-@pytest.mark.parametrize("page", ["/", "/docs"])
+@pytest.mark.parametrize("page", ["/", "/account", "/docs"])
 def test_a_page_shows_nothing_from_its_url(attack: Attack, page: str) -> None:
     whole = attack("GET", page, 200)
     assert "script-src 'self';" in whole.headers["content-security-policy"]
@@ -61,7 +61,7 @@ def test_no_header_chooses_where_links_lead(attack: Attack) -> None:
     account = attack("POST", "/auth/register", 201, json=new, headers=FORWARDED)
     assert account.headers["location"] == f"/api/users/{account.json()['id']}"
     assert "evil" not in f"{account}"
-    for path in ("/", "/docs", "/openapi.json", "/openapi.yaml"):
+    for path in ("/", "/account", "/docs", "/openapi.json", "/openapi.yaml"):
         assert b"evil" not in attack("GET", path, 200, headers=FORWARDED).body
 
 

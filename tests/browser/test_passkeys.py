@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import CDPSession, Page, Route
 
+from tests.kit.authenticators import at_localhost, authenticator, devtools
 from tests.kit.generated_clients import ROOT, generated
 from tests.kit.serving import Server
 
@@ -26,14 +27,6 @@ import * as byline from 'byline-client';
 Object.assign(window, {{ byline, addThisDevice, signInWithPasskey }});
 </script>
 """
-AUTHENTICATOR = {
-    "protocol": "ctap2",
-    "transport": "internal",
-    "hasResidentKey": True,
-    "hasUserVerification": True,
-    "isUserVerified": True,
-    "automaticPresenceSimulation": True,
-}
 
 
 @pytest.fixture(scope="module")
@@ -45,35 +38,27 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def tab(server: Server, open_tab: Callable[..., Page], client: Path) -> Iterator[Page]:
     """A page at the origin for which passkeys are good."""
-    port = server.url.rpartition(":")[2]
-    here = Server(f"http://localhost:{port}", server.flask, server.settings)
-    before = server.flask.config["PASSKEY_ORIGINS"]
-    server.flask.config["PASSKEY_ORIGINS"] = (here.url,)
-    page = open_tab(here)
+    with at_localhost(server) as here:
+        page = open_tab(here)
 
-    def serve(route: Route) -> None:
-        path = route.request.url.removeprefix(f"{here.url}/client/")
-        route.fulfill(path=client / path, content_type="text/javascript")
+        def serve(route: Route) -> None:
+            path = route.request.url.removeprefix(f"{here.url}/client/")
+            route.fulfill(path=client / path, content_type="text/javascript")
 
-    page.route(f"{here.url}/client/**", serve)
-    page.route(f"{here.url}/page", lambda route: route.fulfill(body=PAGE, content_type="text/html"))
-    page.goto("/page")
-    page.wait_for_function("() => Boolean(window.signInWithPasskey)")
-    yield page
-    server.flask.config["PASSKEY_ORIGINS"] = before
+        def show(route: Route) -> None:
+            route.fulfill(body=PAGE, content_type="text/html")
+
+        page.route(f"{here.url}/client/**", serve)
+        page.route(f"{here.url}/page", show)
+        page.goto("/page")
+        page.wait_for_function("() => Boolean(window.signInWithPasskey)")
+        yield page
 
 
 @pytest.fixture
 def device(tab: Page) -> CDPSession:
     """What the tab has for an authenticator."""
-    session = tab.context.new_cdp_session(tab)
-    session.send("WebAuthn.enable")
-    return session
-
-
-def authenticator(device: CDPSession, **options: Any) -> str:
-    added = device.send("WebAuthn.addVirtualAuthenticator", {"options": AUTHENTICATOR | options})
-    return str(added["authenticatorId"])
+    return devtools(tab)
 
 
 def run(tab: Page, script: str, **values: Any) -> Any:

@@ -10,6 +10,7 @@ from urllib.parse import urljoin, urlsplit
 import httpx
 import pytest
 import yaml
+from playwright.sync_api import expect
 
 from tests.kit.proxy import nginx
 from tests.kit.serving import PASSWORD, Person, Server
@@ -89,3 +90,17 @@ def test_the_landing_page_works_under_the_prefix(
     page.goto(f"{site.url}/")
     page.get_by_role("link", name="Documentation").click()
     page.wait_for_url(f"{site.url}/docs")
+
+
+def test_the_page_of_the_account_works_under_the_prefix(
+    site: Server, open_tab: Callable[..., Any]
+) -> None:
+    anna, page = site.sign_up(), open_tab(site)
+    page.goto(f"{site.url}/account")
+    form = page.locator("#sign-in")
+    form.get_by_label("E-mail address").fill(anna.email)
+    form.get_by_label("Password").fill(PASSWORD)
+    form.get_by_role("button").click()
+    for _ in range(2):  # the cookie is for all paths of the host, as its name demands
+        expect(page.locator("#who")).to_have_text(anna.email)
+        page.reload()

@@ -221,7 +221,14 @@ def going(tour: Tour, ben: Visitor, ada: Visitor, cora: Visitor) -> None:
 
 def looking_around(tour: Tour, anna: Visitor, metrics_token: str) -> None:
     """Pages, documents and probes."""
-    for operation in ("get_home", "get_docs", "get_jwks", "get_liveness", "get_readiness"):
+    for operation in (
+        "get_home",
+        "get_account_page",
+        "get_docs",
+        "get_jwks",
+        "get_liveness",
+        "get_readiness",
+    ):
         tour(operation, anna)
     for operation in ("get_openapi_yaml", "get_openapi_json"):
         tag = {"If-None-Match": tour(operation, anna).headers["ETag"]}

@@ -15,7 +15,7 @@ from tests.kit.serving import Person, Server
 
 HEALTH = ["/health/live", "/health/ready"]
 DOCUMENTS = ["/openapi.yaml", "/openapi.json"]
-PAGES = ["/", "/docs"]
+PAGES = ["/", "/account", "/docs"]
 
 
 def test_a_healthy_server_is_ready(anonymous: httpx.Client) -> None:

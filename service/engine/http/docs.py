@@ -24,6 +24,12 @@ HOME_HEADERS = {
     "Content-Security-Policy": f"{_POLICY}img-src 'self'; connect-src 'self'; {_TRUSTED_TYPES}",
     **_PAGE_HEADERS,
 }
+# So may a front end, which also shows images from answers, such as a QR code in a data URI.
+FRONT_END_HEADERS = {
+    "Content-Security-Policy": f"{_POLICY}img-src 'self' data:; connect-src 'self'; "
+    f"{_TRUSTED_TYPES}",
+    **_PAGE_HEADERS,
+}
 # Swagger UI fetches the specification, has icons in its style sheet, and sets innerHTML.
 DOCS_HEADERS = {
     "Content-Security-Policy": f"{_POLICY}img-src 'self' data:; connect-src 'self'",
