@@ -26,6 +26,7 @@ from byline_client.api.auth import (
     logout,
     refresh,
     register,
+    revoke_other_sessions,
 )
 from byline_client.api.passkeys import (
     add_passkey,
@@ -240,6 +241,7 @@ CALLS: dict[str, Callable[[], object]] = {
     "token-reused": reusing,
     "session-revoked": leaving,
     "invalid-credentials": lambda: signing_in(anna.user.email, "wrong"),
+    "authentication-too-old": lambda: revoke_other_sessions.sync(client=bearing(PASSKEYS["stale"])),
     "forbidden": lambda: editing(his),
     "origin-not-allowed": lambda: refresh.sync(client=changing(with_a_cookie)),
     "admin-required": lambda: list_accounts.sync(client=hers),

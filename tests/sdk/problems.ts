@@ -22,6 +22,7 @@ import {
   type RegistrationResponseJson,
   refresh,
   register,
+  revokeOtherSessions,
   type SignIn,
   searchPosts,
   startPasskey,
@@ -32,7 +33,13 @@ import {
 
 type Answer<Data = unknown> = { data?: Data; error?: Problem; response?: Response };
 
-type Passkeys = { credential: RegistrationResponseJson; full: string; lonely: string; id: string };
+type Passkeys = {
+  credential: RegistrationResponseJson;
+  full: string;
+  lonely: string;
+  id: string;
+  stale: string;
+};
 
 const [baseUrl = '', strict = '', stuck = '', adminEmail = '', json = ''] = process.argv.slice(2);
 const passkeys: Passkeys = JSON.parse(json);
@@ -196,6 +203,7 @@ const calls: Partial<Record<ProblemCode, () => Answer | Promise<Answer>>> = {
   'token-reused': reusing,
   'session-revoked': leaving,
   'invalid-credentials': () => signingIn(anna.user.email, 'wrong'),
+  'authentication-too-old': () => revokeOtherSessions({ client: bearing(passkeys.stale) }),
   forbidden: () => editing(his),
   'origin-not-allowed': () =>
     login({ client: anonymous, body: { email: adminEmail, password, transport: 'cookie' } }),

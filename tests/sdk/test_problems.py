@@ -22,6 +22,7 @@ from tests.kit import postgres
 from tests.kit.generated_clients import node, run
 from tests.kit.passkeys import add, added, authenticator, start
 from tests.kit.serving import Server
+from tests.kit.sessions import grow_old
 
 HERE = Path(__file__).parent
 SPEC = specification.document
@@ -58,7 +59,8 @@ def addresses(serve: Callable[..., Server]) -> Iterator[list[str]]:
 
 def _passkeys(server: Server) -> str:
     """What passkeys there are, as JSON: a `credential` of one that is taken, the access token of
-    somebody who is `full` of them, and that of a `lonely` owner of the last one, with its `id`."""
+    somebody who is `full` of them, and that of a `lonely` owner of the last one, with its `id`.
+    And one of a `stale` session, whose user has signed in long ago."""
     full, lonely, device = server.sign_up(), server.sign_up(), authenticator(server)
     credential = device.create(start(full))
     assert add(full, credential).status_code == 201
@@ -67,7 +69,9 @@ def _passkeys(server: Server) -> str:
     passkey = added(lonely, authenticator(server))
     server.execute(update(User).where(User.id == lonely.id).values(password_hash=""))
     found = {"credential": credential, "full": full.tokens["access_token"]}
-    return json.dumps(found | {"lonely": lonely.tokens["access_token"], "id": passkey["id"]})
+    stale = grow_old(server.sign_up()).tokens["access_token"]
+    found |= {"lonely": lonely.tokens["access_token"], "id": passkey["id"], "stale": stale}
+    return json.dumps(found)
 
 
 def test_every_documented_error_is_a_problem_in_python(
