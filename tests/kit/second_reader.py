@@ -30,7 +30,14 @@ from tests.kit.traffic import Exchange
 HOST = "http://localhost"
 PROBLEM = "application/problem+json"
 LINES = "application/x-ndjson"
-READERS = {PROBLEM: orjson.loads, "application/yaml": yaml.safe_load, LINES: bytes.decode}
+CACHED_NODES = 10_000  # more than the specification has
+
+
+def _read_yaml(document: bytes) -> Any:
+    return yaml.load(document, yaml.CSafeLoader)  # ten times as fast as `safe_load`
+
+
+READERS = {PROBLEM: orjson.loads, "application/yaml": _read_yaml, LINES: bytes.decode}
 
 
 def _closed(node: Any) -> Any:
@@ -50,7 +57,9 @@ class SecondReader:
     """Validates exchanges; `found` is the result of `find` for an exchange."""
 
     def __init__(self, specification: dict[str, Any]) -> None:
-        self._spec = SchemaPath.from_dict(_closed(specification))
+        self._spec = SchemaPath.from_dict(
+            _closed(specification), resolved_cache_maxsize=CACHED_NODES
+        )
         self._openapi = OpenAPI(self._spec, Config(extra_media_type_deserializers=READERS))
         self._finder = APICallPathFinder(self._spec)
 
@@ -66,7 +75,7 @@ class SecondReader:
     ) -> Iterator[str]:
         """Why the request is not valid."""
         request = _request(exchange, found)
-        for error in self._openapi.iter_request_errors(request):
+        for error in self._openapi.request_validator.iter_errors(request):
             # The servers of the tests are on loopback, where the metrics need no token.
             if isinstance(error, SecurityValidationError) and _is_for_operators(found):
                 continue
@@ -87,7 +96,7 @@ class SecondReader:
     def answer_errors(self, exchange: Exchange, found: Any) -> Iterator[str]:
         """The errors of an answer with a documented status."""
         request, answer = _request(exchange, found), _answer(exchange)
-        for error in self._openapi.iter_response_errors(request, answer):
+        for error in self._openapi.response_validator.iter_errors(request, answer):
             if exchange.method != "HEAD" or not isinstance(error, DataValidationError):
                 yield _text(error)
         response = found.operation / "responses" / str(exchange.status)
