@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -16,8 +16,9 @@ import httpx
 import orjson
 import pytest
 from argon2 import PasswordHasher
-from connexion.spec import OpenAPISpecification
+from connexion.spec import Specification
 from httpx._transports import default
+from werkzeug.routing import Rule
 
 from service.domain import passwords
 from service.engine import assemble
@@ -28,6 +29,7 @@ from tests.kit.serving import PASSWORD, Person, Server, serving
 
 pytest_plugins = ["tests.kit.order", "tests.kit.verdict"]
 
+COMPILE_BUILDER = Rule._compile_builder
 _WHOLE_HEAP = ("collect", "freeze", "unfreeze")
 
 
@@ -44,20 +46,31 @@ def _light_hashing() -> Iterator[None]:
 
 @pytest.fixture(scope="session", autouse=True)
 def _the_same_made_once() -> Iterator[None]:
-    """Certificates for clients, and Connexion's verdict on a specification: most of what a server's
-    start and a client's would cost each of the suite's hundreds."""
-    validate: Callable[[Any], None] = OpenAPISpecification._validate_spec
-    valid: set[bytes] = set()
+    """Certificates for clients, and what Connexion makes of a specification: most of what a
+    server's start and a client's would cost each of the suite's hundreds."""
+    from_dict: Callable[[Any], Specification] = Specification.from_dict
+    made: dict[bytes, Specification] = {}
 
-    def _validate_once(specification: Any) -> None:
-        if (content := orjson.dumps(specification)) not in valid:
-            validate(specification)
-            valid.add(content)
+    def _from_dict_once(document: Any) -> Specification:
+        if (content := orjson.dumps(document)) not in made:
+            made[content] = from_dict(document)
+        return made[content]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(OpenAPISpecification, "_validate_spec", staticmethod(_validate_once))
+        patch.setattr(Specification, "from_dict", staticmethod(_from_dict_once))
+        patch.setattr(Rule, "_compile_builder", _compiled_when_used)
         patch.setattr(default, "create_ssl_context", cache(default.create_ssl_context))
         yield
+
+
+def _compiled_when_used(rule: Rule, append_unknown: bool = True) -> Callable[..., Any]:
+    """A function that builds URLs: half of what Werkzeug does for a rule, and rarely asked for."""
+    compiled = cache(partial(COMPILE_BUILDER, rule, append_unknown))
+
+    def build(*args: Any, **kwargs: Any) -> Any:
+        return compiled()(*args, **kwargs)
+
+    return build
 
 
 @pytest.fixture(scope="session", autouse=True)
