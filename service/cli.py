@@ -28,6 +28,7 @@ from service.engine.tokens import keys as signing
 from service.reindexing import documents, renew_documents  # posts
 from service.settings import Settings, load
 from service.specification import specification
+from service.token_commands import group as token_commands
 
 NAME = specification.name
 
@@ -237,6 +238,9 @@ def _ready_database() -> Iterator[None]:
     with _database() as engine:
         revisions.require(engine)
         yield
+
+
+main.add_command(token_commands(_ready_database))
 
 
 def _agree(yes: bool, harm: str) -> None:

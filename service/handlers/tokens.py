@@ -12,7 +12,7 @@ from service.models import PersonalToken
 
 
 def list_personal_tokens(caller: Caller, limit: int, after: UUID | None = None):
-    return page(PersonalToken.of(caller), limit, after)
+    return page(PersonalToken.of(caller.id), limit, after)
 
 
 def create_personal_token(caller: Caller, body: dict):

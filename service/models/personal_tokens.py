@@ -12,7 +12,6 @@ import sqlalchemy as sa
 from sqlalchemy import bindparam
 from sqlalchemy.orm import Mapped, mapped_column
 
-from service.caller import Caller
 from service.engine.database.listing import Items, Listing
 from service.engine.database.statements import Prepared, insertion
 from service.engine.database.transaction import Row, db
@@ -96,9 +95,9 @@ class PersonalToken(db.Model):  # type: ignore[name-defined,misc] # made at run 
         _note_use.write(of=token_id, hour=_hour(now()))
 
     @classmethod
-    def of(cls, caller: Caller) -> Callable[..., Items]:
-        """The listing of the caller's living tokens."""
-        return partial(_listing, user_id=caller.id, living_at=now())
+    def of(cls, user_id: str) -> Callable[..., Items]:
+        """The listing of a user's living tokens."""
+        return partial(_listing, user_id=user_id, living_at=now())
 
     @classmethod
     def revoke(cls, token_id: UUID, user_id: str) -> bool:
@@ -133,7 +132,10 @@ class PersonalToken(db.Model):  # type: ignore[name-defined,misc] # made at run 
         return _take.all(user_id=user_id, moment=now())
 
 
-declare(PersonalToken.user_id, export=Exported("personal_token", PersonalToken.of))
+declare(
+    PersonalToken.user_id,
+    export=Exported("personal_token", lambda caller: PersonalToken.of(caller.id)),
+)
 _insert = insertion(PersonalToken)
 _its_owner = PersonalToken.user_id == bindparam("user_id")
 _is_living = PersonalToken.expires_at > bindparam("living_at", type_=Time)
