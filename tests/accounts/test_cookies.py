@@ -124,3 +124,16 @@ def test_a_transport_proves_nothing(anna: Person) -> None:
     assert code(answer) == (400, "invalid-request")
     [error] = answer.json()["errors"]
     assert (error["pointer"], error["code"]) == ("", "one-proof")
+
+
+def test_a_refresh_beside_a_logout_does_not_bring_the_session_back(browser: Browser) -> None:
+    """The answer of the refresh may set the cookie after that of the logout has removed it."""
+    headers = {**SAME_ORIGIN, "Cookie": f"{NAME}={browser.token}"}
+    renewed, out = at_once(
+        lambda: browser.http.post("/auth/refresh", headers=headers),
+        lambda: browser.http.post("/auth/logout", headers=headers),
+    )
+    assert out.status_code == 204
+    assert renewed.status_code in {200, 401}
+    browser.keep(renewed)
+    assert code(browser.refresh()) == (401, "session-revoked")

@@ -168,3 +168,17 @@ def test_no_other_operation_looks_at_a_cookie(browser: Browser) -> None:
                     continue
                 answer = browser.send(re.sub(r"{\w+}", ID, path), method.upper())
                 assert code(answer) == (401, "authentication-required"), (method, path)
+
+
+def test_signing_out_without_a_cookie_removes_none(anonymous: httpx.Client) -> None:
+    for headers in ({}, SAME_ORIGIN, {"Sec-Fetch-Site": "cross-site"}):
+        answer = anonymous.post("/auth/logout", headers=headers)
+        assert code(answer) == (401, "authentication-required")
+        assert "Set-Cookie" not in answer.headers
+
+
+def test_a_link_neither_refreshes_nor_signs_out(browser: Browser) -> None:
+    for path in ("/auth/refresh", "/auth/logout"):
+        for method in ("GET", "HEAD"):
+            assert browser.send(path, method).status_code == 405
+    assert browser.refresh().status_code == 200

@@ -194,3 +194,29 @@ def test_the_page_can_be_read_and_used_by_keyboard(
         expect(page.get_by_role("dialog")).to_be_visible()
         keep(page, f"account-proof-{name}")
         assert unreadable(page) == []
+
+
+def test_a_personal_token_is_shown_once_and_revoked(
+    tab: Page, server: Server, anna: Person
+) -> None:
+    signed_in(tab, anna)
+    tab.get_by_label("Name of a new token").fill("Nightly import")
+    tab.get_by_label("account:read", exact=True).check()
+    press(tab, "Create a token")
+    dialog = tab.get_by_role("dialog", name="The token Nightly import")
+    token = dialog.locator("pre").inner_text()
+    with server.client(token) as program:
+        assert program.get("/auth/me").json()["id"] == anna.id
+        dialog.get_by_role("button").click()
+        expect(entries(tab, "tokens")).to_contain_text("account:read")
+        assert token not in tab.content()
+        press(tab, "Revoke Nightly import")
+        expect(entries(tab, "tokens")).to_have_count(0)
+        assert program.get("/auth/me").status_code == 401
+
+
+def test_a_token_without_a_scope_is_refused_with_its_reason(tab: Page, anna: Person) -> None:
+    signed_in(tab, anna)
+    tab.get_by_label("Name of a new token").fill("Nightly import")
+    press(tab, "Create a token")
+    expect(tab.locator("#alert")).to_contain_text("/scopes")

@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from tests.kit import exports, raw
+from tests.kit.cookies import Browser
 from tests.kit.smtp import until
 
 
@@ -104,3 +105,17 @@ def test_the_metrics_are_not_for_the_public(site, path):
 
     raw.check(answer)
     assert (answer.status, answer.code) == (404, "not-found")
+
+
+def test_the_cookie_of_a_browser_passes_in_both_directions_and_into_no_log(site, reader):
+    browser = Browser(site.server)
+    browser.sign_in(reader)
+    first = browser.token
+    answer = browser.refresh(headers={"X-Request-Id": "with-a-cookie"})
+
+    assert answer.status_code == 200
+    until(lambda: any(line["request_id"] == "with-a-cookie" for line in site.proxy.requests()))
+    logs = [site.proxy.log, *(server.log for server in site.upstreams)]
+    for token in (first, browser.token):
+        signature = token.rpartition(".")[2]
+        assert not [log for log in logs if signature in log.read_text()]

@@ -37,6 +37,7 @@ class Browser:
         return answer
 
     def keep(self, answer: httpx.Response) -> None:
+        assert len(answer.headers.get_list("Set-Cookie")) <= 1
         for value in answer.headers.get_list("Set-Cookie"):
             found = SET.fullmatch(value)
             assert found or value == CLEARED, value

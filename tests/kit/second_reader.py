@@ -142,7 +142,7 @@ def _request(exchange: Exchange, found: Any) -> Any:
         parameters=RequestParameters(
             query=ImmutableMultiDict(query),
             header=headers,
-            cookie=parse_cookie(headers.get("Cookie")),
+            cookie=parse_cookie("; ".join(headers.getlist("Cookie"))),
             path=found.path_result.variables,
         ),
     )
