@@ -35,6 +35,8 @@ TELL_ADMINS = {"create_user", "update_user", "list_accounts"}
 # Those with the names of passkeys.
 TELL_LABELS = {"create_personal_token", "list_personal_tokens", "export_account"}
 TELL_PASSKEYS = {"add_passkey", "list_passkeys", "get_passkey", "update_passkey", "export_account"}
+# Those that begin something that is finished with a challenge.
+TELL_CHALLENGES = {"start_passkey", "start_passkey_login"}
 # The kinds of secrets that a table is for.
 KEPT = {
     "users": {"address", "text"},
@@ -131,6 +133,8 @@ def may_tell(heard: Heard, secret: Secret) -> bool:
             return own and heard.operation in {"list_sessions", "export_account"}
         case "passkey":
             return own and heard.operation in TELL_PASSKEYS
+        case "challenge":
+            return own and heard.operation in TELL_CHALLENGES
         case "token":
             issues = heard.operation in RENEWS_TOKENS | {"create_personal_token"}
             return own and heard.status in {200, 201} and issues
@@ -154,6 +158,8 @@ def test_an_answer_contains_the_data_of_its_reader(evidence: Evidence) -> None:
         assert ("anna", operation, "label", "anna") in told
     for operation in RENEWS_TOKENS | {"create_personal_token"}:
         assert ("anna", operation, "token", "anna") in told
+    for operation in TELL_CHALLENGES:
+        assert ("anna", operation, "challenge", "anna") in told
     for operation in ("list_sessions", "export_account"):
         assert ("anna", operation, "agent", "anna") in told
     for operation in ("get_post", "search_posts"):  # posts

@@ -29,6 +29,9 @@ OPERATIONS = {
 PARAMETERS = {name: re.findall(r"\{(\w+)\}", path) for name, (_, path, _) in OPERATIONS.items()}
 # The answers with a pair of tokens in them, for its owner.
 RENEWS_TOKENS = {"login", "login_with_passkey", "refresh", "reauthenticate", "change_password"}
+# The members of answers that are secrets of whoever gets them, and of which kind.
+ISSUED = {"challenge": "challenge", "secret": "factor", "recovery_codes": "factor"}
+JSON = {"application/json", "application/problem+json"}
 ITS_OWN = "the token that the operation asks for"
 
 
@@ -92,6 +95,7 @@ class Tour:
         headers |= request.pop("headers", {})
         answer = self._http.request(method, path.format(**ids), headers=headers, **request)
         self._keep(by, operation, answer.status_code, answer.headers.raw, answer.content)
+        self._mark(by, answer)
         if operation in RENEWS_TOKENS and answer.status_code == 200:
             by.tokens |= answer.json() | self._in_cookie(answer)
             for token in (by.tokens["access_token"], by.tokens["refresh_token"]):
@@ -99,6 +103,15 @@ class Tour:
         if operation == "create_personal_token" and answer.status_code == 201:
             self.marks.token("token", by.name, answer.json()["token"])
         return answer
+
+    def _mark(self, by: Visitor, answer: httpx.Response) -> None:
+        """Look for the secrets in an answer from now on."""
+        is_json = answer.headers.get("Content-Type") in JSON
+        body = answer.json() if is_json else None
+        for name, kind in ISSUED.items():
+            value = body.get(name, []) if isinstance(body, dict) else []
+            for text in [value] if isinstance(value, str) else value:
+                self.marks.issued(kind, by.name, text)
 
     @staticmethod
     def _in_cookie(answer: httpx.Response) -> dict[str, str]:
