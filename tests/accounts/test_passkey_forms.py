@@ -111,6 +111,15 @@ def test_client_data_may_have_members_that_nobody_knows(anna: Person) -> None:
     assert add(anna, by.create(start(anna))).status_code == 201
 
 
+def test_a_security_key_may_sign_extensions_that_nobody_asked_for(
+    anna: Person, anonymous: httpx.Client
+) -> None:
+    by = authenticator(anna.server, extensions={"credProtect": 2})  # YubiKeys do
+    added(anna, by)
+    begun = start_login(anonymous)
+    assert login(anonymous, begun, by.get(begun["passkey_options"])).status_code == 200
+
+
 def test_an_app_of_the_site_adds_and_uses_passkeys(anna: Person, anonymous: httpx.Client) -> None:
     app = f"android:apk-key-hash:{encoded(b'x' * 32)}"
     config = anna.server.flask.config

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 Key = ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey | rsa.RSAPrivateKey
 Json = dict[str, Any]
 
-PRESENT, VERIFIED, BACKED_UP, ATTESTED = 0x01, 0x04, 0x18, 0x40
+PRESENT, VERIFIED, BACKED_UP, ATTESTED, EXTENDED = 0x01, 0x04, 0x18, 0x40, 0x80
 KEYS = {
     -7: lambda: ec.generate_private_key(ec.SECP256R1()),
     -8: ed25519.Ed25519PrivateKey.generate,
@@ -50,6 +50,7 @@ class Authenticator:
     is_verified: bool = True
     is_backed_up: bool = False
     attestation: str = "none"
+    extensions: Json = field(default_factory=dict)  # of its own, in the signed data
     client_data: Json = field(default_factory=dict)  # instead of what a browser says
     passkeys: list[Credential] = field(default_factory=list)
 
@@ -90,12 +91,13 @@ class Authenticator:
         """Authenticator data (WebAuthn Level 3, section 6.1)."""
         flags = PRESENT | (VERIFIED if self.is_verified else 0)
         flags |= (BACKED_UP if self.is_backed_up else 0) | (ATTESTED if new else 0)
+        flags |= EXTENDED if self.extensions else 0
         data = hashlib.sha256((self.domain or domain).encode()).digest()
         data += bytes([flags]) + credential.counter.to_bytes(4, "big")
         if new:
             data += bytes(16) + len(credential.id).to_bytes(2, "big") + credential.id
             data += cbor2.dumps(_cose(credential.key))
-        return data
+        return data + (cbor2.dumps(self.extensions) if self.extensions else b"")
 
     def _statement(self, credential: Credential, signed: bytes) -> Json:
         if self.attestation == "none":
