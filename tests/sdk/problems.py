@@ -36,6 +36,7 @@ from byline_client.api.passkeys import (
     start_passkey_login,
 )
 from byline_client.api.posts import create_post, get_post, search_posts, update_post
+from byline_client.api.tokens import create_personal_token
 from byline_client.api.users import list_accounts, update_user
 from byline_client.models import (
     Account,
@@ -43,6 +44,7 @@ from byline_client.models import (
     Credentials,
     EmailVerification,
     NewPasskey,
+    NewPersonalToken,
     NewPost,
     PasskeyCredentials,
     PasskeyLogin,
@@ -54,6 +56,7 @@ from byline_client.models import (
     Registration,
     RegistrationResponseJSON,
     Role,
+    Scope,
     SignIn,
     TokenPair,
     UserChanges,
@@ -243,6 +246,11 @@ CALLS: dict[str, Callable[[], object]] = {
     "invalid-credentials": lambda: signing_in(anna.user.email, "wrong"),
     "authentication-too-old": lambda: revoke_other_sessions.sync(client=bearing(PASSKEYS["stale"])),
     "forbidden": lambda: editing(his),
+    "scope-missing": lambda: editing(bearing(PASSKEYS["scoped"])),
+    "too-many-tokens": lambda: create_personal_token.sync(
+        client=bearing(PASSKEYS["crowded"]),
+        body=NewPersonalToken(name="One more", scopes=[Scope.ACCOUNTREAD]),
+    ),
     "origin-not-allowed": lambda: refresh.sync(client=changing(with_a_cookie)),
     "admin-required": lambda: list_accounts.sync(client=hers),
     "admin-only-field": lambda: update_user.sync(

@@ -9,6 +9,7 @@ import {
   changePassword,
   completeEmailVerification,
   createClient,
+  createPersonalToken,
   createPost,
   deletePasskey,
   getMe,
@@ -39,6 +40,8 @@ type Passkeys = {
   lonely: string;
   id: string;
   stale: string;
+  crowded: string;
+  scoped: string;
 };
 
 const [baseUrl = '', strict = '', stuck = '', adminEmail = '', json = ''] = process.argv.slice(2);
@@ -205,6 +208,12 @@ const calls: Partial<Record<ProblemCode, () => Answer | Promise<Answer>>> = {
   'invalid-credentials': () => signingIn(anna.user.email, 'wrong'),
   'authentication-too-old': () => revokeOtherSessions({ client: bearing(passkeys.stale) }),
   forbidden: () => editing(his),
+  'scope-missing': () => editing(bearing(passkeys.scoped)),
+  'too-many-tokens': () =>
+    createPersonalToken({
+      client: bearing(passkeys.crowded),
+      body: { name: 'One more', scopes: ['account:read'] },
+    }),
   'origin-not-allowed': () =>
     login({ client: anonymous, body: { email: adminEmail, password, transport: 'cookie' } }),
   'admin-required': () => listAccounts({ client: hers }),

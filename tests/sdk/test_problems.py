@@ -17,10 +17,12 @@ from sqlalchemy import update
 
 from service.models import User
 from service.models.passkeys import MAX_PASSKEYS_PER_USER
+from service.models.personal_tokens import MAX_TOKENS_PER_USER
 from service.specification import specification
 from tests.kit import postgres
 from tests.kit.generated_clients import node, run
 from tests.kit.passkeys import add, added, authenticator, start
+from tests.kit.personal_tokens import give
 from tests.kit.serving import Server
 from tests.kit.sessions import grow_old
 
@@ -59,8 +61,8 @@ def addresses(serve: Callable[..., Server]) -> Iterator[list[str]]:
 
 def _passkeys(server: Server) -> str:
     """What passkeys there are, as JSON: a `credential` of one that is taken, the access token of
-    somebody who is `full` of them, and that of a `lonely` owner of the last one, with its `id`.
-    And one of a `stale` session, whose user has signed in long ago."""
+    somebody who is `full` of them, and that of a `lonely` owner of the last one, with its `id`. And
+    the tokens of `_tokens`."""
     full, lonely, device = server.sign_up(), server.sign_up(), authenticator(server)
     credential = device.create(start(full))
     assert add(full, credential).status_code == 201
@@ -69,9 +71,21 @@ def _passkeys(server: Server) -> str:
     passkey = added(lonely, authenticator(server))
     server.execute(update(User).where(User.id == lonely.id).values(password_hash=""))
     found = {"credential": credential, "full": full.tokens["access_token"]}
-    stale = grow_old(server.sign_up()).tokens["access_token"]
-    found |= {"lonely": lonely.tokens["access_token"], "id": passkey["id"], "stale": stale}
-    return json.dumps(found)
+    found |= {"lonely": lonely.tokens["access_token"], "id": passkey["id"]}
+    return json.dumps(found | _tokens(server))
+
+
+def _tokens(server: Server) -> dict[str, str]:
+    """The access token of a `stale` session, whose user has signed in long ago, and that of a
+    `crowded` owner of as many personal tokens as there may be, with one of these, which is
+    `scoped`."""
+    stale, crowded = grow_old(server.sign_up()), server.sign_up()
+    tokens = [give(crowded, "account:read") for _ in range(MAX_TOKENS_PER_USER)]
+    return {
+        "stale": stale.tokens["access_token"],
+        "crowded": crowded.tokens["access_token"],
+        "scoped": tokens[0],
+    }
 
 
 def test_every_documented_error_is_a_problem_in_python(
