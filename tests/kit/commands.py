@@ -45,7 +45,7 @@ NO_POSTS = " --posts 0"  # posts
 def run(folder: Path, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
     command = [*COMMAND, *arguments]
     with TemporaryFile() as output, TemporaryFile() as errors:
-        process = _begin(command, folder, environment(folder, **settings), output, errors)
+        process = begin(command, folder, environment(folder, **settings), output, errors)
         try:
             code = process.wait(timeout=PATIENCE)
         finally:
@@ -61,12 +61,13 @@ def start(log: Path, port: int, **settings: str) -> Process:
 
 def _start(command: list[str], log: Path, **settings: str) -> Process:
     with log.open("ab") as output:
-        return _begin(command, log.parent, environment(log.parent, **settings), output, output)
+        return begin(command, log.parent, environment(log.parent, **settings), output, output)
 
 
-def _begin(
+def begin(
     command: list[str], folder: Path, own: dict[str, str], output: IO[bytes], errors: IO[bytes]
 ) -> Process:
+    """Start a command in the folder, with these variables in its environment and no others."""
     if forked.can_run(command, own):
         return forked.Process(command[2:], cwd=folder, env=own, stdout=output, stderr=errors)
     return subprocess.Popen(command, cwd=folder, env=own, stdout=output, stderr=errors)

@@ -18,7 +18,7 @@ from tests.kit.copies import copy_repository
 from tests.mutants import KINDS
 from tests.mutants.mutant import SCHEMATHESIS, Mutant, Outcome, outcome, planted
 
-AT_ONCE = 2
+AT_ONCE = 3  # on two processors: some tests wait a minute for what never comes
 
 Copies = SimpleQueue[Path]
 Trial = tuple[Mutant | None, list[Mutant]]  # what is planted, and whose tests are run

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import socket
-import subprocess
 import sys
 import threading
 from collections.abc import Iterator
@@ -18,7 +17,7 @@ import pytest
 from service.engine.http import log_output
 from service.engine.http.log_output import LogOutput
 from tests.kit.busy_clients import GET, connect
-from tests.kit.commands import environment
+from tests.kit.commands import begin, environment
 from tests.kit.ports import free_port
 from tests.kit.processes import Place
 from tests.kit.smtp import until
@@ -33,12 +32,10 @@ def serving(place: Place, output: int, workers: str) -> Iterator[httpx.Client]:
     """A client of a `byline serve` that writes all it has to say to this descriptor."""
     port = free_port()
     settings = {**place.settings, "LOG_LEVEL": "INFO", "WORKERS": workers}
-    process = subprocess.Popen(
-        [sys.executable, "-c", COMMAND, "serve", "--port", str(port)],
-        env=environment(place.folder, **settings),
-        stdout=output,
-        stderr=output,
-    )
+    command = [sys.executable, "-c", COMMAND, "serve", "--port", str(port)]
+    with os.fdopen(output, "wb", closefd=False) as stream:
+        own = environment(place.folder, **settings)
+        process = begin(command, place.folder, own, stream, stream)
     with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as http:
 
         def answers() -> bool:
