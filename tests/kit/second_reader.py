@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl, unquote_to_bytes
 
 import orjson
 import yaml
+from jsonschema import FormatChecker
 from jsonschema_path import SchemaPath
 from openapi_core import Config, OpenAPI
 from openapi_core.datatypes import RequestParameters
@@ -20,7 +21,10 @@ from openapi_core.validation.request.exceptions import (
     SecurityValidationError,
 )
 from openapi_core.validation.response.exceptions import DataValidationError
-from openapi_core.validation.schemas import oas30_read_schema_validators_factory
+from openapi_core.validation.schemas import (
+    oas30_read_schema_validators_factory,
+    oas30_write_schema_validators_factory,
+)
 from openapi_core.validation.schemas.exceptions import InvalidSchemaValue
 from werkzeug.datastructures import Headers, ImmutableMultiDict
 from werkzeug.http import parse_cookie
@@ -38,6 +42,21 @@ def _read_yaml(document: bytes) -> Any:
 
 
 READERS = {PROBLEM: orjson.loads, "application/yaml": _read_yaml, LINES: bytes.decode}
+
+
+class _Formats(FormatChecker):
+    """Is not copied, as openapi-core does for each value."""
+
+    def __init__(self, known: FormatChecker) -> None:
+        super().__init__([])
+        self.checkers = known.checkers
+
+    def __deepcopy__(self, _: Any) -> _Formats:
+        return self
+
+
+for _factory in (oas30_read_schema_validators_factory, oas30_write_schema_validators_factory):
+    _factory.format_checker = _Formats(_factory.format_checker)
 
 
 def _closed(node: Any) -> Any:
