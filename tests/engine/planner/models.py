@@ -21,9 +21,10 @@ from service.engine.problems import Forbidden, NotFound, PreconditionFailed, Pro
 
 class Project(db.Model):
     __tablename__ = "projects"
+    __table_args__ = (sa.Index(None, "owner_id", "id"),)
 
     id: Mapped[str] = mapped_column(Id, primary_key=True)
-    owner_id: Mapped[str] = mapped_column(Id, index=True)
+    owner_id: Mapped[str] = mapped_column(Id)
     name: Mapped[str] = mapped_column(sa.String(200))
     notes: Mapped[str] = mapped_column(sa.Text)
     version: Mapped[int] = mapped_column(default=1)

@@ -20,7 +20,7 @@ def upgrade() -> None:
         sa.Column("created_at", Time, nullable=False),
         sa.Column("updated_at", Time, nullable=False),
     )
-    op.create_index(op.f("ix_projects_owner_id"), "projects", ["owner_id"])
+    op.create_index(op.f("ix_projects_owner_id_id"), "projects", ["owner_id", "id"])
     op.create_table(
         "tasks",
         sa.Column("id", Id, primary_key=True),
