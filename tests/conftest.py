@@ -15,7 +15,6 @@ from typing import Any
 import httpx
 import orjson
 import pytest
-from argon2 import PasswordHasher
 from connexion.spec import Specification
 from httpx._transports import default
 from werkzeug.routing import Rule
@@ -24,7 +23,7 @@ from service.domain import passwords
 from service.engine import assemble
 from service.engine.limits import memory as windows
 from tests.kit import databases
-from tests.kit.hashing import DUMMY, HASHER, Prepared
+from tests.kit.hashing import DUMMY, HASHER, LIGHT, LIGHT_DUMMY, Prepared
 from tests.kit.serving import PASSWORD, Person, Server, serving
 
 pytest_plugins = ["tests.kit.order", "tests.kit.verdict"]
@@ -36,11 +35,9 @@ _WHOLE_HEAP = ("collect", "freeze", "unfreeze")
 @pytest.fixture(scope="session", autouse=True)
 def _light_hashing() -> Iterator[None]:
     """Argon2id as it is, but for its cost, which would be half of the suite's."""
-    light = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
-    dummy = passwords._DUMMY.replace("m=19456,t=2", "m=64,t=1")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(passwords, "_hasher", light)
-        patch.setattr(passwords, "_DUMMY", dummy)
+        patch.setattr(passwords, "_hasher", LIGHT)
+        patch.setattr(passwords, "_DUMMY", LIGHT_DUMMY)
         yield
 
 

@@ -1,4 +1,4 @@
-"""Argon2id at the cost that it has in service, for races, whose windows it opens."""
+"""Argon2id at less than its cost in service, and in full for races, whose windows it opens."""
 
 from __future__ import annotations
 
@@ -10,6 +10,16 @@ from argon2 import PasswordHasher
 from service.domain import passwords
 
 HASHER, DUMMY = passwords._hasher, passwords._DUMMY
+LIGHT = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
+LIGHT_DUMMY = DUMMY.replace("m=19456,t=2", "m=64,t=1")
+# For `commands.COMMAND`: a process that hashes as lightly as the servers in this one do.
+LIGHT_COMMAND = """
+from service.cli import main
+from service.domain import passwords
+from tests.kit.hashing import LIGHT, LIGHT_DUMMY
+passwords._hasher, passwords._DUMMY = LIGHT, LIGHT_DUMMY
+main(prog_name="byline")
+"""
 
 
 class Prepared:

@@ -7,6 +7,7 @@ import email
 import json
 import re
 import stat
+import sys
 from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Callable, Iterator
 from email.policy import default
@@ -17,7 +18,8 @@ from urllib.parse import quote, quote_plus
 import pytest
 
 from service.domain.mails import PAGES, SUBJECTS
-from tests.kit import mailbox
+from tests.kit import commands, mailbox
+from tests.kit.hashing import LIGHT_COMMAND
 from tests.privacy.evidence import Evidence, Rows, gather
 from tests.privacy.marks import Marks, Secret
 from tests.privacy.tour import OPERATIONS, RENEWS_TOKENS, Heard
@@ -73,7 +75,10 @@ DISGUISES: dict[str, Callable[[str], str]] = {
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
 def evidence(request: Any, tmp_path_factory: pytest.TempPathFactory) -> Evidence:
-    return gather(tmp_path_factory.mktemp("privacy"), request.param)
+    command = [sys.executable, "-c", LIGHT_COMMAND]  # for the tour takes hundreds of passwords
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(commands, "COMMAND", command)
+        return gather(tmp_path_factory.mktemp("privacy"), request.param)
 
 
 @pytest.mark.parametrize("disguise", DISGUISES.values(), ids=DISGUISES)
