@@ -49,9 +49,13 @@ export async function tokens(path, body, { bearer = false } = {}) {
 // has expired. Tabs take turns, so that each sends the cookie that the one before it was given.
 export function refresh() {
   const work = async () => {
-    const { data } = await send('POST', 'auth/refresh', { cookie: true })
-    if (data) keep(data)
-    return Boolean(data)
+    for (let seconds = 1; ; seconds *= 2) {
+      const { data, status } = await send('POST', 'auth/refresh', { cookie: true })
+      if (data) keep(data)
+      // Only a refusal ends the session. A lost answer, or a busy server, says nothing of it.
+      if (data || [401, 403].includes(status) || seconds > 8) return Boolean(data)
+      await new Promise((over) => setTimeout(over, seconds * 1000))
+    }
   }
   const turn = () => navigator.locks?.request('refresh', work) ?? work()
   refreshing ??= turn().finally(() => (refreshing = undefined))

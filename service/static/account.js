@@ -123,7 +123,7 @@ async function proveWith(proof) {
 
 page.signedOut = () => {
   for (const form of document.forms) form.reset()
-  for (const list of document.querySelectorAll('ul')) list.replaceChildren()
+  for (const shown of document.querySelectorAll('ul, #who, #secret')) shown.replaceChildren()
   show(signingIn)
 }
 

@@ -7,14 +7,12 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
-from sqlalchemy import update
 
-from service.models import Session
 from tests.kit.artefacts import keep
 from tests.kit.authenticators import at_localhost, authenticator, devtools
 from tests.kit.legibility import DESK, PHONE, focused_by_tab, unreadable
 from tests.kit.serving import PASSWORD, Person, Server
-from tests.kit.sessions import ago
+from tests.kit.sessions import make_old
 from tests.kit.smtp import until
 
 NARROW = {"width": 380, "height": 800}
@@ -51,12 +49,6 @@ def signed_in(page: Page, person: Person) -> Page:
 
 def entries(page: Page, section: str) -> Locator:
     return page.locator(f"#{section} li")
-
-
-def grow_old(person: Person) -> None:
-    """The sign-ins of this person are long ago."""
-    old = update(Session).where(Session.user_id == person.id)
-    person.server.execute(old.values(authenticated_at=ago(seconds=310)))
 
 
 def add_passkey(page: Page, name: str) -> None:
@@ -110,7 +102,7 @@ def test_a_sign_in_of_long_ago_is_proved_again_and_the_page_goes_on(
     tab: Page, anna: Person
 ) -> None:
     signed_in(tab, anna)
-    grow_old(anna)
+    make_old(anna)
     tab.reload()
     add_passkey(tab, "My laptop")
     dialog = tab.get_by_role("dialog", name="Is it still you?")
@@ -125,7 +117,7 @@ def test_a_sign_in_of_long_ago_is_proved_again_and_the_page_goes_on(
 
 def test_nothing_is_done_if_it_is_not_proved(tab: Page, anna: Person) -> None:
     signed_in(tab, anna)
-    grow_old(anna)
+    make_old(anna)
     tab.reload()
     press(tab, "Sign out everywhere else")
     dialog = tab.get_by_role("dialog", name="Is it still you?")
@@ -188,7 +180,7 @@ def test_the_page_can_be_read_and_used_by_keyboard(
         reached = dict(focused_by_tab(page) for _ in range(5))
         assert {"Sign out", "End", "Sign out everywhere else"} <= reached.keys()
         assert [text for text, is_shown in reached.items() if not is_shown] == []
-        grow_old(anna)
+        make_old(anna)
         page.reload()
         press(page, "Sign out everywhere else")
         expect(page.get_by_role("dialog")).to_be_visible()
@@ -220,3 +212,11 @@ def test_a_token_without_a_scope_is_refused_with_its_reason(tab: Page, anna: Per
     tab.get_by_label("Name of a new token").fill("Nightly import")
     press(tab, "Create a token")
     expect(tab.locator("#alert")).to_contain_text("/scopes")
+
+
+def test_a_busy_server_signs_nobody_out(tab: Page, anna: Person) -> None:
+    signed_in(tab, anna)
+    busy = {"status": 503, "content_type": "application/problem+json", "body": "{}"}
+    tab.route("**/auth/refresh", lambda route: route.fulfill(**busy), times=1)
+    tab.reload()
+    expect(tab.locator("#who")).to_have_text(anna.email)

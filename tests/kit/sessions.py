@@ -53,6 +53,12 @@ def grow_old(person: Person, **age: float) -> Person:
     return Person(person.server, person.email, person.password, person.tokens | answer.json())
 
 
+def make_old(person: Person) -> None:
+    """Move all sign-ins of a person so far into the past that they are no longer fresh."""
+    old = update(Session).where(Session.user_id == person.id)
+    person.server.execute(old.values(authenticated_at=ago(seconds=310)))
+
+
 def move(server: Server, person: Person, **times: str) -> None:
     """Change the times of a session, as if it had been used then."""
     server.execute(update(Session).where(Session.id == session_id(person)).values(times))
