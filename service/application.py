@@ -7,8 +7,10 @@ from functools import partial
 from service import pages
 from service.accounts import removal, security
 from service.accounts.erasure import Erasure
+from service.accounts.factor_resets import FactorResets
 from service.accounts.guard import Guard
 from service.accounts.reminders import Reminders
+from service.accounts.resealing import Resealing
 from service.engine import assemble
 from service.engine.jobs.fair_threads import FairPool
 from service.engine.jobs.threads import Pool
@@ -59,5 +61,11 @@ def create_app(settings: Settings) -> App:
             "hashing": FairPool("hashing", settings.hash_threads, MAX_HASHES_IN_FLIGHT, nice=15),
             "search": Pool("search", SEARCH_THREADS, MAX_SEARCHES_IN_FLIGHT, nice=10, size=size),
         },
-        background=[Delivery(flask, settings, metrics), Erasure(flask), Reminders(flask)],
+        background=[
+            Delivery(flask, settings, metrics),
+            Erasure(flask),
+            Reminders(flask),
+            FactorResets(flask),
+            Resealing(flask),
+        ],
     )

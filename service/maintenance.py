@@ -24,6 +24,7 @@ from service.models import (
     KnownNetwork,
     Mail,
     MailCount,
+    PendingTotp,
     PersonalToken,
     RestingUsername,
     Session,
@@ -46,6 +47,7 @@ EXPIRING: dict[Any, list[sa.ColumnElement[bool]]] = {
     RestingUsername: [],
     Challenge: [],
     PersonalToken: [],
+    PendingTotp: [],
 }
 SETTLED = timedelta(minutes=1)  # by then every process signs with the newest key (keys.KeyRing)
 

@@ -6,8 +6,9 @@ from service.engine.observe.catalogue import counter, gauge
 
 MEASURES = {
     "logins_total": counter(
-        "Logins; refused ones had too many wrong passwords before them",
-        outcome=("succeeded", "failed", "refused"),
+        "Steps of logins: challenged ones have to send a second factor, and refused ones had too"
+        " many wrong passwords or codes before them",
+        outcome=("succeeded", "failed", "refused", "challenged"),
     ),
     "token_reuses_total": counter("Sessions ended because a refresh token was used again"),
     "passkeys_refused_total": counter("Passkeys refused because they may have been copied"),

@@ -29,6 +29,20 @@ class InvalidCredentials(Unauthorized):
     code, title = "invalid-credentials", "The e-mail address or the password is wrong"
 
 
+class SecondFactorRequired(Unauthorized):
+    """Not a failure: the password was right. `challenge` and `methods` are members of the
+    document."""
+
+    code, title = "second-factor-required", "A second factor is required"
+    is_failure = False
+
+    def __init__(self, challenge: str, methods: list[str]) -> None:
+        super().__init__(
+            "Call complete_login with the challenge and a code, within five minutes.",
+            members={"challenge": challenge, "methods": methods},
+        )
+
+
 class ChallengeInvalid(Unauthorized):
     code, title = "challenge-invalid", "The challenge is invalid or no longer valid"
 
@@ -39,6 +53,10 @@ class PasskeyWrong(Unauthorized):
 
 class PasskeyUnknown(Unauthorized):
     code, title = "passkey-unknown", "Nobody has this passkey"
+
+
+class SecondFactorWrong(Unauthorized):
+    code, title = "second-factor-wrong", "The code is wrong, or it was used before"
 
 
 class AdminOnlyField(Forbidden):
@@ -55,6 +73,23 @@ class EmailUnverified(Forbidden):
 
 class CurrentPasswordWrong(Forbidden):
     code, title = "current-password-wrong", "The current password is wrong"
+
+
+class FactorNeeded(Forbidden):
+    """The same fact as `SecondFactorRequired`, for a user who is signed in; `methods` as there."""
+
+    code, title = SecondFactorRequired.code, SecondFactorRequired.title
+
+    def __init__(self, methods: list[str]) -> None:
+        super().__init__(
+            "The password alone does not prove who you are.", members={"methods": methods}
+        )
+
+
+class CodeWrong(Forbidden):
+    """The same fact as `SecondFactorWrong`, for a user who is signed in."""
+
+    code, title = SecondFactorWrong.code, SecondFactorWrong.title
 
 
 class EmailTaken(Problem):
@@ -77,6 +112,10 @@ class AdminUnverified(EmailUnverified):
 
 class TooManyTokens(Problem):
     status, code, title = 409, "too-many-tokens", "You have as many personal tokens as are allowed"
+
+
+class NoSecondFactor(Problem):
+    status, code, title = 409, "second-factor-missing", "The account has no second factor"
 
 
 class QuotaExceeded(Problem):

@@ -1,6 +1,6 @@
-"""The guard limits guesses at the password of an account, over all processes.
+"""The guard limits guesses at the password of an account and at its codes, over all processes.
 
-It counts in the database, exactly, and before the password is compared. The rules are in
+It counts in the database, exactly, and before anything is compared. The rules are in
 `domain/guard.py`, their numbers under `x-guard` in the specification.
 """
 
@@ -37,13 +37,24 @@ _NOBODY = str(UUID(int=0))  # looked up when there is no user, so that it takes 
 
 
 class Subject(NamedTuple):
-    """The target of a guess: an account (or an address without one), or one of its sessions.
-    `account` is its key in the table."""
+    """The target of a guess: the password of an account (or of an address without one), its second
+    factor, or one of its sessions. `account` is its key in the table.
+
+    Failures at the second factor have a history of their own, and so do the networks from which
+    somebody has sent a right one: whoever knows the password, or reads the mails, must not be able
+    to clear them.
+    """
 
     account: str
     user_id: str | None
     address: str
     is_session: bool = False
+    is_factor: bool = False
+
+    @property
+    def network(self) -> str:
+        """The client's network, as `known_networks` has it."""
+        return f"2 {_network()}" if self.is_factor else _network()
 
 
 class Guard:
@@ -81,6 +92,11 @@ class Guard:
         `RateLimited` if it must not be made."""
         return self._begun(self._subject(user_id, address))
 
+    def second_factor(self, user_id: str) -> Attempt:
+        """Count an attempt at a code of a user who has proved the password, or has a session;
+        raises `RateLimited`."""
+        return self._begun(self._factor(user_id))
+
     def confirmation(self, session_id: str, user_id: str) -> Attempt:
         """Count an attempt at the current password against its session only; raises
         `RateLimited`."""
@@ -90,8 +106,12 @@ class Guard:
     def remember_network(self, user_id: str) -> bool:
         """Remember the network of this request as known, after a sign-in; in the request's
         transaction, which has locked the user. False if it was known."""
-        until = rfc3339(datetime.now(UTC) + KNOWN_FOR)
-        return self.enabled and KnownNetwork.add(user_id, _network(), until)
+        return self.enabled and self._remember(self._subject(user_id, ""))
+
+    def remember_factor(self, user_id: str) -> None:
+        """Remember the network of this request as one from which a right code came; as above."""
+        if self.enabled:
+            self._remember(self._factor(user_id))
 
     def recover(self, user_id: str) -> None:
         """Clear the failures of an account whose owner has used a mailed link, and remember their
@@ -100,6 +120,13 @@ class Guard:
         if self.enabled:
             SignInGuard.forget(self._subject(user_id, "").account)
             self.remember_network(user_id)
+
+    def _remember(self, subject: Subject) -> bool:
+        until = rfc3339(datetime.now(UTC) + KNOWN_FOR)
+        return KnownNetwork.add(str(subject.user_id), subject.network, until)
+
+    def _factor(self, user_id: str) -> Subject:
+        return Subject(self._key(f"factor {user_id}"), user_id, "", is_factor=True)
 
     def _subject(self, user_id: str | None, address: str) -> Subject:
         key = self._key(f"user {user_id}" if user_id else f"address {address}")
@@ -124,11 +151,11 @@ class Guard:
 
 
 class Attempt:
-    """One attempt at a password, which the block of the context manager compares.
+    """One attempt at a password or a code, which the block of the context manager compares.
 
-    If the block ends without an exception, the password was correct and the failures are cleared.
-    If it raises a refusal, the attempt stays counted. After any other error it is uncounted,
-    because no password was compared.
+    If the block ends without an exception, it was correct and the failures are cleared. If it
+    raises a refusal, the attempt stays counted. After any other error it is uncounted, because
+    nothing was compared.
     """
 
     def __init__(self, guard: Guard, subject: Subject) -> None:
@@ -142,7 +169,7 @@ class Attempt:
         subject, moment = self._subject, round(time.time(), 3)
         with db.transaction() as transaction:
             history = self._locked()
-            own = "" if subject.is_session else _network()
+            own = "" if subject.is_session else subject.network
             known = subject.is_session or KnownNetwork.has(
                 subject.user_id or _NOBODY, own, self._rules.in_a_row
             )
@@ -211,9 +238,10 @@ class Attempt:
         """Record the first refusal of a day, and mail it to the owner's verified address. Without
         one the same statements run, so that the time reveals nothing."""
         user_id = self._subject.user_id
+        kind = mails.SECOND_FACTOR_FAILED if self._subject.is_factor else mails.SIGN_IN_BLOCKED
         record("sign-in-blocked", user_id)
         if recipient := UserAddress.verified(user_id or _NOBODY):
-            outbox.put(mails.SIGN_IN_BLOCKED, recipient, user_id)
+            outbox.put(kind, recipient, user_id)
         elif self._subject.address:
             outbox.put(mails.SIGN_IN_BLOCKED, self._subject.address, None)  # is never sent
 

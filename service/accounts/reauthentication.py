@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from service.accounts import factors
 from service.accounts.audit import record
+from service.accounts.guard import guard
 from service.accounts.security import confirm
 from service.accounts.sign_in import token_pair
 from service.caller import Caller
-from service.domain.authentication import PASSWORD, combined
+from service.domain.authentication import CODE, PASSWORD, combined
+from service.engine.database.transaction import commit, db
 from service.engine.ids import now
 from service.engine.problems import InvalidRequest
-from service.models import Session
-from service.problems import SessionRevoked
+from service.models import Session, User
+from service.problems import CodeWrong, FactorNeeded, SessionRevoked
 
 
 def reauthenticate(caller: Caller, proof: dict[str, Any]) -> dict[str, Any]:
@@ -38,9 +41,33 @@ def reauthenticate(caller: Caller, proof: dict[str, Any]) -> dict[str, Any]:
 
 
 def _password(caller: Caller, password: str) -> str:
+    with db.transaction(writes=False):  # of its own, because the comparison is slow
+        methods = factors.methods(caller.id)
+    if methods:
+        raise FactorNeeded(methods)
     confirm(caller, password)
     return PASSWORD
 
 
+def _code(caller: Caller, code: str) -> str:
+    try:
+        with guard().second_factor(caller.id):
+            proof = factors.match(caller.id, code)
+            if proof is None:
+                raise CodeWrong
+    except CodeWrong:
+        record("second-factor-failed", caller.id)
+        commit()  # keep the event although the answer is a refusal
+        raise
+    User.standing(caller.id)  # locks it
+    if not factors.use(caller.id, proof):
+        raise CodeWrong
+    guard().remember_factor(caller.id)
+    return CODE
+
+
 # What proves it, by the member of the body: returns the method, or raises a problem.
-PROOFS: dict[str, Callable[[Caller, Any], str]] = {"password": _password}
+PROOFS: dict[str, Callable[[Caller, Any], str]] = {
+    "password": _password,
+    "code": _code,
+}

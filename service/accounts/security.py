@@ -51,10 +51,7 @@ def prove(email_key: str, password: str) -> dict[str, Any]:
     except InvalidCredentials as wrong:
         # After the block: the guess stays counted.
         raise failed(user.id if user else None, wrong) from None
-    if user.disabled:
-        raise failed(user.id, AccountDisabled())
-    if flask.current_app.config["REQUIRE_VERIFIED_EMAIL"] and not user.email_verified:
-        raise failed(user.id, EmailUnverified())
+    check_admission(user)
     stored = user.password_hash
     if passwords.outdated(stored):
         fresh = passwords.hashed(password)
@@ -63,6 +60,15 @@ def prove(email_key: str, password: str) -> dict[str, Any]:
     if account is None:
         raise failed(user.id, InvalidCredentials())  # the account has changed since the comparison
     return account
+
+
+def check_admission(user: Row) -> None:
+    """Raise `AccountDisabled` or `EmailUnverified` for a user, with `id`, `disabled` and
+    `email_verified`, who has proved who they are and may not sign in."""
+    if user.disabled:
+        raise failed(user.id, AccountDisabled())
+    if flask.current_app.config["REQUIRE_VERIFIED_EMAIL"] and not user.email_verified:
+        raise failed(user.id, EmailUnverified())
 
 
 def failed(user_id: str | None, problem: Problem) -> Problem:

@@ -19,6 +19,8 @@ SUBJECTS = {
     "email-changed": "Your e-mail address was changed",
     "email-changed-by-admin": "An administrator changed your e-mail address",
     "email-verification": "Confirm your e-mail address",
+    "factor-reset": "Your second factor is about to be removed",
+    "factors-reset": "Your second factor was removed",
     "invitation": "Your account is ready",
     "new-network": "A sign-in from a new network",
     "passkey-added": "A passkey was added to your account",
@@ -26,16 +28,22 @@ SUBJECTS = {
     "passkey-removed": "A passkey was removed from your account",
     "password-changed": "Your password was changed",
     "password-reset": "Choose a new password",
+    "recovery-code-used": "A recovery code of yours was used",
+    "recovery-codes-renewed": "You have new recovery codes",
+    "second-factor-failed": "Somebody sends wrong codes for your account",
     "sessions-reused": "A session of yours was ended",
     "sign-in-blocked": "Somebody is trying to sign in to your account",
     "token-created": "A personal token was created",
     "token-expiring": "A personal token is about to expire",
     "token-leaked": "A personal token of yours was found and ended",
+    "totp-added": "Signing in takes a code from now on",
+    "totp-removed": "Signing in takes no code any more",
 }
 PAGES = {
     "email-change": "verify-email",
     "email-changed": "undo-email",
     "email-verification": "verify-email",
+    "factor-reset": "stop-factor-reset",
     "invitation": "accept-invitation",
     "password-reset": "reset-password",
 }
@@ -47,16 +55,23 @@ NOTICES = frozenset(
         "email-change-notice",
         "email-changed",
         "email-changed-by-admin",
+        "factor-reset",
+        "factors-reset",
         "new-network",
         "passkey-added",
         "passkey-refused",
         "passkey-removed",
         "password-changed",
+        "recovery-code-used",
+        "recovery-codes-renewed",
+        "second-factor-failed",
         "sessions-reused",
         "sign-in-blocked",
         "token-created",
         "token-expiring",
         "token-leaked",
+        "totp-added",
+        "totp-removed",
     }
 )
 _TEMPLATES = Environment(
@@ -95,8 +110,9 @@ def compose(
     """The mail of one of the kinds in `SUBJECTS`.
 
     `facts` may have `at`, the time in RFC 3339 at which the mail was asked for, `ip`, the address
-    from which it was, and `tokens`, a line on each personal token that it is about. The mailed
-    token stands behind a `#`, so that it appears in no server's log and in no Referer.
+    from which it was, `tokens`, a line on each personal token that it is about, and `left`, the
+    number of recovery codes. The mailed token stands behind a `#`, so that it appears in no
+    server's log and in no Referer.
     """
     product, sender, site = letterhead
     words = {

@@ -36,6 +36,7 @@ from service.engine.spec.idempotency import KeptAnswers
 from service.engine.spec.operation import Services
 from service.engine.spec.routing import Routing
 from service.engine.tokens.authority import Authority, key_ring
+from service.engine.tokens.sealing import Sealer
 from service.engine.tokens.tokens import Claims, Tokens
 
 MAX_REQUESTS_IN_FLIGHT = 512  # per process, running or waiting; one more gets a 503 at once
@@ -107,9 +108,9 @@ class Assembly:
             metrics=self.metrics,
             own=own_limits,
         )
-        self.tokens = Tokens(
-            key_ring(settings), issuer=settings.jwt_issuer, audience=settings.jwt_audience
-        )
+        ring = key_ring(settings)
+        self.tokens = Tokens(ring, issuer=settings.jwt_issuer, audience=settings.jwt_audience)
+        self.sealer = Sealer(flask, ring)
         self.authority = Authority(flask, self.tokens, settings)
 
     def app(

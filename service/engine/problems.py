@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 
 class Problem(Exception):
@@ -11,6 +11,7 @@ class Problem(Exception):
     The class gives `status`, `code` and `title`; an instance may add a `detail` (a sentence, never
     with a value of the request in it), response `headers` and `errors`, each
     `{"pointer", "code", "detail"}` with a JSON pointer into the body or a parameter's name.
+    `members` are others that the document has with this `code` (RFC 9457, section 3.2).
     """
 
     status: ClassVar[int] = 500
@@ -23,11 +24,13 @@ class Problem(Exception):
         *,
         headers: dict[str, str] | None = None,
         errors: list[dict[str, str]] | None = None,
+        members: dict[str, Any] | None = None,
     ) -> None:
         super().__init__(detail or self.title)
         self.detail = detail or f"{self.title}."
         self.headers = headers or {}
         self.errors = errors
+        self.members = members or {}
 
 
 class BadRequest(Problem):
@@ -47,10 +50,14 @@ class InvalidRequest(BadRequest):
 
 
 class Unauthorized(Problem):
-    """A 401; `challenge` is the error code of RFC 6750, section 3.1, where there is one."""
+    """A 401; `challenge` is the error code of RFC 6750, section 3.1, where there is one.
+
+    `is_failure` says whether a limit that counts failures counts it.
+    """
 
     status, code, title = 401, "authentication-required", "A bearer token is required"
     challenge: ClassVar[str | None] = None
+    is_failure: ClassVar[bool] = True
 
     def www_authenticate(self, realm: str) -> str:
         """The header that says how to be let in (RFC 6750, section 3)."""

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from flask import current_app
 
-from service.accounts import reauthentication
+from service.accounts import factors, reauthentication, second_step
 from service.accounts.access import end_access
 from service.accounts.audit import record
 from service.accounts.guard import guard
@@ -42,7 +42,7 @@ from service.problems import CurrentPasswordWrong, SessionRevoked, TokenReused
 from service.specification import specification
 
 CONFIRMED = {mails.EMAIL_VERIFICATION: "email-verified", mails.EMAIL_CHANGE: "email-changed"}
-# Passkeys that are older when the address is changed are not the thief's.
+# Passkeys and apps that are older when the address is changed are not the thief's.
 BEFORE_A_THEFT_SHOWS = timedelta(days=7)
 EXPORT_FILE = f"{specification.name}-export.ndjson"
 EXPORT = {"Content-Disposition": f'attachment; filename="{EXPORT_FILE}"'}
@@ -59,6 +59,7 @@ def register(body: dict):
 
 def login(body: dict, client: Client):
     account = prove(addresses.key(body["email"]), body["password"])
+    second_step.demand(account["id"])
     return sign_in(account, (PASSWORD,), client, body.get("transport"))
 
 
@@ -157,8 +158,7 @@ def undo_email_change(body: dict):
     remove_disputed(UserAddress.unverified_owner(key, user_id))  # a thief could make one
     User.confirm_email(user_id, email, key)
     Credentials.remove_password(user_id)  # a thief who changed the address knew it
-    if Passkey.remove_since(user_id, rfc3339(changed_at - BEFORE_A_THEFT_SHOWS)):
-        record("passkey-removed", user_id, actor_id=user_id)
+    _remove_factors_since(user_id, changed_at - BEFORE_A_THEFT_SHOWS)
     end_access(user_id)
     outbox.put(mails.PASSWORD_RESET, email, user_id, even_if_too_many=True)
     record("email-change-undone", user_id, actor_id=user_id)
@@ -205,6 +205,12 @@ def _accept_role(user_id: str):
     if Credentials.accept_role(user_id):
         MailedToken.revoke_elsewhere(user_id)
         record("role-changed", user_id, actor_id=user_id)
+
+
+def _remove_factors_since(user_id: str, moment: datetime):
+    if Passkey.remove_since(user_id, rfc3339(moment)):
+        record("passkey-removed", user_id, actor_id=user_id)
+    factors.remove_app_since(user_id, rfc3339(moment))
 
 
 def _addressee(email: str):

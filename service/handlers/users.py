@@ -4,6 +4,7 @@ from uuid import UUID
 
 from flask import current_app
 
+from service.accounts import factor_resets
 from service.accounts.access import end_access
 from service.accounts.audit import record
 from service.accounts.removal import remove_account
@@ -11,7 +12,7 @@ from service.caller import Caller
 from service.domain import accounts, addresses, usernames
 from service.engine.spec.paging import page
 from service.mail import outbox
-from service.models import MailedToken, PersonalToken, Profile, User, mails
+from service.models import Challenge, MailedToken, PersonalToken, Profile, User, mails
 from service.problems import AdminOnlyField
 
 ADMIN_FIELDS = {"role", "disabled", "email"}
@@ -40,8 +41,7 @@ def update_user(caller: Caller, user_id: UUID, body: dict, if_match: list[str] |
     if not caller.is_admin:
         _check_is_for_owners(body, caller)
     account, before = User.update(user_id, caller, if_match, accounts.changes(body))
-    if account["disabled"]:
-        end_access(user_id)
+    _end_what_began(user_id, before, account)
     if account["email"] != before["email"]:
         _tell_of_move(user_id, before, account["email"])
     if accounts.becomes_admin(before, account):
@@ -57,10 +57,13 @@ def delete_user(caller: Caller, user_id: UUID, if_match: list[str] | None):
     record("user-deleted", user_id)
 
 
-def recover_account(user_id: UUID):
-    account = User.standing(user_id)
-    outbox.put(_way_in(account), account["email"], user_id)
-    record("recovery-requested", user_id)
+def recover_account(caller: Caller, user_id: UUID, body: dict | None = None):
+    if body and body["reset_factors"]:
+        factor_resets.ask(user_id, caller)
+    else:
+        account = User.standing(user_id)
+        outbox.put(_way_in(account), account["email"], user_id)
+        record("recovery-requested", user_id)
 
 
 def list_accounts(
@@ -81,6 +84,14 @@ def _check_is_for_owners(body: dict, caller: Caller):
     username = body.get("username", caller.username)
     if username != caller.username:  # an account keeps the reserved name it has
         usernames.check_is_free(username, current_app.config["PRODUCT_NAME"])
+
+
+def _end_what_began(user_id: UUID, before: dict, account: dict):
+    if account["disabled"]:
+        end_access(user_id)
+        factor_resets.drop(user_id)
+    elif account["role"] != before["role"]:
+        Challenge.revoke_all(user_id)  # sign-ins that have begun are those of another role
 
 
 def _tell_of_move(user_id: UUID, before: dict, email: str):

@@ -74,7 +74,13 @@ _any = Prepared(
 _who = (AuditEvent.id, AuditEvent.action, AuditEvent.actor_id, AuditEvent.user_id)
 # Users do not learn where an administrator is, nor where somebody is who answers a mail that went
 # to an address they gave as theirs, or who has found a token.
-_ANSWERS = ("email-changed", "email-verified", "registration-disputed", "personal-token-leaked")
+_ANSWERS = (
+    "email-changed",
+    "email-verified",
+    "registration-disputed",
+    "factor-reset-stopped",
+    "personal-token-leaked",
+)
 _by_another = sa.or_(
     AuditEvent.actor_id != AuditEvent.user_id, *(AuditEvent.action == name for name in _ANSWERS)
 )

@@ -62,9 +62,9 @@ class Challenge(db.Model):  # type: ignore[name-defined,misc] # made at run time
 
     @classmethod
     def attempt(cls, value: str, purpose: str) -> Row | None:
-        """Count a try, before the answer is compared; returns (user_id, data), or None if the
-        challenge is not valid or was tried `MAX_TRIES` times. Commit before a refusal, or the try
-        is not counted."""
+        """Count a try, before the answer is compared; returns (user_id, data, tries), or None if
+        the challenge is not valid or was tried `MAX_TRIES` times. Commit before a refusal, or the
+        try is not counted."""
         return _attempt.first(hash=hashed(value), only=purpose, moment=now())
 
     @classmethod
@@ -90,7 +90,7 @@ _attempt = Prepared(
     sa.update(Challenge)
     .where(_valid, Challenge.tries < sa.literal_column(str(MAX_TRIES)))
     .values(tries=Challenge.tries + 1)
-    .returning(Challenge.user_id, Challenge.data)
+    .returning(Challenge.user_id, Challenge.data, Challenge.tries)
 )
 _use = Prepared(sa.delete(Challenge).where(_valid).returning(Challenge.user_id, Challenge.data))
 _revoke_all = Prepared(sa.delete(Challenge).where(Challenge.user_id == bindparam("of")))

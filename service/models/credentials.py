@@ -31,6 +31,11 @@ class Credentials:
         return row._asdict() if row else None
 
     @classmethod
+    def account(cls, user_id: str) -> Row | None:
+        """The columns of the Account, locked, if there is such a user; they may be disabled."""
+        return _account.first(id=user_id)
+
+    @classmethod
     def password_hash_of(cls, user_id: str) -> str | None:
         """The stored hash, read outside the request's transaction."""
         row = _hash.peek(id=user_id)
@@ -74,6 +79,9 @@ _admitted = Prepared(
         User.disabled.is_(False),
     )
     .with_for_update()
+)
+_account = Prepared(
+    sa.select(*PRIVATE).where(User.id == bindparam("id"), User.deleted.is_(False)).with_for_update()
 )
 _change_password = Prepared(
     sa.update(User)

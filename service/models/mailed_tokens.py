@@ -14,9 +14,11 @@ from service.engine.database.transaction import Row
 from service.engine.ids import created_at, now
 from service.models.mails import (
     EMAIL_CHANGED,
+    FACTOR_RESET,
     LASTING,
     LIFETIMES,
     TO_OWN_ADDRESS,
+    UNREVOKED,
     Mail,
     hashed,
 )
@@ -76,8 +78,14 @@ class MailedToken:
 
     @classmethod
     def revoke_all(cls, user_id: UUID | str) -> None:
-        """End the tokens of this user, those that undo a change of address included."""
+        """End the tokens of this user, those that undo a change of address included, but not those
+        that stop a reset of factors."""
         _revoke_all.write(user=user_id)
+
+    @classmethod
+    def revoke_resets(cls, user_id: UUID | str) -> None:
+        """End the tokens that stop a reset of this user's factors."""
+        _revoke_resets.write(user=user_id)
 
 
 _good = sa.and_(
@@ -113,5 +121,6 @@ def _delete_kinds(kinds: Iterable[str]) -> Prepared:
 
 
 _revoke = _delete_kinds(LIFETIMES.keys() - LASTING)
-_revoke_elsewhere = _delete_kinds(LIFETIMES.keys() - TO_OWN_ADDRESS)
-_revoke_all = _delete_kinds(LIFETIMES)
+_revoke_elsewhere = _delete_kinds(LIFETIMES.keys() - TO_OWN_ADDRESS - UNREVOKED)
+_revoke_all = _delete_kinds(LIFETIMES.keys() - UNREVOKED)
+_revoke_resets = _delete_kinds({FACTOR_RESET})

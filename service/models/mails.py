@@ -24,6 +24,7 @@ from service.models.users import User
 EMAIL_CHANGE = "email-change"
 EMAIL_CHANGE_NOTICE = "email-change-notice"
 EMAIL_VERIFICATION = "email-verification"
+FACTOR_RESET = "factor-reset"
 INVITATION = "invitation"
 PASSWORD_RESET = "password-reset"  # noqa: S105 # nosec B105 # the name of a kind
 # Notices after the fact: see `outbox.notify`.
@@ -34,22 +35,31 @@ PASSKEY_ADDED = "passkey-added"
 PASSKEY_REFUSED = "passkey-refused"
 PASSKEY_REMOVED = "passkey-removed"
 PASSWORD_CHANGED = "password-changed"  # noqa: S105 # nosec B105 # the name of a kind
+FACTORS_RESET = "factors-reset"
+RECOVERY_CODE_USED = "recovery-code-used"
+RECOVERY_CODES_RENEWED = "recovery-codes-renewed"
+SECOND_FACTOR_FAILED = "second-factor-failed"
 SESSIONS_REUSED = "sessions-reused"
 SIGN_IN_BLOCKED = "sign-in-blocked"
 TOKEN_CREATED = "token-created"  # noqa: S105 # nosec B105 # the name of a kind
 TOKEN_EXPIRING = "token-expiring"  # noqa: S105 # nosec B105 # the name of a kind
 TOKEN_LEAKED = "token-leaked"  # noqa: S105 # nosec B105 # the name of a kind
+TOTP_ADDED = "totp-added"
+TOTP_REMOVED = "totp-removed"
 
 # The kinds with a token, and its lifetime.
 LIFETIMES = {
     EMAIL_CHANGE: timedelta(hours=24),
     EMAIL_CHANGED: timedelta(days=7),
     EMAIL_VERIFICATION: timedelta(hours=24),
+    FACTOR_RESET: timedelta(hours=24),  # as long as `factor_resets.DELAY`
     INVITATION: timedelta(days=7),
     PASSWORD_RESET: timedelta(minutes=30),
 }
 # Tokens that outlive a new password and a newer mail of their kind: a thief could cause either.
-LASTING = {EMAIL_CHANGED}
+LASTING = {EMAIL_CHANGED, FACTOR_RESET}
+# Tokens that nothing revokes but the end of what they stop: an administrator could cause the rest.
+UNREVOKED = {FACTOR_RESET}
 # The kinds whose token sets a password.
 OF_PASSWORDS = (INVITATION, PASSWORD_RESET)
 TO_OWN_ADDRESS = {EMAIL_VERIFICATION, *OF_PASSWORDS}

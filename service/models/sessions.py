@@ -17,6 +17,7 @@ from service.engine.database.statements import Prepared, insertion
 from service.engine.database.transaction import Row, db
 from service.engine.database.types import Id, Time
 from service.engine.ids import created_at, new_id, now
+from service.models.challenges import Challenge
 from service.models.ownership import Exported, declare
 from service.models.users import User
 
@@ -140,7 +141,9 @@ class Session(db.Model):  # type: ignore[name-defined,misc] # made at run time
 
     @classmethod
     def end_all(cls, user_id: UUID | str, *, but: str | None = None) -> bool:
-        """End every session of this user but one; False when there was none to end."""
+        """End every session of this user but one, and what was begun to start or change one; False
+        when there was no session to end."""
+        Challenge.revoke_all(user_id)
         return bool(_end_all.write(user_id=user_id, but=but))
 
 

@@ -19,6 +19,7 @@ from service.models import (
     KnownNetwork,
     Mail,
     MailCount,
+    PendingTotp,
     PersonalToken,
     RestingUsername,
     Session,
@@ -143,6 +144,7 @@ def test_purge_deletes_what_has_expired_and_nothing_else(anywhere, monkeypatch):
         sa.insert(PersonalToken).values(
             [_token(user.id, name, at) for name, at in counted.items()]
         ),
+        sa.insert(PendingTotp).values(user_id=user.id, secret="", expires_at=past),
         sa.insert(Mail).values(
             [
                 _mail(user.id, 3, past, due_at=past),
@@ -164,6 +166,7 @@ def test_purge_deletes_what_has_expired_and_nothing_else(anywhere, monkeypatch):
         ("resting_usernames", "1"),
         ("challenges", "1"),
         ("personal_tokens", "1"),
+        ("pending_totps", "1"),
         ("users", "0"),
     ]
     assert [row.expires_at for row in rows(sa.select(Session))] == [future]
@@ -172,6 +175,7 @@ def test_purge_deletes_what_has_expired_and_nothing_else(anywhere, monkeypatch):
     assert [row.account for row in rows(sa.select(SignInGuard))] == ["b" * 64]
     assert [row.network for row in rows(sa.select(KnownNetwork))] == ["b" * 9]
     assert [row.username for row in rows(sa.select(RestingUsername))] == ["b" * 9]
+    assert not rows(sa.select(PendingTotp))
     assert [row.value_hash for row in rows(sa.select(Challenge))] == ["b" * 64]
     # Due once more, still good, or never sent: those are kept.
     left = {row.token_hash[-1] for row in rows(sa.select(Mail))}

@@ -72,7 +72,7 @@ def test_a_challenge_ends(server, act, value):
 
 def test_a_challenge_has_five_tries(act, anna, value):
     tries = [act(Challenge.attempt, value, SECOND_FACTOR) for _ in range(MAX_TRIES + 1)]
-    assert tries == [(anna.id, "data")] * 5 + [None]
+    assert tries == [*((anna.id, "data", number) for number in range(1, 6)), None]
 
 
 def test_the_challenges_of_a_user_are_revoked_together(act, anna, ben, value):

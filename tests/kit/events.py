@@ -27,6 +27,10 @@ TRIED_ELSEWHERE |= {"passkey-added", "passkey-removed"}  # tests/accounts/test_p
 TRIED_ELSEWHERE |= {"passkey-refused"}  # tests/accounts/test_passkey_logins.py
 # In tests/accounts, in test_personal_tokens.py and test_ended_tokens.py.
 TRIED_ELSEWHERE |= {action for action in ACTIONS if action.startswith("personal-token-")}
+# tests/accounts/test_totp.py, test_second_factors.py and test_factor_resets.py
+TRIED_ELSEWHERE |= {"totp-added", "totp-removed", "second-factor-failed", "recovery-code-used"}
+TRIED_ELSEWHERE |= {"recovery-codes-renewed", "factor-reset-requested", "factor-reset-stopped"}
+TRIED_ELSEWHERE |= {"factors-reset"}
 
 # Their addresses, as the proxy in front of the server reports them.
 ANNA_AT, ADMIN_AT, ELSEWHERE = "203.0.113.7", "2001:db8::2", "192.0.2.9"

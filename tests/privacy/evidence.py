@@ -16,7 +16,7 @@ from tests.kit import postgres
 from tests.kit.authenticator import Authenticator
 from tests.kit.commands import run, serving
 from tests.kit.smtp import mail_server, until
-from tests.privacy import mishaps, passkeys, programs, unvisited, visits
+from tests.privacy import factors, mishaps, passkeys, programs, unvisited, visits
 from tests.privacy.marks import Marks, Secret
 from tests.privacy.tour import OPERATIONS, PARAMETERS, Heard, Tour, Visitor
 
@@ -112,6 +112,7 @@ def _first_tour(tour: Tour, evidence: Evidence, engine: sa.Engine, metrics_token
     evidence.people = {visitor.name: visitor for visitor in (anna, ben, ada, cora)}
     with engine.begin() as connection:
         connection.exec_driver_sql(f"UPDATE users SET role = 'admin' WHERE id = '{ada.id}'")
+    factors.using_factors(tour, anna, ada)
     passkeys.using_passkeys(tour, anna)
     passkeys.keeping_passkeys(tour, anna, ben)
     lena = tour.sign_up("lena")

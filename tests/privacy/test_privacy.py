@@ -28,17 +28,19 @@ ADDRESS = re.compile(rb"[\w.+-]+@[\w-]+\.\w+")
 QUERY = re.compile(rb"\?\w+=")
 TOKEN = re.compile(r"(?<![\w-])[\w-]{43}(?![\w-])", re.ASCII)
 HASH = b"$argon2"
-ONLY_IN_A_RACE = {("create_post", 409)}
+ONLY_IN_A_RACE = {("create_post", 409), ("complete_login", 403)}
 
 # Whose answers have an Account in them: that of who asks, and any for an administrator.
 TELL_OWNERS = {"register", "login", "login_with_passkey", "get_me", "update_user"}
-TELL_OWNERS |= {"export_account", "start_passkey"}
+TELL_OWNERS |= {"export_account", "start_passkey", "start_totp", "complete_login"}
 TELL_ADMINS = {"create_user", "update_user", "list_accounts"}
 # Those with the names of passkeys.
 TELL_LABELS = {"create_personal_token", "list_personal_tokens", "export_account"}
 TELL_PASSKEYS = {"add_passkey", "list_passkeys", "get_passkey", "update_passkey", "export_account"}
 # Those that begin something that is finished with a challenge.
-TELL_CHALLENGES = {"start_passkey", "start_passkey_login"}
+TELL_CHALLENGES = {"start_passkey", "start_passkey_login", "login"}
+# Those with the secret of an authenticator app, or with recovery codes.
+TELL_FACTORS = {"start_totp", "confirm_totp", "renew_recovery_codes"}
 # The kinds of secrets that a table is for.
 KEPT = {
     "users": {"address", "text"},
@@ -140,6 +142,8 @@ def may_tell(heard: Heard, secret: Secret) -> bool:
             return own and heard.operation in TELL_PASSKEYS
         case "challenge":
             return own and heard.operation in TELL_CHALLENGES
+        case "factor":
+            return own and heard.operation in TELL_FACTORS
         case "token":
             issues = heard.operation in RENEWS_TOKENS | {"create_personal_token"}
             return own and heard.status in {200, 201} and issues
@@ -159,6 +163,8 @@ def test_an_answer_contains_the_data_of_its_reader(evidence: Evidence) -> None:
         assert any(t[:3] == ("ada", operation, "address") and t[3] != "ada" for t in told)
     for operation in TELL_PASSKEYS:
         assert ("anna", operation, "passkey", "anna") in told
+    for operation in TELL_FACTORS:
+        assert ("anna", operation, "factor", "anna") in told
     for operation in TELL_LABELS:
         assert ("anna", operation, "label", "anna") in told
     for operation in RENEWS_TOKENS | {"create_personal_token"}:

@@ -28,7 +28,14 @@ OPERATIONS = {
 }
 PARAMETERS = {name: re.findall(r"\{(\w+)\}", path) for name, (_, path, _) in OPERATIONS.items()}
 # The answers with a pair of tokens in them, for its owner.
-RENEWS_TOKENS = {"login", "login_with_passkey", "refresh", "reauthenticate", "change_password"}
+RENEWS_TOKENS = {
+    "login",
+    "complete_login",
+    "login_with_passkey",
+    "refresh",
+    "reauthenticate",
+    "change_password",
+}
 # The members of answers that are secrets of whoever gets them, and of which kind.
 ISSUED = {"challenge": "challenge", "secret": "factor", "recovery_codes": "factor"}
 JSON = {"application/json", "application/problem+json"}

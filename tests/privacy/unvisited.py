@@ -12,13 +12,12 @@ from typing import Any
 from uuid import uuid4
 
 from tests.kit.references import resolved
-from tests.privacy import passkeys, programs, visits
+from tests.privacy import factors, passkeys, programs, visits
 from tests.privacy.tour import OPERATIONS, PARAMETERS, Tour, Visitor
 from tests.privacy.visits import ANY, STALE
 
-_VISITS = "".join(
-    Path(module.__file__).read_text("utf-8") for module in (passkeys, programs, visits)
-)
+MODULES = (factors, passkeys, programs, visits)
+_VISITS = "".join(Path(module.__file__).read_text("utf-8") for module in MODULES)
 UNVISITED = [operation for operation in OPERATIONS if f'"{operation}"' not in _VISITS]
 
 

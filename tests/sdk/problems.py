@@ -1,7 +1,7 @@
 """Every problem that a call of the generated Python client can come to, typed and by its code.
 
 Arguments: the addresses of a server, of a strict one with the same database (test_problems.py), and
-of one whose posts cannot be written; the only admin's e-mail address; and passkeys.
+of one whose posts cannot be written; the only admin's e-mail address; passkeys and an app.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from byline_client.api.auth import (
     register,
     revoke_other_sessions,
 )
+from byline_client.api.factors import complete_login, renew_recovery_codes
 from byline_client.api.passkeys import (
     add_passkey,
     delete_passkey,
@@ -43,6 +44,7 @@ from byline_client.models import (
     AuthenticationResponseJSON,
     Credentials,
     EmailVerification,
+    LoginCompletion,
     NewPasskey,
     NewPersonalToken,
     NewPost,
@@ -107,6 +109,14 @@ def signing_in(email: str, password: str = PASSWORD, at: str = API) -> object:
     return login.sync(client=Client(base_url=at), body=credentials)
 
 
+def completing(code: str) -> object:
+    """Sign in to the account with an authenticator app, with this code as the second step."""
+    required = signing_in(PASSKEYS["email"])
+    assert isinstance(required, Problem), required
+    body = LoginCompletion(challenge=str(required.challenge), code=code)
+    return complete_login.sync(client=anonymous, body=body)
+
+
 def registering(email: str = "", password: str = PASSWORD, username: str = "somebody") -> object:
     body = Registration(email=email or f"{uuid4()}@example.com", password=password)
     body.username = username
@@ -164,14 +174,13 @@ def at_once() -> list[Problem]:
 
     for _ in range(5):  # unless the second came only when the first had given up
         answers = sorted(asyncio.run(both()), key=lambda answer: answer.status)
-        if answers[0].status != answers[1].status:
+        if len({answer.status for answer in answers}) > 1:
             break
     return answers
 
 
 def searching() -> object:
-    search_posts.sync(client=anonymous, q="words")
-    return search_posts.sync(client=anonymous, q="words")
+    return [search_posts.sync(client=anonymous, q="words") for _ in range(2)][1]
 
 
 def without_tag(request: httpx.Request) -> None:
@@ -243,6 +252,9 @@ CALLS: dict[str, Callable[[], object]] = {
     "token-expired": expiring,
     "token-reused": reusing,
     "session-revoked": leaving,
+    "second-factor-required": lambda: signing_in(PASSKEYS["email"]),
+    "second-factor-wrong": lambda: completing("000000"),
+    "second-factor-missing": lambda: renew_recovery_codes.sync(client=hers),
     "invalid-credentials": lambda: signing_in(anna.user.email, "wrong"),
     "authentication-too-old": lambda: revoke_other_sessions.sync(client=bearing(PASSKEYS["stale"])),
     "forbidden": lambda: editing(his),
@@ -281,8 +293,8 @@ CALLS: dict[str, Callable[[], object]] = {
     "unavailable": lambda: unavailable,
 }
 
+assert isinstance(completing(PASSKEYS["codes"][0]), SignIn)
 for code, call in CALLS.items():
     answer = call()
-    assert isinstance(answer, Problem), (code, answer)
-    assert answer.code == code, (code, answer)
+    assert (type(answer), getattr(answer, "code", "")) == (Problem, code), answer
     print(code)

@@ -1,13 +1,14 @@
 // Every problem that a call of the generated TypeScript client can come to, typed and by its code.
 //
 // Arguments: the addresses of a server, of a strict one with the same database (test_problems.py),
-// and of one whose posts cannot be written; the only admin's e-mail address; and passkeys.
+// and of one whose posts cannot be written; the only admin's e-mail address; passkeys and an app.
 import assert from 'node:assert/strict';
 import { setTimeout } from 'node:timers/promises';
 import {
   addPasskey,
   changePassword,
   completeEmailVerification,
+  completeLogin,
   createClient,
   createPersonalToken,
   createPost,
@@ -24,6 +25,7 @@ import {
   refresh,
   register,
   revokeOtherSessions,
+  renewRecoveryCodes,
   type SignIn,
   searchPosts,
   startPasskey,
@@ -45,7 +47,8 @@ type Passkeys = {
 };
 
 const [baseUrl = '', strict = '', stuck = '', adminEmail = '', json = ''] = process.argv.slice(2);
-const passkeys: Passkeys = JSON.parse(json);
+type App = { email: string; codes: string[] };
+const passkeys: Passkeys & App = JSON.parse(json);
 const password = 'correct horse battery staple';
 const patience = 60_000; // milliseconds
 const text = { title: 'A title', content: 'Some words.' };
@@ -94,6 +97,15 @@ function changing(change: (headers: Headers) => void) {
 
 const signingIn = (email: string, secret = password, at = baseUrl) =>
   login({ client: createClient({ baseUrl: at }), body: { email, password: secret } });
+
+/** Sign in to the account with an authenticator app, with this code as the second step. */
+async function completing(code = '') {
+  const { error } = await signingIn(passkeys.email);
+  assert.deepEqual(error?.methods, ['totp', 'recovery-code']);
+  return completeLogin({ client: anonymous, body: { challenge: error?.challenge ?? '', code } });
+}
+
+good(await completing(passkeys.codes[1]));
 
 const registering = (fields: { email?: string; password?: string; username?: string }) =>
   register({ client: anonymous, body: { email: email(), password, ...fields } });
@@ -205,6 +217,9 @@ const calls: Partial<Record<ProblemCode, () => Answer | Promise<Answer>>> = {
   'token-expired': expiring,
   'token-reused': reusing,
   'session-revoked': leaving,
+  'second-factor-required': () => signingIn(passkeys.email),
+  'second-factor-wrong': () => completing('000000'),
+  'second-factor-missing': () => renewRecoveryCodes({ client: hers }),
   'invalid-credentials': () => signingIn(anna.user.email, 'wrong'),
   'authentication-too-old': () => revokeOtherSessions({ client: bearing(passkeys.stale) }),
   forbidden: () => editing(his),

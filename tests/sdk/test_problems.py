@@ -23,6 +23,7 @@ from tests.kit import postgres
 from tests.kit.generated_clients import node, run
 from tests.kit.passkeys import add, added, authenticator, start
 from tests.kit.personal_tokens import give
+from tests.kit.second_factors import add_app
 from tests.kit.serving import Server
 from tests.kit.sessions import grow_old
 
@@ -56,13 +57,20 @@ def addresses(serve: Callable[..., Server]) -> Iterator[list[str]]:
     admin = server.make_admin(server.sign_up())
     with psycopg.connect(database.replace("+psycopg", "")) as connection:
         connection.execute("LOCK TABLE posts IN EXCLUSIVE MODE")
-        yield [server.url, strict.url, stuck.url, admin.email, _passkeys(server)]
+        factors = _passkeys(server) | _app(server)
+        yield [server.url, strict.url, stuck.url, admin.email, json.dumps(factors)]
 
 
-def _passkeys(server: Server) -> str:
-    """What passkeys there are, as JSON: a `credential` of one that is taken, the access token of
-    somebody who is `full` of them, and that of a `lonely` owner of the last one, with its `id`. And
-    the tokens of `_tokens`."""
+def _app(server: Server) -> dict[str, Any]:
+    """Somebody with an authenticator app: their address, and their recovery codes."""
+    app = add_app(server.sign_up())
+    return {"email": app.person.email, "codes": app.recovery_codes}
+
+
+def _passkeys(server: Server) -> dict[str, Any]:
+    """What passkeys there are: a `credential` of one that is taken, the access token of
+    somebody who is `full` of them, and that of a `lonely` owner of the last one, with its `id`.
+    And the tokens of `_tokens`."""
     full, lonely, device = server.sign_up(), server.sign_up(), authenticator(server)
     credential = device.create(start(full))
     assert add(full, credential).status_code == 201
@@ -72,7 +80,7 @@ def _passkeys(server: Server) -> str:
     server.execute(update(User).where(User.id == lonely.id).values(password_hash=""))
     found = {"credential": credential, "full": full.tokens["access_token"]}
     found |= {"lonely": lonely.tokens["access_token"], "id": passkey["id"]}
-    return json.dumps(found | _tokens(server))
+    return found | _tokens(server)
 
 
 def _tokens(server: Server) -> dict[str, str]:

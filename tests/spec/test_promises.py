@@ -134,10 +134,11 @@ def test_a_body_of_another_media_type_stops_the_start(media_types: Any) -> None:
         start(lambda thing_id, body: None, **body(content))
 
 
-def test_a_body_that_may_be_missing_stops_the_start() -> None:
+def test_a_body_that_may_be_missing_needs_a_default() -> None:
     declared = body({"application/json": {"schema": {"type": "object"}}})
     del declared["requestBody"]["required"]
-    with pytest.raises(ValueError, match="a body has to be required"):
+    start(lambda thing_id, body=None: None, **declared)
+    with pytest.raises(TypeError, match="body may be missing, give it a default"):
         start(lambda thing_id, body: None, **declared)
 
 

@@ -52,7 +52,7 @@ def to_problem(error: Exception, request_id: str) -> problems.Problem:
 
 def answer(problem: problems.Problem, request_id: str, realm: str = "") -> Answer:
     """The response for a problem, its own headers kept; a refused token is told why."""
-    document = {
+    document: dict[str, Any] = {
         "type": f"/problems/{problem.code}",
         "title": problem.title,
         "status": problem.status,
@@ -63,6 +63,7 @@ def answer(problem: problems.Problem, request_id: str, realm: str = "") -> Answe
     }
     if problem.errors:
         document["errors"] = problem.errors
+    document.update(problem.members)
     body = orjson.dumps(document)
     headers = [
         (b"content-type", b"application/problem+json"),

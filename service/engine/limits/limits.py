@@ -16,7 +16,7 @@ from service.engine.http.networks import PROVIDER_BLOCK, SITE, network
 from service.engine.limits.store import Store
 from service.engine.observe.catalogue import OUTCOMES
 from service.engine.observe.metrics import Metrics
-from service.engine.problems import Problem, RateLimited
+from service.engine.problems import Problem, RateLimited, Unauthorized
 from service.engine.request import Request, current_request
 from service.engine.spec.specification import limits as declared_limits
 
@@ -35,8 +35,8 @@ class Policy(NamedTuple):
     """One named limit: `per` is ip, user (or personal token), session, or a word of the service.
 
     `by_network` has the limits of each key, the client's first; all must have room. With
-    `only_failures`, what was counted is given back unless the answer is a 401. `header` is the
-    policy's item in `RateLimit-Policy` (draft-ietf-httpapi-ratelimit-headers).
+    `only_failures`, what was counted is given back unless the answer is a 401 that is a failure.
+    `header` is the policy's item in `RateLimit-Policy` (draft-ietf-httpapi-ratelimit-headers).
     """
 
     name: str
@@ -139,7 +139,7 @@ class Limits:
         try:
             return await answering
         except Problem as problem:
-            has_failed = problem.status == 401
+            has_failed = isinstance(problem, Unauthorized) and problem.is_failure
             raise
         finally:
             if self.enabled and not has_failed:

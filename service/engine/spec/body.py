@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 
 from service.engine.http.front_door import MAX_BODY_BYTES
 from service.engine.problems import BadRequest, BodyTooLarge, InvalidRequest, MalformedBody
+from service.engine.request import Request
 
 BODY_TIMEOUT_SECONDS = 25.0  # time to send a body; shorter than a shutdown waits
 MAX_DEPTH = 64
@@ -17,6 +18,12 @@ MAX_VALUES = 10_000  # more values would take longer to refuse than to send
 MAX_INTEGER = 2**63
 
 _SUSPECT = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")
+
+
+def is_sent(request: Request) -> bool:
+    """Whether a body follows the head of a request (RFC 9112, section 6)."""
+    length = request.header(b"content-length")
+    return request.header(b"transfer-encoding") is not None or length not in {None, "0"}
 
 
 async def read(receive: Any, largest: float = MAX_BODY_BYTES) -> bytes:

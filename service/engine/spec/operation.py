@@ -121,9 +121,11 @@ class Operation(FlaskOperation):
     async def _answer(self, request: Request, receive: Any) -> Answer | Stream:
         arguments = self._validator.parameters(request)
         if self._validator.has_body:
-            arguments["body"] = await self._validator.body(request, receive)
-            if self._freshness:
-                self._freshness.check_body(request.claims, arguments["body"])
+            body = await self._validator.body(request, receive)
+            if body is not None:
+                arguments["body"] = body
+                if self._freshness:
+                    self._freshness.check_body(request.claims, body)
         if not self._is_async:
             return await self._pool.run(self._in_thread, request, arguments, origin=request.ip)
         if_none_match = arguments.pop("if_none_match", None)

@@ -100,8 +100,7 @@ class RequestValidator:
         self.has_body = bool(content)
         if content:
             schema = content["application/json"]["schema"]
-            if not operation.request_body.get("required"):
-                raise ValueError(f"{operation.operation_id}: a body has to be required")
+            self._needs_body = operation.request_body.get("required", False)
             self._body = schemas.compiled(schema)
             largest = schemas.largest_json(schema) + MAX_WHITE_SPACE_BYTES
             self._largest_body = min(MAX_BODY_BYTES, largest)
@@ -114,7 +113,7 @@ class RequestValidator:
         headers = [parameter for _, parameter in self._headers]
         declared = [*self._path, *self._query.values(), *headers]
         always = {p.argument: p.required or p.default is not None for p in declared}
-        return always | ({"body": True} if self.has_body else {})
+        return always | ({"body": self._needs_body} if self.has_body else {})
 
     def parameters(self, request: Request) -> dict[str, Any]:
         """The arguments from path, query and headers; raises `InvalidRequest`."""
@@ -132,14 +131,15 @@ class RequestValidator:
         return arguments
 
     async def body(self, request: Request, receive: Any) -> Any:
-        """The parsed and valid body; raises `UnsupportedMediaType`, `MalformedBody`,
-        `BodyTooLarge` or `InvalidRequest`."""
+        """The parsed and valid body, or None if it may be missing and is; raises
+        `UnsupportedMediaType`, `MalformedBody`, `BodyTooLarge` or `InvalidRequest`."""
+        if not self._needs_body and not body.is_sent(request):
+            return None
         if not _is_json(request.header(b"content-type") or "") or _is_encoded(request):
             raise UnsupportedMediaType
         if int(request.header(b"content-length") or 0) > self._largest_body:
             raise body.too_large(self._largest_body)
-        raw = await body.read(receive, self._largest_body)
-        value = body.parse(raw)
+        value = body.parse(await body.read(receive, self._largest_body))
         if not self._body.is_valid(value):
             raise InvalidRequest(errors=list(islice(schemas.errors(self._body, value), MAX_ERRORS)))
         return {**self._body_defaults, **value} if self._body_defaults else value
