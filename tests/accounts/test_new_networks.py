@@ -9,7 +9,7 @@ import httpx
 import pytest
 import sqlalchemy as sa
 
-from service.models import KnownNetwork
+from service.models import KnownNetwork, User
 from tests.kit.accounts import name
 from tests.kit.at_once import at_once
 from tests.kit.mailbox import subject_of, text
@@ -75,6 +75,20 @@ def test_a_mail_says_when_from_where_and_with_what(anna: Person) -> None:
     for known in (AWAY, HOME):
         assert sign_in(anna, known).status_code == 200
     assert len(told(anna)) == 1
+
+
+def test_the_first_sign_in_of_a_verified_user_is_not_told(behind: Server) -> None:
+    known = {"email": f"{name()}@example.com", "password": PASSWORD}
+    with behind.client(**{"X-Forwarded-For": HOME}) as client:
+        account = client.post("/auth/register", json=known).json()
+        verified = sa.update(User).where(User.id == account["id"]).values(email_verified=True)
+        behind.execute(verified)
+    with behind.client(**{"X-Forwarded-For": AWAY}) as client:
+        answer = client.post("/auth/login", json=known)
+    new = Person(behind, known["email"], PASSWORD, answer.json())
+    assert told(new) == []
+    assert sign_in(new, HOME).status_code == 200
+    assert len(told(new)) == 1
 
 
 def test_the_agent_is_named_in_our_own_words(anna: Person) -> None:
