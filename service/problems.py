@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from service.engine.problems import BadRequest, Forbidden, InvalidToken, Problem, Unauthorized
 
 
@@ -30,16 +32,21 @@ class InvalidCredentials(Unauthorized):
 
 
 class SecondFactorRequired(Unauthorized):
-    """Not a failure: the password was right. `challenge` and `methods` are members of the
-    document."""
+    """Not a failure: the password was right. `challenge`, `methods` and `passkey_options` (if a
+    passkey will do) are members of the document."""
 
     code, title = "second-factor-required", "A second factor is required"
     is_failure = False
 
-    def __init__(self, challenge: str, methods: list[str]) -> None:
+    def __init__(
+        self, challenge: str, methods: list[str], passkey_options: dict[str, Any] | None = None
+    ) -> None:
+        members: dict[str, Any] = {"challenge": challenge, "methods": methods}
+        if passkey_options:
+            members["passkey_options"] = passkey_options
         super().__init__(
-            "Call complete_login with the challenge and a code, within five minutes.",
-            members={"challenge": challenge, "methods": methods},
+            "Call complete_login with the challenge and a code or a passkey, within five minutes.",
+            members=members,
         )
 
 

@@ -17,6 +17,7 @@ from service.engine.tokens.sealing import sealer
 from service.mail import outbox
 from service.models import (
     FactorReset,
+    Passkey,
     PendingTotp,
     RecoveryCode,
     Session,
@@ -27,7 +28,7 @@ from service.models import (
 from service.problems import CodeWrong, NoSecondFactor, SessionRevoked
 
 # How a sign-in can be completed, as the specification names it.
-TOTP, RECOVERY_CODE = "totp", "recovery-code"
+TOTP, RECOVERY_CODE, PASSKEY = "totp", "recovery-code", "passkey"
 
 
 class Proof(NamedTuple):
@@ -43,11 +44,14 @@ class Proof(NamedTuple):
 def methods(user_id: str) -> list[str]:
     """How the user can complete a sign-in; none if the account has no second factor."""
     app = TotpFactor.of(user_id)
-    if app is None:
+    passkeys = [PASSKEY] if Passkey.count(user_id) else []
+    if app is None and not passkeys:
         return []
     others = [RECOVERY_CODE] if RecoveryCode.count(user_id) else []
+    others += passkeys
     # An app whose key is gone is no way in, but still a factor: see docs/operations.md.
-    return others if others and not sealer().knows_key_of(app.secret) else [TOTP, *others]
+    is_way_in = app is not None and (not others or sealer().knows_key_of(app.secret))
+    return [TOTP, *others] if is_way_in else others
 
 
 def match(user_id: str, code: str) -> Proof | None:
@@ -141,6 +145,11 @@ def remove_app_since(user_id: str, moment: str) -> None:
         record("totp-removed", user_id, actor_id=user_id)
 
 
+def first_recovery_codes(user_id: str) -> list[str] | None:
+    """Ten codes for an account that is about to get its first factor; None if it has one."""
+    return None if methods(user_id) else _new_recovery_codes(user_id)
+
+
 def tidy(user_id: str) -> None:
     """After a factor was removed: if it was the last, what belongs to factors goes too."""
     if not methods(user_id):
@@ -150,6 +159,7 @@ def tidy(user_id: str) -> None:
 
 def remove_all(user_id: str) -> None:
     """Remove every factor of an account."""
+    Passkey.remove_all(user_id)
     TotpFactor.remove(user_id)
     PendingTotp.remove(user_id)
     tidy(user_id)
@@ -158,6 +168,7 @@ def remove_all(user_id: str) -> None:
 def summary(user_id: str) -> dict[str, Any]:
     """What the user may know about their factors."""
     found: dict[str, Any] = {"recovery_codes_left": RecoveryCode.count(user_id)}
+    found["passkeys"] = Passkey.count(user_id)
     if app := TotpFactor.of(user_id):
         found["totp"] = {"created_at": app.created_at}
     if due_at := FactorReset.due_at_of(user_id):

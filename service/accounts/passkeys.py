@@ -135,6 +135,14 @@ def _check_key(cose: bytes) -> None:
         raise ValueError
 
 
+def check_owned(user_id: str, credential: dict[str, Any], challenge: str) -> str:
+    """As `check`, for a passkey that must be this user's."""
+    passkey = Passkey.by_credential(credential["id"])
+    if passkey is None or passkey.user_id != user_id:
+        raise PasskeyWrong
+    return check(passkey, credential, challenge)
+
+
 def check(passkey: Row, credential: dict[str, Any], challenge: str) -> str:
     """Check that this challenge was signed with a passkey of `Passkey.by_credential`, and note its
     use; returns the method of `domain.authentication`.

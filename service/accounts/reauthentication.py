@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from service.accounts import factors
+from service.accounts import factors, passkeys
 from service.accounts.audit import record
 from service.accounts.guard import guard
 from service.accounts.security import confirm
@@ -15,8 +15,9 @@ from service.domain.authentication import CODE, PASSWORD, combined
 from service.engine.database.transaction import commit, db
 from service.engine.ids import now
 from service.engine.problems import InvalidRequest
-from service.models import Session, User
-from service.problems import CodeWrong, FactorNeeded, SessionRevoked
+from service.models import Challenge, Session, User
+from service.models.challenges import PASSKEY_SIGN_IN
+from service.problems import CodeWrong, FactorNeeded, PasskeyWrong, SessionRevoked
 
 
 def reauthenticate(caller: Caller, proof: dict[str, Any]) -> dict[str, Any]:
@@ -26,8 +27,7 @@ def reauthenticate(caller: Caller, proof: dict[str, Any]) -> dict[str, Any]:
     session has ended meanwhile, or `InvalidRequest` if there is not exactly one member.
     """
     if len(proof) != 1:
-        detail = "must have exactly one member that proves who you are"
-        raise InvalidRequest(errors=[{"pointer": "", "code": "one-proof", "detail": detail}])
+        raise one_proof()
     [(name, value)] = proof.items()
     methods = combined(caller.methods, PROOFS[name](caller, value))
     moment = now()
@@ -38,6 +38,12 @@ def reauthenticate(caller: Caller, proof: dict[str, Any]) -> dict[str, Any]:
     fresh = caller._replace(authenticated_at=moment, methods=methods)
     # Of the current generation, without a new one: no refresh token of another tab becomes old.
     return token_pair(fresh, renewed.generation)
+
+
+def one_proof() -> InvalidRequest:
+    """The refusal of a body that has none of the members that prove something, or several."""
+    detail = "must have exactly one member that proves who you are"
+    return InvalidRequest(errors=[{"pointer": "", "code": "one-proof", "detail": detail}])
 
 
 def _password(caller: Caller, password: str) -> str:
@@ -66,8 +72,22 @@ def _code(caller: Caller, code: str) -> str:
     return CODE
 
 
+def _passkey(caller: Caller, credential: dict[str, Any]) -> str:
+    challenge = passkeys.answered(credential)
+    User.standing(caller.id)  # locks it
+    if Challenge.use(challenge, PASSKEY_SIGN_IN) is None:
+        raise CodeWrong("The challenge is not valid, or no longer: call start_passkey_login.")
+    try:
+        return passkeys.check_owned(caller.id, credential, challenge)
+    except PasskeyWrong:
+        record("second-factor-failed", caller.id)
+        commit()  # keep the event although the answer is a refusal
+        raise CodeWrong from None
+
+
 # What proves it, by the member of the body: returns the method, or raises a problem.
 PROOFS: dict[str, Callable[[Caller, Any], str]] = {
     "password": _password,
     "code": _code,
+    "passkey": _passkey,
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from service.accounts import factors
+from service.accounts import factors, passkeys
 from service.accounts.audit import record
 from service.accounts.guard import guard
 from service.accounts.security import check_admission
@@ -14,7 +14,12 @@ from service.engine.problems import RateLimited
 from service.mail import outbox
 from service.models import Challenge, Credentials, mails
 from service.models.challenges import MAX_TRIES, SECOND_FACTOR
-from service.problems import ChallengeInvalid, SecondFactorRequired, SecondFactorWrong
+from service.problems import (
+    ChallengeInvalid,
+    PasskeyWrong,
+    SecondFactorRequired,
+    SecondFactorWrong,
+)
 
 
 def demand(user_id: str) -> None:
@@ -25,7 +30,27 @@ def demand(user_id: str) -> None:
         challenge = Challenge.create(SECOND_FACTOR, user_id)
         count_on_commit("logins_total", "challenged")
         commit()
-        raise SecondFactorRequired(challenge, methods)
+        has_passkey = factors.PASSKEY in methods
+        options = passkeys.request_options(challenge, user_id) if has_passkey else None
+        raise SecondFactorRequired(challenge, methods, options)
+
+
+def complete_with_passkey(challenge: str, credential: dict[str, Any]) -> tuple[dict[str, Any], str]:
+    """The Account, as `complete` returns it, of the user who was given a challenge and has signed
+    it with a passkey; and the method of `domain.authentication`. Nobody can guess a signature."""
+    user_id, tries = _tried(challenge)
+    account = Credentials.account(user_id)
+    if account is None:
+        raise ChallengeInvalid
+    try:
+        method = passkeys.check_owned(user_id, credential, challenge)
+    except PasskeyWrong as wrong:
+        refused = SecondFactorWrong(wrong.detail)
+        raise _wrong(user_id, refused, is_last=tries == MAX_TRIES) from None
+    if not Challenge.use(challenge, SECOND_FACTOR):
+        raise ChallengeInvalid
+    check_admission(account)
+    return account._asdict(), method
 
 
 def complete(challenge: str, code: str) -> dict[str, Any]:

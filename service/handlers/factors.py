@@ -1,6 +1,6 @@
 """Second factors: an authenticator app, recovery codes, and what stops their removal."""
 
-from service.accounts import factor_resets, factors, second_step
+from service.accounts import factor_resets, factors, reauthentication, second_step
 from service.accounts.sign_in import sign_in
 from service.caller import Caller
 from service.domain.authentication import CODE, PASSWORD
@@ -8,8 +8,13 @@ from service.engine.request import Client
 
 
 def complete_login(body: dict, client: Client):
-    account = second_step.complete(body["challenge"], body["code"])
-    return sign_in(account, (PASSWORD, CODE), client, body.get("transport"))
+    if ("code" in body) == ("passkey" in body):
+        raise reauthentication.one_proof()
+    if "passkey" in body:
+        account, method = second_step.complete_with_passkey(body["challenge"], body["passkey"])
+    else:
+        account, method = second_step.complete(body["challenge"], body["code"]), CODE
+    return sign_in(account, (PASSWORD, method), client, body.get("transport"))
 
 
 def get_factors(caller: Caller):

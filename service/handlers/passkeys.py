@@ -4,7 +4,7 @@ from uuid import UUID
 
 from flask import current_app
 
-from service.accounts import passkeys
+from service.accounts import factors, passkeys
 from service.accounts.audit import record
 from service.accounts.security import failed
 from service.accounts.sign_in import sign_in
@@ -45,10 +45,12 @@ def add_passkey(caller: Caller, body: dict):
         commit()  # the challenge is used up although the answer is a refusal
         raise
     User.standing(caller.id)  # locks the account
+    codes = factors.first_recovery_codes(caller.id)
     passkey_id = Passkey.add(caller.id, name=body["name"], **made)
     record("passkey-added", caller.id)
     outbox.notify(mails.PASSKEY_ADDED, caller.id)
-    return Passkey.get(passkey_id, caller.id), 201, {"Location": f"/auth/passkeys/{passkey_id}"}
+    passkey = Passkey.get(passkey_id, caller.id) | ({"recovery_codes": codes} if codes else {})
+    return passkey, 201, {"Location": f"/auth/passkeys/{passkey_id}"}
 
 
 def get_passkey(caller: Caller, passkey_id: UUID):
@@ -62,8 +64,9 @@ def update_passkey(caller: Caller, passkey_id: UUID, body: dict, if_match: list[
 def delete_passkey(caller: Caller, passkey_id: UUID, if_match: list[str] | None):
     account = User.standing(caller.id)  # locked: two that go at once must not be the last two
     Passkey.remove(passkey_id, caller, if_match)
-    if not (account["has_password"] or Passkey.credentials(caller.id)):
+    if not (account["has_password"] or Passkey.count(caller.id)):
         raise LastPasskey
+    factors.tidy(caller.id)
     record("passkey-removed", caller.id)
     outbox.notify(mails.PASSKEY_REMOVED, caller.id)
 

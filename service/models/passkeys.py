@@ -66,7 +66,7 @@ class Passkey(db.Model):  # type: ignore[name-defined,misc] # made at run time
     ) -> str:
         """The id of a new passkey of a user, whose row must be locked, so that two at once are not
         one too many. Raises `TooManyPasskeys` or, if anybody has it already, `PasskeyTaken`."""
-        if len(cls.credentials(user_id)) >= MAX_PASSKEYS_PER_USER:
+        if cls.count(user_id) >= MAX_PASSKEYS_PER_USER:
             raise TooManyPasskeys
         id_ = new_id()
         moment = created_at(id_)
@@ -139,9 +139,20 @@ class Passkey(db.Model):  # type: ignore[name-defined,misc] # made at run time
             raise PreconditionFailed
 
     @classmethod
+    def count(cls, user_id: UUID | str) -> int:
+        """The number of passkeys of this user."""
+        row = _count.first(user_id=user_id)
+        return row.number if row else 0
+
+    @classmethod
     def remove_since(cls, user_id: UUID | str, moment: str) -> bool:
         """Remove the passkeys that were added at this time or later; False if there were none."""
         return bool(_remove_since.write(user_id=user_id, since=moment))
+
+    @classmethod
+    def remove_all(cls, user_id: UUID | str) -> None:
+        """Remove the passkeys of this user."""
+        _remove_all.write(user_id=user_id)
 
 
 declare(Passkey.user_id, export=Exported("passkey", Passkey.of))
@@ -188,6 +199,10 @@ _use = Prepared(
         version=sa.case((_looks_the_same, Passkey.version), else_=Passkey.version + 1),
     )
 )
+_count = Prepared(
+    sa.select(sa.func.count().label("number")).where(Passkey.user_id == bindparam("user_id"))
+)
+_remove_all = Prepared(sa.delete(Passkey).where(Passkey.user_id == bindparam("user_id")))
 _remove_since = Prepared(
     sa.delete(Passkey).where(
         Passkey.user_id == bindparam("user_id"), Passkey.created_at >= bindparam("since")

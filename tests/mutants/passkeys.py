@@ -118,7 +118,7 @@ KINDS = {
         Mutant(
             "the last way in can be removed",
             "service/handlers/passkeys.py",
-            '    if not (account["has_password"] or Passkey.credentials(caller.id)):',
+            '    if not (account["has_password"] or Passkey.count(caller.id)):',
             '    if not (account["has_password"] or "email" in account):',
             "tests/accounts/test_passkeys.py::test_an_account_without_a_password_keeps_a_passkey",
         ),
