@@ -114,6 +114,7 @@ def _first_tour(tour: Tour, evidence: Evidence, engine: sa.Engine, metrics_token
         connection.exec_driver_sql(f"UPDATE users SET role = 'admin' WHERE id = '{ada.id}'")
     factors.using_factors(tour, anna, ada)
     passkeys.using_passkeys(tour, anna)
+    passkeys.completing(tour, anna)
     passkeys.keeping_passkeys(tour, anna, ben)
     lena = tour.sign_up("lena")
     passkeys.added(tour, lena, Authenticator(tour.page))
@@ -138,6 +139,7 @@ def _first_tour(tour: Tour, evidence: Evidence, engine: sa.Engine, metrics_token
         visits.a_day(tour, anna, ada)
     for visitor in (anna, ada, cora):
         tour.sign_in(visitor)
+    passkeys.added(tour, cora, Authenticator(tour.page))  # from now on her password is not enough
     until(lambda: not _rows(engine, "mails WHERE user_id IS NULL"))
     evidence.before = _tables(engine)
     visits.going(tour, ben, ada, cora)

@@ -36,6 +36,9 @@ def keeping_passkeys(tour: Tour, anna: Visitor, ben: Visitor) -> None:
     added(tour, anna, device)
     for _ in range(20):
         _add(tour, ben, Authenticator(tour.page).create(_begun(tour, ben)))
+    tour("export_account", anna)
+    for passkey in tour("list_passkeys", anna).json():  # her password is to be enough again
+        tour("delete_passkey", anna, passkey_id=passkey["id"])
 
 
 def using_passkeys(tour: Tour, anna: Visitor) -> None:
@@ -47,6 +50,20 @@ def using_passkeys(tour: Tour, anna: Visitor) -> None:
         sent = {"challenge": begun["challenge"], "passkey": device.get(begun["passkey_options"])}
         for _ in range(2):
             tour("login_with_passkey", anna, json=sent)
+
+
+def completing(tour: Tour, owner: Visitor) -> None:
+    """A password, and the passkey that is asked for then."""
+    device = Authenticator(tour.page)
+    added(tour, owner, device)
+    asked = tour("login", owner, json=owner.credentials).json()
+    proof = {"passkey": device.get(asked["passkey_options"])}
+    for _ in range(2):
+        tour("complete_login", owner, json={"challenge": asked["challenge"], **proof})
+    begun = tour("start_passkey_login", owner).json()
+    proof = {"passkey": device.get(begun["passkey_options"])}
+    for _ in range(2):
+        tour("reauthenticate", owner, json=proof)
 
 
 def without_a_password(tour: Tour, owner: Visitor) -> None:

@@ -7,7 +7,6 @@ from uuid import uuid4
 
 import httpx
 
-from tests.kit.authenticator import Authenticator
 from tests.kit.smtp import until
 from tests.privacy import passkeys, programs
 from tests.privacy.tour import Tour, Visitor
@@ -187,7 +186,6 @@ def coming(tour: Tour, ben: Visitor, ada: Visitor, cora: Visitor) -> None:
     tour("complete_email_verification", cora, json={"token": tour.mailed(cora, CONFIRM)})
     bio = {"bio": tour.marks.words("text", "cora")}
     tour("update_user", cora, user_id=cora.id, json=bio, headers=ANY)
-    passkeys.added(tour, cora, Authenticator(tour.page))
     for _ in range(2):
         name = {"username": tour.marks.word("text", "cora").lower()}
         tour("update_user", cora, user_id=cora.id, json=name, headers=ANY)
