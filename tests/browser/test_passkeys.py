@@ -24,7 +24,7 @@ PAGE = f"""<!doctype html>
 <script type="module">
 import * as byline from 'byline-client';
 {SHOWN}
-Object.assign(window, {{ byline, addThisDevice, signInWithPasskey }});
+Object.assign(window, {{ byline, addThisDevice, completeWithPasskey, signInWithPasskey }});
 </script>
 """
 
@@ -87,6 +87,23 @@ def test_a_passkey_of_the_browser_signs_in_without_an_address(
     with server.client(signed_in["access_token"]) as http:
         [passkey] = http.get("/auth/passkeys").json()
     assert passkey["last_used_at"]
+
+
+def test_a_passkey_of_the_browser_completes_a_sign_in_with_a_password(
+    server: Server, tab: Page, device: CDPSession
+) -> None:
+    anna = server.sign_up()
+    authenticator(device)
+    token = anna.tokens["access_token"]
+    run(tab, f"{SIGN_IN} return addThisDevice(client, 'Chromium');", token=token)
+    body = {"email": anna.email, "password": anna.password}
+    complete = """
+        const { error } = await byline.login({ client, body });
+        return [error.code, error.methods, await completeWithPasskey(client, error)];
+    """
+    code, methods, signed_in = run(tab, SIGN_IN + complete, token="", body=body)
+    assert (code, methods) == ("second-factor-required", ["recovery-code", "passkey"])
+    assert signed_in["user"]["id"] == anna.id
 
 
 def test_the_browser_refuses_a_second_passkey_for_the_same_account(
