@@ -4,6 +4,7 @@ from tests.mutants.mutant import Mutant
 
 CEREMONIES = "service/accounts/passkeys.py"
 LOGINS = "tests/accounts/test_passkey_logins.py"
+FACTORS = "tests/accounts/test_passkey_factors.py"
 RACES = "tests/races/test_races_of_passkeys.py"
 
 KINDS = {
@@ -114,6 +115,34 @@ KINDS = {
             "changed_at + BEFORE_A_THEFT_SHOWS",
             "tests/accounts/test_auth_undone_changes.py"
             "::test_undoing_removes_the_passkeys_that_a_thief_may_have_added",
+        ),
+        Mutant(
+            "anybody's passkey completes a sign-in",
+            CEREMONIES,
+            "    if passkey is None or passkey.user_id != user_id:\n",
+            "    if passkey is None:\n",
+            f"{FACTORS}::test_a_passkey_of_somebody_else_does_not_complete_a_sign_in",
+        ),
+        Mutant(
+            "the password of an account with a passkey is enough",
+            "service/accounts/factors.py",
+            "    passkeys = [PASSKEY] if Passkey.count(user_id) else []\n",
+            "    passkeys: list[str] = []\n",
+            f"{FACTORS}::test_a_passkey_completes_a_sign_in_with_a_password",
+        ),
+        Mutant(
+            "a passkey completes a sign-in with one challenge again and again",
+            "service/accounts/second_step.py",
+            "    if not Challenge.use(challenge, SECOND_FACTOR):\n",
+            "    if not challenge:\n",
+            f"{FACTORS}::test_one_challenge_answered_many_times_at_once_signs_in_once",
+        ),
+        Mutant(
+            "a lost only passkey locks its owner out",
+            "service/handlers/passkeys.py",
+            "    codes = factors.first_recovery_codes(caller.id)\n",
+            "    codes: list[str] = []\n",
+            f"{FACTORS}::test_the_first_passkey_comes_with_recovery_codes_for_a_lost_device",
         ),
         Mutant(
             "the last way in can be removed",

@@ -29,7 +29,7 @@ def test_a_passkey_is_added_and_used_in_python(
         credential = models.RegistrationResponseJSON.from_dict(made)
         new = models.NewPasskey(name="Program", credential=credential)
         added = calls["add_passkey"](client=hers, body=new)
-        assert isinstance(added, models.Passkey), added
+        assert isinstance(added, models.AddedPasskey), added
 
     with client.Client(base_url=server.url) as anonymous:
         begun = calls["start_passkey_login"](client=anonymous)
