@@ -210,6 +210,7 @@ def _accept_role(user_id: str):
 def _remove_factors_since(user_id: str, moment: datetime):
     if Passkey.remove_since(user_id, rfc3339(moment)):
         record("passkey-removed", user_id, actor_id=user_id)
+        factors.tidy(user_id)
     factors.remove_app_since(user_id, rfc3339(moment))
 
 

@@ -35,15 +35,7 @@ def list_passkeys(caller: Caller):
 
 
 def add_passkey(caller: Caller, body: dict):
-    challenge = passkeys.answered(body["credential"])
-    begun = Challenge.use(challenge, NEW_PASSKEY)
-    if begun is None or begun.user_id != caller.id:
-        raise PasskeyInvalid("The challenge is not valid, or no longer: begin again.")
-    try:
-        made = passkeys.registered(body["credential"], challenge)
-    except PasskeyInvalid:
-        commit()  # the challenge is used up although the answer is a refusal
-        raise
+    made = _made(caller, body["credential"])
     User.standing(caller.id)  # locks the account
     codes = factors.first_recovery_codes(caller.id)
     passkey_id = Passkey.add(caller.id, name=body["name"], **made)
@@ -87,6 +79,18 @@ def login_with_passkey(body: dict, client: Client):
     except PasskeyWrong as wrong:
         raise failed(passkey.user_id, wrong) from None
     return sign_in(_admitted(passkey.user_id), (method,), client, body.get("transport"))
+
+
+def _made(caller: Caller, credential: dict):
+    challenge = passkeys.answered(credential)
+    begun = Challenge.use(challenge, NEW_PASSKEY)
+    if begun is None or begun.user_id != caller.id:
+        raise PasskeyInvalid("The challenge is not valid, or no longer: begin again.")
+    try:
+        return passkeys.registered(credential, challenge)
+    except PasskeyInvalid:
+        commit()  # the challenge is used up although the answer is a refusal
+        raise
 
 
 def _admitted(user_id: str):

@@ -48,7 +48,7 @@ def test_the_secret_is_not_stored_in_the_clear(server, anna):
 
 def test_an_app_that_was_not_confirmed_changes_nothing(anna, anonymous):
     started(anna)
-    assert anna.http.get("/auth/factors").json() == {"recovery_codes_left": 0}
+    assert anna.http.get("/auth/factors").json() == {"passkeys": 0, "recovery_codes_left": 0}
     assert log_in(anonymous, anna).status_code == 200
 
 
@@ -159,7 +159,7 @@ def test_without_its_app_the_password_is_enough(server, anna, anonymous):
         401,
         "second-factor-wrong",
     )
-    assert anna.http.get("/auth/factors").json() == {"recovery_codes_left": 0}
+    assert anna.http.get("/auth/factors").json() == {"passkeys": 0, "recovery_codes_left": 0}
     assert events(anna)[2] == "totp-removed"
     assert server.mailbox.wait(anna.email, REMOVED)
 

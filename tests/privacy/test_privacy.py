@@ -40,7 +40,7 @@ TELL_PASSKEYS = {"add_passkey", "list_passkeys", "get_passkey", "update_passkey"
 # Those that begin something that is finished with a challenge.
 TELL_CHALLENGES = {"start_passkey", "start_passkey_login", "login"}
 # Those with the secret of an authenticator app, or with recovery codes.
-TELL_FACTORS = {"start_totp", "confirm_totp", "renew_recovery_codes"}
+TELL_FACTORS = {"add_passkey", "start_totp", "confirm_totp", "renew_recovery_codes"}
 # The kinds of secrets that a table is for.
 KEPT = {
     "users": {"address", "text"},
