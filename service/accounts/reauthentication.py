@@ -57,7 +57,8 @@ def _password(caller: Caller, password: str) -> str:
 
 def _code(caller: Caller, code: str) -> str:
     try:
-        with guard().second_factor(caller.id):
+        # At its session only: a stolen one must not stop the owner from signing in.
+        with guard().confirmation(caller.session_id, caller.id):
             proof = factors.match(caller.id, code)
             if proof is None:
                 raise CodeWrong

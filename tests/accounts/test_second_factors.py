@@ -234,3 +234,12 @@ def test_a_session_becomes_fresh_with_a_recovery_code(server, app):
 
 def test_without_a_second_factor_a_code_proves_nothing(anna):
     assert told(reauthenticate(anna, code="123456")) == (403, "second-factor-wrong")
+
+
+def test_guesses_in_a_session_do_not_stop_a_sign_in(serve):
+    server = serve(rate_limit_enabled=True)
+    app = add_app(server.sign_up())
+    guesses = [reauthenticate(app.person, code=app.wrong_code).status_code for _ in range(11)]
+    assert guesses == [403] * 10 + [429]
+    with server.client() as http:
+        assert complete(http, challenged(http, app.person), app.code()).status_code == 200

@@ -63,6 +63,14 @@ KINDS = {
             "::test_a_new_password_makes_a_session_no_fresher_than_it_was",
         ),
         Mutant(
+            "a stolen session stops its owner from signing in",
+            "service/accounts/reauthentication.py",
+            "guard().confirmation(caller.session_id, caller.id)",
+            "guard().second_factor(caller.id)",
+            "tests/accounts/test_second_factors.py::"
+            "test_guesses_in_a_session_do_not_stop_a_sign_in",
+        ),
+        Mutant(
             "a wrong password makes a session fresh",
             "service/accounts/reauthentication.py",
             "    confirm(caller, password)\n",

@@ -54,7 +54,6 @@ GUARDS = {
     "confirm": ("10 per 15 minutes", "session"),
 }
 OF_ACCOUNTS = {name: {"account", "strangers"} for name in ("login", "complete_login")}
-OF_ACCOUNTS["reauthenticate"] = {*GUARDS}
 # What nothing but the handler decides.
 FROM_HANDLERS = {200, 201, 202, 204, 402, 403, 409, 410}
 # Without a token of ours, and yet they ask who it is.
