@@ -12,6 +12,7 @@ from playwright.sync_api import Page, expect
 
 from tests.kit.artefacts import keep
 from tests.kit.legibility import unreadable
+from tests.kit.second_factors import add_app
 from tests.kit.serving import Person, Server
 from tests.kit.sessions import grow_old
 from tests.kit.swagger import Docs, scheme_of
@@ -121,6 +122,24 @@ def test_an_operation_that_requires_a_recent_sign_in_asks_for_the_password_and_g
     dialog.get_by_role("button", name="Cancel").click()
     expect(dialog).to_be_hidden()
     assert old.http.get("/auth/me").status_code == 200
+
+
+def test_a_user_with_an_authenticator_app_proves_it_with_a_code(page: Page, anna: Person) -> None:
+    app = add_app(anna)
+    old = grow_old(anna)
+    docs = Docs(page)
+    docs.authorize("accessToken", old.tokens["access_token"])
+    assert docs.try_out("auth/revoke_other_sessions").status == 401
+    dialog = page.get_by_role("dialog", name="Prove again who you are")
+    dialog.get_by_label("Password").fill(anna.password)
+    dialog.get_by_role("button", name="Try again").click()
+    expect(dialog.get_by_role("alert")).not_to_be_empty()
+    dialog.get_by_label("What proves it").select_option("Code")
+    dialog.get_by_label("Code", exact=True).fill(app.code())
+    dialog.get_by_role("button", name="Try again").click()
+    expect(dialog).to_be_hidden()
+    status = docs.operation("auth/revoke_other_sessions").locator(".live-responses-table")
+    expect(status.locator("tbody .response-col_status")).to_have_text("204")
 
 
 def test_beyond_a_limit_the_page_shows_when_to_try_again(
