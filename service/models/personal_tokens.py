@@ -84,8 +84,9 @@ class PersonalToken(db.Model):  # type: ignore[name-defined,misc] # made at run 
 
     @classmethod
     def bearer(cls, token_hash: str) -> Row | None:
-        """(id, user_id, scopes, email, username, role, email_verified, disabled, is_expired,
-        is_noted) behind a token; `is_noted` says that its use in this hour is recorded."""
+        """(id, user_id, scopes, email, username, role, email_verified, is_expired, is_noted) behind
+        a token of a user who is not disabled; `is_noted` says that its use in this hour is
+        recorded."""
         moment = now()
         return _bearer.first(hash=token_hash, moment=moment, hour=_hour(moment))
 
@@ -144,6 +145,7 @@ _count = Prepared(
     .select_from(PersonalToken)
     .where(_its_owner, _is_living)
 )
+_is_expired = PersonalToken.expires_at <= bindparam("moment", type_=Time)
 _noted = PersonalToken.last_used_at >= bindparam("hour", type_=Time)
 _bearer = Prepared(
     sa.select(
@@ -153,14 +155,14 @@ _bearer = Prepared(
         User.email,
         User.username,
         User.role,
-        User.email_verified,
-        User.disabled,
-        (PersonalToken.expires_at <= bindparam("moment", type_=Time)).label("is_expired"),
-        sa.func.coalesce(_noted, sa.false()).label("is_noted"),
+        # As integers, which need no conversion on SQLite: this is on the way of every request.
+        sa.type_coerce(User.email_verified, sa.Integer).label("email_verified"),
+        sa.type_coerce(_is_expired, sa.Integer).label("is_expired"),
+        sa.type_coerce(_noted, sa.Integer).label("is_noted"),
     )
     .select_from(PersonalToken)
     .join(User, User.id == PersonalToken.user_id)
-    .where(PersonalToken.token_hash == bindparam("hash"))
+    .where(PersonalToken.token_hash == bindparam("hash"), User.disabled.is_(False))
 )
 _note_use = Prepared(
     sa.update(PersonalToken)

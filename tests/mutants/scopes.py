@@ -55,9 +55,9 @@ KINDS = {
         ),
         Mutant(
             "a disabled user's programs go on",
-            "service/accounts/personal_tokens.py",
-            "row is None or row.disabled",
-            "row is None",
+            "service/models/personal_tokens.py",
+            ", User.disabled.is_(False))",
+            ")",
             "tests/accounts/test_scopes.py",
             only="get_me and sqlite",
         ),

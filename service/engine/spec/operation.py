@@ -12,7 +12,7 @@ import asyncio
 import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 from urllib.parse import parse_qsl
@@ -197,7 +197,7 @@ class Operation(FlaskOperation):
         claims = request.claims
         caller = self._services.caller(claims, transaction) if claims else None
         if claims and caller and claims.is_personal:
-            request.claims = replace(claims, subject=caller.id)
+            request.claims = claims.of(caller.id)
         self._demands.check(claims, caller)
         return caller
 

@@ -14,6 +14,7 @@ import re
 import secrets
 import string
 import zlib
+from functools import lru_cache
 
 from service.engine.problems import InvalidToken
 from service.engine.tokens.tokens import PERSONAL, Claims
@@ -21,6 +22,7 @@ from service.engine.tokens.tokens import PERSONAL, Claims
 _DIGITS = string.digits + string.ascii_uppercase + string.ascii_lowercase
 _RANDOM_BYTES, _RANDOM_CHARACTERS, _CHECKSUM_CHARACTERS = 32, 43, 6
 _SHOWN_CHARACTERS = 4  # of the chance, by which an owner recognizes a token
+_MAX_CACHED_TOKENS = 4096
 _REST = re.compile(r"([0-9A-Za-z]{43})([0-9A-Za-z]{6})", re.ASCII)
 
 
@@ -29,6 +31,7 @@ class PersonalTokens:
 
     def __init__(self, prefix: str) -> None:
         self.prefix = prefix
+        self._checked = lru_cache(_MAX_CACHED_TOKENS)(self._check)  # 14 us otherwise
 
     def new(self) -> str:
         """A token that nobody has yet."""
@@ -43,6 +46,9 @@ class PersonalTokens:
     def claims(self, token: str) -> Claims:
         """What a token says by itself: only its hash. Raises `InvalidToken` unless prefix, length
         and checksum are right."""
+        return self._checked(token)
+
+    def _check(self, token: str) -> Claims:
         found = _REST.fullmatch(token, len(self.prefix))
         if not token.startswith(self.prefix) or not found or _checksum(found[1]) != found[2]:
             raise InvalidToken

@@ -73,6 +73,10 @@ class Claims:
     def is_personal(self) -> bool:
         return self.typ == PERSONAL
 
+    def of(self, user_id: str) -> Claims:
+        """The claims of a personal token once its user is known."""
+        return Claims(user_id, self.session_id, 0, None, self.id, self.typ)
+
     @property
     def holder(self) -> str:
         """Under what limits count the caller: the user, or the personal token itself, so that a
