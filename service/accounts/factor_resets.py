@@ -17,7 +17,16 @@ from service.engine.database.transaction import db
 from service.engine.jobs.background import Background
 from service.engine.problems import NotFound
 from service.mail import outbox
-from service.models import AuditEvent, Credentials, FactorReset, MailedToken, Session, User, mails
+from service.models import (
+    AuditEvent,
+    Credentials,
+    FactorReset,
+    MailedToken,
+    PersonalToken,
+    Session,
+    User,
+    mails,
+)
 from service.problems import AccountDisabled, NoSecondFactor, OneTimeTokenInvalid
 
 PAUSE_SECONDS = 0.1  # between two resets: they are few, and requests come first
@@ -90,6 +99,7 @@ def _reset(user_id: str, admin_id: str) -> None:
         return
     factors.remove_all(user_id)
     Session.end_all(user_id)
+    PersonalToken.revoke_all(user_id)
     MailedToken.revoke_resets(user_id)
     AuditEvent.record("factors-reset", actor_id=admin_id, user_id=user_id, ip="")
     outbox.put(mails.FACTORS_RESET, account.email, user_id, even_if_too_many=True)

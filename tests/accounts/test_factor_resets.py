@@ -9,6 +9,7 @@ from service.engine.ids import now
 from service.models import AuditEvent, FactorReset, Mail, RecoveryCode, TotpFactor
 from tests.kit.accounts import ANY
 from tests.kit.at_once import rows
+from tests.kit.personal_tokens import program
 from tests.kit.second_factors import add_app, challenged, complete, log_in
 from tests.kit.sessions import ago, grow_old, me, told
 from tests.kit.smtp import until
@@ -47,6 +48,7 @@ def stop(http, token):
 
 def test_a_day_after_an_admin_was_asked_the_password_is_enough(server, app, admin, anonymous):
     anna = app.person
+    script = program(anna, "account:read")
     assert ask(admin, anna).status_code == 202
     assert ago(hours=-23, minutes=-59) < due_at(anna) < ago(hours=-24, minutes=-1)
     assert server.mailbox.wait(anna.email, ASKED)
@@ -54,6 +56,7 @@ def test_a_day_after_an_admin_was_asked_the_password_is_enough(server, app, admi
     come_due(server, anna)
     until(lambda: log_in(anonymous, anna).status_code == 200)
     assert told(me(anonymous, anna.tokens)) == (401, "session-revoked")
+    assert told(script.get("/auth/me")) == (401, "invalid-token")
     assert not rows(server, RecoveryCode.user_id == anna.id)
     assert not rows(server, TotpFactor.user_id == anna.id)
     done = events(server, anna)

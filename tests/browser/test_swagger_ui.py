@@ -12,6 +12,7 @@ from playwright.sync_api import Page, expect
 
 from tests.kit.artefacts import keep
 from tests.kit.legibility import unreadable
+from tests.kit.personal_tokens import give
 from tests.kit.second_factors import add_app
 from tests.kit.serving import Person, Server
 from tests.kit.sessions import grow_old
@@ -54,6 +55,16 @@ def test_a_token_copied_into_the_dialog_authorizes_operations(
     deleted = docs.try_out("posts/delete_post", post_id=created.body["id"])
     assert (deleted.status, deleted.body) == (204, None)
     assert anonymous.get(post).status_code == 404
+
+
+def test_a_personal_token_authorizes_what_its_scope_covers(page: Page, anna: Person) -> None:
+    docs = Docs(page)
+    docs.authorize("personalToken", give(anna, "account:read"))
+    assert docs.authorized() == {"personalToken"}
+    me = docs.try_out("auth/get_me")
+    assert (me.status, me.body["id"]) == (200, anna.id)
+    refused = docs.try_out("audit/list_audit_events")
+    assert (refused.status, refused.body["code"]) == (403, "scope-missing")
 
 
 def test_signing_in_on_the_page_lasts_until_signing_out(page: Page, anna: Person) -> None:

@@ -3,7 +3,8 @@
 The service takes its name from `info.title` in openapi/openapi.yaml: its metrics, realm, tokens,
 messages, files and clients follow. This changes the title, and whatever has to spell the name
 because it cannot read it: packaging, manifests, alerts, documents and tests. The name is replaced
-as it is, in lower case and in upper case, in texts and in names of files.
+as it is, in lower case and in upper case, in texts and in names of files. The prefix of personal
+tokens becomes the first three letters of the new name.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SPECIFICATION = ROOT / "openapi" / "openapi.yaml"
 LOCKS = ("requirements.lock", "requirements-dev.lock")
 TITLE = re.compile(r"^info:\n(?:  .*\n)*?  title: (\w+)$", re.MULTILINE)
+PREFIX = re.compile(r"^ +x-token-prefix: (\w+_)$", re.MULTILINE)
 # What goes on naming the service as before, and why.
 KEPT = {
     "CHANGELOG.md": "it tells what was done under that name; begin your own section",
@@ -26,6 +28,7 @@ PICTURES = {"bench/results/plot.png": "make bench", "docs/images/swagger-ui.png"
 STAYS = """Where it runs already, these change with it:
   the prefix of the metrics, so dashboards and alerts of your own
   JWT_ISSUER and JWT_AUDIENCE: set both to {old} and tokens stay good
+  the prefix of personal tokens: leave x-token-prefix at {prefix} and they stay good
   DATABASE_URL: without it, instance/{old}.db becomes instance/{new}.db
   users, folders, units and namespaces of deploy/
 """
@@ -35,6 +38,7 @@ def main(wanted: str) -> None:
     found = TITLE.search(SPECIFICATION.read_text("utf-8"))
     if not found:
         sys.exit(f"{SPECIFICATION} has no title of one word in its info")
+    prefix = PREFIX.search(found.string)
     old, new = found[1], wanted[:1].upper() + wanted[1:]
     if problem := _problem(new):
         sys.exit(f"{problem}, for example: make rename NAME=Acme")
@@ -43,16 +47,20 @@ def main(wanted: str) -> None:
         return
     taken = [path for path, text in _texts() if new.lower() in text.lower()]
     # The specification is the last, so that a run that was cut short can be repeated.
-    changed = [_replace(path, text, old, new) for path, text in _texts() if path != SPECIFICATION]
+    names = [(old, new)]
+    if prefix:
+        names.append((prefix[1], f"{new.lower()[:3]}_"))
+    changed = [_replace(path, text, names) for path, text in _texts() if path != SPECIFICATION]
     moved = [_move(path, old, new) for path in list(_files()) if old.lower() in path.name.lower()]
-    changed.append(_replace(SPECIFICATION, SPECIFICATION.read_text("utf-8"), old, new))
+    changed.append(_replace(SPECIFICATION, SPECIFICATION.read_text("utf-8"), names))
     _say(f"{old} is {new} now: {sum(changed)} places in {sum(map(bool, changed))} files.\n")
     _say("".join(f"  {before} is {after}\n" for before, after in sorted(moved)))
     _say("Look at these:\n")
     _say("".join(f"  {name} still says {old}: {why}\n" for name, why in KEPT.items()))
     _say("".join(f"  {name} shows {old} ({how})\n" for name, how in PICTURES.items()))
     _say("".join(f"  {_place(path)} had the word {new} before\n" for path in sorted(taken)))
-    _say(STAYS.format(old=old.lower(), new=new.lower()))
+    before = prefix[1] if prefix else ""
+    _say(STAYS.format(old=old.lower(), new=new.lower(), prefix=before))
     _say("Then: make clean, make format, make check\n")
 
 
@@ -94,12 +102,15 @@ def _texts() -> Iterator[tuple[Path, str]]:
             continue
 
 
-def _replace(path: Path, text: str, old: str, new: str) -> int:
-    """Replace the name in a file; how often it was there."""
-    replaced, number = _renamed(text, old, new)
-    if number:
-        path.write_bytes(replaced.encode("utf-8"))
-    return number
+def _replace(path: Path, text: str, names: list[tuple[str, str]]) -> int:
+    """Replace the names in a file; how often they were there."""
+    total = 0
+    for old, new in names:
+        text, number = _renamed(text, old, new)
+        total += number
+    if total:
+        path.write_bytes(text.encode("utf-8"))
+    return total
 
 
 def _move(path: Path, old: str, new: str) -> tuple[str, str]:
@@ -113,7 +124,9 @@ def _renamed(text: str, old: str, new: str) -> tuple[str, int]:
     def like(found: re.Match[str]) -> str:
         return new.lower() if found[0].islower() else new.upper() if found[0].isupper() else new
 
-    return re.subn(re.escape(old), like, text, flags=re.IGNORECASE)
+    # The prefix of tokens is a word of its own; the name may be a part of one.
+    start = r"(?<![0-9A-Za-z])" if old.endswith("_") else ""
+    return re.subn(start + re.escape(old), like, text, flags=re.IGNORECASE)
 
 
 def _place(path: Path) -> str:

@@ -8,11 +8,13 @@ import sys
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from service.domain.mails import NOTICES, SUBJECTS
 from service.engine.tokens.keys import KeyRing
+from service.engine.tokens.personal import PersonalTokens
 from service.engine.tokens.tokens import Tokens
 from service.models.mails import LIFETIMES
 from tests.kit import generated_clients as clients
@@ -94,6 +96,7 @@ def test_the_guide_works_with_curl(server: Server, tmp_path: Path) -> None:
         "200",  # list the passkeys
         *("204", "202", "204", "200"),  # confirm, ask for a reset, reset, sign in
         "200",  # change the password
+        *("201", "200", "403", "204"),  # give a program a token, use it twice, end it
         *("200", "200", "200"),  # export, search, keys
         *("200", "204"),  # read, delete
     ]
@@ -135,3 +138,19 @@ def test_the_table_of_mails_has_every_kind_and_the_life_of_its_link() -> None:
     links = {kind: re.match(r"(\d+) (minutes|hours|days): `", link) for kind, link in rows}
     lives = {kind: timedelta(**{link[2]: int(link[1])}) for kind, link in links.items() if link}
     assert lives == LIFETIMES
+
+
+def test_a_scanner_can_check_a_personal_token_as_the_guide_says() -> None:
+    names: dict[str, Any] = {}
+    [code] = re.findall(r"```py\n(.*?)```", GUIDE, re.DOTALL)
+    exec(code, names)  # our own guide
+    [pattern] = re.findall(r"```text\n(\\bbyl_.*?)\n```", GUIDE)
+    form = PersonalTokens("byl_")
+    for token in (form.new() for _ in range(20)):
+        wrong = token[:-1] + ("0" if token[-1] != "0" else "1")
+        assert [names["is_token"](text) for text in (token, wrong, token[:-1])] == [
+            True,
+            False,
+            False,
+        ]
+        assert re.findall(pattern, f'key="{token}"') == [token]

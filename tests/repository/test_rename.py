@@ -59,6 +59,10 @@ def test_the_old_name_stays_where_it_must_and_nowhere_else(renamed: tuple[Path, 
         name for name, data in contents(copy).items() if b"byline" in name.encode() + data.lower()
     }
     assert found == KEPT
+    prefixed = {name for name, data in contents(copy).items() if re.search(rb"\bbyl_", data)}
+    assert prefixed <= KEPT
+    assert "x-token-prefix: acm_\n" in (copy / "openapi" / "openapi.yaml").read_text()
+    assert "leave x-token-prefix at byl_ and they stay good" in printed
     for name in KEPT:
         assert re.search(rf"{name} still says Byline: \w+", printed)
 
