@@ -22,7 +22,7 @@ from service.models import AuditEvent, Session, mails
 
 
 def sign_in(
-    account: dict[str, Any], methods: tuple[str, ...], client: Client, transport: str | None = None
+    account: dict[str, Any], methods: tuple[str, ...], client: Client, transport: str | None
 ) -> Any:
     """The answer to an Account whose user has just proved who they are: a SignIn.
 

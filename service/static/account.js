@@ -28,8 +28,8 @@ const forms = {
   },
   'add-passkey': async ({ name }) => {
     const credential = await createPasskey(await call('POST', 'auth/passkeys/options'))
-    await call('POST', 'auth/passkeys', { name, credential })
-    await showPasskeys()
+    await showCodes(await call('POST', 'auth/passkeys', { name, credential }))
+    await Promise.all([showPasskeys(), showFactors()])
     say(`The passkey ${name} was added.`)
   },
   'start-totp': async () => {
@@ -41,10 +41,8 @@ const forms = {
     find('#first-code').focus()
   },
   'confirm-totp': async ({ code }) => {
-    const { recovery_codes } = await call('POST', 'auth/totp/confirm', { code })
-    await showOnce('Your recovery codes', recovery_codes)
-    await showFactors()
-    await showSessions()
+    await showCodes(await call('POST', 'auth/totp/confirm', { code }))
+    await Promise.all([showFactors(), showSessions()])
   },
   'remove-totp': async () => {
     await call('DELETE', 'auth/totp')
@@ -52,8 +50,7 @@ const forms = {
     say('The app was removed.')
   },
   'renew-codes': async () => {
-    const { recovery_codes } = await call('POST', 'auth/recovery-codes')
-    await showOnce('Your recovery codes', recovery_codes)
+    await showCodes(await call('POST', 'auth/recovery-codes'))
     await showFactors()
   },
   'create-token': async ({ name, days }, data) => {
@@ -64,6 +61,10 @@ const forms = {
   },
   'prove-password': ({ password }) => proveWith({ password }),
   'prove-code': ({ code }) => proveWith({ code }),
+  'prove-passkey': async () => {
+    const { passkey_options } = await call('POST', 'auth/login/passkey-options')
+    await proveWith({ passkey: await usePasskey(passkey_options) })
+  },
 }
 
 async function submit(event) {
@@ -105,9 +106,12 @@ const complete = (answer) =>
 
 // Fresh authentication: what an operation asks for is proved in a dialog, and the page goes on.
 page.prove = async () => {
-  const factors = await optional('auth/factors')
-  find('#prove-password').hidden = Boolean(factors?.totp)
-  find('#prove-code').hidden = !factors?.totp
+  const [factors, passkeys] = await Promise.all(['auth/factors', 'auth/passkeys'].map(optional))
+  const hasCodes = Boolean(factors?.totp || factors?.recovery_codes_left)
+  // An account with a second factor needs it here too.
+  find('#prove-password').hidden = hasCodes || Boolean(passkeys?.length)
+  find('#prove-code').hidden = !hasCodes
+  find('#prove-passkey').hidden = !(canUsePasskeys && passkeys?.length)
   const dialog = find('#proof')
   dialog.returnValue = ''
   dialog.querySelector('[role=alert]').textContent = ''
@@ -158,16 +162,16 @@ async function showPasskeys() {
 async function showFactors() {
   const factors = await optional('auth/factors')
   find('#factors').hidden = !factors
-  const app = factors?.totp
-  list('#factors', app ? [app] : [], ({ created_at }) => ({
-    name: 'An app is set up',
-    about: `Since ${when(created_at)}; ${factors.recovery_codes_left} recovery codes are left`,
-  }))
+  const { totp: app, recovery_codes_left: left } = factors ?? {}
+  const shown = app ? [{ name: 'An app is set up', about: `Since ${when(app.created_at)}` }] : []
+  if (left) shown.push({ name: 'Recovery codes', about: `${left} are left; each works once` })
+  list('#factors', shown, (item) => item)
   find('#confirm-totp').hidden = true
   find('#qr-code').removeAttribute('src')
   find('#secret').textContent = ''
   find('#start-totp').hidden = Boolean(app)
-  find('#remove-totp').hidden = find('#renew-codes').hidden = !app
+  find('#remove-totp').hidden = !app
+  find('#renew-codes').hidden = !app && !left
 }
 
 async function showTokens() {
@@ -232,6 +236,11 @@ async function remove(section, item, button, act) {
     find('#alert').textContent = error.message
     button.disabled = false
   }
+}
+
+// They come with the first second factor, and when they are renewed.
+async function showCodes({ recovery_codes }) {
+  if (recovery_codes) await showOnce('Your recovery codes', recovery_codes)
 }
 
 async function showOnce(title, secrets) {

@@ -51,6 +51,14 @@ def entries(page: Page, section: str) -> Locator:
     return page.locator(f"#{section} li")
 
 
+def keep_codes(page: Page) -> list[str]:
+    """The recovery codes that are shown with the first second factor."""
+    dialog = page.get_by_role("dialog", name="Your recovery codes")
+    codes = dialog.locator("pre").inner_text().split()
+    dialog.get_by_role("button").click()
+    return codes
+
+
 def add_passkey(page: Page, name: str) -> None:
     page.get_by_label("Name of a new passkey").fill(name)
     press(page, "Add a passkey")
@@ -85,6 +93,7 @@ def test_other_sessions_are_shown_and_ended(tab: Page, server: Server, anna: Per
 def test_a_passkey_is_added_signs_in_and_is_removed(tab: Page, anna: Person) -> None:
     signed_in(tab, anna)
     add_passkey(tab, "My laptop")
+    keep_codes(tab)
     passkeys = entries(tab, "passkeys")
     expect(passkeys).to_contain_text("My laptop")
     press(tab, "Sign out")
@@ -112,6 +121,7 @@ def test_a_sign_in_of_long_ago_is_proved_again_and_the_page_goes_on(
     dialog.get_by_label("Password").fill(PASSWORD)
     dialog.get_by_role("button", name="Continue").click()
     expect(dialog).to_be_hidden()
+    keep_codes(tab)
     expect(entries(tab, "passkeys")).to_contain_text("My laptop")
 
 
@@ -173,6 +183,7 @@ def test_the_page_can_be_read_and_used_by_keyboard(
         assert unreadable(page) == []
         signed_in(page, anna)
         add_passkey(page, "My laptop")
+        keep_codes(page)
         expect(entries(page, "passkeys")).to_have_count(1)
         keep(page, f"account-{name}")
         assert unreadable(page) == []
@@ -220,3 +231,28 @@ def test_a_busy_server_signs_nobody_out(tab: Page, anna: Person) -> None:
     tab.route("**/auth/refresh", lambda route: route.fulfill(**busy), times=1)
     tab.reload()
     expect(tab.locator("#who")).to_have_text(anna.email)
+
+
+def test_with_a_passkey_a_password_is_only_the_first_step(tab: Page, anna: Person) -> None:
+    signed_in(tab, anna)
+    add_passkey(tab, "My laptop")
+    [code, *_] = keep_codes(tab)
+    for step in (lambda: press(tab, "Use a passkey"), lambda: complete(tab, code)):
+        press(tab, "Sign out")
+        sign_in(tab, anna)
+        expect(tab.get_by_role("heading", name="One more step")).to_be_visible()
+        step()
+        expect(tab.locator("#who")).to_have_text(anna.email)
+    make_old(anna)
+    tab.reload()
+    press(tab, "New recovery codes")
+    dialog = tab.get_by_role("dialog", name="Is it still you?")
+    expect(dialog.get_by_label("Password")).to_be_hidden()
+    dialog.get_by_role("button", name="Use a passkey").click()
+    assert not {code} & set(keep_codes(tab))
+
+
+def complete(page: Page, code: str) -> None:
+    form = page.locator("#code-sign-in")
+    form.get_by_label("Code of your app").fill(code)
+    form.get_by_role("button").click()

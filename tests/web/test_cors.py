@@ -112,3 +112,13 @@ def test_where_any_origin_may_call_none_may_use_cookies(tmp_path: Path) -> None:
             for one in (preflight, answer):
                 assert one.headers[FREE] == "*"
                 assert WITH_COOKIES not in one.headers
+
+
+def test_an_operation_that_returns_a_refresh_token_can_return_it_in_a_cookie() -> None:
+    for item in specification.document["paths"].values():
+        for operation in filter(returns_a_refresh_token, item.values()):
+            content = operation.get("requestBody", {}).get("content", {})
+            body = resolved(content.get("application/json", {}).get("schema", {}))
+            is_asked = "transport" in body.get("properties", {})
+            assert is_asked or {"refreshCookie": []} in operation["security"], operation
+            assert "Set-Cookie" in operation["responses"]["200"]["headers"], operation

@@ -10,6 +10,7 @@ import httpx
 import pytest
 import yaml
 
+from service.engine.spec.publication import NOTES
 from service.specification import specification
 from tests.kit.serving import Person, Server
 
@@ -39,6 +40,12 @@ def test_the_specification_is_served_as_it_is_in_git_without_its_wiring(
     assert answer.headers["Content-Type"] == f"application/{path.rpartition('.')[2]}"
     served = yaml.safe_load(answer.text)
     written = yaml.safe_load(specification.path.read_text("utf-8"))
+    # What a key demands of clients is a paragraph of its own (tests/web/test_docs.py).
+    for path_, item in written["paths"].items():
+        for method, operation in item.items():
+            if NOTES.keys() & operation.keys():
+                described = served["paths"][path_][method].pop("description")
+                assert described.startswith(operation.pop("description", "").rstrip())
     assert served == _public(written) != written
     assert served["components"]["schemas"].keys() == written["components"]["schemas"].keys()
 
