@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from typing import Any
+from uuid import UUID
 
 import httpx
-from sqlalchemy import func, select
+import pytest
+from sqlalchemy import delete, func, select
 
-from service.models import PersonalToken
+from service.models import PersonalToken, Session, User
 from service.models.personal_tokens import MAX_TOKENS_PER_USER
 from tests.kit.at_once import ANY, ROUNDS, Answering, at_once, bearer, codes, statuses
 from tests.kit.personal_tokens import give
@@ -43,6 +47,26 @@ def test_a_thief_makes_no_token_that_outlasts_a_reset(server: Server, crowd: htt
         assert statuses(made).keys() <= {201, 401}
         assert codes(made) <= {"session-revoked"}
         assert living(server, anna) == 0
+
+
+def test_a_session_that_ends_just_before_makes_no_token(
+    server: Server, anna: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if server.settings.embedded:
+        pytest.skip("SQLite lets nobody write between the check of the session and the lock")
+    lock = User.standing
+
+    def be_late(user_id: UUID) -> dict[str, Any]:
+        with ThreadPoolExecutor(1) as another:  # a transaction of its own
+            another.submit(
+                server.execute, delete(Session).where(Session.user_id == anna.id)
+            ).result()
+        return lock(user_id)
+
+    monkeypatch.setattr(User, "standing", be_late)
+    answer = anna.http.post("/auth/tokens", json=WANTED)
+    assert (answer.status_code, answer.json()["code"]) == (401, "session-revoked")
+    assert living(server, anna) == 0
 
 
 def test_no_token_outlasts_a_disabled_account(
