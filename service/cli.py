@@ -175,7 +175,10 @@ def rotate(now: bool) -> None:
     click.echo(f"{path} signs from {'now' if is_due else f'{moment:%Y-%m-%dT%H:%M:%SZ}'} on.")
     longest = max(settings.access_token_ttl, settings.refresh_token_ttl)
     others = [other for other in signing.key_files(directory) if other != path]
-    for old in others if now else maintenance.superseded_keys(directory, longest):
+    superseded = others if now else maintenance.superseded_keys(directory, longest)
+    if superseded:
+        _reseal(directory)  # or no authenticator app sealed with these keys would work any more
+    for old in superseded:
         old.unlink()
         click.echo(f"{old} is removed.")
 
@@ -241,6 +244,12 @@ def _ready_database() -> Iterator[None]:
 
 
 main.add_command(token_commands(_ready_database))
+
+
+def _reseal(directory: Path) -> None:
+    with _database() as engine:
+        if revisions.state(engine) in {revisions.State.CURRENT, revisions.State.NEWER}:
+            maintenance.reseal(directory)
 
 
 def _agree(yes: bool, harm: str) -> None:

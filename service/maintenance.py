@@ -14,10 +14,12 @@ from sqlalchemy import bindparam
 
 from service import email_keys, stored_bytes
 from service.accounts.erasure import Erasure
+from service.accounts.resealing import Resealing
 from service.engine.database.transaction import connection, db
 from service.engine.ids import now
 from service.engine.settings import BadConfiguration
 from service.engine.tokens import keys
+from service.engine.tokens.sealing import Sealer
 from service.models import (
     Challenge,
     IdempotencyKey,
@@ -90,6 +92,13 @@ def signing_keys(directory: Path) -> Iterator[tuple[keys.SigningKey, datetime, s
             yield keys.KeyRing.from_pem(path.read_text()).newest(), _from(path), does
         except ValueError as error:
             raise BadConfiguration(f"{path}: {error}") from None
+
+
+def reseal(directory: Path) -> None:
+    """Seal the secrets of authenticator apps with the newest key of a folder, before older ones are
+    removed; needs an application context."""
+    Sealer(flask.current_app, keys.KeyRing.from_directory(directory))
+    Resealing(flask.current_app).finish()
 
 
 def superseded_keys(directory: Path, longest_ttl: int) -> list[Path]:

@@ -8,6 +8,7 @@ from tests.mutants import (
     answers,
     cookies,
     edge,
+    factors,
     links,
     passkeys,
     scopes,
@@ -20,6 +21,7 @@ KINDS = (
     | answers.KINDS
     | cookies.KINDS
     | edge.KINDS
+    | factors.KINDS
     | links.KINDS
     | passkeys.KINDS
     | scopes.KINDS
