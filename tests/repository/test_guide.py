@@ -94,6 +94,7 @@ def test_the_guide_works_with_curl(server: Server, tmp_path: Path) -> None:
         *("200", "200", "200", "204"),  # list, search, see the sessions, end the others
         *("200", "204"),  # prove who it is, end the others once more
         "200",  # list the passkeys
+        "200",  # see which second factors there are
         *("204", "202", "204", "200"),  # confirm, ask for a reset, reset, sign in
         "200",  # change the password
         *("201", "200", "403", "204"),  # give a program a token, use it twice, end it
