@@ -10,10 +10,10 @@ import pytest
 from sqlalchemy import select, update
 
 from service.engine.ids import first_id_from, rfc3339
-from service.models import Mail, Passkey
+from service.models import Mail, Passkey, RecoveryCode, TotpFactor
 from service.models.mails import EMAIL_CHANGED
 from tests.kit.accounts import ANY, told
-from tests.kit.at_once import at_once, statuses
+from tests.kit.at_once import at_once, rows, statuses
 from tests.kit.mailbox import text
 from tests.kit.mails import (
     CHANGE,
@@ -34,6 +34,7 @@ from tests.kit.mails import (
     verify,
 )
 from tests.kit.passkeys import added, authenticator, signed_in
+from tests.kit.second_factors import add_app
 from tests.kit.serving import PASSWORD, Person, Server
 
 
@@ -233,3 +234,17 @@ def test_undoing_removes_the_passkeys_that_a_thief_may_have_added(
         assert told(signed_in(http, thiefs)) == (401, "passkey-unknown")
         assert told(signed_in(http, later)) == (401, "passkey-unknown")
         assert signed_in(http, hers).status_code == 200
+
+
+@pytest.mark.parametrize(("days", "stays"), [(0, False), (8, True)])
+def test_undoing_removes_an_app_that_a_thief_may_have_added(
+    victim: Person, days: int, stays: bool
+) -> None:
+    add_app(victim)
+    added_at = rfc3339(datetime.now(UTC) - timedelta(days=days))
+    mine = TotpFactor.user_id == victim.id
+    victim.server.execute(update(TotpFactor).where(mine).values(created_at=added_at))
+    moved(victim)
+    assert undo(victim.http, notice(victim, victim.email)).status_code == 204
+    assert rows(victim.server, mine) == stays
+    assert bool(rows(victim.server, RecoveryCode.user_id == victim.id)) == stays

@@ -8,18 +8,18 @@ RACES = "tests/races/test_races_of_factors.py::"
 KINDS = {
     "second factors": [
         Mutant(
-            "a code of an app is accepted twice",
+            "a code of an app that was used is taken for a right one",
             "service/accounts/factors.py",
             "    if step is None or step <= app.last_step:",
             "    if step is None:",
-            SECOND + "test_a_code_works_once",
+            "tests/web/test_factor_guard.py::test_a_used_code_counts_as_a_wrong_one",
         ),
         Mutant(
-            "a code of an app is accepted twice at the same time",
+            "a code of an app is accepted twice",
             "service/models/totp_factors.py",
             'TotpFactor.last_step < bindparam("step"))',
             'TotpFactor.last_step <= bindparam("step"))',
-            RACES + "test_of_two_sign_ins_with_one_code_one_succeeds",
+            RACES + "test_the_code_of_a_step_is_used_once_and_none_of_an_earlier_step",
         ),
         Mutant(
             "a challenge is used twice",
@@ -44,9 +44,9 @@ KINDS = {
         ),
         Mutant(
             "a right password clears wrong codes",
-            "service/accounts/guard.py",
-            'self._key(f"factor {user_id}")',
-            'self._key(f"user {user_id}")',
+            "service/accounts/second_step.py",
+            "with guard().second_factor(user_id):",
+            'with guard().sign_in(user_id, ""):',
             "tests/web/test_factor_guard.py::test_a_right_password_does_not_clear_wrong_codes",
         ),
         Mutant(
@@ -62,6 +62,14 @@ KINDS = {
             "    if methods:\n",
             "    if not methods:\n",
             SECOND + "test_a_session_becomes_fresh_with_a_code_only",
+        ),
+        Mutant(
+            "an undone change of address leaves the thief's app",
+            "service/accounts/factors.py",
+            "    if TotpFactor.remove_since(user_id, moment):",
+            "    if False:",
+            "tests/accounts/test_auth_undone_changes.py"
+            "::test_undoing_removes_an_app_that_a_thief_may_have_added[sqlite-0-False]",
         ),
         Mutant(
             "an administrator takes away the link that stops a reset",

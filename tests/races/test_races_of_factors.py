@@ -8,8 +8,9 @@ from functools import partial
 import httpx
 
 from service.accounts.factor_resets import FactorResets
+from service.engine.database.transaction import db
 from service.engine.ids import now
-from service.models import AuditEvent, FactorReset, Session
+from service.models import AuditEvent, FactorReset, Session, TotpFactor
 from tests.kit.accounts import ANY
 from tests.kit.at_once import ROUNDS, at_once, codes, rows, statuses
 from tests.kit.second_factors import App, add_app, challenged, complete, log_in, started
@@ -37,6 +38,20 @@ def test_of_two_answers_to_one_challenge_one_succeeds(crowd: httpx.Client, anna:
             partial(complete, crowd, challenge, c) for c in (app.code(), app.recovery_codes[number])
         ]
         assert statuses(at_once(*calls)) == {200: 1, 401: 1}
+
+
+def test_the_code_of_a_step_is_used_once_and_none_of_an_earlier_step(
+    server: Server, anna: Person
+) -> None:
+    add_app(anna)
+
+    def _used(step: int) -> bool:
+        with server.flask.app_context(), db.transaction() as transaction:
+            is_used = TotpFactor.use(anna.id, step, "sealed")
+            transaction.commit()
+        return is_used
+
+    assert [_used(step) for step in (7, 7, 6, 8)] == [True, False, False, True]
 
 
 def test_of_two_sign_ins_with_one_recovery_code_one_succeeds(

@@ -45,6 +45,13 @@ def test_a_right_password_does_not_clear_wrong_codes(guarded: Server) -> None:
     assert send(guarded, app, AWAY, app.code()).status_code == 429
 
 
+def test_a_used_code_counts_as_a_wrong_one(guarded: Server) -> None:
+    app = add_app(guarded.sign_up())
+    code = app.code()
+    found = [send(guarded, app, AWAY, code).status_code for _ in range(12)]
+    assert found == [200] + [401] * 10 + [429]
+
+
 def test_a_right_code_clears_those_of_its_network(guarded: Server) -> None:
     app = add_app(guarded.sign_up())
     for _ in range(2):
