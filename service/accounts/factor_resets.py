@@ -97,9 +97,12 @@ def _reset(user_id: str, admin_id: str) -> None:
     account = Credentials.account(user_id)  # locks it
     if not FactorReset.take(user_id) or account is None:
         return
+    MailedToken.revoke_resets(user_id)
+    if not Credentials.is_active_admin(admin_id):  # a thief may have asked for it as an admin
+        AuditEvent.record("factor-reset-stopped", actor_id=None, user_id=user_id, ip="")
+        return
     factors.remove_all(user_id)
     Session.end_all(user_id)
     PersonalToken.revoke_all(user_id)
-    MailedToken.revoke_resets(user_id)
     AuditEvent.record("factors-reset", actor_id=admin_id, user_id=user_id, ip="")
     outbox.put(mails.FACTORS_RESET, account.email, user_id, even_if_too_many=True)

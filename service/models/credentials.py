@@ -62,6 +62,11 @@ class Credentials:
         who created or invited the account is still active."""
         return bool(_accept_role.write(id_=user_id, moment=now()))
 
+    @classmethod
+    def is_active_admin(cls, user_id: str) -> bool:
+        """Whether the user is an administrator, and neither disabled nor deleted."""
+        return _active_admin.first(id=user_id) is not None
+
 
 _credentials = Prepared(
     sa.select(User.id, User.password_hash, User.disabled, User.email_verified).where(
@@ -82,6 +87,14 @@ _admitted = Prepared(
 )
 _account = Prepared(
     sa.select(*PRIVATE).where(User.id == bindparam("id"), User.deleted.is_(False)).with_for_update()
+)
+_active_admin = Prepared(
+    sa.select(User.id).where(
+        User.id == bindparam("id"),
+        User.role == "admin",
+        User.disabled.is_(False),
+        User.deleted.is_(False),
+    )
 )
 _change_password = Prepared(
     sa.update(User)

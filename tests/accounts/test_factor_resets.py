@@ -128,6 +128,22 @@ def test_to_disable_the_account_stops_it(server, app, admin):
     assert told(ask(admin, anna)) == (403, "account-disabled")
 
 
+@pytest.mark.parametrize("change", [{"role": "user"}, {"disabled": True}, None])
+def test_a_reset_that_a_former_admin_asked_for_does_not_happen(server, app, admin, ben, change):
+    anna, path = app.person, f"/api/users/{ben.id}"
+    former = server.make_admin(ben)
+    assert ask(former, anna).status_code == 202
+    if change:
+        assert admin.http.patch(path, json=change, headers=ANY).status_code == 200
+    else:
+        assert admin.http.delete(path).status_code == 204
+    come_due(server, anna)
+    until(lambda: not rows(server, FactorReset.user_id == anna.id))
+    assert rows(server, TotpFactor.user_id == anna.id)
+    assert events(server, anna)[-1] == ("factor-reset-stopped", None)
+    assert me(anna.http, anna.tokens).status_code == 200
+
+
 def test_a_recovery_code_and_a_new_app_need_no_admin(server, app, anonymous):
     answer = complete(anonymous, challenged(anonymous, app.person), app.recovery_codes[0])
     with server.client(answer.json()["access_token"]) as http:

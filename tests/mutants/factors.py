@@ -79,5 +79,13 @@ KINDS = {
             "tests/accounts/test_factor_resets.py"
             "::test_no_admin_can_take_the_owners_link_away[sqlite-change0]",
         ),
+        Mutant(
+            "what a former administrator asked for still removes factors",
+            "service/accounts/factor_resets.py",
+            "    if not Credentials.is_active_admin(admin_id):",
+            "    if False:",
+            "tests/accounts/test_factor_resets.py"
+            "::test_a_reset_that_a_former_admin_asked_for_does_not_happen[sqlite-change0]",
+        ),
     ],
 }
