@@ -89,8 +89,9 @@ LATER = [
     (
         "service/models/__init__.py",
         "from service.models.mail_counts",
-        "from service.models.later import Later as Later\nfrom service.models.mail_counts",
+        "from service.models.later import Later\nfrom service.models.mail_counts",
     ),
+    ("service/models/__init__.py", '    "Mail",', '    "Later",\n    "Mail",'),
     ("openapi/openapi.yaml", "summary: Sign in\n", "summary: Sign in, later\n"),
     ("Makefile", "/byline db upgrade\n", "/byline db upgrade # later\n"),
     ("CHANGELOG.md", "\n## ", "\n## 0.2.0\n\n- Later.\n\n## "),

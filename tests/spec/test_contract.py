@@ -214,6 +214,8 @@ def test_a_schema_declares_its_fields_and_has_an_example() -> None:
     for name, schema in SCHEMAS.items():
         assert "example" in schema, name
     for name, schema in OBJECTS.items():
+        if "properties" not in schema and schema["additionalProperties"] == {}:
+            continue  # any fields at all
         assert schema.get("required") or schema.get("minProperties"), name
         assert set(schema.get("required", [])) <= schema["properties"].keys(), name
 
