@@ -14,6 +14,7 @@ from sqlalchemy import select
 from service.models import Session, User
 from service.specification import specification
 from tests.kit.attack import Attack, on, table
+from tests.kit.passkeys import added, authenticator
 from tests.kit.raw import get
 from tests.kit.serving import Person, Server
 
@@ -34,12 +35,13 @@ pytestmark = on("sqlite")
 
 @pytest.fixture(scope="module")
 def victim(server: Server) -> Person:
-    """An admin with a post and two sessions, about whom there is something to tell."""
+    """An admin with a post, a passkey and two sessions, about whom there is something to tell."""
     email = f"address-{secrets.token_hex(6)}@example.com"
     victim = server.make_admin(server.sign_up(email=email))
     with server.client(**{"User-Agent": "the-victims-own-browser/1.0"}) as browser:
         credentials = {"email": victim.email, "password": victim.password}
         assert browser.post("/auth/login", json=credentials).status_code == 200
+    added(victim, authenticator(server))
     if HAS_POSTS:
         victim.post(f"Notes on the {WORD}", "Five points.")
     return victim
@@ -62,6 +64,7 @@ def private(server: Server, victim: Person) -> list[str]:
 
 def filled(path: str, victim: Person) -> str:
     ids = {"user_id": victim.id, "session_id": victim.id}
+    ids["passkey_id"] = victim.http.get("/auth/passkeys").json()[0]["id"]
     if HAS_POSTS:
         posts = victim.http.get("/api/posts", params={"author_id": victim.id}).json()
         ids["post_id"] = posts[0]["id"]

@@ -48,6 +48,18 @@ _SECRET = re.compile(r'\$argon2|PRIVATE KEY|"password_hash"|"d":|BEGIN CERTIFICA
 _NEVER_SENT = {"set-cookie", "server", "x-powered-by", "refresh"}
 
 
+# Refusals of a request that had no token, or of a sign-in.
+_WITHOUT_TOKEN = {
+    "authentication-required",
+    "challenge-invalid",
+    "invalid-credentials",
+    "passkey-unknown",
+    "passkey-wrong",
+    "second-factor-required",
+    "second-factor-wrong",
+}
+
+
 def check(answer: Answer, method: str = "GET", sent: Any = ()) -> Answer:
     """Checks the rules for every answer; a refusal must not repeat a string that was `sent`."""
     assert not _NEVER_SENT & answer.headers.keys()
@@ -78,7 +90,7 @@ def _check_headers(answer: Answer, code: str) -> None:
     assert answer.headers["cache-control"] == "no-store"
     if answer.status == 401:
         challenge = answer.headers["www-authenticate"]
-        anew = code in {"authentication-required", "invalid-credentials"}
+        anew = code in _WITHOUT_TOKEN
         error = "" if anew else ', error="invalid_token"'
         realms = [f'Bearer realm="{name}"{error}' for name in ("byline", "planner")]
         assert challenge in realms  # RFC 6750, section 3.1

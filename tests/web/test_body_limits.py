@@ -74,7 +74,7 @@ def test_a_larger_body_is_not_parsed(
     answer = anonymous.post("/auth/login", content=sent, headers=headers)
     assert (answer.status_code, answer.json()["code"]) == (413, "body-too-large")
     assert (
-        answer.json()["detail"] == "The body of this operation may have at most 10386 bytes here."
+        answer.json()["detail"] == "The body of this operation may have at most 10572 bytes here."
     )
     assert parsed == []
 

@@ -62,9 +62,13 @@ def test_every_counter_starts_at_zero(serve: Serve) -> None:
     for policy in specification.policies:
         for outcome in ("allowed", "refused"):
             assert samples["byline_limiter_decisions_total", outcome, policy] == 0
-    for name in ("byline_logins_total", "byline_mails_total", "byline_replica_reads_total"):
+    for name, outcomes in {
+        "byline_logins_total": 4,
+        "byline_mails_total": 3,
+        "byline_replica_reads_total": 3,
+    }.items():
         assert set(by_outcome(samples, name).values()) == {0}
-        assert len(by_outcome(samples, name)) == 3
+        assert len(by_outcome(samples, name)) == outcomes
 
 
 def test_logins_are_counted_by_outcome(serve: Serve) -> None:
@@ -74,7 +78,7 @@ def test_logins_are_counted_by_outcome(serve: Serve) -> None:
     assert sign_in(server, "nobody@example.com", "wrong") == 401
     samples = scrape(server.url)
     outcomes = by_outcome(samples, "byline_logins_total")
-    assert outcomes == {"succeeded": 1, "failed": 4, "refused": 1}
+    assert outcomes == {"succeeded": 1, "failed": 4, "refused": 1, "challenged": 0}
     assert samples["byline_limiter_decisions_total", "refused", "account"] == 1
     # Three that failed, the one before them that did not, and the one of nobody.
     assert samples["byline_limiter_decisions_total", "allowed", "account"] == 5
