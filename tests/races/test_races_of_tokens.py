@@ -14,6 +14,7 @@ from sqlalchemy import delete, func, select
 from service.models import PersonalToken, Session, User
 from service.models.personal_tokens import MAX_TOKENS_PER_USER
 from tests.kit.at_once import ANY, ROUNDS, Answering, at_once, bearer, codes, statuses
+from tests.kit.attack import on
 from tests.kit.personal_tokens import give
 from tests.kit.serving import PASSWORD, Person, Server
 
@@ -49,11 +50,11 @@ def test_a_thief_makes_no_token_that_outlasts_a_reset(server: Server, crowd: htt
         assert living(server, anna) == 0
 
 
+# SQLite lets nobody write between the check of the session and the lock.
+@on("postgresql")
 def test_a_session_that_ends_just_before_makes_no_token(
     server: Server, anna: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if server.settings.embedded:
-        pytest.skip("SQLite lets nobody write between the check of the session and the lock")
     lock = User.standing
 
     def be_late(user_id: UUID) -> dict[str, Any]:
