@@ -108,7 +108,8 @@ def test_the_network_address_that_disputes_a_change_is_not_shown_to_the_account(
     assert dispute(anonymous, mailed(EMAIL_CHANGE, anna)).status_code == 204
     assert [(event["actor_id"], event["ip"]) for event in events(anna)] == [(None, "")]
     admin = server.make_admin(server.sign_up())
-    assert {event["ip"] for event in events(admin)} == {"127.0.0.1"}
+    seen = [event["ip"] for event in events(admin) if event["user_id"] == anna.id]
+    assert seen == ["127.0.0.1"]
 
 
 @pytest.mark.parametrize(

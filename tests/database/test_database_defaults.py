@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import psycopg
 import pytest
+import sqlalchemy as sa
 
 from service import migrations
 from service.application import create_flask
@@ -17,6 +19,7 @@ from service.settings import Settings
 from tests.kit import commands, proxies
 from tests.kit.postgres_cluster import Cluster, cluster
 from tests.kit.serving import PASSWORD, Server, serving
+from tests.kit.smtp import until
 
 DEFAULTS = {
     "datestyle": "'German, DMY'",
@@ -25,7 +28,8 @@ DEFAULTS = {
     "bytea_output": "'escape'",
     "standard_conforming_strings": "off",
     "default_transaction_isolation": "'serializable'",
-    "statement_timeout": "'1ms'",
+    # Through PgBouncer it holds for the BEGIN that sets it aside: no shorter, on a busy machine.
+    "statement_timeout": "'250ms'",
     "lock_timeout": "'1ms'",
     "client_encoding": "'LATIN1'",
     "enable_seqscan": "off",
@@ -35,6 +39,8 @@ DEFAULTS = {
     "extra_float_digits": "0",
     "transform_null_equals": "on",
 }
+WAITING_LONGER = """SELECT 1 FROM pg_stat_activity WHERE datname = current_database()
+    AND wait_event_type = 'Lock' AND clock_timestamp() - query_start > interval '500 ms'"""
 TEXT = "Größe, Ελλάδα, 東京, \N{GRINNING FACE} \\ ' \" %s"
 
 
@@ -44,8 +50,10 @@ def postgresql() -> Iterator[Cluster]:
         yield server
 
 
-@pytest.fixture(params=["database", "role", "PgBouncer"])
-def server(request: pytest.FixtureRequest, postgresql: Cluster, tmp_path: Path) -> Iterator[Server]:
+@pytest.fixture(scope="module", params=["database", "role", "PgBouncer"])
+def server(
+    request: pytest.FixtureRequest, postgresql: Cluster, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
     """A server on a database that has other defaults than everybody else's."""
     name = f"strange_{request.param.lower()}"
     url = address = postgresql.create(name)
@@ -56,7 +64,8 @@ def server(request: pytest.FixtureRequest, postgresql: Cluster, tmp_path: Path) 
         for setting, value in DEFAULTS.items():
             postgresql.execute(f"ALTER {where} {name} SET {setting} = {value}")
         _upgrade(address)
-        yield stack.enter_context(serving(tmp_path, database_url=url, is_migrated=True))
+        folder = tmp_path_factory.mktemp(name)
+        yield stack.enter_context(serving(folder, database_url=url, is_migrated=True))
 
 
 def _upgrade(url: str) -> None:
@@ -96,6 +105,28 @@ def test_everything_works_with_unusual_database_defaults(server: Server) -> None
         taken = {"email": anna.email, "password": PASSWORD}
         assert anonymous.post("/auth/register", json=taken).status_code == 409
     assert anna.http.delete(f"/api/users/{anna.id}").status_code == 204
+
+
+def test_a_request_waits_longer_than_the_default_timeouts_of_the_database(
+    server: Server, postgresql: Cluster
+) -> None:
+    anna = server.sign_up()
+    post = anna.post()
+    name = sa.make_url(server.settings.database_url).database or ""
+    with psycopg.connect(postgresql.url(name)) as other:
+        other.execute("SET LOCAL statement_timeout = 0; SET LOCAL search_path = public")
+        other.execute("SELECT 1 FROM posts WHERE id = %s FOR UPDATE", [post["id"]])
+        with ThreadPoolExecutor() as threads:
+            change = threads.submit(
+                anna.http.patch,
+                f"/api/posts/{post['id']}",
+                json={"title": "New"},
+                headers={"If-Match": "*"},
+            )
+            until(lambda: other.execute(WAITING_LONGER).fetchone() or change.done())
+            assert not change.done(), change.result().text
+            other.commit()
+            assert change.result().status_code == 200, change.result().text
 
 
 def test_a_read_only_database_answers_reads_and_gives_503_for_writes(
