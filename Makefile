@@ -31,7 +31,7 @@ test: $(VENV)/.dev ## the whole test suite; REQUIRE=node,chromium lets none of i
 
 test-quick: $(VENV)/.dev ## a minute of it: accounts, posts and domain on SQLite, contract, architecture
 	@echo "Running the quick tests"
-	@$(BIN)/pytest --numprocesses=3 -k "not postgresql" --ignore-glob='*/test_long_*' --ignore-glob='*/test_large_*' $(QUICK)
+	@$(BIN)/pytest --numprocesses=4 -k "not postgresql" --ignore-glob='*/test_long_*' --ignore-glob='*/test_large_*' $(QUICK)
 
 # Redocly praises what it finds in order, so it is heard only when it complains.
 lint: $(VENV)/.lint ## style and types (ruff, mypy, bandit), and the spec with its changes

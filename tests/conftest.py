@@ -21,8 +21,9 @@ from werkzeug.routing import Rule
 
 from service.domain import passwords
 from service.engine import assemble
+from service.engine.jobs.background import Background
 from service.engine.limits import memory as windows
-from tests.kit import databases
+from tests.kit import databases, waking
 from tests.kit.hashing import DUMMY, HASHER, LIGHT, LIGHT_DUMMY, Prepared
 from tests.kit.serving import PASSWORD, Person, Server, serving
 
@@ -70,6 +71,14 @@ def _compiled_when_used(rule: Rule, append_unknown: bool = True) -> Callable[...
         return compiled()(*args, **kwargs)
 
     return build
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _background_work_is_known() -> Iterator[None]:
+    """To `tests.kit.waking.wake`."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Background, "start", waking.remembered(Background.start))
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)

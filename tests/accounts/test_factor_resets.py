@@ -13,6 +13,7 @@ from tests.kit.personal_tokens import program
 from tests.kit.second_factors import add_app, challenged, complete, log_in
 from tests.kit.sessions import ago, grow_old, me, told
 from tests.kit.smtp import until
+from tests.kit.waking import wake
 
 ASKED = "Your second factor is about to be removed"
 DONE = "Your second factor was removed"
@@ -31,6 +32,7 @@ def ask(admin, person, **body):
 def come_due(server, person):
     its = update(FactorReset).where(FactorReset.user_id == person.id)
     server.execute(its.values(due_at=now()))
+    wake()
 
 
 def due_at(person):

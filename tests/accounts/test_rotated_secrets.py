@@ -13,6 +13,7 @@ from tests.kit.commands import run
 from tests.kit.second_factors import App, add_app, challenged, complete, log_in, signed_in
 from tests.kit.serving import Server
 from tests.kit.smtp import until
+from tests.kit.waking import wake
 
 
 @pytest.fixture
@@ -36,6 +37,7 @@ def test_secrets_are_sealed_anew_after_a_rotation(own: Server) -> None:
     add_app(ben)
     [old] = own.settings.jwt_keys_dir.glob("*.pem")
     generate_key(own.settings.jwt_keys_dir)
+    wake()
     until(lambda: secret(own, app).startswith(newest(own)))
     old.unlink()
     generate_key(own.settings.jwt_keys_dir)  # so that the folder is read again

@@ -24,6 +24,7 @@ from tests.kit.mailbox import subject_of, token
 from tests.kit.mailer import Mailer, fresh, opened
 from tests.kit.serving import PASSWORD, Person, serving
 from tests.kit.smtp import mail_server, until
+from tests.kit.waking import until_done
 
 LATER = "450 4.2.0 Come back later"
 
@@ -107,30 +108,32 @@ def test_a_new_password_removes_queued_mails_with_tokens(mailer: Mailer) -> None
 
 
 def test_a_mail_that_cannot_be_composed_delays_no_other(
-    mailer: Mailer, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, database: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(background, "IDLE_SECONDS", 3600)
-    mailer.catch_up()
-    odd, plain, deferred = fresh(), fresh(), mailer.count("deferred")
-    user_id = mailer.register(fresh())
-    with mailer.server.flask.app_context(), db.transaction() as transaction:
-        outbox.put("of-a-newer-release", odd, user_id)
-        outbox.put(EMAIL_CHANGE_NOTICE, plain, user_id)
-        transaction.commit()
-    mailer.post.wait(plain)
-    assert mailer.count("deferred") == deferred + 1
-    assert mailer.taken_on(odd).due_at
+    with opened(tmp_path, **database) as mailer:
+        mailer.catch_up()
+        odd, plain, deferred = fresh(), fresh(), mailer.count("deferred")
+        user_id = mailer.register(fresh())
+        with mailer.server.flask.app_context(), db.transaction() as transaction:
+            outbox.put("of-a-newer-release", odd, user_id)
+            outbox.put(EMAIL_CHANGE_NOTICE, plain, user_id)
+            transaction.commit()
+        mailer.post.wait(plain)
+        assert mailer.count("deferred") == deferred + 1
+        assert mailer.taken_on(odd).due_at
 
 
 def test_a_mail_of_another_process_is_found(
-    mailer: Mailer, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, database: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    address, user_id = fresh(), mailer.register(fresh())
     monkeypatch.setattr(background, "IDLE_SECONDS", 0.05)
-    with mailer.server.flask.app_context(), db.transaction() as transaction:
-        Mail.queue(EMAIL_CHANGE_NOTICE, address, user_id)
-        transaction.commit()
-    mailer.post.wait(address)
+    with opened(tmp_path, **database) as mailer:
+        address, user_id = fresh(), mailer.register(fresh())
+        with mailer.server.flask.app_context(), db.transaction() as transaction:
+            Mail.queue(EMAIL_CHANGE_NOTICE, address, user_id)
+            transaction.commit()
+        mailer.post.wait(address)
 
 
 def test_an_overtaken_attempt_changes_nothing(tmp_path: Path, database: dict[str, str]) -> None:
@@ -178,7 +181,6 @@ def test_several_processes_send_each_mail_once(
 def test_delivery_recovers_from_errors_of_the_database(
     broken: str, mailer: Mailer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(background, "IDLE_SECONDS", 0.05)
     works: Callable[..., Any] = getattr(Mail, broken)
     failures = iter(range(2))
 
@@ -192,8 +194,8 @@ def test_delivery_recovers_from_errors_of_the_database(
     mailer.register(address)
     until(lambda: "mails are waiting: OperationalError" in caplog.text)
     mailer.make_due(address)
-    mailer.post.wait(address)
-    until(lambda: mailer.make_due(address) or not mailer.outbox(address)[0].due_at)
+    until_done(lambda: mailer.post.to(address))
+    until_done(lambda: mailer.make_due(address) or not mailer.outbox(address)[0].due_at)
 
 
 def test_mails_go_out_when_the_database_is_back(

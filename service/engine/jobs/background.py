@@ -24,6 +24,7 @@ class Background:
         self._work = work
         self._step = step
         self._pause = pause
+        self._idle_seconds = IDLE_SECONDS
         self._woken = threading.Event()
         self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
@@ -45,7 +46,7 @@ class Background:
 
     def _run(self) -> None:
         while not self._stopped.is_set():
-            self._woken.wait(IDLE_SECONDS)
+            self._woken.wait(self._idle_seconds)
             self._woken.clear()
             pause: float | None = self._pause
             try:
