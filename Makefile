@@ -77,7 +77,7 @@ bench: $(VENV)/.bench ## the benchmark with its peers; BENCH_ARGS=--help lists i
 
 sdk: $(VENV)/.sdk ## the Python and TypeScript clients, into clients/
 	@echo "Generating clients/python and clients/typescript"
-	@$(BIN)/python openapi/sdk/generate.py clients
+	@$(BIN)/python -m openapi.sdk.generate clients
 
 contract: $(VENV)/.dev ## schemathesis against a live server; EXAMPLES=50 shortens it
 	@$(BIN)/python -m tests.contract

@@ -1,7 +1,6 @@
 """Makes the Python and TypeScript clients from the public specification, as packages to install.
 
-The generators produce the code; this module adds names, versions and READMEs. A README is
-docs/guide.md with the examples in the language of the client.
+The generators produce the code, and packages.py what else a package has.
 """
 
 from __future__ import annotations
@@ -13,16 +12,13 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from string import Template
 from typing import Any
 
+from openapi.sdk.packages import MODULE, describe, fill_in
 from service.specification import specification
 
-PACKAGE = f"{specification.name.replace('_', '-')}-client"
-MODULE = f"{specification.name}_client"
 HERE = Path(__file__).parent
 NPM = HERE.parent / "node_modules" / ".bin"
-GUIDE = HERE.parents[1] / "docs" / "guide.md"
 BIN = Path(sys.executable).parent
 # The generator's option for undocumented answers; `default` documents every status here.
 DEAD_OPTION = re.compile(
@@ -42,7 +38,8 @@ def main(clients: Path) -> None:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         (folder / "openapi.json").write_text(json.dumps(document))
-        generate(folder, document["info"]["version"])
+        describe(language, folder)
+        generate(folder)
         (folder / "openapi.json").unlink()
 
 
@@ -86,9 +83,9 @@ def without_cookies(document: dict[str, Any]) -> dict[str, Any]:
     return document
 
 
-def python(folder: Path, version: str) -> None:
-    """The package PACKAGE for pip, imported as MODULE."""
-    config = _fill_in(HERE / "python" / "config.yaml.template", folder, version)
+def python(folder: Path) -> None:
+    """The code of the package for pip, imported as MODULE."""
+    config = fill_in(HERE / "python" / "config.yaml.template", folder)
     source = ["--path", "openapi.json", "--config", str(config)]
     source += ["--custom-template-path", str(HERE / "python" / "templates")]
     target = ["--meta", "none", "--output-path", MODULE, "--fail-on-warning"]
@@ -96,25 +93,15 @@ def python(folder: Path, version: str) -> None:
     _remove_dead_option(folder / MODULE / "client.py")
     (folder / MODULE / "py.typed").touch()  # marks the package as typed (PEP 561)
     config.unlink()
-    _fill_in(HERE / "python" / "pyproject.toml.template", folder, version)
-    (folder / "README.md").write_text(readme("python"))
 
 
-def typescript(folder: Path, version: str) -> None:
-    """The package PACKAGE for npm: an ES module with types."""
+def typescript(folder: Path) -> None:
+    """The code of the package for npm: an ES module with types."""
     config = HERE / "typescript" / "openapi-ts.config.mjs"
     _run(folder, BIN / "node", NPM / "openapi-ts", "--file", config, "--silent")
     shutil.copy(HERE / "typescript" / "index.ts", folder / "src")
     shutil.copy(HERE / "typescript" / "tsconfig.json", folder)
-    _fill_in(HERE / "typescript" / "package.json.template", folder, version)
     _run(folder, BIN / "node", NPM / "tsc")
-    (folder / "README.md").write_text(readme("ts"))
-
-
-def readme(language: str) -> str:
-    """The guide without the examples in other languages."""
-    others = "|".join({"sh", "python", "ts"} - {language})
-    return re.sub(rf"```(?:{others})\n.*?```\n\n?", "", GUIDE.read_text(), flags=re.DOTALL)
 
 
 def _remove_dead_option(module: Path) -> None:
@@ -123,13 +110,6 @@ def _remove_dead_option(module: Path) -> None:
     if not found or "raise_on_unexpected_status" in text:
         sys.exit(f"{module} has changed: see DEAD_OPTION")
     module.write_text(text)
-
-
-def _fill_in(template: Path, folder: Path, version: str) -> Path:
-    filled = folder / template.stem
-    names = {"title": specification.title, "package": PACKAGE, "module": MODULE}
-    filled.write_text(Template(template.read_text()).substitute(names, version=version))
-    return filled
 
 
 def _run(folder: Path, *command: Path | str) -> None:

@@ -57,7 +57,7 @@ def tsc(folder: Path, *programs: str) -> None:
 
 
 def _generate(folder: Path) -> None:
-    run(sys.executable, ROOT / "openapi" / "sdk" / "generate.py", folder / "clients")
+    run(sys.executable, "-m", "openapi.sdk.generate", folder / "clients", cwd=ROOT)
     run(sys.executable, *PIP, "--target", folder / "site", folder / "clients" / "python")
     (folder / "package.json").write_text(json.dumps({"type": "module"}))
     typescript = folder / "clients" / "typescript"

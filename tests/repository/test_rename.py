@@ -111,8 +111,7 @@ def test_the_command_of_the_new_name_serves_under_it(copy: Path, tmp_path: Path)
 
 
 def test_the_clients_are_called_after_it(copy: Path, tmp_path: Path) -> None:
-    code = "import runpy; g = runpy.run_path('openapi/sdk/generate.py')"
-    code += "; print(g['PACKAGE'], g['MODULE'])"
+    code = "from openapi.sdk.packages import *; print(PACKAGE, MODULE)"
     settings = {"PYTHONPATH": str(copy)}
     assert _run(copy, sys.executable, "-c", code, **settings).stdout == "acme-client acme_client\n"
 
