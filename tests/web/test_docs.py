@@ -14,7 +14,7 @@ import yaml
 
 from service import pages
 from service.engine.http import docs
-from service.engine.spec.publication import NOTES
+from service.engine.spec.publication import FOR_CLIENTS, NOTES
 from service.engine.spec.specification import Specification
 from service.specification import specification
 
@@ -23,12 +23,16 @@ _NOTE = re.compile(r"^ *Requires (?:.*\n)+?(?=      \S)", re.MULTILINE)
 
 def _public(node: Any) -> Any:
     if isinstance(node, dict):
-        public = {k: _public(v) for k, v in node.items() if not k.startswith("x-")}
+        public = {k: _public(v) for k, v in node.items() if not _is_wiring(k)}
         if notes := [note(node[key]) for key, note in NOTES.items() if key in node]:
             added = textwrap.fill(" ".join(notes), 92)
             public["description"] = f"{public['description'].rstrip()}\n\n{added}\n"
         return public
     return [_public(item) for item in node] if isinstance(node, list) else node
+
+
+def _is_wiring(key: str) -> bool:
+    return key.startswith("x-") and key not in FOR_CLIENTS
 
 
 def _values(node: Any, key: str) -> Iterator[Any]:

@@ -10,7 +10,7 @@ import httpx
 import pytest
 import yaml
 
-from service.engine.spec.publication import NOTES
+from service.engine.spec.publication import FOR_CLIENTS, NOTES
 from service.specification import specification
 from tests.kit.serving import Person, Server
 
@@ -52,8 +52,12 @@ def test_the_specification_is_served_as_it_is_in_git_without_its_wiring(
 
 def _public(node: Any) -> Any:
     if isinstance(node, dict):
-        return {key: _public(item) for key, item in node.items() if not key.startswith("x-")}
+        return {key: _public(item) for key, item in node.items() if not _is_wiring(key)}
     return [_public(item) for item in node] if isinstance(node, list) else node
+
+
+def _is_wiring(key: str) -> bool:
+    return key.startswith("x-") and key not in FOR_CLIENTS
 
 
 @pytest.mark.parametrize("path", DOCUMENTS)

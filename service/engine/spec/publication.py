@@ -1,4 +1,4 @@
-"""The published form of the specification: without the `x-` keys, which configure the server. What
+"""The published form of the specification: without the `x-` keys that configure the server. What
 some of them demand of clients is added to the descriptions of the operations instead."""
 
 from __future__ import annotations
@@ -16,8 +16,13 @@ NOTES: dict[str, Callable[[Any], str]] = {
     "x-scope": "Requires the scope `{}` of a personal token.".format,
 }
 
-# An `x-` key and its value: lines that are indented deeper, and list items at the same depth.
-_WIRING = re.compile(r"^( *)x-[\w-]+:.*\n(?:\n*\1[ -].*\n)*", re.MULTILINE)
+# The `x-` keys that are published as they are: the noun of a tag, for names in clients.
+FOR_CLIENTS = ("x-noun",)
+
+# Another `x-` key and its value: lines that are indented deeper, and list items at the same depth.
+_WIRING = re.compile(
+    rf"^( *)(?!(?:{'|'.join(FOR_CLIENTS)}):)x-[\w-]+:.*\n(?:\n*\1[ -].*\n)*", re.MULTILINE
+)
 _OPERATION = re.compile(r"^    [a-z]+:\n(?:(?: {6}.*)?\n)+", re.MULTILINE)
 _DESCRIPTION = re.compile(r"^      description:.*\n(?:(?: {8}.*)?\n)*", re.MULTILINE)
 _SUMMARY = re.compile(r"^      summary:.*\n", re.MULTILINE)
