@@ -113,3 +113,21 @@ def test_a_field_of_the_maximum_length_is_accepted(attack: Attack, author: Owner
         notes = (filler * 100_000)[:100_000]
         made = attack("POST", "/projects", 201, token=author, json={"name": "x", "notes": notes})
         assert made.json()["notes"] == notes
+
+
+MALFORMED = {
+    b'{\n  "name": "secret",\n}': "The body is not valid JSON: see line 3, column 1.",
+    b"": "The body is not valid JSON: see line 1, column 1.",
+    b'{"name": "secret\xff"}': "The body is not UTF-8: see byte 17.",
+    b'{"name": 1, "name": 2}': "An object in the body has the same name twice.",
+    b'{"name": -Infinity}': "-Infinity is not JSON.",
+    b'{"name": 1e999}': "A number in the body is too large.",
+    b'{"name": 99999999999999999999}': "A number in the body is too large.",
+    b"[" * 100 + b"]" * 100: "The body is nested more than 64 levels deep.",
+    b"[" * 100_000: "The body is nested more than 64 levels deep.",
+}
+
+
+def test_a_malformed_body_is_told_where_it_is_malformed(attack: Attack, author: Owner) -> None:
+    for body, detail in MALFORMED.items():
+        assert attack.raw(posted(author, body), BAD_JSON).json()["detail"] == detail

@@ -61,6 +61,13 @@ def test_a_text_needs_only_one_visible_character(anna: Person, text: str) -> Non
     assert (post["title"], post["content"]) == (text, text)
 
 
+def test_an_empty_title_is_one_error(anna: Person) -> None:
+    answer = anna.http.post("/api/posts", json={"title": "", "content": "x"})
+    assert answer.json()["errors"] == [
+        {"pointer": "/title", "code": "min-length", "detail": "must have at least 1 character"}
+    ]
+
+
 @pytest.mark.parametrize("end", LINE_ENDS)
 def test_a_title_is_one_line(anna: Person, end: str) -> None:
     for title in (f"a{end}b", f"a{end}", f"{end}a"):

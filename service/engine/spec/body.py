@@ -17,6 +17,8 @@ MAX_DEPTH = 64
 MAX_VALUES = 10_000  # more values would take longer to refuse than to send
 MAX_INTEGER = 2**63
 
+_TOO_DEEP = f"The body is nested more than {MAX_DEPTH} levels deep."
+_TOO_LARGE = "A number in the body is too large."
 _SUSPECT = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")
 
 
@@ -46,17 +48,23 @@ def parse(raw: bytes) -> Any:
     """The JSON value (RFC 8259, and I-JSON of RFC 7493: UTF-8, unique names, no lone surrogates).
 
     Raises `MalformedBody`, also for NaN and infinities, NUL, duplicate names, a depth over 64 and
-    integers beyond 2^63, and `InvalidRequest` for more than `MAX_VALUES` values.
+    integers beyond 2^63, and `InvalidRequest` for more than `MAX_VALUES` values. The detail says
+    where the body is malformed, but repeats nothing of it.
     """
     if raw.count(b",") >= MAX_VALUES and _commas(raw) >= MAX_VALUES:
         detail = f"must have at most {MAX_VALUES} values"
         raise InvalidRequest(errors=[{"pointer": "", "code": "max-values", "detail": detail}])
     try:
         value = _DECODER.decode(raw.decode("utf-8"))
-    except (ValueError, RecursionError):
-        raise MalformedBody from None
+    except UnicodeDecodeError as error:
+        raise MalformedBody(f"The body is not UTF-8: see byte {error.start + 1}.") from None
+    except json.JSONDecodeError as error:
+        place = f"line {error.lineno}, column {error.colno}"
+        raise MalformedBody(f"The body is not valid JSON: see {place}.") from None
+    except RecursionError:
+        raise MalformedBody(_TOO_DEEP) from None
     if raw.count(b"[") + raw.count(b"{") > MAX_DEPTH and _depth(value) > MAX_DEPTH:
-        raise MalformedBody("The body is nested too deeply.")
+        raise MalformedBody(_TOO_DEEP)
     if _SUSPECT.search(raw) and not _is_clean(value):
         raise MalformedBody("The body has characters that are not allowed in text.")
     return value
@@ -87,24 +95,24 @@ def _commas(raw: bytes) -> int:
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     value = dict(pairs)
     if len(value) != len(pairs):
-        raise ValueError
+        raise MalformedBody("An object in the body has the same name twice.")
     return value
 
 
 def _integer(digits: str) -> int:
     if len(digits) > 20 or abs(number := int(digits)) > MAX_INTEGER:
-        raise ValueError
+        raise MalformedBody(_TOO_LARGE)
     return number
 
 
 def _float(digits: str) -> float:
     if not math.isfinite(number := float(digits)):
-        raise ValueError
+        raise MalformedBody(_TOO_LARGE)
     return number
 
 
-def _refuse(_constant: str) -> NoReturn:
-    raise ValueError
+def _refuse(constant: str) -> NoReturn:
+    raise MalformedBody(f"{constant} is not JSON.")  # NaN, Infinity or -Infinity
 
 
 _DECODER = json.JSONDecoder(

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 from jsonschema_rs import Draft201909Validator
@@ -24,6 +26,8 @@ _FORMATS |= {VISIBLE: VISIBLE}
 _HINTS = {"password", "int32", "int64", "double", "binary", "byte"}  # formats that restrict nothing
 _ANNOTATIONS = {"example", "description", "title", "default", "deprecated", "xml"}
 _BOUNDS = {"min": "at least", "max": "at most"}
+_PLURALS = {"character": "characters", "entry": "entries"}
+_FORMS = {"pattern", "format"}
 _MAPS = {"properties", "patternProperties"}
 
 
@@ -93,20 +97,28 @@ def largest_json(schema: dict[str, Any]) -> float:
 
 
 def errors(validator: Draft201909Validator, value: Any) -> Iterator[dict[str, str]]:
-    """Each error: where (an RFC 6901 pointer) and why, but not the value."""
-    for error in validator.iter_errors(value):
-        path = [str(part) for part in error.instance_path]
-        kind: Any = error.kind
-        if kind.name == "additionalProperties":
-            for name in kind.unexpected:
-                detail = "is not a field of this object"
-                yield {"pointer": _pointer([*path, name]), "code": "unknown", "detail": detail}
-        elif kind.name == "required":
-            pointer = _pointer([*path, kind.property])
-            yield {"pointer": pointer, "code": "required", "detail": "is required"}
-        else:
-            code = re.sub(r"(?=[A-Z])", "-", kind.name).lower()
-            yield {"pointer": _pointer(path), "code": code, "detail": _detail(kind)}
+    """Each error: where (an RFC 6901 pointer) and why, but not the value. Text that is too short is
+    only that: its form comes later."""
+    found = ((list(map(str, e.instance_path)), e.kind) for e in validator.iter_errors(value))
+    for path, group in groupby(found, key=itemgetter(0)):
+        kinds = [kind for _, kind in group]
+        is_short = any(kind.name == "minLength" for kind in kinds)
+        for kind in kinds:
+            if not (is_short and kind.name in _FORMS):
+                yield from _worded(path, kind)
+
+
+def _worded(path: list[str], kind: Any) -> Iterator[dict[str, str]]:
+    if kind.name == "additionalProperties":
+        for name in kind.unexpected:
+            detail = "is not a field of this object"
+            yield {"pointer": _pointer([*path, name]), "code": "unknown", "detail": detail}
+    elif kind.name == "required":
+        pointer = _pointer([*path, kind.property])
+        yield {"pointer": pointer, "code": "required", "detail": "is required"}
+    else:
+        code = re.sub(r"(?=[A-Z])", "-", kind.name).lower()
+        yield {"pointer": _pointer(path), "code": code, "detail": _detail(kind)}
 
 
 def _detail(kind: Any) -> str:
@@ -122,12 +134,16 @@ def _detail(kind: Any) -> str:
         case "minimum" | "maximum":
             return f"must be {_BOUNDS[kind.name[:3]]} {kind.limit}"
         case "minLength" | "maxLength":
-            return f"must have {_BOUNDS[kind.name[:3]]} {kind.limit} characters"
+            return f"must have {_BOUNDS[kind.name[:3]]} {_many(kind.limit, 'character')}"
         case "minItems" | "maxItems" | "minProperties" | "maxProperties":
-            return f"must have {_BOUNDS[kind.name[:3]]} {kind.limit} entries"
+            return f"must have {_BOUNDS[kind.name[:3]]} {_many(kind.limit, 'entry')}"
         case "pattern":
-            return "must have the documented form"
+            return f"must match {kind.pattern}"
     return "does not fit the specification"
+
+
+def _many(count: int, noun: str) -> str:
+    return f"{count} {noun if count == 1 else _PLURALS[noun]}"
 
 
 def _pointer(path: list[str]) -> str:
