@@ -46,15 +46,12 @@ def main(clients: Path) -> None:
 def documented() -> dict[str, Any]:
     """The public specification as the generators need it.
 
-    Every operation gets a `default` answer, because 431 and 500 are problems too but are not
-    listed. Answers in YAML become files, because clients have no parser for YAML. Objects do not
+    Answers in YAML become files, because clients have no parser for YAML. Objects do not
     declare additional properties: these clients accept new fields anyway, and in TypeScript a
     misspelt field would be an `unknown` instead of an error. Security schemes in a cookie are left
     out, because browsers send cookies by themselves, and let no script set that header.
     """
     document: dict[str, Any] = json.loads(specification.public_json())
-    schema = {"$ref": "#/components/schemas/Problem"}
-    problem = {"content": {"application/problem+json": {"schema": schema}}}
     schemes = document["components"]["securitySchemes"].items()
     in_cookies = {name for name, scheme in schemes if scheme.get("in") == "cookie"}
     for methods in document["paths"].values():
@@ -62,7 +59,6 @@ def documented() -> dict[str, Any]:
             operation["security"] = [
                 scheme for scheme in operation["security"] if not scheme.keys() & in_cookies
             ]
-            operation["responses"]["default"] = {"description": "Any other problem.", **problem}
     for schema in document["components"]["schemas"].values():
         if schema.get("additionalProperties") is True:
             del schema["additionalProperties"]

@@ -1,5 +1,5 @@
-"""The public specification lacks only the `x-` keys, says instead what some of them demand, and
-pages load only our own files."""
+"""The public specification lacks only the `x-` keys, says instead what some of them demand, has a
+type for any other problem, and pages load only our own files."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import yaml
 
 from service import pages
 from service.engine.http import docs
+from service.engine.spec import publication
 from service.engine.spec.publication import FOR_CLIENTS, NOTES
 from service.engine.spec.specification import Specification
 from service.specification import specification
@@ -35,6 +36,15 @@ def _is_wiring(key: str) -> bool:
     return key.startswith("x-") and key not in FOR_CLIENTS
 
 
+def _without_additions(public: Any) -> Any:
+    """The public document without what `published` adds to it, besides descriptions."""
+    for item in public["paths"].values():
+        for operation in item.values():
+            del operation["responses"]["default"]
+    del public["components"]["responses"]["OtherProblem"]
+    return public
+
+
 def _values(node: Any, key: str) -> Iterator[Any]:
     if isinstance(node, dict):
         if key in node:
@@ -50,9 +60,64 @@ def _comments(text: str) -> list[str]:
 
 
 def test_the_public_specification_lacks_the_wiring_and_says_what_it_demands() -> None:
-    public = yaml.safe_load(specification.public_yaml())
+    public = _without_additions(yaml.safe_load(specification.public_yaml()))
     assert public == _public(specification.document)
     assert public != specification.document
+
+
+def test_every_operation_has_a_type_for_any_other_problem() -> None:
+    public = orjson.loads(specification.public_json())
+    for item in public["paths"].values():
+        for operation in item.values():
+            assert operation["responses"]["default"] == {
+                "$ref": "#/components/responses/OtherProblem"
+            }
+    answer = public["components"]["responses"]["OtherProblem"]
+    [(media_type, content)] = answer["content"].items()
+    assert media_type == "application/problem+json"
+    assert content["schema"] == {"$ref": "#/components/schemas/Problem"}
+    assert "X-Request-Id" in answer["headers"]
+
+
+OPERATION = """paths:
+  /a:
+    get:
+      operationId: get_a
+      responses:
+        '200':
+          description: It.
+
+          x-cache: none
+        {}
+      tags: [a]
+    # the next
+    post: {{}}
+components:
+  responses:
+    {}:
+      description: Any.
+  schemas:
+    Problem: {{}}
+"""
+
+
+def test_answers_may_stand_anywhere_in_an_operation(tmp_path: Any) -> None:
+    file = tmp_path / "openapi.yaml"
+    file.write_text(OPERATION.format("# none", "Other"))
+    public = yaml.safe_load(Specification(file).public_yaml())
+    assert [*public["paths"]["/a"]["get"]["responses"]] == ["200", "default"]
+    assert [*public["components"]["responses"]] == ["OtherProblem", "Other"]
+
+
+def test_an_answer_of_ones_own_for_other_problems_stays(tmp_path: Any) -> None:
+    own = "default:\n          $ref: '#/components/responses/OtherProblem'"
+    file = tmp_path / "openapi.yaml"
+    file.write_text(OPERATION.format(own, "OtherProblem"))
+    public = yaml.safe_load(Specification(file).public_yaml())
+    assert public["components"]["responses"] == {"OtherProblem": {"description": "Any."}}
+    file.write_text(OPERATION.format("default: {description: It.}", "Other"))
+    public = yaml.safe_load(Specification(file).public_yaml())
+    assert public["paths"]["/a"]["get"]["responses"]["default"] == {"description": "It."}
 
 
 def test_yaml_and_json_have_the_same_content() -> None:
@@ -68,7 +133,7 @@ def test_every_reference_resolves_and_every_component_keeps_its_name() -> None:
         for part in reference.removeprefix("#/").split("/"):
             node = node[part]
     for kind, components in specification.document["components"].items():
-        assert list(public["components"][kind]) == list(components)
+        assert set(public["components"][kind]) - {"OtherProblem"} == set(components)
 
 
 def test_comments_and_layout_are_kept() -> None:
@@ -78,12 +143,22 @@ def test_comments_and_layout_are_kept() -> None:
     lines = iter(original.splitlines())
     notes = {line for block in _NOTE.findall(public) for line in block.splitlines()}
     assert len(notes) > 3
+    public = public.replace(publication.DEFAULT, "").replace(publication.OTHER_PROBLEM, "")
     kept = [line for line in public.splitlines() if line not in notes - {""}]
     assert len(kept) > 2000
     assert all(line in lines for line in kept if line)  # in the same order
 
 
-DELETE = "a:\n  /a:\n    delete:\n      summary: Delete\n{}      x-fresh-authentication: 60\n"
+DELETE = """paths:
+  /a:
+    delete:
+      operationId: delete_a
+      summary: Delete
+{}      x-fresh-authentication: 60
+      tags: [a]
+    # the next
+    get: {{}}
+"""
 
 
 @pytest.mark.parametrize(
@@ -101,9 +176,9 @@ def test_what_a_key_demands_is_added_to_any_kind_of_description(
     written: str, beginning: str, tmp_path: Any
 ) -> None:
     file = tmp_path / "openapi.yaml"
-    file.write_text(DELETE.format(written) + "      tags: [a]\n    # the next\n    get: {}\n")
-    [item] = yaml.safe_load(Specification(file).public_yaml())["a"].values()
-    assert item["delete"].keys() == {"summary", "description", "tags"}
+    file.write_text(DELETE.format(written))
+    [item] = yaml.safe_load(Specification(file).public_yaml())["paths"].values()
+    assert item["delete"].keys() == {"operationId", "summary", "description", "tags"}
     description = item["delete"]["description"]
     assert description.startswith(f"{beginning}Requires fresh authentication: if the `auth_time`")
     assert "more than 60\nseconds ago" in description

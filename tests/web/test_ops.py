@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 from urllib.parse import urljoin
 
 import httpx
 import pytest
 import yaml
 
-from service.engine.spec.publication import FOR_CLIENTS, NOTES
 from service.specification import specification
 from tests.kit.serving import Person, Server
 
@@ -33,31 +31,12 @@ def test_a_probe_is_never_answered_from_a_cache(anonymous: httpx.Client, path: s
 
 
 @pytest.mark.parametrize("path", DOCUMENTS)
-def test_the_specification_is_served_as_it_is_in_git_without_its_wiring(
-    anonymous: httpx.Client, path: str
-) -> None:
+def test_the_public_specification_is_served(anonymous: httpx.Client, path: str) -> None:
     answer = anonymous.get(path)
     assert answer.headers["Content-Type"] == f"application/{path.rpartition('.')[2]}"
     served = yaml.safe_load(answer.text)
-    written = yaml.safe_load(specification.path.read_text("utf-8"))
-    # What a key demands of clients is a paragraph of its own (tests/web/test_docs.py).
-    for path_, item in written["paths"].items():
-        for method, operation in item.items():
-            if NOTES.keys() & operation.keys():
-                described = served["paths"][path_][method].pop("description")
-                assert described.startswith(operation.pop("description", "").rstrip())
-    assert served == _public(written) != written
-    assert served["components"]["schemas"].keys() == written["components"]["schemas"].keys()
-
-
-def _public(node: Any) -> Any:
-    if isinstance(node, dict):
-        return {key: _public(item) for key, item in node.items() if not _is_wiring(key)}
-    return [_public(item) for item in node] if isinstance(node, list) else node
-
-
-def _is_wiring(key: str) -> bool:
-    return key.startswith("x-") and key not in FOR_CLIENTS
+    assert served == yaml.safe_load(specification.public_yaml())  # see tests/web/test_docs.py
+    assert served["paths"].keys() == specification.document["paths"].keys()
 
 
 @pytest.mark.parametrize("path", DOCUMENTS)

@@ -78,12 +78,12 @@ class Specification:
 
     @cache  # noqa: B019 # a specification lives as long as its process
     def public_yaml(self, root: str = "/") -> bytes:
-        """The document as it is in git, with comments and components, but without `x-` keys; what
-        they demand of clients is in the descriptions.
+        """The document as everybody may read it: with the comments and the layout that it has in
+        git, without the `x-` keys that configure the server, and with what `published` adds.
 
         `root` is the path under which a proxy serves the API, such as `/planner`.
         """
-        public = published(self.path.read_text("utf-8"), parsed).encode()
+        public = published(self.path.read_text("utf-8"), self.document).encode()
         if root == "/":
             return public
         return public.replace(
