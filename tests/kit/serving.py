@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -135,9 +135,15 @@ class Person:
 
 @contextmanager
 def serving(
-    folder: Path, *, is_migrated: bool = False, traffic: Traffic = SUITE, **settings: Any
+    folder: Path,
+    *,
+    is_migrated: bool = False,
+    traffic: Traffic = SUITE,
+    around: Callable[[Any], Any] = lambda app: app,
+    **settings: Any,
 ) -> Iterator[Server]:
-    """A server with these settings, by default on an SQLite file in `folder`."""
+    """A server with these settings, by default on an SQLite file in `folder`; `around` puts another
+    ASGI application around the service's."""
     settings = {
         "database_url": f"sqlite:///{folder}/byline.db",
         "jwt_keys_dir": folder / "keys",
@@ -154,7 +160,7 @@ def serving(
     if not is_migrated:
         databases.upgrade(configured.database_url)
     app = create_app(configured)
-    with listening(Recorder(app, traffic), app.app) as url:
+    with listening(around(Recorder(app, traffic)), app.app) as url:
         running = Server(url, app.app, configured)
         try:
             yield running

@@ -1,16 +1,22 @@
-"""What other people's generators make of the specification compiles as well."""
+"""What other people's generators make of the specification compiles as well, and goes on working
+when the service is newer."""
 
 from __future__ import annotations
 
 import json
+import secrets
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from service.specification import specification
 from tests.kit.generated_clients import BIN, STRICT, node, run
+from tests.kit.java import SHORT_LIVED, compiled, java
+from tests.kit.newer import WORD, Newer
 from tests.kit.programs import NPM, npm_programs
+from tests.kit.serving import Server
 
 MYPY = ["--no-incremental", "--no-error-summary", "--config-file="]
 OF_LATER = """
@@ -18,13 +24,26 @@ import byline_openapi, json, sys
 user = byline_openapi.User.from_dict(json.loads(sys.argv[1]))
 print(user.username)
 """
+NATIVE = {
+    "invokerPackage": "byline",
+    "apiPackage": "byline",
+    "modelPackage": "byline.model",
+    "openApiNullable": False,
+    "useJakartaEe": False,
+    "enumUnknownDefaultCase": True,
+}
 CLIENTS = {
     "python": {"packageName": "byline_openapi"},
     "typescript-fetch": {},
     "java": {},
+    # Java once more, with the library that takes nothing but Jackson.
+    "native": {"generatorName": "java", "library": "native", "additionalProperties": NATIVE},
 }
-# Java is to begin its work rather than to prepare for hours of it.
-SHORT_LIVED = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xshare:auto"
+# Which the sources name, and the generator's jar has not.
+ANNOTATION = """
+package javax.annotation;
+public @interface Generated { String[] value(); String date(); String comments(); }
+"""
 FETCH = [*STRICT, "--module", "esnext", "--moduleResolution", "bundler"]
 
 
@@ -45,7 +64,7 @@ def said(folder: Path) -> str:
         (folder / f"{name}.json").write_text(json.dumps(own))
     configs = [f"{name}.json" for name in CLIENTS]
     generator = [BIN / "openapi-generator-cli", "batch", *configs, "--fail-fast"]
-    return run(*generator, cwd=folder, JDK_JAVA_OPTIONS=SHORT_LIVED)
+    return run(*generator, cwd=folder, JDK_JAVA_OPTIONS=" ".join(SHORT_LIVED))
 
 
 def test_openapi_generator_has_nothing_to_complain_about(said: str) -> None:
@@ -62,7 +81,7 @@ def test_openapi_generators_python_client_compiles(folder: Path) -> None:
 
 @pytest.mark.usefixtures("said")
 def test_openapi_generators_clients_take_a_field_that_is_newer_than_they_are(folder: Path) -> None:
-    # The Java client has to be compiled with libraries that no package index here has.
+    # Java's usual client has to be compiled with libraries that no package index here has.
     user = specification.document["components"]["schemas"]["User"]["example"]
     newer = json.dumps({**user, "pronouns": "she/her"})
 
@@ -79,3 +98,30 @@ def test_the_typescript_clients_of_openapi_generator_and_orval_compile(folder: P
     orval = ["--client", "fetch", "--input", "openapi.json", "--output", "byline.ts"]
     node(NPM / "orval", *orval, cwd=folder)
     node(NPM / "tsc", *FETCH, folder / "typescript-fetch" / "index.ts", folder / "byline.ts")
+
+
+@pytest.mark.usefixtures("said")
+def test_openapi_generators_java_client_works_with_a_newer_service(
+    folder: Path, serve: Callable[..., Server]
+) -> None:
+    newer = serve(around=Newer)
+    sources = folder / "native" / "src" / "main" / "java"
+    (sources / "javax" / "annotation").mkdir(parents=True)
+    (sources / "javax" / "annotation" / "Generated.java").write_text(ANNOTATION)
+    classes = compiled(Path(__file__).with_name("Older.java"), sources)
+
+    told = java("Older", newer.url, f"{secrets.token_hex(6)}@example.com", classes=classes)
+
+    *lines, refused = told.splitlines()
+    assert lines == [
+        "role unknown_default_open_api",
+        "me true",
+        "field {is=[anything, {deep=null}]}",
+        "title Green tea",
+        "listed 1",
+        "actions unknown_default_open_api",
+        "sessions 1",
+        "exported true",
+    ]
+    assert refused.startswith("refused 404")
+    assert WORD in refused
