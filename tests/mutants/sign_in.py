@@ -116,4 +116,21 @@ KINDS = {
             "tests/accounts/test_new_networks.py::test_the_agent_is_named_in_our_own_words",
         ),
     ],
+    "refreshes": [
+        Mutant(
+            "refreshes of several tabs use up the limit of the session",
+            "service/handlers/auth.py",
+            'limits().count_own("repeat")',
+            'limits().count_own("refresh")',
+            "tests/web/test_refresh_limits.py::test_forty_concurrent_refreshes_all_succeed",
+        ),
+        Mutant(
+            "a refresh token can be repeated without end",
+            "service/handlers/auth.py",
+            '        limits().count_own("repeat")\n',
+            "",
+            "tests/web/test_refresh_limits.py"
+            "::test_repetitions_have_a_limit_whose_refusal_ends_nothing",
+        ),
+    ],
 }

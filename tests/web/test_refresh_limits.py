@@ -32,7 +32,7 @@ def test_forty_concurrent_refreshes_all_succeed(serve: Callable[..., Server]) ->
         tokens = answers[-1].json()
 
 
-def test_a_verified_token_is_cached_for_a_bounded_time(serve: Callable[..., Server]) -> None:
+def test_repetitions_have_a_limit_whose_refusal_ends_nothing(serve: Callable[..., Server]) -> None:
     server = serve(rate_limit_enabled=True, rate_limits={"repeat": "2 per day"})
     anna, other = server.sign_up(), server.sign_up()
     answers = [refreshed(server, anna.tokens) for _ in range(4)]
