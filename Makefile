@@ -75,8 +75,8 @@ audit: $(VENV)/.dev ## the locked packages against the published vulnerabilities
 bench: $(VENV)/.bench ## the benchmark with its peers; BENCH_ARGS=--help lists its options
 	@$(BIN)/python -m bench $(BENCH_ARGS)
 
-sdk: $(VENV)/.sdk ## the Python and TypeScript clients, into clients/
-	@echo "Generating clients/python and clients/typescript"
+sdk: $(VENV)/.sdk ## the Python and TypeScript clients, into clients/, and their packages
+	@echo "Generating clients/python and clients/typescript, packed in clients/dist"
 	@$(BIN)/python -m openapi.sdk.generate clients
 
 contract: $(VENV)/.dev ## schemathesis against a live server; EXAMPLES=50 shortens it

@@ -6,29 +6,27 @@ The generators produce the code, and packages.py what else a package has.
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+from openapi.sdk.distributions import build
 from openapi.sdk.packages import MODULE, describe, fill_in
+from openapi.sdk.programs import BIN, NPM, run
 from service.specification import specification
 
 HERE = Path(__file__).parent
-NPM = HERE.parent / "node_modules" / ".bin"
-BIN = Path(sys.executable).parent
 # The generator's option for undocumented answers; `default` documents every status here.
 DEAD_OPTION = re.compile(
     r" +raise_on_unexpected_status: (?:Whether .*?constructor\.|bool = [^\n]*)\n", re.DOTALL
 )
-TOOLS = {**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ.get('PATH', '')}"}
 
 
 def main(clients: Path) -> None:
-    """Write `python` and `typescript` into the folder, replacing what is there."""
+    """Write `python`, `typescript` and, ready to publish, `dist` into the folder, replacing what
+    is there."""
     browsers, programs = documented(), without_cookies(documented())
     for language, generate, document in (
         ("python", python, programs),
@@ -38,9 +36,9 @@ def main(clients: Path) -> None:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         (folder / "openapi.json").write_text(json.dumps(document))
-        describe(language, folder)
         generate(folder)
         (folder / "openapi.json").unlink()
+    build(clients)
 
 
 def documented() -> dict[str, Any]:
@@ -80,24 +78,26 @@ def without_cookies(document: dict[str, Any]) -> dict[str, Any]:
 
 
 def python(folder: Path) -> None:
-    """The code of the package for pip, imported as MODULE."""
+    """The package for pip, imported as MODULE."""
     config = fill_in(HERE / "python" / "config.yaml.template", folder)
     source = ["--path", "openapi.json", "--config", str(config)]
     source += ["--custom-template-path", str(HERE / "python" / "templates")]
     target = ["--meta", "none", "--output-path", MODULE, "--fail-on-warning"]
-    _run(folder, BIN / "openapi-python-client", "generate", *source, *target)
+    run(folder, BIN / "openapi-python-client", "generate", *source, *target)
     _remove_dead_option(folder / MODULE / "client.py")
     (folder / MODULE / "py.typed").touch()  # marks the package as typed (PEP 561)
     config.unlink()
+    describe("python", folder)
 
 
 def typescript(folder: Path) -> None:
-    """The code of the package for npm: an ES module with types."""
+    """The package for npm: an ES module with types."""
+    describe("typescript", folder)
     config = HERE / "typescript" / "openapi-ts.config.mjs"
-    _run(folder, BIN / "node", NPM / "openapi-ts", "--file", config, "--silent")
+    run(folder, BIN / "node", NPM / "openapi-ts", "--file", config, "--silent")
     shutil.copy(HERE / "typescript" / "index.ts", folder / "src")
     shutil.copy(HERE / "typescript" / "tsconfig.json", folder)
-    _run(folder, BIN / "node", NPM / "tsc")
+    run(folder, BIN / "node", NPM / "tsc")
 
 
 def _remove_dead_option(module: Path) -> None:
@@ -106,15 +106,6 @@ def _remove_dead_option(module: Path) -> None:
     if not found or "raise_on_unexpected_status" in text:
         sys.exit(f"{module} has changed: see DEAD_OPTION")
     module.write_text(text)
-
-
-def _run(folder: Path, *command: Path | str) -> None:
-    """Run a generator; its output is shown if it fails."""
-    run = subprocess.run(  # noqa: S603 # the commands are written in this file
-        command, cwd=folder, env=TOOLS, capture_output=True, text=True, check=False
-    )
-    if run.returncode:
-        sys.exit(f"{Path(command[0]).name} failed:\n{run.stdout}{run.stderr}")
 
 
 if __name__ == "__main__":

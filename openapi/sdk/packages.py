@@ -1,38 +1,178 @@
-"""What makes packages of the generated clients: names, versions, metadata and READMEs."""
+"""What a package has beside its code: names, metadata, README, license and changelog.
+
+All of it comes from the specification, from LICENSE and from CHANGELOG.md, so that a service of
+another name has packages of that name.
+"""
 
 from __future__ import annotations
 
+import json
 import re
+import shutil
 from pathlib import Path
 from string import Template
+from typing import Any, NamedTuple
 
+from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
+
+from openapi.sdk import examples
 from service.specification import specification
 
 PACKAGE = f"{specification.name.replace('_', '-')}-client"
 MODULE = f"{specification.name}_client"
+# The class whose methods are the operations: Byline.
+FACADE = "".join(
+    word[0].upper() + word[1:] for word in re.findall("[A-Za-z0-9]+", specification.title)
+)
 HERE = Path(__file__).parent
-GUIDE = HERE.parents[1] / "docs" / "guide.md"
-# The metadata of a package, and the language of its examples in the guide.
-PACKAGES = {"python": ("pyproject.toml", "python"), "typescript": ("package.json", "ts")}
+ROOT = HERE.parents[1]
+# Where the specification says what its packages link to.
+LINKS = {
+    "Homepage": ("info", "contact", "url"),
+    "Documentation": ("externalDocs", "url"),
+    "Source": ("info", "x-repository"),
+}
+CHANGES = """# Changelog
+
+What changed in this package. Its version is that of the {title} API that it was made from.
+
+"""
+
+
+class Project(NamedTuple):
+    """What a package says of itself.
+
+    `license` is an SPDX expression, None if the specification has none; `author` has `name`,
+    `email` or both, or is empty; `urls` has labels that PyPI knows.
+    """
+
+    title: str
+    version: str
+    summary: str
+    license: str | None
+    author: dict[str, str]
+    urls: dict[str, str]
+
+
+def project(document: dict[str, Any]) -> Project:
+    """What the packages for the service of a specification say of themselves."""
+    info = document["info"]
+    sentence = re.match(r".*?(?:\.(?=\s|$)|$)", info.get("description", ""), re.DOTALL)
+    summary = " ".join(f"A typed client for the {info['title']} API. {sentence[0]}".split())
+    contact = info.get("contact", {})
+    links = {label: _found(document, path) for label, path in LINKS.items()}
+    return Project(
+        title=info["title"],
+        version=info["version"],
+        summary=summary,
+        license=_spdx(info.get("license", {}).get("name", "")),
+        author={key: contact[key] for key in ("name", "email") if key in contact},
+        # Those of a running service are relative, and lead nowhere from a package.
+        urls={label: url for label, url in links.items() if re.match("https?://", url)},
+    )
 
 
 def describe(language: str, folder: Path) -> None:
     """Write what the package of a language has beside its code."""
-    metadata, examples = PACKAGES[language]
-    fill_in(HERE / language / f"{metadata}.template", folder)
-    (folder / "README.md").write_text(_readme(examples))
+    document = specification.document
+    told = project(document)
+    if language == "python":
+        fill_in(HERE / language / "pyproject.toml.template", folder, more=_toml(told))
+        example = examples.python(document, MODULE, FACADE)
+    else:
+        file = fill_in(HERE / language / "package.json.template", folder)
+        metadata = json.loads(file.read_text("utf-8")) | _npm(told)
+        file.write_text(json.dumps(metadata, indent=2, ensure_ascii=False) + "\n", "utf-8")
+        example = examples.typescript(document, PACKAGE, FACADE)
+    guide = _guide(told.urls)
+    fill_in(HERE / language / "README.md.template", folder, example=example, guide=guide)
+    shutil.copy(ROOT / "LICENSE", folder)
+    history = changes((ROOT / "CHANGELOG.md").read_text("utf-8"))
+    # A wheel has nothing but the module and the license.
+    beside = folder / MODULE if language == "python" else folder
+    (beside / "CHANGELOG.md").write_text(CHANGES.format(title=told.title) + history, "utf-8")
 
 
-def fill_in(template: Path, folder: Path) -> Path:
+def fill_in(template: Path, folder: Path, **more: str) -> Path:
     """The file in the folder that the template makes; `$name` stands for a name of the package."""
     filled = folder / template.stem
-    names = {"title": specification.title, "package": PACKAGE, "module": MODULE}
-    text = Template(template.read_text()).substitute(names, version=specification.version)
-    filled.write_text(text)
+    told = project(specification.document)
+    names = {
+        "title": told.title,
+        "name": specification.name,
+        "package": PACKAGE,
+        "module": MODULE,
+        "facade": FACADE,
+        "version": told.version,
+        "summary": _quoted(told.summary),
+    }
+    text = Template(template.read_text("utf-8")).substitute(names, **more)
+    filled.write_text(text, "utf-8")
     return filled
 
 
-def _readme(language: str) -> str:
-    """The guide without the examples in other languages."""
-    others = "|".join({"sh", "python", "ts"} - {language})
-    return re.sub(rf"```(?:{others})\n.*?```\n\n?", "", GUIDE.read_text(), flags=re.DOTALL)
+def changes(changelog: str) -> str:
+    """The sections of the versions; of one with a heading `### Clients...`, only what is there."""
+    sections = re.findall(r"^## .*?(?=^## |\Z)", changelog, re.MULTILINE | re.DOTALL)
+    return "\n\n".join(map(_for_clients, sections)) + "\n"
+
+
+def _for_clients(section: str) -> str:
+    heading, _, text = section.partition("\n")
+    found = re.search(r"^### Clients.*?\n(.*?)(?=^### |\Z)", text, re.MULTILINE | re.DOTALL)
+    return f"{heading}\n\n{(found[1] if found else text).strip()}"
+
+
+def _guide(urls: dict[str, str]) -> str:
+    """Where to read on."""
+    if "Documentation" in urls:
+        return f"[The documentation]({urls['Documentation']}) goes on from here."
+    place = f"its [repository]({urls['Source']})" if "Source" in urls else "its repository"
+    return (
+        f"`docs/guide.md` in {place} goes on from here, and a running service has the documentation"
+        " of all operations at `/docs`."
+    )
+
+
+def _found(document: dict[str, Any], path: tuple[str, ...]) -> str:
+    found: Any = document
+    for key in path:
+        found = found.get(key, {})
+    return found or ""
+
+
+def _spdx(name: str) -> str | None:
+    try:
+        return canonicalize_license_expression(name)
+    except InvalidLicenseExpression:  # a name for people, such as Apache 2.0
+        return None
+
+
+def _toml(told: Project) -> str:
+    """Keys of the table `project` in pyproject.toml, and the tables in it."""
+    lines = [f"license = {json.dumps(told.license)}"] if told.license else []
+    if told.author:
+        author = ", ".join(f"{key} = {_quoted(value)}" for key, value in told.author.items())
+        lines.append(f"authors = [{{ {author} }}]")
+    if told.urls:
+        lines.append("\n[project.urls]")
+        lines += [f"{label} = {_quoted(url)}" for label, url in told.urls.items()]
+    return "\n".join(lines)
+
+
+def _npm(told: Project) -> dict[str, Any]:
+    """Members of package.json."""
+    source = told.urls.get("Source")
+    members = {
+        "license": told.license or "SEE LICENSE IN LICENSE",
+        "author": told.author,
+        "homepage": told.urls.get("Homepage") or told.urls.get("Documentation") or source,
+        # npm compares it with where a package with provenance was built.
+        "repository": source and {"type": "git", "url": f"git+{source.removesuffix('.git')}.git"},
+    }
+    return {name: value for name, value in members.items() if value}
+
+
+def _quoted(text: str) -> str:
+    """A string in JSON, which is one in TOML as well."""
+    return json.dumps(text, ensure_ascii=False)

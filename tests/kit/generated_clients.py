@@ -15,13 +15,15 @@ from tests.kit.programs import NPM, npm_programs
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
-PIP = ["-m", "pip", "install", "--quiet", "--no-index", "--no-deps", "--no-build-isolation"]
+PIP = ["-m", "pip", "install", "--quiet", "--no-index", "--no-deps"]
+NPM_INSTALL = ["install", "--offline", "--no-audit", "--no-fund", "--silent"]
 CHECK = ["--strict", "--noEmit", "--target", "es2022", "--lib", "es2022,dom"]
 STRICT = [*CHECK, "--typeRoots", str(NPM.parent / "@types")]
 
 
 def generated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the output of `make sdk` in `clients`, installed in `site`, `node_modules`."""
+    """A folder with the output of `make sdk` in `clients`; what is in `clients/dist` is installed
+    in `site` and `node_modules`."""
     npm_programs()
     return made_once(tmp_path_factory, "sdk", _generate)
 
@@ -58,8 +60,7 @@ def tsc(folder: Path, *programs: str) -> None:
 
 def _generate(folder: Path) -> None:
     run(sys.executable, "-m", "openapi.sdk.generate", folder / "clients", cwd=ROOT)
-    run(sys.executable, *PIP, "--target", folder / "site", folder / "clients" / "python")
+    dist = folder / "clients" / "dist"
+    run(sys.executable, *PIP, "--target", folder / "site", *dist.glob("*.whl"))
     (folder / "package.json").write_text(json.dumps({"type": "module"}))
-    typescript = folder / "clients" / "typescript"
-    npm = ["install", "--offline", "--install-links", "--no-audit", "--no-fund", "--silent"]
-    run(BIN / "npm", *npm, typescript, cwd=folder)
+    run(BIN / "npm", *NPM_INSTALL, *dist.glob("*.tgz"), cwd=folder)

@@ -25,6 +25,13 @@ CHECKS = [
     "tests/repository/test_architecture.py",
     *("-k", "not promtool and not fires and not 300 and not docker"),
 ]
+# Writes what the packages of both clients have beside their code.
+DESCRIBE = """
+from pathlib import Path
+from openapi.sdk.packages import describe
+for language in ("typescript", "python"):
+    describe(language, Path("."))
+"""
 
 
 def rename(copy: Path, name: str) -> subprocess.CompletedProcess[str]:
@@ -111,9 +118,16 @@ def test_the_command_of_the_new_name_serves_under_it(copy: Path, tmp_path: Path)
 
 
 def test_the_clients_are_called_after_it(copy: Path, tmp_path: Path) -> None:
-    code = "from openapi.sdk.packages import *; print(PACKAGE, MODULE)"
+    (tmp_path / "acme_client").mkdir()
     settings = {"PYTHONPATH": str(copy)}
-    assert _run(copy, sys.executable, "-c", code, **settings).stdout == "acme-client acme_client\n"
+    done = _run(tmp_path, sys.executable, "-c", DESCRIBE, **settings)
+    assert done.returncode == 0, done.stderr
+    written = {path.name: path.read_text() for path in tmp_path.rglob("*.*")}
+    assert 'name = "acme-client"\n' in written["pyproject.toml"]
+    assert '"name": "acme-client",\n' in written["package.json"]
+    assert "from acme_client import Acme\n" in written["README.md"]
+    for name in {*written} - {"LICENSE", "CHANGELOG.md"}:
+        assert "byline" not in written[name].lower()
 
 
 def test_the_renamed_repository_keeps_its_rules(copy: Path) -> None:

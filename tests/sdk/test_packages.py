@@ -1,51 +1,245 @@
-"""What `make sdk` makes is a package with a name, a version and a README, in both languages."""
+"""What `make sdk` puts into `dist` is ready to publish: complete, described, the same whenever it
+is built, and usable where nothing else is installed."""
 
 from __future__ import annotations
 
 import json
-from importlib.metadata import Distribution
-from pathlib import Path
+import re
+import shutil
+import sys
+import tarfile
+from collections.abc import Callable
+from importlib.metadata import Distribution, distribution
+from pathlib import Path, PurePath
+from zipfile import ZipFile
 
+import pytest
+from packaging.metadata import Metadata
+from packaging.requirements import Requirement
+
+from openapi.sdk.distributions import build
+from openapi.sdk.packages import FACADE, MODULE, PACKAGE
 from service.specification import specification
+from tests.kit.generated_clients import BIN, NPM_INSTALL, PIP, ROOT, STRICT, node, run
+from tests.kit.programs import NPM
+from tests.kit.serving import Server
 
-SPEC = specification.document
-VERSION = SPEC["info"]["version"]
+VERSION = specification.version
+WHEEL = f"{MODULE}-{VERSION}-py3-none-any.whl"
+SDIST = f"{MODULE}-{VERSION}.tar.gz"
+TARBALL = f"{PACKAGE}-{VERSION}.tgz"
 OPERATIONS = {
     operation["operationId"]: operation["tags"][0]
-    for item in SPEC["paths"].values()
+    for item in specification.document["paths"].values()
     for operation in item.values()
 }
+IN_WHEEL = (
+    rf"{MODULE}/([a-z_]+/)*(\w+\.py|py\.typed|CHANGELOG\.md)|{MODULE}-{VERSION}\.dist-info/.+"
+)
+IN_SDIST = (
+    rf"{MODULE}/([a-z_]+/)*(\w+\.py|py\.typed|CHANGELOG\.md)|{MODULE}\.egg-info/[\w-]+(\.txt)?"
+    r"|LICENSE|PKG-INFO|README\.md|pyproject\.toml|setup\.cfg"
+)
+IN_TARBALL = r"dist/([\w.-]+/)*[\w.-]+\.(js|d\.ts)|LICENSE|README\.md|CHANGELOG\.md|package\.json"
 
 
-def test_the_python_client_is_a_package_to_install(clients: Path) -> None:
-    [info] = (clients / "site").glob("*.dist-info")
-    package = Distribution.at(info)
-    assert (package.name, package.version) == ("byline-client", VERSION)
-    assert "import AuthenticatedClient, Client" in package.read_text("METADATA")
-    assert (clients / "site" / "byline_client" / "py.typed").exists()
+@pytest.fixture
+def dist(clients: Path) -> Path:
+    return clients / "clients" / "dist"
 
 
-def test_the_typescript_client_is_a_package_to_install(clients: Path) -> None:
-    folder = clients / "node_modules" / "byline-client"
-    package = json.loads((folder / "package.json").read_text())
-    assert (package["name"], package["version"]) == ("byline-client", VERSION)
-    assert "dependencies" not in package
-    assert "from 'byline-client'" in (folder / "README.md").read_text()
-    assert {path.name for path in folder.iterdir()} == {"README.md", "dist", "package.json"}
+def contents(archive: Path) -> dict[str, bytes]:
+    """The files of a package, without the folder that holds them all."""
+    if archive.suffix == ".whl":
+        with ZipFile(archive) as zipped:
+            return {name: zipped.read(name) for name in zipped.namelist()}
+    with tarfile.open(archive) as tar:
+        files = [entry for entry in tar if entry.isfile()]
+        return {entry.name.split("/", 1)[1]: tar.extractfile(entry).read() for entry in files}
+
+
+def metadata(dist: Path) -> Metadata:
+    """That of the wheel, as strictly read as by the index that takes it."""
+    text = contents(dist / WHEEL)[f"{MODULE}-{VERSION}.dist-info/METADATA"]
+    return Metadata.from_email(text, validate=True)
+
+
+def npm_metadata(dist: Path) -> dict[str, object]:
+    return json.loads(contents(dist / TARBALL)["package.json"])
+
+
+def test_there_is_a_wheel_a_source_distribution_and_a_tarball(dist: Path) -> None:
+    assert {path.name for path in dist.iterdir()} == {WHEEL, SDIST, TARBALL}
+
+
+@pytest.mark.parametrize(
+    ("name", "files"), [(WHEEL, IN_WHEEL), (SDIST, IN_SDIST), (TARBALL, IN_TARBALL)]
+)
+def test_a_package_has_what_its_users_need_and_nothing_else(
+    dist: Path, name: str, files: str
+) -> None:
+    inside = contents(dist / name)
+    assert [file for file in inside if not re.fullmatch(files, file)] == []
+    parts = {PurePath(file).name for file in inside}
+    typed = "index.d.ts" if name == TARBALL else "py.typed"
+    assert {"LICENSE", "CHANGELOG.md", typed} <= parts
+    [license_] = {data for file, data in inside.items() if file.endswith("LICENSE")}
+    assert license_ == (ROOT / "LICENSE").read_bytes()
+    [changelog] = {data for file, data in inside.items() if file.endswith("CHANGELOG.md")}
+    assert f"\n## {VERSION}".encode() in changelog
+    assert [file for file, data in inside.items() if str(ROOT).encode() in data] == []
+
+
+def test_the_wheel_is_described(dist: Path) -> None:
+    told = metadata(dist)
+    assert (told.name, str(told.version)) == (PACKAGE, VERSION)
+    assert f"the {specification.title} API" in told.summary
+    assert told.license_expression == specification.document["info"]["license"]["name"]
+    assert told.license_files == ["LICENSE"]
+    assert {"Typing :: Typed", "Programming Language :: Python :: 3.11"} <= set(told.classifiers)
+    assert specification.name in told.keywords
+    assert str(told.requires_python) == ">=3.11"
+    assert contents(dist / SDIST)["PKG-INFO"].startswith(b"Metadata-Version: 2.4\n")
+
+
+def test_the_tarball_is_described(dist: Path) -> None:
+    told = npm_metadata(dist)
+    assert (told["name"], told["version"]) == (PACKAGE, VERSION)
+    assert told["license"] == specification.document["info"]["license"]["name"]
+    assert told["description"] == metadata(dist).summary
+    assert specification.name in told["keywords"]
+    assert told["type"] == "module"
+    assert not {name for name in told if "ependencies" in name or name == "scripts"}
+
+
+def test_the_packages_link_to_the_same_places(dist: Path) -> None:
+    urls = metadata(dist).project_urls or {}
+    told = npm_metadata(dist)
+    homes = [urls.get("Homepage"), urls.get("Documentation"), urls.get("Source")]
+    assert told.get("homepage") == next(filter(None, homes), None)
+    assert ("repository" in told) == ("Source" in urls)
+
+
+def test_a_readme_is_for_those_who_install_the_package(dist: Path) -> None:
+    told = metadata(dist)
+    assert told.description_content_type == "text/markdown"
+    python = told.description
+    typescript = contents(dist / TARBALL)["README.md"].decode()
+    assert f"pip install {PACKAGE}\n" in python
+    assert f"from {MODULE} import {FACADE}\n" in python
+    assert f"npm install {PACKAGE}\n" in typescript
+    assert f"import {{ {FACADE} }} from '{PACKAGE}';\n" in typescript
+    for readme in (python, typescript):
+        assert readme.startswith(f"# {PACKAGE}\n")
+        assert len(readme.splitlines()) < 40
+        assert not re.search(r"127\.0\.0\.1|localhost|\bmake |\$\w", readme)
+        links = re.findall(r"\]\(([^)]+)\)", readme)
+        assert [link for link in links if not link.startswith("https://")] == []
+
+
+def test_building_again_makes_the_same_bytes(
+    dist: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for language in ("python", "typescript"):
+        shutil.copytree(dist.parent / language, tmp_path / language, copy_function=shutil.copyfile)
+    for path in tmp_path.rglob("*.*"):
+        path.chmod(0o600)
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    build(tmp_path)
+    for package in dist.iterdir():
+        assert (tmp_path / "dist" / package.name).read_bytes() == package.read_bytes()
+
+
+def test_the_source_distribution_builds_the_same_wheel(dist: Path, tmp_path: Path) -> None:
+    options = ["--no-index", "--no-deps", "--no-build-isolation", "--quiet", "-w", tmp_path]
+    run(sys.executable, "-m", "pip", "wheel", *options, dist / SDIST)
+    assert contents(tmp_path / WHEEL) == contents(dist / WHEEL)
+
+
+def test_the_wheel_works_with_its_dependencies_alone(
+    dist: Path, tmp_path: Path, serve: Callable[..., Server]
+) -> None:
+    venv = tmp_path / "venv"
+    run(sys.executable, "-m", "venv", "--without-pip", venv)
+    python = venv / "bin" / "python"
+    pip = [sys.executable, "-m", "pip", "--python", python]
+    run(*pip, *PIP[2:], dist / WHEEL)
+    [site] = venv.glob("lib/python*/site-packages")
+    _link(metadata(dist).requires_dist, site)
+    assert "No broken requirements found" in run(*pip, "check")
+    program = tmp_path / "program.py"
+    program.write_text(IN_PYTHON.format(module=MODULE))
+    printed = run(python, "-I", "-W", "error", program, serve().url, cwd=tmp_path)
+    assert printed.split() == ["ok", "ok"]
+
+
+def test_the_tarball_works_in_an_empty_folder(
+    dist: Path, tmp_path: Path, serve: Callable[..., Server]
+) -> None:
+    run(BIN / "npm", *NPM_INSTALL, dist / TARBALL, cwd=tmp_path)
+    assert [path.name for path in (tmp_path / "node_modules").glob("[a-z]*")] == [PACKAGE]
+    (tmp_path / "program.mts").write_text(IN_TYPESCRIPT.format(package=PACKAGE))
+    (tmp_path / "program.cjs").write_text(WITH_REQUIRE.format(package=PACKAGE))
+    url = serve().url
+    for program in ("program.mts", "program.cjs"):
+        assert node(tmp_path / program, url) == "ok\n"
+    # test_types.py compiles as Node.js resolves modules.
+    options = ["--exactOptionalPropertyTypes", "--module", "esnext", "--moduleResolution"]
+    node(NPM / "tsc", *STRICT, *options, "bundler", "program.mts", cwd=tmp_path)
 
 
 def test_every_operation_is_a_function_of_its_name(clients: Path) -> None:
-    api = clients / "site" / "byline_client" / "api"
+    api = clients / "site" / MODULE / "api"
     functions = {path.stem: path.parent.name for path in api.glob("*/[a-z]*.py")}
     assert functions == OPERATIONS
-    sdk = (clients / "node_modules/byline-client/dist/generated/sdk.gen.d.ts").read_text()
+    sdk = (clients / "node_modules" / PACKAGE / "dist/generated/sdk.gen.d.ts").read_text()
     for name in OPERATIONS:
         first, *others = name.split("_")
         assert f"export declare const {first}{''.join(map(str.capitalize, others))}: " in sdk
 
 
 def test_a_type_is_called_as_its_schema_is(clients: Path) -> None:
-    names = {path.stem for path in (clients / "site/byline_client/models").glob("[a-z]*.py")}
-    schemas = {name.lower() for name in SPEC["components"]["schemas"]}
+    names = {path.stem for path in (clients / "site" / MODULE / "models").glob("[a-z]*.py")}
+    schemas = {name.lower() for name in specification.document["components"]["schemas"]}
     others = {name for name in names if name.replace("_", "") not in schemas}
     assert others == {"health_status", "readiness_status", "specification"}
+
+
+# Synchronous and asynchronous.
+IN_PYTHON = """
+import asyncio, sys
+from {module} import Client
+from {module}.api.ops import get_liveness
+
+client = Client(sys.argv[1])
+print(get_liveness.sync(client=client).status)
+print(asyncio.run(get_liveness.asyncio(client=client)).status)
+"""
+IN_TYPESCRIPT = """
+import {{ createClient, getLiveness }} from '{package}';
+
+declare const process: {{ argv: string[] }};
+const client = createClient({{ baseUrl: process.argv[2] ?? '' }});
+const {{ data }} = await getLiveness({{ client }});
+console.log(data?.status);
+"""
+WITH_REQUIRE = """
+const {{ createClient, getLiveness }} = require('{package}');
+
+const client = createClient({{ baseUrl: process.argv[2] }});
+getLiveness({{ client }}).then(({{ data }}) => console.log(data.status));
+"""
+
+
+def _link(requirements: list[Requirement], site: Path) -> None:
+    """Put what is required, and what that requires, into an environment: links to what the tests
+    have."""
+    for requirement in requirements:
+        if requirement.marker and not requirement.marker.evaluate({"extra": ""}):
+            continue
+        found: Distribution = distribution(requirement.name)
+        assert requirement.specifier.contains(found.version)
+        for top in {file.parts[0] for file in found.files or []} - {"..", "__pycache__"}:
+            if not (site / top).exists():
+                (site / top).symlink_to(found.locate_file(top))
+        _link([Requirement(text) for text in found.requires or []], site)
