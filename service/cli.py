@@ -216,9 +216,18 @@ def purge() -> None:
 
 
 @main.command()
-def openapi() -> None:
+@click.option(
+    "--version",
+    type=click.Choice(["3.0", "3.1"]),
+    default="3.0",
+    help="Of OpenAPI: 3.0 as YAML, 3.1 as JSON.",
+)
+def openapi(version: str) -> None:
     """Print the public specification."""
-    click.echo(specification.public_yaml(), nl=False)
+    if version == "3.1":
+        click.echo(specification.public_json_31())
+    else:
+        click.echo(specification.public_yaml(), nl=False)
 
 
 def _migrations() -> Any:

@@ -36,6 +36,11 @@ async def get_openapi_json() -> Document:
     return document, 200, docs.document_headers(document)
 
 
+async def get_openapi31_json() -> Document:
+    document = specification.public_json_31(current_app.config["APPLICATION_ROOT"])
+    return document, 200, docs.document_headers(document)
+
+
 # Both need no thread, so that they answer while all threads are busy.
 async def get_liveness() -> dict[str, str]:
     return {"status": "ok"}

@@ -173,4 +173,4 @@ def test_no_file_of_the_server_can_be_read(attack: Attack) -> None:
 def test_the_specification_has_no_wiring_and_no_examples_of_secrets(attack: Attack) -> None:
     text = attack("GET", "/openapi.json", 200).body.decode()
     assert json.loads(text)["paths"].keys() == SPEC["paths"].keys()
-    assert not re.search(r'"x-|localhost|127\.0\.0\.1|service\.', text)
+    assert not re.search(r'"x-(?!noun")|localhost|127\.0\.0\.1|service\.', text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import signal
 import subprocess
@@ -167,7 +168,14 @@ def test_the_specification_is_printed_without_its_wiring(byline):
     output = byline("openapi").output
 
     assert output.startswith("openapi: 3.0.3\n")
-    assert not re.search(r"^ *x-", output, re.MULTILINE)
+    assert set(re.findall(r"^ *(x-\S+):", output, re.MULTILINE)) == {"x-noun"}
+
+
+def test_the_specification_is_printed_as_openapi_3_1(byline):
+    printed = json.loads(byline("openapi --version 3.1").output)
+
+    assert printed["openapi"] == "3.1.0"
+    assert printed["info"] == specification.document["info"]
 
 
 def _patiently(url: str, process: subprocess.Popen[str]) -> httpx.Response:

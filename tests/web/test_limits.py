@@ -20,6 +20,7 @@ EXEMPT = [
     "/metrics",
     "/openapi.yaml",
     "/openapi.json",
+    "/openapi-3.1.json",
     "/docs",
     "/docs/swagger-ui.css",
     "/.well-known/jwks.json",

@@ -6,6 +6,7 @@ import re
 from urllib.parse import urljoin
 
 import httpx
+import orjson
 import pytest
 import yaml
 
@@ -13,7 +14,7 @@ from service.specification import specification
 from tests.kit.serving import Person, Server
 
 HEALTH = ["/health/live", "/health/ready"]
-DOCUMENTS = ["/openapi.yaml", "/openapi.json"]
+DOCUMENTS = ["/openapi.yaml", "/openapi.json", "/openapi-3.1.json"]
 PAGES = ["/", "/account", "/docs"]
 
 
@@ -35,7 +36,9 @@ def test_the_public_specification_is_served(anonymous: httpx.Client, path: str) 
     answer = anonymous.get(path)
     assert answer.headers["Content-Type"] == f"application/{path.rpartition('.')[2]}"
     served = yaml.safe_load(answer.text)
-    assert served == yaml.safe_load(specification.public_yaml())  # see tests/web/test_docs.py
+    # What is in it: tests/web/test_docs.py, tests/spec/test_openapi_31.py.
+    public = specification.public_json_31() if "3.1" in path else specification.public_json()
+    assert served == orjson.loads(public)
     assert served["paths"].keys() == specification.document["paths"].keys()
 
 

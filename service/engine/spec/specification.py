@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 import yaml
 
+from service.engine.spec import openapi_31
 from service.engine.spec.publication import published
 
 
@@ -94,6 +95,11 @@ class Specification:
     def public_json(self, root: str = "/") -> bytes:
         """The document of `public_yaml` as JSON."""
         return orjson.dumps(parsed(self.public_yaml(root)))
+
+    @cache  # noqa: B019 # a specification lives as long as its process
+    def public_json_31(self, root: str = "/") -> bytes:
+        """The document of `public_yaml` as JSON in OpenAPI 3.1."""
+        return orjson.dumps(openapi_31.upgraded(orjson.loads(self.public_json(root))))
 
     def declarations(self) -> Iterator[dict[str, Any]]:
         """The document itself, and every operation."""
