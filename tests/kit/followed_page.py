@@ -16,10 +16,11 @@ STEP = re.compile(
     re.DOTALL | re.MULTILINE,
 )
 # What installs or takes minutes; the test that follows the page does these itself, or a part.
-LONG = "run|test|test-quick|check|contract"
+LONG = "run|test|test-quick|check|contract|faults|audit"
+STAMPS = " ".join(f"--old-file=.venv/.{name}" for name in ("dev", "lint", "run", "sdk"))
 MAKE = f"""#!/bin/sh
 case "$1" in {LONG}) exit 0 ;; esac
-exec {{make}} --old-file=.venv/.dev --old-file=.venv/.lint --old-file=.venv/.run "$@"
+exec {{make}} {STAMPS} "$@"
 """
 COMMAND = """#!/bin/sh
 exec {python} -c 'from service.cli import main; main(prog_name="{name}")' "$@"
