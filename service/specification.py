@@ -5,12 +5,22 @@ from __future__ import annotations
 from functools import cached_property
 from typing import Any
 
+from service.engine.spec.limit_notes import PER
+from service.engine.spec.publication import NOTES, Edition
 from service.engine.spec.specification import Specification
 from service.places import OPENAPI
 
 
+def _guesses(declared: list[dict[str, Any]], edition: Edition) -> str:
+    limits = edition.limits(declared)
+    return f"Wrong passwords and codes: {limits}." if limits else ""
+
+
 class _Specification(Specification):
     """With the limits under `x-guard`, which the guard of the accounts counts."""
+
+    notes = NOTES | {"x-guard": _guesses}
+    per = PER | {"email": "e-mail address", "account": "account from unknown networks"}
 
     @cached_property
     def policies(self) -> dict[str, int]:

@@ -8,6 +8,7 @@ from flask import current_app
 
 from service import pages
 from service.engine.http import docs, health
+from service.engine.spec.publication import Deployment
 from service.specification import specification
 
 Document = tuple[bytes, int, dict[str, str]]
@@ -27,17 +28,17 @@ async def get_docs() -> Html:
 
 
 async def get_openapi_yaml() -> Document:
-    document = specification.public_yaml(current_app.config["APPLICATION_ROOT"])
+    document = specification.public_yaml(Deployment.of(current_app.config))
     return document, 200, docs.document_headers(document)
 
 
 async def get_openapi_json() -> Document:
-    document = specification.public_json(current_app.config["APPLICATION_ROOT"])
+    document = specification.public_json(Deployment.of(current_app.config))
     return document, 200, docs.document_headers(document)
 
 
 async def get_openapi31_json() -> Document:
-    document = specification.public_json_31(current_app.config["APPLICATION_ROOT"])
+    document = specification.public_json_31(Deployment.of(current_app.config))
     return document, 200, docs.document_headers(document)
 
 

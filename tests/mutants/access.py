@@ -185,11 +185,10 @@ _live""",
         Mutant(
             "signing in has no limit for an address",
             "openapi/openapi.yaml",
-            "known network or sets a new password with a mailed link. The first refusal of a day\n"
-            "        causes the audit event `sign-in-blocked`, and a mail to a verified address.\n"
+            "        `sign-in-blocked`, and a mail to a verified address.\n"
             "      security: []\n"
             "      x-rate-limit: {policy: login, limit: 10 per minute, per: ip, counts: failures}",
-            "known network.\n      security: []\n      x-rate-limit: client",
+            "        `sign-in-blocked`.\n      security: []\n      x-rate-limit: client",
             "tests/web/test_limits.py::test_register_login_and_search_have_limits_per_client[login-_login]",
         ),
         Mutant(

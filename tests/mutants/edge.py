@@ -26,5 +26,13 @@ KINDS = {
             'tuple(host[2:] for host in hosts if host.startswith("*."))',
             "tests/web/test_hosts.py::test_any_other_host_is_refused",
         ),
+        Mutant(
+            "the document says the limits of the file, not those of the operator",
+            "service/engine/spec/publication.py",
+            'limits = dict(config["RATE_LIMITS"])',
+            "limits: dict[str, str] = {}",
+            "tests/engine/test_published_limits.py"
+            "::test_it_says_the_limits_that_the_operator_has_set",
+        ),
     ],
 }

@@ -5,17 +5,67 @@ answer with."""
 
 from __future__ import annotations
 
+import json
 import re
 import textwrap
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
-from service.engine.spec import freshness
+from service.engine.spec import freshness, limit_notes
 
-# What a key of an operation adds to its description.
-NOTES: dict[str, Callable[[Any], str]] = {
-    "x-fresh-authentication": freshness.note,
-    "x-scope": "Requires the scope `{}` of a personal token.".format,
+
+class Deployment(NamedTuple):
+    """How a running service differs from the file.
+
+    `root` is the path under which a proxy serves the API, such as `/planner`. `limits` are those
+    that the operator has set, by policy; None if there are no limits.
+    """
+
+    root: str = "/"
+    limits: tuple[tuple[str, str], ...] | None = ()
+
+    @classmethod
+    def of(cls, config: Mapping[str, Any]) -> Deployment:
+        """That of a Flask application with these settings."""
+        limits = dict(config["RATE_LIMITS"])
+        if client := config["RATE_LIMIT_CLIENT"]:
+            limits["client"] = client
+        enabled = config["RATE_LIMIT_ENABLED"]
+        return cls(config["APPLICATION_ROOT"], tuple(limits.items()) if enabled else None)
+
+
+FILE = Deployment()  # none in particular
+
+
+class Edition(NamedTuple):
+    """What is published for a deployment; `per` is as in `limit_notes.note`."""
+
+    document: dict[str, Any]
+    deployment: Deployment = FILE
+    per: Mapping[str, str] = limit_notes.PER
+
+    def limits(self, entries: list[dict[str, Any]]) -> str:
+        """These entries of `x-rate-limit` in words; nothing if there are no limits."""
+        limits = self.deployment.limits
+        return "" if limits is None else limit_notes.note(entries, dict(limits), self.per)
+
+
+def _limits(declared: Any, edition: Edition) -> str:
+    """The limits of an operation; unless it says `none`, that of each client is one of them."""
+    entries = [declared] if isinstance(declared, dict) else declared
+    said = [edition.limits(entries)] if isinstance(entries, list) else []
+    if declared != "none" and "x-rate-limit" in edition.document:
+        of_all = edition.limits([edition.document["x-rate-limit"]])
+        said.append(of_all and f"{of_all}, over all operations")
+    return f"Limits: {', '.join(said)}." if any(said) else ""
+
+
+Note = Callable[[Any, Edition], str]
+# What a key of an operation adds to its description; nothing if it is empty.
+NOTES: dict[str, Note] = {
+    "x-fresh-authentication": lambda declared, _: freshness.note(declared),
+    "x-scope": lambda scope, _: f"Requires the scope `{scope}` of a personal token.",
+    "x-rate-limit": _limits,
 }
 
 # The `x-` keys that are published as they are: the noun of a tag, for names in clients.
@@ -31,6 +81,7 @@ _DESCRIPTION = re.compile(r"^      description:.*\n(?:(?: {8}.*)?\n)*", re.MULTI
 _SUMMARY = re.compile(r"^      summary:.*\n", re.MULTILINE)
 _ANSWERS = re.compile(r"^      responses:\n(?:\n*(?: {8}.*)\n)*", re.MULTILINE)
 _SHARED_ANSWERS = re.compile(r"^  responses:\n", re.MULTILINE)
+_SERVER = re.compile(r"^servers:\n  - url: /\n", re.MULTILINE)
 _WIDTH = 92  # beside the indentation of a description
 
 DEFAULT = "        default:\n          $ref: '#/components/responses/OtherProblem'\n"
@@ -50,9 +101,10 @@ OTHER_PROBLEM = """
 """
 
 
-def published(text: str, document: dict[str, Any]) -> str:
+def published(text: str, edition: Edition, notes: Mapping[str, Note] = NOTES) -> str:
     """The text of a specification in YAML, as everybody may read it, with its comments and layout;
-    `document` is what the text says."""
+    the edition's document is what the text says."""
+    document = edition.document
     operations = {
         operation["operationId"]: operation
         for item in document.get("paths", {}).values()
@@ -69,8 +121,9 @@ def published(text: str, document: dict[str, Any]) -> str:
         operation = operations.get(name[1] if name else "")
         if operation is None:
             return text
-        if notes := [note(operation[key]) for key, note in NOTES.items() if key in operation]:
-            text = _described(text, operation, textwrap.fill(" ".join(notes), _WIDTH))
+        said = [note(operation[key], edition) for key, note in notes.items() if key in operation]
+        if paragraphs := [textwrap.fill(one, _WIDTH) for one in said if one]:
+            text = _described(text, operation, "\n\n".join(paragraphs))
         if has_problems and "default" not in operation.get("responses", {}):
             text = _ANSWERS.sub(lambda answers: answers[0] + DEFAULT, text, count=1)
         return text
@@ -78,11 +131,12 @@ def published(text: str, document: dict[str, Any]) -> str:
     text = _WIRING.sub("", _OPERATION.sub(completed, text))
     if has_problems and "OtherProblem" not in components["responses"]:
         text = _SHARED_ANSWERS.sub(lambda found: found[0] + OTHER_PROBLEM, text, count=1)
-    return text
+    root = f"servers:\n  - url: {json.dumps(edition.deployment.root)}\n"
+    return text if edition.deployment.root == "/" else _SERVER.sub(lambda _: root, text, count=1)
 
 
 def _described(text: str, operation: dict[str, Any], notes: str) -> str:
-    """The text of an operation, with a further paragraph in its description."""
+    """The text of an operation, with further paragraphs in its description."""
     if "description" not in operation:
         added = f"      description: |\n{textwrap.indent(notes, ' ' * 8)}\n"
         return _SUMMARY.sub(lambda summary: summary[0] + added, text, count=1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
@@ -12,11 +12,19 @@ import orjson
 import yaml
 
 from service.engine.spec import openapi_31
-from service.engine.spec.publication import published
+from service.engine.spec.limit_notes import PER
+from service.engine.spec.publication import FILE, NOTES, Deployment, Edition, Note, published
 
 
 class Specification:
-    """The OpenAPI document in a YAML file, and what its `x-` keys declare."""
+    """The OpenAPI document in a YAML file, and what its `x-` keys declare.
+
+    `notes` say what a key adds to the published description of an operation, and `per` what the
+    words in `per` of a limit mean.
+    """
+
+    notes: Mapping[str, Note] = NOTES
+    per: Mapping[str, str] = PER
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -78,28 +86,22 @@ class Specification:
         }
 
     @cache  # noqa: B019 # a specification lives as long as its process
-    def public_yaml(self, root: str = "/") -> bytes:
+    def public_yaml(self, deployment: Deployment = FILE) -> bytes:
         """The document as everybody may read it: with the comments and the layout that it has in
         git, without the `x-` keys that configure the server, and with what `published` adds.
-
-        `root` is the path under which a proxy serves the API, such as `/planner`.
         """
-        public = published(self.path.read_text("utf-8"), self.document).encode()
-        if root == "/":
-            return public
-        return public.replace(
-            b"servers:\n  - url: /\n", b"servers:\n  - url: %b\n" % orjson.dumps(root)
-        )
+        edition = Edition(self.document, deployment, self.per)
+        return published(self.path.read_text("utf-8"), edition, self.notes).encode()
 
     @cache  # noqa: B019 # a specification lives as long as its process
-    def public_json(self, root: str = "/") -> bytes:
+    def public_json(self, deployment: Deployment = FILE) -> bytes:
         """The document of `public_yaml` as JSON."""
-        return orjson.dumps(parsed(self.public_yaml(root)))
+        return orjson.dumps(parsed(self.public_yaml(deployment)))
 
     @cache  # noqa: B019 # a specification lives as long as its process
-    def public_json_31(self, root: str = "/") -> bytes:
+    def public_json_31(self, deployment: Deployment = FILE) -> bytes:
         """The document of `public_yaml` as JSON in OpenAPI 3.1."""
-        return orjson.dumps(openapi_31.upgraded(orjson.loads(self.public_json(root))))
+        return orjson.dumps(openapi_31.upgraded(orjson.loads(self.public_json(deployment))))
 
     def declarations(self) -> Iterator[dict[str, Any]]:
         """The document itself, and every operation."""
