@@ -125,9 +125,14 @@ def first_read(document: dict[str, Any]) -> Operation:
     reads = [
         one
         for one in _open_operations(document)
-        if one.method == "get" and "{" not in one.path and "200" in one.declared["responses"]
+        if one.method == "get"
+        and "{" not in one.path
+        and _content(one.declared["responses"].get("200", {}))
     ]
-    reads.sort(key=lambda one: not one.declared.get("security"))  # keeps the order otherwise
+    # What is printed best is a single thing, of the user; otherwise the order stays.
+    reads.sort(
+        key=lambda one: (not one.declared.get("security"), one.name.method.startswith("list"))
+    )
     if not reads:
         raise ValueError("no operation can be called without arguments, for the example in READMEs")
     return reads[0]
