@@ -6,22 +6,18 @@ The generators produce the code, and packages.py what else a package has.
 from __future__ import annotations
 
 import json
-import re
 import shutil
 import sys
 from pathlib import Path
 from typing import Any
 
+from openapi.sdk import python_client
 from openapi.sdk.distributions import build
-from openapi.sdk.packages import MODULE, describe, fill_in
+from openapi.sdk.packages import describe
 from openapi.sdk.programs import BIN, NPM, run
 from service.specification import specification
 
 HERE = Path(__file__).parent
-# The generator's option for undocumented answers; `default` documents every status here.
-DEAD_OPTION = re.compile(
-    r" +raise_on_unexpected_status: (?:Whether .*?constructor\.|bool = [^\n]*)\n", re.DOTALL
-)
 
 
 def main(clients: Path) -> None:
@@ -36,7 +32,7 @@ def main(clients: Path) -> None:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         (folder / "openapi.json").write_text(json.dumps(document))
-        generate(folder)
+        generate(folder, document)
         (folder / "openapi.json").unlink()
     build(clients)
 
@@ -77,20 +73,13 @@ def without_cookies(document: dict[str, Any]) -> dict[str, Any]:
     return document
 
 
-def python(folder: Path) -> None:
+def python(folder: Path, document: dict[str, Any]) -> None:
     """The package for pip, imported as MODULE."""
-    config = fill_in(HERE / "python" / "config.yaml.template", folder)
-    source = ["--path", "openapi.json", "--config", str(config)]
-    source += ["--custom-template-path", str(HERE / "python" / "templates")]
-    target = ["--meta", "none", "--output-path", MODULE, "--fail-on-warning"]
-    run(folder, BIN / "openapi-python-client", "generate", *source, *target)
-    _remove_dead_option(folder / MODULE / "client.py")
-    (folder / MODULE / "py.typed").touch()  # marks the package as typed (PEP 561)
-    config.unlink()
+    python_client.generate(folder, document)
     describe("python", folder)
 
 
-def typescript(folder: Path) -> None:
+def typescript(folder: Path, document: dict[str, Any]) -> None:
     """The package for npm: an ES module with types."""
     describe("typescript", folder)
     config = HERE / "typescript" / "openapi-ts.config.mjs"
@@ -98,14 +87,6 @@ def typescript(folder: Path) -> None:
     shutil.copy(HERE / "typescript" / "index.ts", folder / "src")
     shutil.copy(HERE / "typescript" / "tsconfig.json", folder)
     run(folder, BIN / "node", NPM / "tsc")
-
-
-def _remove_dead_option(module: Path) -> None:
-    text, found = DEAD_OPTION.subn("", module.read_text())
-    text = text.replace('\n\n    Attributes:\n    """', '    """')
-    if not found or "raise_on_unexpected_status" in text:
-        sys.exit(f"{module} has changed: see DEAD_OPTION")
-    module.write_text(text)
 
 
 if __name__ == "__main__":

@@ -88,15 +88,15 @@ def test_an_answer_of_a_gateway_is_one_documented_exception(
     client = package().Client(gateway.url)
 
     raised = []
-    with pytest.raises(errors.UnexpectedResponse) as caught:
+    with pytest.raises(errors.UnexpectedAnswer) as caught:
         list_users.sync(client=client)
     raised.append(caught.value)
-    with pytest.raises(errors.UnexpectedResponse) as caught:
+    with pytest.raises(errors.UnexpectedAnswer) as caught:
         asyncio.run(list_users.asyncio_detailed(client=client))
     raised.append(caught.value)
 
     for error in raised:
-        assert (error.status_code, error.content) == (answer[0], answer[2])
+        assert (error.status, error.body) == (answer[0], answer[2])
         assert error.headers["X-Gateway"] == "edge-7"
         assert str(answer[0]) in str(error)
 
@@ -111,7 +111,7 @@ def test_every_operation_returns_a_value_or_raises_that_exception(
         answer = httpx.Response(status, content=body, headers={"Content-Type": media or ""})
         try:
             parsed = operation._build_response(client=client, response=answer).parsed
-        except errors.UnexpectedResponse:
+        except errors.UnexpectedAnswer:
             continue
         # A document whose content is not described may be anything.
         assert status == 200, (name, status)

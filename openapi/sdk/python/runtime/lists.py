@@ -1,0 +1,181 @@
+"""Lists that are asked for page after page, and answers that are read line by line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import aclosing, closing
+from typing import Any, Generic, TypeVar
+
+import httpx
+
+from ..errors import UnexpectedAnswer
+from .calls import AsyncCalls, Calls
+from .exchange import value_of
+from .operations import Operation, Request
+from .session import Session
+from .steps import Steps
+
+T = TypeVar("T")
+Read = Callable[[dict[str, Any]], T]
+
+
+class _List(Generic[T]):
+    def __init__(self, session: Session, operation: Operation[list[T]], request: Request) -> None:
+        self._session = session
+        self._operation = operation
+        self._request = request
+
+    def __repr__(self) -> str:
+        return f"<{self._operation.name}>"
+
+    def _page(self, request: Request) -> Steps[tuple[list[T], Request | None]]:
+        """The items of a page, and the request for the next one."""
+        answer: httpx.Response = yield from self._session.send(self._operation, request)
+        items = value_of(self._operation, answer)
+        link = answer.links.get("next", {}).get("url", "")
+        # Only the query is used: the rest of the address is known, and the link may be anybody's.
+        query = link.partition("?")[2].partition("#")[0]
+        return items, {**request, "params": httpx.QueryParams(query)} if query else None
+
+
+class Pages(_List[T]):
+    """The items of a list, from all its pages, each of which is asked for when its time comes.
+
+    It can be iterated over any number of times, and asks the service anew each time.
+    """
+
+    def __init__(self, calls: Calls, operation: Operation[list[T]], request: Request) -> None:
+        super().__init__(calls.session, operation, request)
+        self._threads = calls.threads
+
+    def __iter__(self) -> Iterator[T]:
+        for page in self.pages():
+            yield from page
+
+    def pages(self) -> Iterator[list[T]]:
+        """The same, a page at a time."""
+        request: Request | None = self._request
+        while request is not None:
+            items, request = self._threads.perform(self._page(request))
+            yield items
+
+
+class AsyncPages(_List[T]):
+    """The items of a list, from all its pages, each of which is asked for when its time comes.
+
+    It can be iterated over any number of times, and asks the service anew each time.
+    """
+
+    def __init__(self, calls: AsyncCalls, operation: Operation[list[T]], request: Request) -> None:
+        super().__init__(calls.session, operation, request)
+        self._tasks = calls.tasks
+
+    async def __aiter__(self) -> AsyncIterator[T]:
+        async for page in self.pages():
+            for item in page:
+                yield item
+
+    async def pages(self) -> AsyncIterator[list[T]]:
+        """The same, a page at a time."""
+        request: Request | None = self._request
+        while request is not None:
+            items, request = await self._tasks.perform(self._page(request))
+            yield items
+
+
+class _Lines(Generic[T]):
+    def __init__(
+        self, session: Session, operation: Operation[Any], request: Request, read: Read[T]
+    ) -> None:
+        self._session = session
+        self._operation = operation
+        self._request = request
+        self._read = read
+
+    def __repr__(self) -> str:
+        return f"<{self._operation.name}>"
+
+    def _send(self) -> Steps[httpx.Response]:
+        return self._session.send(self._operation, self._request, stream=True)
+
+    def _value(self, line: bytes, answer: httpx.Response) -> T:
+        try:
+            return self._read(json.loads(line))
+        except Exception as error:
+            raise UnexpectedAnswer(answer.status_code, answer.headers, line) from error
+
+
+class Lines(_Lines[T]):
+    """The lines of a streamed answer, in a memory that does not depend on how many there are.
+
+    Each iteration asks the service anew. An answer that breaks off is an `httpx.TransportError`,
+    after the lines that have arrived.
+    """
+
+    def __init__(
+        self,
+        calls: Calls,
+        operation: Operation[Any],
+        request: Request,
+        read: Read[T],
+    ) -> None:
+        super().__init__(calls.session, operation, request, read)
+        self._threads = calls.threads
+
+    def __iter__(self) -> Iterator[T]:
+        answer = self._threads.perform(self._send())
+        split = _Split()
+        with closing(answer):
+            for chunk in answer.iter_bytes():
+                for line in split.lines(chunk):
+                    yield self._value(line, answer)
+            for line in split.rest():
+                yield self._value(line, answer)
+
+
+class AsyncLines(_Lines[T]):
+    """The lines of a streamed answer, in a memory that does not depend on how many there are.
+
+    Each iteration asks the service anew. An answer that breaks off is an `httpx.TransportError`,
+    after the lines that have arrived.
+    """
+
+    def __init__(
+        self,
+        calls: AsyncCalls,
+        operation: Operation[Any],
+        request: Request,
+        read: Read[T],
+    ) -> None:
+        super().__init__(calls.session, operation, request, read)
+        self._tasks = calls.tasks
+
+    async def __aiter__(self) -> AsyncIterator[T]:
+        answer = await self._tasks.perform(self._send())
+        split = _Split()
+        async with aclosing(answer):
+            async for chunk in answer.aiter_bytes():
+                for line in split.lines(chunk):
+                    yield self._value(line, answer)
+            for line in split.rest():
+                yield self._value(line, answer)
+
+
+class _Split:
+    """Finds lines in chunks. Only a line feed ends one: texts may contain other separators."""
+
+    def __init__(self) -> None:
+        self._begun: list[bytes] = []
+
+    def lines(self, chunk: bytes) -> Iterator[bytes]:
+        *ended, begun = chunk.split(b"\n")
+        for line in ended:
+            yield b"".join([*self._begun, line])
+            self._begun = []
+        self._begun.append(begun)
+
+    def rest(self) -> list[bytes]:
+        """What came after the last line feed."""
+        rest = b"".join(self._begun)
+        return [rest] if rest else []

@@ -1,0 +1,129 @@
+"""Makes the Python client: what openapi-python-client makes with our templates, the methods of
+python_facade.py, and the runtime."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from openapi_python_client import Project
+from openapi_python_client.config import Config, ConfigFile, MetaType
+from openapi_python_client.parser.openapi import GeneratorData
+from openapi_python_client.parser.properties import ModelProperty, Property
+from openapi_python_client.strings import pascal_case
+
+from openapi.sdk.packages import FACADE, MODULE, PACKAGE, fill_in
+from openapi.sdk.programs import BIN, run
+from openapi.sdk.python_facade import NDJSON, SESSIONS, SIGN_IN, SIGN_OUT, Json, Tag, tags
+from service.specification import specification
+
+PYTHON = Path(__file__).parent / "python"
+RUFF = ("--no-cache", "--isolated", "--quiet", "--line-length", "100")
+SECRET = re.compile(r"(?:.+_)?(?:password|secret|token|challenge|recovery_codes)")
+# What is made of a secret, beside it.
+DERIVED = {"uri", "qr_code"}
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A kind of problem, which is an exception."""
+
+    code: str
+    class_name: str
+
+
+def generate(folder: Path, document: Json) -> None:
+    """Write the package MODULE into the folder."""
+    package = folder / MODULE
+    project = _project(document, package)
+    found = tags(document, project.openapi, _lines(document))
+    methods = {method.id: method for tag in found for method in tag.methods}
+    parts = SESSIONS | {"sign_in": SIGN_IN, "sign_out": SIGN_OUT}
+    project.env.globals.update(
+        methods=methods,
+        name=FACADE,
+        title=specification.title,
+        problems=_problems(document),
+        tags=found,
+        sessions={part: methods[one] for part, one in parts.items() if one in methods},
+        user_agent=f"{PACKAGE}-python/{specification.version}",
+        is_secret=_is_secret,
+        has_version={_model(one.returns) for one in methods.values() if one.has_version},
+    )
+    if errors := project.build():
+        sys.exit("\n".join(f"{error.header}: {error.detail}" for error in errors))
+    _add_resources(project, found, package)
+    shutil.copytree(PYTHON / "runtime", package / "runtime", ignore=_not_source)
+    (package / "py.typed").touch()  # marks the package as typed (PEP 561)
+    run(package, BIN / "ruff", "check", *RUFF, "--fix-only", "--select", "F,I,UP", ".")
+    run(package, BIN / "ruff", "format", *RUFF, ".")
+
+
+def _project(document: Json, package: Path) -> Project:
+    config_file = fill_in(PYTHON / "config.yaml.template", package.parent)
+    read = ConfigFile.load_from_path(config_file)
+    config_file.unlink()
+    config = Config.from_sources(
+        read, MetaType.NONE, config_file, "utf-8", overwrite=False, output_path=package
+    )
+    parsed = GeneratorData.from_dict(document, config=config)
+    if not isinstance(parsed, GeneratorData):
+        sys.exit(f"{parsed.header}: {parsed.detail}")
+    return Project(openapi=parsed, config=config, custom_template_path=PYTHON / "templates")
+
+
+def _add_resources(project: Project, found: list[Tag], package: Path) -> None:
+    resources = package / "resources"
+    resources.mkdir()
+    (resources / "__init__.py").write_text('"""The methods of each tag."""\n')
+    template = project.env.get_template("resource.py.jinja")
+    for tag in found:
+        (resources / f"{tag.name}.py").write_text(template.render(tag=tag))
+    facade = project.env.get_template("facade.py.jinja")
+    (package / "facade.py").write_text(facade.render())
+
+
+def _lines(document: Json) -> dict[str, dict[str, str]]:
+    """The models of the lines of each streamed answer, which only the source has (`x-lines`)."""
+    found: dict[str, dict[str, str]] = {}
+    for path, item in document["paths"].items():
+        for verb, operation in item.items():
+            for status in operation["responses"]:
+                source = specification.document["paths"][path][verb]["responses"].get(status, {})
+                lines = source.get("content", {}).get(NDJSON, {}).get("x-lines", {})
+                models = {
+                    line: pascal_case(one["$ref"].rpartition("/")[2]) for line, one in lines.items()
+                }
+                found |= {operation["operationId"]: models} if models else {}
+    return found
+
+
+def _problems(document: Json) -> list[Problem]:
+    codes = document["components"]["schemas"]["ProblemCode"]["enum"]
+    found = [Problem(code, pascal_case(code)) for code in codes]
+    names = {problem.class_name for problem in found} | {"ApiError", "UnexpectedAnswer"}
+    if len(names) < len(codes) + 2:
+        raise ValueError("two codes of problems would be exceptions of the same name")
+    return found
+
+
+def _model(returns: str) -> str:
+    return returns.partition(" ")[0]
+
+
+def _is_secret(model: ModelProperty, prop: Property) -> bool:
+    """Whether the value may not be shown."""
+    name = prop.name.get_untrusted_value()
+    members = [*(model.required_properties or []), *(model.optional_properties or [])]
+    beside_secret = any(one.name.get_untrusted_value() == "secret" for one in members)
+    in_body = not model.additional_properties
+    derived = (name in DERIVED and beside_secret) or (name == "code" and in_body)
+    return bool(SECRET.fullmatch(name)) or derived
+
+
+def _not_source(_: Any, names: list[str]) -> list[str]:
+    return [name for name in names if name.startswith((".", "__pycache__"))]
