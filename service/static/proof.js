@@ -20,7 +20,8 @@ function offer(proofs) {
 }
 
 // Asks until the user has proved who they are, and calls `then` with the new tokens, or gives up.
-function prove(token, proofs, then) {
+// `more` are other members of the request.
+export function prove(token, proofs, more, then) {
   if (dialog.open) return
   offer(proofs)
   refusal.textContent = ''
@@ -28,7 +29,7 @@ function prove(token, proofs, then) {
     const answer = await fetch('auth/reauthenticate', {
       method: 'POST',
       headers: { Authorization: `Bearer ${token}`, 'Content-Type': 'application/json' },
-      body: JSON.stringify({ [form.kind.value]: form.proof.value }),
+      body: JSON.stringify({ ...more, [form.kind.value]: form.proof.value }),
     })
     const body = await answer.json()
     if (!answer.ok) {

@@ -1,0 +1,61 @@
+// The table of contents: beside the operations where there is room, and folded above them elsewhere.
+// Any link with `data-operation` leads to that operation and opens it.
+
+const nav = document.getElementById('contents')
+const wide = matchMedia('(min-width: 75rem)')
+const fold = () => { nav.firstElementChild.open = wide.matches }
+
+// Swagger UI watches the address, and keeps the browser from moving the focus by itself.
+document.querySelector('.skip').addEventListener('click', (event) => {
+  event.preventDefault()
+  document.querySelector(event.target.hash).focus()
+})
+
+export function contents({ specSelectors, layoutActions }) {
+  const tags = specSelectors.taggedOperations().map((tag) => tag.get('operations').toJS()).toJS()
+  const tagOf = {}
+  for (const [tag, operations] of Object.entries(tags)) {
+    for (const { operation } of operations) tagOf[operation.operationId] = tag
+  }
+  const schemas = made('li', {}, link('Schemas', { schemas: '' }))
+  nav.querySelector('ul').replaceChildren(...Object.entries(tags).map(entry), schemas)
+  nav.hidden = false
+  wide.addEventListener('change', fold)
+  fold()
+
+  document.addEventListener('click', (event) => {
+    const { tag, operation, schemas } = event.target.closest('a')?.dataset ?? {}
+    const path = operation ? ['operations', tagOf[operation], operation] : ['operations-tag', tag]
+    if (tag || operation) layoutActions.show(['operations-tag', tag ?? tagOf[operation]], true)
+    else if (schemas === undefined) return
+    layoutActions.show(schemas === undefined ? path : ['components', 'schemas'], true)
+    event.preventDefault()
+    if (operation) history.replaceState(null, '', `#/${tagOf[operation]}/${operation}`)
+    arrive(schemas === undefined ? `#${CSS.escape(path.join('-'))}` : '.models')
+  })
+}
+
+function arrive(selector) {
+  if (!wide.matches) fold()
+  const target = document.querySelector(selector)
+  target.scrollIntoView()
+  target.querySelector('button, a').focus({ preventScroll: true })
+}
+
+function entry([tag, operations]) {
+  const items = operations.map(({ operation: { operationId } }) =>
+    made('li', {}, link(operationId, { operation: operationId })))
+  return made('li', {}, link(tag, { tag }), made('ul', {}, ...items))
+}
+
+function link(textContent, data) {
+  const a = made('a', { href: '#', textContent })
+  Object.assign(a.dataset, data)
+  return a
+}
+
+function made(name, properties, ...children) {
+  const element = Object.assign(document.createElement(name), properties)
+  element.append(...children)
+  return element
+}

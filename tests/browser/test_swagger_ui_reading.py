@@ -1,0 +1,148 @@
+"""What people read on the page of the documentation, before they try anything."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, Route, expect
+
+from tests.kit.artefacts import keep
+from tests.kit.legibility import DESK, PHONE, unreadable
+from tests.kit.serving import Server
+from tests.kit.swagger import Docs
+
+MAX_HEIGHT = 1600  # pixels of an opened operation on a desk
+LINES = "\n".join(f"line {number} of a sample" for number in range(9))
+SAMPLES = [
+    {"lang": "Shell", "label": "curl", "source": LINES},
+    {"lang": "Python", "label": "Python", "source": "byline.posts.create(title='A <title>')"},
+    {"lang": "JavaScript", "label": "TypeScript", "source": "await byline.posts.create({})"},
+]
+
+
+def with_samples(route: Route) -> None:
+    """Give every operation code samples, also where the document has none yet."""
+    answer = route.fetch()
+    document = answer.json()
+    for item in document["paths"].values():
+        for operation in item.values():
+            operation["x-codeSamples"] = SAMPLES
+    route.fulfill(response=answer, body=json.dumps(document))
+
+
+def opened(route: Route) -> None:
+    """Open every operation at once: one by one, each would cost a second."""
+    answer = route.fetch()
+    text = answer.text()
+    assert "docExpansion: 'list'" in text
+    route.fulfill(
+        response=answer, body=text.replace("docExpansion: 'list'", "docExpansion: 'full'")
+    )
+
+
+@pytest.fixture(scope="module")
+def everything(browser: Browser, server: Server) -> Iterator[Page]:
+    """The page with all operations open."""
+    with browser.new_context(
+        base_url=server.url, viewport=DESK, reduced_motion="reduce"
+    ) as context:
+        page = context.new_page()
+        page.route("**/docs/init.js", opened)
+        page.route("**/openapi.json", with_samples)
+        page.goto("/docs")
+        paths = server.client().get("/openapi.json").json()["paths"].values()
+        expect(page.locator(".opblock .responses-table")).to_have_count(sum(map(len, paths)))
+        yield page
+
+
+def blocks(page: Page, what: str) -> dict[str, Any]:
+    """The value of a JavaScript expression on each operation's `block`, by operationId."""
+    return page.evaluate(f"""() => Object.fromEntries(
+      [...document.querySelectorAll('.opblock')].map((block) => [
+        block.querySelector('.opblock-summary-operation-id').textContent, {what}]))""")
+
+
+def test_every_operation_fits_on_two_screens_when_it_is_opened(
+    everything: Page, server: Server
+) -> None:
+    paths = server.client().get("/openapi.json").json()["paths"].values()
+    heights = blocks(everything, "block.getBoundingClientRect().height")
+    assert heights.keys() == {one["operationId"] for item in paths for one in item.values()}
+    assert {name: height for name, height in heights.items() if height > MAX_HEIGHT} == {}
+
+
+def test_errors_are_folded_and_each_leads_to_its_explanation(everything: Page) -> None:
+    shown = blocks(everything, "block.querySelectorAll('[data-code^=\"4\"]')[0]?.checkVisibility()")
+    assert set(shown.values()) <= {False, None}
+    folded = everything.locator("#operations-posts-update_post .errors")
+    expect(folded.locator("summary").first).to_contain_text("400 401 403 404")
+    folded.locator("summary").first.click()
+    row = folded.locator('[data-code="412"]')
+    expect(row.get_by_role("link", name="precondition-failed")).to_have_attribute(
+        "href", "problems/precondition-failed"
+    )
+    row.get_by_text("Example").click()
+    expect(row.locator("pre")).to_contain_text('"status": 412')
+    folded.locator("summary").first.click()
+
+
+def test_code_samples_are_tabs_that_the_keyboard_reaches(everything: Page) -> None:
+    everything.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    samples = everything.locator("#operations-posts-create_post .samples")
+    tabs, panel = samples.get_by_role("tab"), samples.get_by_role("tabpanel")
+    assert tabs.all_inner_texts() == ["curl", "Python", "TypeScript"]
+    expect(panel).to_have_text(LINES)
+    tabs.first.focus()
+    everything.keyboard.press("ArrowRight")
+    expect(tabs.nth(1)).to_be_focused()
+    expect(tabs.nth(1)).to_have_attribute("aria-selected", "true")
+    expect(panel).to_have_text("byline.posts.create(title='A <title>')")
+    everything.keyboard.press("Tab")
+    expect(samples.get_by_role("button", name="Copy")).to_be_focused()
+    everything.keyboard.press("Enter")
+    expect(samples.get_by_role("status")).to_have_text("Copied")
+    copied = everything.evaluate("navigator.clipboard.readText()")
+    assert copied == "byline.posts.create(title='A <title>')"
+    # The language is that of all operations, and of the next visit.
+    other = everything.locator("#operations-posts-get_post .samples")
+    expect(other.get_by_role("tab", selected=True)).to_have_text("Python")
+    assert everything.evaluate("localStorage.getItem('docs-language')") == "Python"
+
+
+def test_what_applies_to_everything_is_folded_and_schemas_have_an_order(page: Page) -> None:
+    docs = Docs(page)
+    common = page.locator(".common")
+    expect(common.locator("summary")).to_contain_text("Input, Errors, Request id, Rate limits")
+    expect(common.get_by_text("Bodies are JSON in UTF-8")).to_be_hidden()
+    first = docs.operation("auth/register").bounding_box()
+    assert first
+    assert first["y"] < DESK["height"]
+
+    page.locator("#contents").get_by_role("link", name="Schemas").click()
+    expect(page.locator(".model-container").first).to_be_visible()
+    names = page.locator(".model-container").evaluate_all("all => all.map((e) => e.dataset.name)")
+    assert names[:3] == ["Account", "AddedPasskey", "AuditEvent"]
+    assert names.index("UserChanges") < names.index("AuditAction")  # an object and a choice
+
+
+def test_the_contents_lead_to_an_operation_and_open_it(
+    open_tab: Callable[..., Page], server: Server
+) -> None:
+    page = open_tab(server, viewport=PHONE, color_scheme="dark", reduced_motion="reduce")
+    docs = Docs(page)
+    contents = page.locator("#contents")
+    link = contents.get_by_role("link", name="get_post", exact=True)
+    expect(link).to_be_hidden()
+    contents.locator("summary").click()
+    link.click()
+    expect(link).to_be_hidden()
+    block = docs.operation("posts/get_post")
+    expect(block.locator(".responses-table").first).to_be_visible()
+    expect(block.locator(".opblock-summary-control")).to_be_focused()
+    expect(page).to_have_url(f"{server.url}/docs#/posts/get_post")
+    block.locator(".errors > summary").click()
+    assert unreadable(page) == []
+    keep(page, "docs-errors-phone")
