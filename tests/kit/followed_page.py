@@ -83,7 +83,8 @@ class Reader:
         there, here = Path(sys.prefix), self.folder / ".venv"
         (here / "bin").mkdir(parents=True)
         for path in (*there.glob("bin/*"), there / "lib", there / "pyvenv.cfg"):
-            (here / path.relative_to(there)).symlink_to(path)
+            if path.name != self._command:  # writing to a link would write to what it leads to
+                (here / path.relative_to(there)).symlink_to(path)
         python = here / "bin" / "python"
         _script(here / "bin" / self._command, COMMAND.format(python=python, name=self._command))
 
