@@ -119,6 +119,7 @@ def compose(
         "product": product,
         "site": site,
         "token": token,
+        "page": f"{site}/#/{PAGES.get(kind)}",
         "link": f"{site}/#/{PAGES.get(kind)}?token={token}",
         "dispute": f"{site}/#/{DISPUTES.get(kind)}?token={token}",
         "circumstances": _circumstances(facts),

@@ -2,6 +2,7 @@
 document.getElementById('address').textContent = new URL('.', location).href.replace(/\/$/, '')
 
 // A link from a mail leads to `#/<id of a form>?token=...`; without one this is the landing page.
+// Without the token the form asks for it, because mail programs break links.
 const [home, task] = document.querySelectorAll('main')
 const title = document.title
 let token
@@ -11,7 +12,13 @@ function follow() {
   const form = [...document.forms].find(({ id }) => route === `#/${id}`)
   token = new URLSearchParams(query).get('token')
   if (token) history.replaceState(null, '', route) // out of sight, out of the history
-  show(form && !token ? 'dead-link' : form?.id)
+  show(form?.id)
+  if (form && !token) ask(form)
+}
+
+function ask(form) {
+  form.querySelector('h1 ~ p').after(document.getElementById('paste').content.cloneNode(true))
+  form.querySelector('input').focus()
 }
 
 function show(id) {
@@ -20,6 +27,7 @@ function show(id) {
   for (const panel of task.querySelectorAll('form, section')) panel.hidden = panel.id !== id
   for (const message of task.querySelectorAll('[role=alert]')) message.textContent = ''
   for (const form of document.forms) form.reset()
+  for (const field of document.querySelectorAll('.paste')) field.remove()
   veil()
   const heading = id && document.querySelector(`#${id} h1`)
   document.title = heading ? heading.textContent : title
@@ -50,7 +58,9 @@ async function send(event) {
 
 // The problem, null if there is none, or {} if the answer is not the API's.
 async function refusal(form) {
-  const body = JSON.stringify({ token, ...Object.fromEntries(new FormData(form)) })
+  const fields = { token, ...Object.fromEntries(new FormData(form)) }
+  fields.token = fields.token.trim().split('token=').at(-1) // the whole link may have been pasted
+  const body = JSON.stringify(fields)
   const headers = { 'Content-Type': 'application/json' }
   try {
     const answer = await fetch(form.action, { method: 'POST', headers, body })

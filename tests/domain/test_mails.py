@@ -96,8 +96,17 @@ def test_link_and_token_are_in_the_text_and_in_the_html(kind: str) -> None:
     lines = part(message, "plain").splitlines()
     assert [line for line in lines if TOKEN in line] == [link, TOKEN, *second]
     page = _Page(part(message, "html"))
-    assert page.links == [link, *second]
+    assert page.links == [link, link.partition("?")[0], *second]
     assert TOKEN in page.words
+
+
+@each_kind_with_a_token
+def test_a_mail_says_where_to_paste_the_token_when_the_link_does_not_work(kind: str) -> None:
+    message = as_sent(composed(kind))
+    place = f"{SITE}/#/{PAGES[kind]}"
+    text = "\n".join(part(message, "plain").splitlines())
+    assert f"open {place}\nand paste this token there:\n\n{TOKEN}\n" in text
+    assert f"open {place} and paste this token there: {TOKEN}" in _Page(part(message, "html")).words
 
 
 @each_notice

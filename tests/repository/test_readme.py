@@ -33,8 +33,12 @@ def test_the_tour_with_curl_works_as_it_is_written(serve):
     )
 
     assert run.returncode == 0, run.stdout + run.stderr
-    assert "<mark>" in run.stdout or "In the Café" in run.stdout
-    assert run.stdout.rstrip().endswith("204")
+    labels = re.findall(r"show '(.+)'", script)
+    assert len(labels) == 5
+    answers = re.split("|".join(rf"^{label}\n" for label in labels), run.stdout, flags=re.MULTILINE)
+    assert all(answer.endswith("\n\n") for answer in answers[1:-1])
+    assert "<mark>café</mark>" in answers[4]
+    assert run.stdout.endswith("\nSigned out: 204\n")
 
 
 def test_a_first_call_in_python_works_as_it_is_written(serve, tmp_path, tmp_path_factory):

@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from service import pages
+from service.domain.mails import DISPUTES, PAGES
 from service.engine.http import docs
 from service.engine.spec import publication
 from service.engine.spec.publication import FOR_CLIENTS, Edition
@@ -226,6 +227,13 @@ def test_a_page_loads_nothing_from_elsewhere_and_has_no_inline_code(page: Any) -
     for address in re.findall(r'(?:src|href)="([^"]*)"', html):
         assert not re.match(r"/|[a-z]+:", address), address
     assert not re.search(r"<style|\sstyle=|\son[a-z]+=|<script(?![^>]*\ssrc=)", html)
+
+
+def test_the_landing_page_has_a_form_for_every_link_in_mails() -> None:
+    html = pages.home_page()
+    for form in {*PAGES.values(), *DISPUTES.values()}:
+        assert f'<form id="{form}" method="post"' in html
+        assert f'<section id="{form}-done"' in html
 
 
 def test_a_page_may_be_framed_and_scripted_by_nobody_else() -> None:
