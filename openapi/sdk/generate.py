@@ -11,39 +11,30 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from openapi.sdk import python_client
+from openapi.sdk import python_client, typescript_client
 from openapi.sdk.distributions import build
 from openapi.sdk.packages import describe
-from openapi.sdk.programs import BIN, NPM, run
 from service.specification import specification
-
-HERE = Path(__file__).parent
 
 
 def main(clients: Path) -> None:
     """Write `python`, `typescript` and, ready to publish, `dist` into the folder, replacing what
     is there."""
-    browsers, programs = documented(), without_cookies(documented())
-    for language, generate, document in (
-        ("python", python, programs),
-        ("typescript", typescript, browsers),
-    ):
+    for language, generate in (("python", python), ("typescript", typescript_client.generate)):
         folder = clients / language
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
-        (folder / "openapi.json").write_text(json.dumps(document))
-        generate(folder, document)
-        (folder / "openapi.json").unlink()
+        generate(folder)
+        describe(language, folder)
     build(clients)
 
 
 def documented() -> dict[str, Any]:
-    """The public specification as the generators need it.
+    """The public specification as the generator for Python needs it.
 
     Answers in YAML become files, because clients have no parser for YAML. Objects do not
-    declare additional properties: these clients accept new fields anyway, and in TypeScript a
-    misspelt field would be an `unknown` instead of an error. Security schemes in a cookie are left
-    out, because browsers send cookies by themselves, and let no script set that header.
+    declare additional properties: these clients accept new fields anyway. Security schemes in a
+    cookie are left out, because only browsers have them.
     """
     document: dict[str, Any] = json.loads(specification.public_json())
     schemes = document["components"]["securitySchemes"].items()
@@ -73,20 +64,12 @@ def without_cookies(document: dict[str, Any]) -> dict[str, Any]:
     return document
 
 
-def python(folder: Path, document: dict[str, Any]) -> None:
+def python(folder: Path) -> None:
     """The package for pip, imported as MODULE."""
+    document = without_cookies(documented())
+    (folder / "openapi.json").write_text(json.dumps(document))
     python_client.generate(folder, document)
-    describe("python", folder)
-
-
-def typescript(folder: Path, document: dict[str, Any]) -> None:
-    """The package for npm: an ES module with types."""
-    describe("typescript", folder)
-    config = HERE / "typescript" / "openapi-ts.config.mjs"
-    run(folder, BIN / "node", NPM / "openapi-ts", "--file", config, "--silent")
-    shutil.copy(HERE / "typescript" / "index.ts", folder / "src")
-    shutil.copy(HERE / "typescript" / "tsconfig.json", folder)
-    run(folder, BIN / "node", NPM / "tsc")
+    (folder / "openapi.json").unlink()
 
 
 if __name__ == "__main__":

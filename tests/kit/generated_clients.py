@@ -17,7 +17,15 @@ ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
 PIP = ["-m", "pip", "install", "--quiet", "--no-index", "--no-deps"]
 NPM_INSTALL = ["install", "--offline", "--no-audit", "--no-fund", "--silent"]
-CHECK = ["--strict", "--noEmit", "--target", "es2022", "--lib", "es2022,dom"]
+CHECK = [
+    "--strict",
+    "--exactOptionalPropertyTypes",
+    "--noEmit",
+    "--target",
+    "es2022",
+    "--lib",
+    "es2022,dom",
+]
 STRICT = [*CHECK, "--typeRoots", str(NPM.parent / "@types")]
 
 

@@ -45,13 +45,13 @@ def program(language: str, api: str = API) -> str:
     return "\n".join([first.replace(API, api), *others])
 
 
-def expiring(text: str, line: str, server: Server) -> str:
-    """The program, in which the access token has expired behind this line."""
+def expiring(text: str, line: str, replacement: str, server: Server) -> str:
+    """The program, in which the access token has expired behind this line: the statement replaces
+    the token by `{}`."""
     keys = KeyRing.from_directory(server.settings.jwt_keys_dir)
     expired = Tokens(keys, issuer="byline", audience="byline").access(NOBODY, NOBODY, 0, -60)
     assert text.count(line) == 1
-    variable = "session.tokens" if "session" in line else "tokens"
-    return text.replace(line, f"{line}\n{variable}.access_token = '{expired}'")
+    return text.replace(line, f"{line}\n{replacement.format(expired)}")
 
 
 def follow(server: Server, folder: Path, *command: Path | str, **more: str) -> str:
@@ -109,7 +109,9 @@ def test_the_guide_works_in_python(
     server: Server, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     site = str(clients.generated(tmp_path_factory) / "site")
-    text = expiring(program("python", server.url), "session = Session(tokens)", server)
+    replacement = "session.tokens.access_token = '{}'"
+    text = program("python", server.url)
+    text = expiring(text, "session = Session(tokens)", replacement, server)
     (tmp_path / "guide.py").write_text(text)
     printed = follow(server, tmp_path, sys.executable, "guide.py", PYTHONPATH=site)
     assert "/title" in printed
@@ -121,9 +123,13 @@ def test_the_guide_works_in_typescript(
     server: Server, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     folder = clients.generated(tmp_path_factory)
-    text = expiring(program("ts", server.url), "client.setConfig({ fetch: renewing });", server)
+    replacement = "await store.set({{ ...(await store.get())!, access_token: '{}' }});"
+    text = program("ts", server.url)
+    text = expiring(text, "const account = await byline.auth.getMe();", replacement, server)
     (folder / "guide.ts").write_text(text)
     printed = follow(server, tmp_path, clients.BIN / "node", folder / "guide.ts")
+    # The expired token was nobody's, so the one that replaced it is somebody else's.
+    assert printed.count("signed-in\n") == 2
     assert "/title" in printed
     assert "1 posts\n" in printed
     assert "In the Café, again" in (tmp_path / "byline-export.ndjson").read_text()

@@ -1,43 +1,22 @@
-// Every problem that a call of the generated TypeScript client can come to, typed and by its code.
+// Every problem that a call of the TypeScript client can come to, as its exception.
 //
 // Arguments: the addresses of a server, of a strict one with the same database (test_problems.py),
 // and of one whose posts cannot be written; the only admin's e-mail address; passkeys and an app.
 import assert from 'node:assert/strict';
 import { setTimeout } from 'node:timers/promises';
+import * as client from 'byline-client';
 import {
-  addPasskey,
-  changePassword,
-  completeEmailVerification,
-  completeLogin,
-  createClient,
-  createPersonalToken,
-  createPost,
-  deletePasskey,
-  getMe,
-  getPost,
-  listAccounts,
-  login,
-  loginWithPasskey,
-  logout,
-  type Problem,
+  ApiError,
+  Byline,
+  type CallOptions,
+  memoryStore,
   type ProblemCode,
-  type RegistrationResponseJson,
-  refresh,
-  register,
-  revokeOtherSessions,
-  renewRecoveryCodes,
-  type SignIn,
-  searchPosts,
-  startPasskey,
-  startPasskeyLogin,
-  updatePost,
-  updateUser,
+  type RegistrationResponseJSON,
+  type SessionStore,
 } from 'byline-client';
 
-type Answer<Data = unknown> = { data?: Data; error?: Problem; response?: Response };
-
 type Passkeys = {
-  credential: RegistrationResponseJson;
+  credential: RegistrationResponseJSON;
   full: string;
   lonely: string;
   id: string;
@@ -52,121 +31,121 @@ const passkeys: Passkeys & App = JSON.parse(json);
 const password = 'correct horse battery staple';
 const patience = 60_000; // milliseconds
 const text = { title: 'A title', content: 'Some words.' };
-const anonymous = createClient({ baseUrl });
+const anonymous = new Byline(baseUrl);
 // A name that the server does not answer to.
-const elsewhere = createClient({ baseUrl: baseUrl.replace('127.0.0.1', 'localhost') });
-
-function good<Data>(answer: Answer<Data>): Data {
-  assert(answer.data, answer.error?.detail);
-  return answer.data;
-}
+const elsewhere = new Byline(baseUrl.replace('127.0.0.1', 'localhost'));
 
 const email = () => `${crypto.randomUUID()}@example.com`;
 
-async function signedIn(email: string): Promise<SignIn> {
-  return good(await login({ client: anonymous, body: { email, password } }));
+/** A client that does not try again, so that it sees each refusal. */
+const bearing = (token: string, at = baseUrl) => new Byline(at, { token, retries: 0 });
+
+async function signedIn(email: string, at = baseUrl, store: SessionStore = memoryStore()) {
+  const byline = new Byline(at, { store, retries: 0 });
+  const { user } = await byline.signIn(email, password);
+  return { byline, user };
 }
 
-async function signedUp(at = baseUrl): Promise<SignIn> {
-  const client = createClient({ baseUrl: at });
-  const body = { email: email(), password };
-  good(await register({ client, body }));
-  return good(await login({ client, body }));
+async function signedUp(at = baseUrl) {
+  const { email: address } = await new Byline(at).auth.register({ email: email(), password });
+  return signedIn(address, at);
 }
-
-const bearing = (token = '', at = baseUrl) => createClient({ baseUrl: at, auth: token });
 
 const [anna, ben, carl] = [await signedUp(), await signedUp(), await signedUp()];
 const admin = await signedIn(adminEmail);
-const hers = bearing(anna.access_token);
-const his = bearing(ben.access_token);
-const admins = bearing(admin.access_token);
-const post = good(await createPost({ client: hers, body: text }));
-const path = { post_id: post.id };
-const ANY = { 'If-Match': '*' };
+const hers = anna.byline;
+const post = await hers.posts.create(text);
+const ANY = { ifMatch: '*' };
 
-/** Anna's client with a change to what it sends. */
-function changing(change: (headers: Headers) => void) {
-  const client = bearing(anna.access_token);
-  client.interceptors.request.use((request) => {
-    change(request.headers);
-    return request;
-  });
-  return client;
+/** A client of Anna's with a change to what it sends. */
+async function changing(change: (headers: Record<string, string>) => void): Promise<Byline> {
+  const store = memoryStore();
+  await signedIn(anna.user.email, baseUrl, store);
+  const fetch: client.Fetch = (url, init) => {
+    change(init.headers);
+    return globalThis.fetch(url, init);
+  };
+  return new Byline(baseUrl, { store, fetch });
 }
 
 const signingIn = (email: string, secret = password, at = baseUrl) =>
-  login({ client: createClient({ baseUrl: at }), body: { email, password: secret } });
+  new Byline(at).signIn(email, secret);
 
 /** Sign in to the account with an authenticator app, with this code as the second step. */
-async function completing(code = '') {
-  const { error } = await signingIn(passkeys.email);
-  assert.deepEqual(error?.methods, ['totp', 'recovery-code']);
-  return completeLogin({ client: anonymous, body: { challenge: error?.challenge ?? '', code } });
+function completing(code = '') {
+  const secondFactor = ({ problem }: ApiError) => {
+    assert.deepEqual(problem.methods, ['totp', 'recovery-code']);
+    return code;
+  };
+  return new Byline(baseUrl, { secondFactor }).signIn(passkeys.email, password);
 }
 
-good(await completing(passkeys.codes[1]));
+await completing(passkeys.codes[1]);
 
 const registering = (fields: { email?: string; password?: string; username?: string }) =>
-  register({ client: anonymous, body: { email: email(), password, ...fields } });
+  anonymous.auth.register({ email: email(), password, ...fields });
 
-const posting = (fields: Partial<typeof text>, client = hers) =>
-  createPost({ client, body: { ...text, ...fields } });
+const posting = (fields: Partial<typeof text>, byline = hers) =>
+  byline.posts.create({ ...text, ...fields });
 
-const editing = (client = hers, headers = ANY) =>
-  updatePost({ client, path, body: { title: 'Another title' }, headers });
+const editing = (byline = hers, options: CallOptions = ANY) =>
+  byline.posts.update(post, { title: 'Another title' }, options);
 
-const keyed = (title: string) =>
-  createPost({ client: hers, body: { ...text, title }, headers: { 'Idempotency-Key': 'one' } });
+const keyed = (title: string) => hers.posts.create({ ...text, title }, { idempotencyKey: 'one' });
 
-async function beingDisabled(): Promise<Answer> {
-  const target = { path: { user_id: carl.user.id }, headers: ANY };
-  good(await updateUser({ client: admins, ...target, body: { disabled: true } }));
+async function beingDisabled() {
+  await admin.byline.users.update(carl.user, { disabled: true }, ANY);
   return signingIn(carl.user.email);
 }
 
-async function expiring(): Promise<Answer> {
-  const pair = good(await refresh({ client: bearing(ben.refresh_token, strict) }));
-  const deadline = Date.now() + patience;
-  for (;;) {
-    const answer = await getMe({ client: bearing(pair.access_token) });
-    if (answer.error) return answer;
-    assert(Date.now() < deadline);
-    await setTimeout(50);
-  }
+/** A token of a session of Ben's that has expired. */
+async function expiring() {
+  const store = memoryStore();
+  await signedIn(ben.user.email, baseUrl, store);
+  const { access_token } = await new Byline(strict, { store }).auth.refresh();
+  const byline = bearing(access_token);
+  for (const deadline = Date.now() + patience; Date.now() < deadline; await setTimeout(50))
+    await byline.auth.getMe();
 }
 
-async function reusing(): Promise<Answer> {
-  const oldest = (await signedIn(anna.user.email)).refresh_token;
-  let token = oldest;
-  for (let times = 2; times > 0; times--)
-    token = good(await refresh({ client: bearing(token) })).refresh_token;
-  return refresh({ client: bearing(oldest) });
+async function reusing() {
+  const store = memoryStore();
+  const { byline } = await signedIn(anna.user.email, baseUrl, store);
+  const oldest = await store.get();
+  await byline.auth.refresh();
+  await byline.auth.refresh();
+  await store.set(oldest);
+  return byline.auth.refresh();
 }
 
-async function leaving(): Promise<Answer> {
-  const client = bearing((await signedIn(anna.user.email)).access_token);
-  await logout({ client });
-  return getMe({ client });
+async function leaving() {
+  const store = memoryStore();
+  const { byline } = await signedIn(anna.user.email, baseUrl, store);
+  const tokens = await store.get();
+  await byline.signOut();
+  return bearing(tokens?.access_token ?? '').auth.getMe();
 }
 
 /** Two posts with one key: one waits in vain, and the other does not wait for it. */
-async function atOnce(): Promise<Answer[]> {
-  const client = bearing((await signedUp(stuck)).access_token, stuck);
-  const call = () => createPost({ client, body: text, headers: { 'Idempotency-Key': 'one' } });
-  let answers: Answer[] = [];
+async function atOnce(): Promise<ApiError[]> {
+  const { byline } = await signedUp(stuck);
+  const call = () => byline.posts.create(text, { idempotencyKey: 'one', timeout: patience });
+  let errors: ApiError[] = [];
   for (let tries = 5; tries > 0; tries--) {
-    answers = await Promise.all([call(), call()]);
-    answers.sort((one, other) => (one.error?.status ?? 0) - (other.error?.status ?? 0));
-    if (answers[0]?.error?.status !== answers[1]?.error?.status) break;
+    errors = (await Promise.allSettled([call(), call()])).map((outcome) => {
+      assert(outcome.status === 'rejected' && outcome.reason instanceof ApiError);
+      return outcome.reason;
+    });
+    errors.sort((one, other) => one.status - other.status);
+    if (errors[0]?.status !== errors[1]?.status) break;
     // The second came only when the first had given up.
   }
-  return answers;
+  return errors;
 }
 
-async function searching(): Promise<Answer> {
-  await searchPosts({ client: anonymous, query: { q: 'words' } });
-  return searchPosts({ client: anonymous, query: { q: 'words' } });
+async function searching() {
+  await anonymous.posts.search({ q: 'words' });
+  return anonymous.posts.search({ q: 'words' });
 }
 
 function clientData(kind: string, challenge: string): string {
@@ -176,103 +155,93 @@ function clientData(kind: string, challenge: string): string {
 }
 
 /** Add the passkey that is taken: without attestation, nothing in it is signed. */
-async function adding(client = hers, challenge = ''): Promise<Answer> {
-  const options = good(await startPasskey({ client }));
+async function adding(byline = hers, challenge = '') {
+  const options = await byline.passkeys.start();
   const clientDataJSON = clientData('create', challenge || options.challenge);
   const response = { ...passkeys.credential.response, clientDataJSON };
   const credential = { ...passkeys.credential, response };
-  return addPasskey({ client, body: { name: 'Laptop', credential } });
+  return byline.passkeys.add({ name: 'Laptop', credential });
 }
 
 /** Sign in with a passkey whose signature is wrong. */
-async function using(id: string, challenge = ''): Promise<Answer> {
-  const begun = good(await startPasskeyLogin({ client: anonymous }));
+async function using(id: string, challenge = '') {
+  const begun = await anonymous.passkeys.startPasskeyLogin();
   const clientDataJSON = clientData('get', begun.passkey_options.challenge);
   const response = { clientDataJSON, authenticatorData: 'AAAA', signature: 'AAAA' };
   const passkey = { id, rawId: id, type: 'public-key' as const, response };
-  const body = { challenge: challenge || begun.challenge, passkey };
-  return loginWithPasskey({ client: anonymous, body });
+  return anonymous.passkeys.loginWithPasskey({ challenge: challenge || begun.challenge, passkey });
 }
 
 const taken = passkeys.credential.id;
-const [inUse = {}, unavailable = {}] = await atOnce();
+const [inUse, unavailable] = await atOnce();
 
-const calls: Partial<Record<ProblemCode, () => Answer | Promise<Answer>>> = {
+const calls: Partial<Record<ProblemCode, () => Promise<unknown>>> = {
   'invalid-request': () => posting({ title: '' }),
   'malformed-body': () => posting({ content: '\0' }),
-  'bad-request': () => getPost({ client: anonymous, path: { post_id: '\n' } }),
-  'host-not-allowed': () => getPost({ client: elsewhere, path }),
+  'bad-request': () => anonymous.posts.get('\n'),
+  'host-not-allowed': () => elsewhere.posts.get(post),
   'weak-password': () => registering({ password: 'password123' }),
-  'token-invalid': () => completeEmailVerification({ client: anonymous, body: { token: 'x' } }),
+  'token-invalid': () => anonymous.auth.completeEmailVerification({ token: 'x' }),
   'passkey-invalid': () => adding(hers, 'AAAA'),
   'passkey-taken': () => adding(),
   'too-many-passkeys': () => adding(bearing(passkeys.full)),
-  'last-passkey': () =>
-    deletePasskey({ client: bearing(passkeys.lonely), path: { passkey_id: passkeys.id } }),
+  'last-passkey': () => bearing(passkeys.lonely).passkeys.delete(passkeys.id),
   'passkey-wrong': () => using(taken),
   'passkey-unknown': () => using([...taken].reverse().join('')),
   'challenge-invalid': () => using(taken, 'x'),
-  'authentication-required': () => getMe({ client: anonymous }),
-  'invalid-token': () => getMe({ client: bearing('x') }),
+  'authentication-required': () => anonymous.auth.getMe(),
+  'invalid-token': () => bearing('x').auth.getMe(),
   'token-expired': expiring,
   'token-reused': reusing,
   'session-revoked': leaving,
   'second-factor-required': () => signingIn(passkeys.email),
   'second-factor-wrong': () => completing('000000'),
-  'second-factor-missing': () => renewRecoveryCodes({ client: hers }),
+  'second-factor-missing': () => hers.factors.renewRecoveryCodes(),
   'invalid-credentials': () => signingIn(anna.user.email, 'wrong'),
-  'authentication-too-old': () => revokeOtherSessions({ client: bearing(passkeys.stale) }),
-  forbidden: () => editing(his),
+  'authentication-too-old': () => bearing(passkeys.stale).auth.revokeOtherSessions(),
+  forbidden: () => editing(ben.byline),
   'scope-missing': () => editing(bearing(passkeys.scoped)),
   'too-many-tokens': () =>
-    createPersonalToken({
-      client: bearing(passkeys.crowded),
-      body: { name: 'One more', scopes: ['account:read'] },
-    }),
+    bearing(passkeys.crowded).tokens.create({ name: 'One more', scopes: ['account:read'] }),
   'origin-not-allowed': () =>
-    login({ client: anonymous, body: { email: adminEmail, password, transport: 'cookie' } }),
-  'admin-required': () => listAccounts({ client: hers }),
-  'admin-only-field': () =>
-    updateUser({
-      client: hers,
-      path: { user_id: anna.user.id },
-      body: { role: 'admin' },
-      headers: ANY,
-    }),
+    anonymous.auth.login({ email: adminEmail, password, transport: 'cookie' }),
+  'admin-required': () => hers.users.listAccounts().toArray(),
+  'admin-only-field': () => hers.users.update(anna.user, { role: 'admin' }, ANY),
   'account-disabled': beingDisabled,
   'email-unverified': () => signingIn(anna.user.email, password, strict),
   'current-password-wrong': () =>
-    changePassword({ client: hers, body: { current_password: 'wrong', new_password: password } }),
-  'not-found': () => getPost({ client: anonymous, path: { post_id: anna.user.id } }),
+    hers.auth.changePassword({ current_password: 'wrong', new_password: password }),
+  'not-found': () => anonymous.posts.get(anna.user.id),
   'quota-exceeded': () => posting({ content: 'x'.repeat(60_000) }),
   'email-taken': () => registering({ email: anna.user.email }),
   'username-taken': () => registering({ username: anna.user.username }),
-  'last-admin': () =>
-    updateUser({
-      client: admins,
-      path: { user_id: admin.user.id },
-      body: { role: 'user' },
-      headers: ANY,
-    }),
-  'idempotency-key-in-use': () => inUse,
-  'precondition-failed': () => editing(hers, { 'If-Match': '"stale"' }),
+  'last-admin': () => admin.byline.users.update(admin.user, { role: 'user' }, ANY),
+  'idempotency-key-in-use': () => Promise.reject(inUse),
+  'precondition-failed': () => editing(hers, { ifMatch: '"stale"' }),
   'body-too-large': () => posting({ content: 'x'.repeat(2 ** 20) }),
-  'unsupported-media-type': () =>
-    posting({}, changing((headers) => headers.set('Content-Type', 'text/plain'))),
+  'unsupported-media-type': async () =>
+    posting({}, await changing((headers) => (headers['Content-Type'] = 'text/plain'))),
   'idempotency-key-reused': async () => {
     await keyed('One');
     return keyed('Another');
   },
-  'precondition-required': () => editing(changing((headers) => headers.delete('If-Match'))),
+  'precondition-required': async () =>
+    editing(await changing((headers) => delete headers['If-Match'])),
   'rate-limited': searching,
   'headers-too-large': () =>
-    getPost({ client: anonymous, path, headers: { 'If-None-Match': 'x'.repeat(40_000) } }),
-  unavailable: () => unavailable,
+    anonymous.posts.get(post, { headers: { 'If-None-Match': 'x'.repeat(40_000) } }),
+  unavailable: () => Promise.reject(unavailable),
 };
 
 for (const [code, call] of Object.entries(calls)) {
-  const { error, response } = await call();
-  assert.equal(error?.code, code);
-  assert.equal(error?.status, response?.status);
+  const error: unknown = await call().then(() => undefined, (reason) => reason);
+  assert(error instanceof ApiError, `${code}: ${error}`);
+  assert.equal(error.code, code, error.detail);
+  assert.equal(error.problem.status, error.status);
+  assert.equal(error.headers.get('X-Request-Id'), error.requestId);
+  const name = code.replace(/(^|-)./g, (start) => start.slice(-1).toUpperCase());
+  assert.equal(error.name, name);
+  assert(error instanceof client[name as 'NotFound']);
+  assert.equal(Object.getPrototypeOf(error.constructor), ApiError);
   console.log(code);
 }

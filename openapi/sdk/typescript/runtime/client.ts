@@ -1,0 +1,104 @@
+import { Core } from './core.js';
+import { type AnswerHeaders, type ApiError, hide } from './errors.js';
+import type { Changes, Operations } from './facade.js';
+import type { Pages } from './lists.js';
+import type { IdentityProof, SecondFactorProof } from './operations.js';
+import type { AuthChange, SessionStore } from './session.js';
+import type { Exchange, Fetch, Signal } from './transfer.js';
+
+/** The settings of a client. */
+export interface ClientOptions {
+  /** A personal token or an access token, instead of signing in. */
+  token?: string | undefined;
+  /** Where the session is kept: in memory by default, or `localStorageStore()`. */
+  store?: SessionStore | undefined;
+  /** Milliseconds for each try, its body included; 10 000 by default. */
+  timeout?: number | undefined;
+  /** How often a call that is safe to repeat is tried again; 3 by default. */
+  retries?: number | undefined;
+  /** `cookie`, in browsers: the refresh token is in a cookie that no script can read. */
+  transport?: 'cookie' | undefined;
+  /** Asked when a password alone is not enough: a code, or another proof. */
+  secondFactor?: ((error: ApiError) => Awaitable<SecondFactorProof | string | undefined>) | undefined;
+  /** Asked when the sign-in is too old for an operation: the password, or another proof. */
+  reauthenticate?: ((error: ApiError) => Awaitable<IdentityProof | string | undefined>) | undefined;
+  /** Told when somebody has signed in or out, or tokens were renewed, here or in another tab. */
+  onAuthChange?: ((change: AuthChange) => void) | undefined;
+  /** Told of each request that was sent, for logs; there are no secrets in it. */
+  onExchange?: ((exchange: Exchange) => void) | undefined;
+  /** Used in place of the global `fetch`. */
+  fetch?: Fetch | undefined;
+}
+
+/** The settings of a call. */
+export interface CallOptions {
+  /** An `AbortSignal` that gives the call up. */
+  signal?: Signal | undefined;
+  /** Milliseconds for each try, its body included. */
+  timeout?: number | undefined;
+  /** In place of the one that the client makes, where the operation takes one. */
+  idempotencyKey?: string | undefined;
+  /** In place of the `ETag` of what was read; `*` for any version. */
+  ifMatch?: string | undefined;
+  /** Headers to add. */
+  headers?: Readonly<Record<string, string>> | undefined;
+}
+
+/** An answer with what is around its data. */
+export interface RawAnswer<Data> {
+  /** Undefined where there is none, as in a 304. */
+  data: Data;
+  status: number;
+  headers: AnswerHeaders;
+}
+
+/** The name of an operation, such as `posts.list`. */
+export type OperationName = Exclude<
+  { [Tag in keyof Operations]: `${Tag}.${keyof Operations[Tag] & string}` }[keyof Operations],
+  Changes
+>;
+
+/** What an operation answers: of a list, one page; of lines, their bytes. */
+export type RawData<Name> =
+  ReturnType<Method<Name>> extends Promise<infer Data>
+    ? Data
+    : ReturnType<Method<Name>> extends Pages<infer Item>
+      ? Item[]
+      : AsyncIterable<Uint8Array>;
+
+type Method<Name> = Name extends `${infer Tag extends keyof Operations}.${infer Rest}`
+  ? Rest extends keyof Operations[Tag]
+    ? Extract<Operations[Tag][Rest], (...given: never[]) => unknown>
+    : never
+  : never;
+
+/** An id, or an object that has one. */
+export type Ref<Id = string> = Id | { readonly id: Id };
+
+/** A value, or the promise of one. */
+export type Awaitable<Value> = Value | Promise<Value>;
+
+/** @internal */
+export const CORE: unique symbol = Symbol('core');
+
+/** What all clients have. */
+export class Client {
+  // A function, because frameworks that wrap objects deeply leave it as it is.
+  /** @internal */
+  declare readonly [CORE]: () => Core;
+
+  /** @internal */
+  constructor(baseUrl: string | { readonly href: string }, options: ClientOptions) {
+    const core = new Core(typeof baseUrl === 'string' ? baseUrl : baseUrl.href, options);
+    hide(this, { [CORE]: () => core });
+    Object.assign(this, core.methods());
+  }
+
+  /** Calls an operation by its name, for the status and headers of the answer beside its data. */
+  request<Name extends OperationName>(
+    operation: Name,
+    ...given: Parameters<Method<Name>>
+  ): Promise<RawAnswer<RawData<Name>>> {
+    return this[CORE]().request(operation, given) as Promise<RawAnswer<RawData<Name>>>;
+  }
+}

@@ -1,0 +1,66 @@
+import { UnexpectedAnswer } from './errors.js';
+import type { RawAnswer } from './client.js';
+
+/** All items of a list, asked for page by page as they are needed; each loop starts anew. */
+export class Pages<Item> implements AsyncIterable<Item> {
+  /** @internal */
+  constructor(private readonly page: (next?: URLSearchParams) => Promise<RawAnswer<Item[]>>) {}
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<Item, void, undefined> {
+    for await (const page of this.pages()) yield* page;
+  }
+
+  /** All items in an array. */
+  async toArray(): Promise<Item[]> {
+    const items: Item[] = [];
+    for await (const page of this.pages()) items.push(...page);
+    return items;
+  }
+
+  /** The items, a page at a time; `limit` is the size of a page. */
+  async *pages(): AsyncGenerator<Item[], void, undefined> {
+    let next: URLSearchParams | undefined;
+    do {
+      const { data, headers } = await this.page(next);
+      yield data;
+      next = following(headers.get('Link'));
+    } while (next);
+  }
+}
+
+/** The query of the next page: only that, for the path may have got a prefix from a proxy. */
+function following(link: string | null): URLSearchParams | undefined {
+  const target = link?.match(/<([^>]*)>\s*;[^,]*\brel="?next\b/)?.[1];
+  return target === undefined ? undefined : new URLSearchParams(target.split('?')[1] ?? '');
+}
+
+/** The lines of a streamed answer, each a JSON value; each loop asks for it anew. */
+export class Lines<Line> implements AsyncIterable<Line> {
+  /** @internal */
+  constructor(private readonly open: () => Promise<RawAnswer<AsyncIterable<Uint8Array>>>) {}
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<Line, void, undefined> {
+    const { data, status, headers } = await this.open();
+    const parsed = (line: string): Line => {
+      try {
+        return JSON.parse(line);
+      } catch {
+        throw new UnexpectedAnswer(status, headers, new TextEncoder().encode(line));
+      }
+    };
+    const decoder = new TextDecoder();
+    let rest = '';
+    for await (const piece of data) {
+      const lines = (rest + decoder.decode(piece, { stream: true })).split('\n');
+      rest = lines.pop() ?? '';
+      for (const line of lines) if (line.trim()) yield parsed(line);
+    }
+    rest += decoder.decode();
+    if (rest.trim()) yield parsed(rest);
+  }
+
+  /** The same as bytes as they come, to write into a file. */
+  async *bytes(): AsyncGenerator<Uint8Array, void, undefined> {
+    yield* (await this.open()).data;
+  }
+}

@@ -1,0 +1,255 @@
+import { ApiError } from './errors.js';
+import { type Signal, unlessAborted } from './transfer.js';
+
+/** The tokens of a session, as stores keep them. */
+export interface SessionTokens {
+  access_token: string;
+  /** Absent when the browser keeps it in a cookie. */
+  refresh_token?: string;
+  /** When the access token expires, in milliseconds since 1970. */
+  expires_at: number;
+  /** How long it was valid when it came, in milliseconds. */
+  lifetime: number;
+}
+
+/** Where a session is kept; clients with the same store share it. */
+export interface SessionStore {
+  get(): SessionTokens | undefined | Promise<SessionTokens | undefined>;
+  set(tokens: SessionTokens | undefined): void | Promise<void>;
+  /** Calls back when another tab or process has changed it; returns what ends that. */
+  subscribe?(changed: () => void): () => void;
+}
+
+/** What `onAuthChange` is told: also `signed-in` when another tab has signed somebody else in. */
+export type AuthChange = 'signed-in' | 'refreshed' | 'signed-out';
+
+/** @internal */
+export interface TokenAnswer {
+  access_token: string;
+  refresh_token?: string | undefined;
+  expires_in: number;
+}
+
+/** Keeps a session until the program ends; the default. */
+export function memoryStore(): SessionStore {
+  let kept: SessionTokens | undefined;
+  return { get: () => kept, set: (tokens) => void (kept = tokens) };
+}
+
+/** Keeps a session over reloads and for all tabs, where every script of the page can read it. */
+export function localStorageStore(key = 'session'): SessionStore {
+  return {
+    get() {
+      const text = localStorage.getItem(key);
+      try {
+        return text ? JSON.parse(text) : undefined;
+      } catch {
+        return undefined; // something else wrote it
+      }
+    },
+    set(tokens) {
+      if (tokens) localStorage.setItem(key, JSON.stringify(tokens));
+      else localStorage.removeItem(key);
+    },
+    subscribe(changed) {
+      const heard = (event: StorageEvent) => {
+        if (event.key === key || event.key === null) changed();
+      };
+      globalThis.addEventListener?.('storage', heard); // Node.js has none
+      return () => globalThis.removeEventListener?.('storage', heard);
+    },
+  };
+}
+
+/**
+ * Keeps access tokens in memory, and tells them to the other tabs, since all have the same cookie.
+ * @internal
+ */
+export function tabsStore(name: string): SessionStore {
+  const memory = memoryStore();
+  if (typeof BroadcastChannel === 'undefined') return memory;
+  const channel = new BroadcastChannel(name);
+  return {
+    get: memory.get,
+    set(tokens) {
+      memory.set(tokens);
+      channel.postMessage(tokens);
+    },
+    subscribe(changed) {
+      const heard = ({ data }: MessageEvent) => {
+        memory.set(data);
+        changed();
+      };
+      channel.addEventListener('message', heard);
+      return () => channel.removeEventListener('message', heard);
+    },
+  };
+}
+
+const LOCK_PATIENCE = 30_000; // milliseconds
+const MARGIN = 10_000; // milliseconds before the expiry at which a token is renewed
+const REFUSED = new Set([401, 403]);
+
+/**
+ * Who is signed in. Tokens are renewed by one call at a time, here and (Web Locks) in all tabs.
+ *
+ * The store alone knows the tokens: another tab may have replaced them at any time.
+ * @internal
+ */
+export class Session {
+  private turn: Promise<unknown> = Promise.resolve();
+  private renewing: Promise<SessionTokens | undefined> | undefined;
+  private known: SessionTokens | undefined;
+  /** With a cookie: whether a refresh is worth a try, for no script can see that there is one. */
+  private mayHaveCookie: boolean;
+
+  constructor(
+    private readonly store: SessionStore,
+    private readonly name: string,
+    private readonly hasCookie: boolean,
+    private readonly refresh: (bearer: string | undefined) => Promise<TokenAnswer>,
+    private readonly onChange: ((change: AuthChange) => void) | undefined,
+  ) {
+    this.mayHaveCookie = hasCookie;
+    store.subscribe?.(() => void this.read());
+    if (onChange) void this.read();
+  }
+
+  /** The tokens as they are in the store now. */
+  async read(): Promise<SessionTokens | undefined> {
+    const tokens = await this.store.get();
+    this.notice(tokens);
+    return tokens;
+  }
+
+  /** An access token that is good for some seconds, if somebody is signed in. */
+  async bearer(signal: Signal | undefined): Promise<string | undefined> {
+    const tokens = await this.read();
+    if (tokens ? isFresh(tokens) : !this.mayHaveCookie) return tokens?.access_token;
+    try {
+      const renewed = await unlessAborted(signal, this.renewed(tokens?.access_token));
+      return renewed?.access_token;
+    } catch (error) {
+      // It has some seconds left, and the session is not over.
+      const isGood = tokens && tokens.expires_at > Date.now() && !signal?.aborted;
+      if (isGood && !isRefusal(error)) return tokens.access_token;
+      throw error;
+    }
+  }
+
+  /** Whether there are other tokens now than one that was refused; ApiError if it is all over. */
+  async replaced(stale: string, isOver: boolean, signal: Signal | undefined): Promise<boolean> {
+    if (isOver) return this.isOvertaken(stale);
+    return (await unlessAborted(signal, this.renewed(stale))) !== undefined;
+  }
+
+  /** Go on with new tokens: of who has signed in, or of the same session. */
+  async keep(answer: TokenAnswer): Promise<SessionTokens> {
+    const { access_token, refresh_token, expires_in } = answer;
+    const lifetime = expires_in * 1000;
+    const tokens: SessionTokens = { access_token, expires_at: Date.now() + lifetime, lifetime };
+    if (refresh_token) tokens.refresh_token = refresh_token;
+    await this.write(tokens);
+    return tokens;
+  }
+
+  /** Nobody is signed in any more. */
+  end(): Promise<void> {
+    return this.alone(() => this.write(undefined));
+  }
+
+  /** Whether somebody has signed in since; otherwise nobody is any more. */
+  private isOvertaken(stale: string): Promise<boolean> {
+    return this.alone(async () => {
+      const tokens = await this.read();
+      if (tokens && tokens.access_token !== stale) return true;
+      await this.write(undefined);
+      return false;
+    });
+  }
+
+  private renewed(stale: string | undefined): Promise<SessionTokens | undefined> {
+    const work = async () => {
+      const tokens = await this.read();
+      if (tokens && tokens.access_token !== stale && isFresh(tokens)) return tokens;
+      if (!tokens?.refresh_token && !this.hasCookie) return undefined;
+      return this.exchanged(tokens);
+    };
+    this.renewing ??= this.alone(work).finally(() => (this.renewing = undefined));
+    return this.renewing;
+  }
+
+  private async exchanged(tokens: SessionTokens | undefined): Promise<SessionTokens | undefined> {
+    let answer: TokenAnswer;
+    try {
+      answer = await this.refresh(tokens?.refresh_token);
+    } catch (error) {
+      const now = await this.read();
+      if (now?.access_token !== tokens?.access_token) return now;
+      // Only a refusal ends the session. A lost answer, or a busy service, says nothing of it.
+      if (isRefusal(error)) await this.write(undefined);
+      throw error;
+    }
+    const now = await this.store.get(); // meanwhile, somebody may have signed in or out
+    return now?.access_token === tokens?.access_token ? this.keep(answer) : now;
+  }
+
+  private async write(tokens: SessionTokens | undefined): Promise<void> {
+    this.mayHaveCookie = this.hasCookie && tokens !== undefined;
+    if (tokens || (await this.store.get())) await this.store.set(tokens);
+    this.notice(tokens);
+  }
+
+  private notice(tokens: SessionTokens | undefined): void {
+    const before = this.known;
+    this.known = tokens;
+    if (before?.access_token === tokens?.access_token) return;
+    if (tokens && this.hasCookie) this.mayHaveCookie = true;
+    const isSame = before && tokens && subject(before) === subject(tokens);
+    const change = !tokens ? 'signed-out' : isSame ? 'refreshed' : 'signed-in';
+    // Of its own accord: what it calls may need what this call holds, and what it raises is its own.
+    queueMicrotask(() => this.onChange?.(change));
+  }
+
+  /** Do the work while no other call or tab is at such work. */
+  private alone<T>(work: () => Promise<T>): Promise<T> {
+    const done = this.turn.then(() => locked(this.name, work));
+    this.turn = done.catch(() => {});
+    return done;
+  }
+}
+
+/** A lock is only to save refreshes: where there is none, or it is never given, work goes on. */
+async function locked<T>(name: string, work: () => Promise<T>): Promise<T> {
+  const locks = globalThis.navigator?.locks;
+  if (!locks) return work();
+  let hasBegun = false;
+  const begin = () => {
+    hasBegun = true;
+    return work();
+  };
+  try {
+    return await locks.request(name, { signal: AbortSignal.timeout(LOCK_PATIENCE) }, begin);
+  } catch (error) {
+    if (hasBegun) throw error;
+    return work();
+  }
+}
+
+function isRefusal(error: unknown): boolean {
+  return error instanceof ApiError && REFUSED.has(error.status);
+}
+
+function isFresh({ expires_at, lifetime }: SessionTokens): boolean {
+  return Date.now() < expires_at - Math.min(MARGIN, lifetime / 10);
+}
+
+/** Whose token it is, if it is a JSON web token. */
+function subject({ access_token }: SessionTokens): unknown {
+  try {
+    const [, claims = ''] = access_token.split('.');
+    return JSON.parse(atob(claims.replace(/-/g, '+').replace(/_/g, '/'))).sub;
+  } catch {
+    return undefined;
+  }
+}
