@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from http import HTTPStatus
 from random import SystemRandom
 from typing import Any, Generic, TypeVar
 
@@ -49,7 +50,7 @@ def versioned(
     try:
         return (yield from session.call(operation, request))
     except ApiError as error:
-        if error.status == httpx.codes.PRECONDITION_FAILED:
+        if error.status == HTTPStatus.PRECONDITION_FAILED:
             yield from _look(session, current, error)
         raise
 
@@ -67,7 +68,7 @@ def changed(session: Session, change: Change[T]) -> Steps[T]:
             value: T = yield from versioned(session, change.operation, request, current)
             return value
         except ApiError as error:
-            if error.status != httpx.codes.PRECONDITION_FAILED or attempt == MAX_ATTEMPTS:
+            if error.status != HTTPStatus.PRECONDITION_FAILED or attempt == MAX_ATTEMPTS:
                 raise
             latest = error.current
         yield Wait(_random.uniform(0, PAUSE_SECONDS * attempt))

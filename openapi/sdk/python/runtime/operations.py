@@ -62,7 +62,7 @@ def identifier(value: object) -> UUID:
 
 def model(read: Callable[[Mapping[str, Any]], T], value: T | Mapping[str, Any]) -> T:
     """A model, which may be given as its JSON."""
-    return read(value) if isinstance(value, Mapping) else value
+    return read(cast(Mapping[str, Any], value)) if isinstance(value, Mapping) else value
 
 
 def unless_empty(body: A) -> A | Unset:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Any, TypeVar
 
 import httpx
@@ -90,7 +91,7 @@ class Session:
         try:
             yield from self.call(operation, request)
         except ApiError as error:
-            if error.status != httpx.codes.UNAUTHORIZED:
+            if error.status != HTTPStatus.UNAUTHORIZED:
                 raise
             yield from self.keeper.forget()  # it has ended already
 

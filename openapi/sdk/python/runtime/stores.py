@@ -35,11 +35,16 @@ class Tokens:
     def from_json(cls, text: str | bytes) -> Tokens | None:
         """The tokens, or None if the text is of something else."""
         try:
-            tokens = cls(**json.loads(text))
-            tokens.renew_at + tokens.expires_at + len(tokens.access_token + tokens.origin)
-        except (TypeError, ValueError):
+            read = json.loads(text)
+            return cls(
+                str(read["access_token"]),
+                read["refresh_token"] and str(read["refresh_token"]),
+                float(read["renew_at"]),
+                float(read["expires_at"]),
+                str(read["origin"]),
+            )
+        except (KeyError, TypeError, ValueError):
             return None
-        return tokens
 
 
 class Store:
