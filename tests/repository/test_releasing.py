@@ -14,6 +14,7 @@ from openapi.gate import refused
 from service.specification import specification
 from tests.kit.copies import ROOT, copy_repository
 from tests.kit.followed_page import Reader
+from tests.kit.generated_clients import generated
 from tests.kit.programs import npm_programs
 from tests.repository.test_ci import GITLAB, SCHEMAS
 
@@ -94,6 +95,18 @@ def test_the_packages_have_the_version_and_link_to_the_repository(
     assert f"## {version} (2026-12-01)\n\n- New.\n\n## " in changelog
     sums = (reader.folder / "clients" / "sums").read_text()
     assert {line.split()[1] for line in sums.splitlines()} == packages
+
+
+def test_the_code_of_the_clients_is_the_same_whenever_it_is_generated(
+    reader: Reader, version: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    before = generated(tmp_path_factory) / "clients"
+    after = reader.folder / "clients"
+    code = [path.relative_to(before) for path in before.rglob("*.[pjt][ys]")]
+    assert len(code) > 10
+    for file in code:
+        text = (after / file).read_text().replace(version, specification.version)
+        assert text == (before / file).read_text(), file
 
 
 def test_a_security_release_begins_at_the_last_release(reader: Reader, version: str) -> None:
