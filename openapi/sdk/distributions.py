@@ -41,8 +41,8 @@ def build(clients: Path) -> None:
         run(python, sys.executable, "-c", BUILD, dist, SOURCE_DATE_EPOCH=str(EPOCH))
         options = ["--offline", "--ignore-scripts", "--silent", "--pack-destination", dist]
         run(typescript, BIN / "npm", "pack", *options)
-    for sdist in dist.glob("*.tar.gz"):
-        _settle(sdist)
+    for archive in (*dist.glob("*.tar.gz"), *dist.glob("*.tgz")):
+        _settle(archive)
 
 
 def _copy_text(source: str, target: str) -> None:
@@ -51,12 +51,12 @@ def _copy_text(source: str, target: str) -> None:
     Path(target).chmod(0o644)
 
 
-def _settle(sdist: Path) -> None:
-    """Write the archive again, without times, users and the modes of this machine."""
-    with tarfile.open(sdist) as before:
+def _settle(archive: Path) -> None:
+    """Write it again as small as can be, without times, users and modes of this machine."""
+    with tarfile.open(archive) as before:
         entries = [(entry, (before.extractfile(entry) or io.BytesIO()).read()) for entry in before]
     with (
-        sdist.open("wb") as file,
+        archive.open("wb") as file,
         gzip.GzipFile("", "wb", fileobj=file, mtime=EPOCH) as zipped,
         tarfile.open(fileobj=zipped, mode="w", format=tarfile.USTAR_FORMAT) as after,
     ):

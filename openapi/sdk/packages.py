@@ -26,6 +26,7 @@ FACADE = "".join(
 )
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
+LANGUAGES = {"python": "Python", "typescript": "TypeScript"}
 # Where the specification says what its packages link to.
 LINKS = {
     "Homepage": ("info", "contact", "url"),
@@ -87,7 +88,7 @@ def describe(language: str, folder: Path) -> None:
     guide = _guide(told.urls)
     fill_in(HERE / language / "README.md.template", folder, example=example, guide=guide)
     shutil.copy(ROOT / "LICENSE", folder)
-    history = changes((ROOT / "CHANGELOG.md").read_text("utf-8"))
+    history = changes((ROOT / "CHANGELOG.md").read_text("utf-8"), language)
     # A wheel has nothing but the module and the license.
     beside = folder / MODULE if language == "python" else folder
     (beside / "CHANGELOG.md").write_text(CHANGES.format(title=told.title) + history, "utf-8")
@@ -111,10 +112,15 @@ def fill_in(template: Path, folder: Path, **more: str) -> Path:
     return filled
 
 
-def changes(changelog: str) -> str:
-    """The sections of the versions; of one with a heading `### Clients...`, only what is there."""
+def changes(changelog: str, language: str) -> str:
+    """What changed in the client of a language: the sections of the versions; of one with a heading
+    `### Clients...`, only what is there. Items that begin with the client of another language
+    (`The Python client`) are left out."""
     sections = re.findall(r"^## .*?(?=^## |\Z)", changelog, re.MULTILINE | re.DOTALL)
-    return "\n\n".join(map(_for_clients, sections)) + "\n"
+    others = "|".join(name for key, name in LANGUAGES.items() if key != language)
+    item = rf"^- The (?:{others}) client\b.*\n(?:  .*\n)*"
+    text = "\n\n".join(map(_for_clients, sections)) + "\n"
+    return re.sub(item, "", text, flags=re.MULTILINE)
 
 
 def _for_clients(section: str) -> str:

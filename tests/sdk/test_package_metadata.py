@@ -57,10 +57,15 @@ def test_links_lead_somewhere_from_a_package() -> None:
 def test_the_changelog_of_a_client_has_what_changed_in_clients() -> None:
     changelog = (
         "# Changelog\n\nAbout it.\n\n## 0.2.0\n\nText.\n\n### Server\n\n- Faster.\n\n"
-        "### Clients and pages\n\n- New.\n\n### Other\n\n- Rest.\n\n"
+        "### Clients and pages\n\n- The Python client\n  is new.\n- The TypeScript client is.\n\n"
+        "### Other\n\n- Rest.\n\n"
         "## 0.1.0 (2026-12-01)\n\n- All of it.\n"
     )
-    assert changes(changelog) == "## 0.2.0\n\n- New.\n\n## 0.1.0 (2026-12-01)\n\n- All of it.\n"
+    older = "\n## 0.1.0 (2026-12-01)\n\n- All of it.\n"
+    python = "## 0.2.0\n\n- The Python client\n  is new.\n"
+    assert changes(changelog, "python") == python + older
+    typescript = "## 0.2.0\n\n- The TypeScript client is.\n"
+    assert changes(changelog, "typescript") == typescript + older
 
 
 def test_the_example_uses_a_resource_that_any_user_may_change() -> None:

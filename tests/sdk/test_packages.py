@@ -13,11 +13,13 @@ from importlib.metadata import Distribution, distribution
 from pathlib import Path, PurePath
 from zipfile import ZipFile
 
+import httpx
 import pytest
 from packaging.metadata import Metadata
 from packaging.requirements import Requirement
 
 from openapi.sdk.distributions import build
+from openapi.sdk.examples import EMAIL, PASSWORD
 from openapi.sdk.packages import FACADE, MODULE, PACKAGE
 from service.specification import specification
 from tests.kit.generated_clients import BIN, NPM_INSTALL, PIP, ROOT, STRICT, node, run
@@ -88,6 +90,11 @@ def test_a_package_has_what_its_users_need_and_nothing_else(
     [changelog] = {data for file, data in inside.items() if file.endswith("CHANGELOG.md")}
     assert f"\n## {VERSION}".encode() in changelog
     assert [file for file, data in inside.items() if str(ROOT).encode() in data] == []
+
+
+def test_the_tarball_is_small(dist: Path) -> None:
+    # What every client needs, and what an operation adds; less than 20 kB with the 62 of today.
+    assert (dist / TARBALL).stat().st_size < 8200 + 190 * len(OPERATIONS)
 
 
 def test_the_wheel_is_described(dist: Path) -> None:
@@ -167,10 +174,13 @@ def test_the_wheel_works_with_its_dependencies_alone(
     [site] = venv.glob("lib/python*/site-packages")
     _link(metadata(dist).requires_dist, site)
     assert "No broken requirements found" in run(*pip, "check")
-    program = tmp_path / "program.py"
-    program.write_text(IN_PYTHON.format(module=MODULE))
-    printed = run(python, "-I", "-W", "error", program, serve().url, cwd=tmp_path)
-    assert printed.split() == ["ok", "ok"]
+    url = registered(serve)
+    (tmp_path / "sync.py").write_text(example(metadata(dist).description, url))
+    (tmp_path / "async.py").write_text(ASYNC.format(module=MODULE, facade=FACADE))
+    isolated = [python, "-I", "-W", "error"]
+    printed = run(*isolated, "sync.py", cwd=tmp_path)
+    assert re.match(r"\w+\(id=", printed)
+    assert run(*isolated, "async.py", url, cwd=tmp_path) == "ok\nok\n"
 
 
 def test_the_tarball_works_in_an_empty_folder(
@@ -178,14 +188,15 @@ def test_the_tarball_works_in_an_empty_folder(
 ) -> None:
     run(BIN / "npm", *NPM_INSTALL, dist / TARBALL, cwd=tmp_path)
     assert [path.name for path in (tmp_path / "node_modules").glob("[a-z]*")] == [PACKAGE]
-    (tmp_path / "program.mts").write_text(IN_TYPESCRIPT.format(package=PACKAGE, facade=FACADE))
-    (tmp_path / "program.cjs").write_text(WITH_REQUIRE.format(package=PACKAGE, facade=FACADE))
-    url = serve().url
-    for program in ("program.mts", "program.cjs"):
-        assert node(tmp_path / program, url) == "ok\n"
+    url = registered(serve)
+    readme = tmp_path / "node_modules" / PACKAGE / "README.md"
+    (tmp_path / "first.mts").write_text(example(readme.read_text(), url))
+    (tmp_path / "required.cjs").write_text(REQUIRED.format(package=PACKAGE, facade=FACADE))
+    assert "  id: '" in node(tmp_path / "first.mts")
+    assert node(tmp_path / "required.cjs", url) == "ok\n"
     # test_types.py compiles as Node.js resolves modules.
-    options = ["--module", "esnext", "--moduleResolution"]
-    node(NPM / "tsc", *STRICT, *options, "bundler", "program.mts", cwd=tmp_path)
+    options = ["--module", "esnext", "--moduleResolution", "bundler"]
+    node(NPM / "tsc", *STRICT, *options, "first.mts", cwd=tmp_path)
 
 
 def test_every_operation_is_a_function_of_its_name(clients: Path) -> None:
@@ -201,29 +212,42 @@ def test_a_type_is_called_as_its_schema_is(clients: Path) -> None:
     assert others == {"health_status", "readiness_status"}
 
 
-# Synchronous and asynchronous.
-IN_PYTHON = """
+# With the methods and with the functions of operations.
+ASYNC = """
 import asyncio, sys
-from {module} import Client
+from {module} import Async{facade}, Client
 from {module}.api.ops import get_liveness
 
-client = Client(sys.argv[1])
-print(get_liveness.sync(client=client).status)
-print(asyncio.run(get_liveness.asyncio(client=client)).status)
-"""
-IN_TYPESCRIPT = """
-import {{ {facade} }} from '{package}';
+async def main():
+    async with Async{facade}(sys.argv[1]) as client:
+        print((await client.ops.get_liveness()).status)
+    async with Client(sys.argv[1]) as client:
+        print((await get_liveness.asyncio(client=client)).status)
 
-declare const process: {{ argv: string[] }};
-const client = new {facade}(process.argv[2] ?? '');
-console.log((await client.ops.getLiveness()).status);
+asyncio.run(main())
 """
-WITH_REQUIRE = """
+REQUIRED = """
 const {{ {facade} }} = require('{package}');
 
 const client = new {facade}(process.argv[2]);
 client.ops.getLiveness().then(({{ status }}) => console.log(status));
 """
+
+
+def example(readme: str, url: str) -> str:
+    """The program in a README, for the service at this address."""
+    [program] = re.findall(r"```(?:python|ts)\n(.*?)```", readme, re.DOTALL)
+    changed, found = re.subn(r"https://[\w.-]+", url, program)
+    assert found == 1
+    return changed
+
+
+def registered(serve: Callable[..., Server]) -> str:
+    """The address of a service that knows the user of the examples."""
+    url = serve().url
+    account = {"email": EMAIL, "password": PASSWORD}
+    httpx.post(f"{url}/auth/register", json=account).raise_for_status()
+    return url
 
 
 def _link(requirements: list[Requirement], site: Path) -> None:
