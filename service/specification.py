@@ -5,6 +5,8 @@ from __future__ import annotations
 from functools import cached_property
 from typing import Any
 
+from service import problems
+from service.engine import problems as of_any_service
 from service.engine.spec.limit_notes import PER
 from service.engine.spec.publication import NOTES, Edition
 from service.engine.spec.specification import Specification
@@ -19,6 +21,7 @@ def _guesses(declared: list[dict[str, Any]], edition: Edition) -> str:
 class _Specification(Specification):
     """With the limits under `x-guard`, which the guard of the accounts counts."""
 
+    problems = (of_any_service, problems)
     notes = NOTES | {"x-guard": _guesses}
     per = PER | {"email": "e-mail address", "account": "account from unknown networks"}
 

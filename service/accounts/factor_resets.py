@@ -39,7 +39,7 @@ def ask(user_id: UUID, admin: Caller) -> None:
     """
     account = User.standing(user_id)
     if account["disabled"]:
-        raise AccountDisabled("The owner of a disabled account cannot be told: enable it first.")
+        raise AccountDisabled
     if not factors.methods(str(user_id)):
         raise NoSecondFactor
     FactorReset.ask(user_id, admin.id)

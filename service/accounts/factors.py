@@ -97,7 +97,7 @@ def confirm(caller: Caller, code: str) -> list[str]:
     """
     pending = PendingTotp.peek(caller.id)
     if pending is None:
-        raise NotFound("No secret waits to be confirmed: call start_totp again.")
+        raise NotFound
     with guard().confirmation(caller.session_id, caller.id):
         step = _step(caller.id, pending, recovery_codes.normalized(code))
         if step is None:

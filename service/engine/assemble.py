@@ -97,6 +97,7 @@ class Assembly:
         self.settings = settings
         self.flask = flask
         self.specification = settings.specification
+        self.specification.check()
         self.metrics = flask.extensions["metrics"] = self._metrics(measures)
         self.limits = Limits(
             flask,

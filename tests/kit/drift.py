@@ -11,6 +11,8 @@ from urllib.parse import parse_qs
 
 import orjson
 
+from service.engine.spec import refusals
+from service.specification import specification
 from tests.kit.second_reader import SecondReader
 from tests.kit.traffic import Exchange
 
@@ -25,27 +27,48 @@ LOOSER |= {("type", "disabled")}
 LOOSER |= {("reserved", "/username")}
 # Only prose says that the transport of a token proves nothing: `oneOf` makes unions in clients.
 LOOSER |= {("one-proof", "")}
+# What problems with these codes say depends on more than the operation.
+TOLD_IN_DETAIL = {"bad-request", "malformed-body", "invalid-request", "invalid-token"}
+TOLD_IN_DETAIL |= {"weak-password", "username-taken", "passkey-invalid", "passkey-wrong"}
+TOLD_IN_DETAIL |= {"second-factor-wrong", "scope-missing", "body-too-large", "unavailable"}
 # openapi-core reads numbers as Python does: ` 5 `, `1_0` and Arabic digits; `yes` is true.
+NUMBER = re.compile(r"\d+")
 JSON_LITERAL = re.compile(r"-?(0|[1-9][0-9]*)|true|false", re.ASCII)
 
 
-def documented(specification: dict[str, Any]) -> set[tuple[str, int]]:
+def documented(document: dict[str, Any]) -> set[tuple[str, int]]:
     """All pairs of an operation and a status that it documents."""
     return {
         (operation["operationId"], int(status))
-        for item in specification["paths"].values()
+        for item in document["paths"].values()
         for operation in item.values()
         for status in operation["responses"]
+    }
+
+
+def problems_of(document: dict[str, Any]) -> dict[str, dict[tuple[int, str], str]]:
+    """The detail of each problem that an operation documents, by its status and code."""
+    return {
+        operation["operationId"]: {
+            (status, problem.code): problem.detail
+            for status, problems in refusals.examples(
+                operation, path, document, specification.catalogue
+            ).items()
+            for problem in problems
+        }
+        for path, item in document["paths"].items()
+        for operation in item.values()
     }
 
 
 class Judge:
     """Compares exchanges with a specification; `answered` has the documented answers seen."""
 
-    def __init__(self, specification: dict[str, Any]) -> None:
-        self._reader = SecondReader(specification)
-        self._documented = documented(specification)
+    def __init__(self, document: dict[str, Any]) -> None:
+        self._reader = SecondReader(document)
+        self._documented = documented(document)
         self._names = {name for name, _ in self._documented}
+        self._problems = problems_of(document)
         self.answered: set[tuple[str, int]] = set()
 
     def drift(self, exchanges: Iterable[Exchange]) -> list[str]:
@@ -74,6 +97,8 @@ class Judge:
             yield from self._reader.problem_errors(exchange)
         else:
             yield "its status is not documented"
+        if exchange.status >= 400 and exchange.answer:
+            yield from self._undocumented(name, exchange)
         if exchange.status < 400:
             for error in self._reader.request_errors(exchange, found):
                 yield f"accepted: {error}"
@@ -88,6 +113,19 @@ class Judge:
             yield from self._reader.problem_errors(exchange)
         elif exchange.operation != "docs_asset" and exchange.method != "OPTIONS":
             yield "an answer where nothing is documented"
+
+    def _undocumented(self, name: str, exchange: Exchange) -> Iterator[str]:
+        """A code that the operation does not document, or another detail than its example has."""
+        problem = orjson.loads(exchange.answer)
+        found, code, status = self._problems[name], problem["code"], exchange.status
+        if (name, status) in self._documented and (status, code) not in found:
+            yield f"its code {code} is not documented"
+        elif (status, code) in found and code not in TOLD_IN_DETAIL:
+            said, example = (
+                NUMBER.sub("1", text) for text in (problem["detail"], found[status, code])
+            )
+            if said != example:
+                yield f"its detail is {said}, and that of the example {example}"
 
     def _wrongly_refused(self, exchange: Exchange, found: Any) -> Iterator[str]:
         """Why the service refused a request in which openapi-core sees no error."""

@@ -30,10 +30,27 @@ KINDS = {
         ),
         Mutant(
             "a problem names the class that was raised",
-            "service/engine/http/problems.py",
-            '        "request_id": request_id,\n',
-            '        "request_id": request_id,\n        "exception": type(problem).__name__,\n',
+            "service/engine/problems.py",
+            '            "request_id": request_id,\n',
+            '            "request_id": request_id,\n            "class": type(self).__name__,\n',
             "tests/runtime/test_answers.py::test_a_problem_has_no_field_that_is_not_documented",
+        ),
+    ],
+    "untrue example": [
+        Mutant(
+            "an operation for one role does not show that others are refused",
+            "service/engine/spec/refusals.py",
+            'if "x-required-role" in operation:',
+            'if "x-role" in operation:',
+            "tests/spec/test_shown_problems.py"
+            "::test_an_answer_shows_the_codes_that_its_operation_can_give[list_accounts-403-codes9]",
+        ),
+        Mutant(
+            "an answer does not say what was not found",
+            "service/engine/spec/app.py",
+            "            operation.explain(problem)\n            raise",
+            "            raise",
+            "tests/spec/test_shown_problems.py::test_what_is_not_found_is_what_the_path_names",
         ),
     ],
     "missing header": [
@@ -55,8 +72,8 @@ KINDS = {
         Mutant(
             "a 429 has no Retry-After",
             "service/engine/problems.py",
-            'super().__init__(headers={"Retry-After": str(retry_after)})',
-            "super().__init__()",
+            'in {seconds}.", headers={"Retry-After": str(retry_after)})',
+            'in {seconds}.")',
             "tests/web/test_limits.py::test_a_refused_request_does_nothing",
         ),
         Mutant(

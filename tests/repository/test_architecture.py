@@ -57,7 +57,7 @@ MAY_IMPORT = {
     },
     "places": set(),
     "packaging": set(),
-    "specification": {"engine", "places"},
+    "specification": {"engine", "places", "problems"},
     "pages": {"specification"},
     "handlers": {
         "engine",

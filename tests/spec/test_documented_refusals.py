@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import httpx
 import orjson
 import pytest
 
@@ -24,7 +25,7 @@ OPERATIONS: list[tuple[str, str, dict[str, Any]]] = [
 Serve = Callable[..., Server]
 
 
-def refusals(
+def answers(
     caller: Person,
     status: int,
     *,
@@ -33,7 +34,7 @@ def refusals(
     media_type: str = "application/json",
     headers: dict[str, str] | None = None,
     but: Callable[[dict[str, Any]], Any] = lambda _: False,
-) -> dict[str, tuple[int, str]]:
+) -> dict[str, httpx.Response]:
     """What the operations that document a status answer: to their examples, changed like this."""
     answers = {}
     for method, path, operation in OPERATIONS:
@@ -49,9 +50,15 @@ def refusals(
             content=content or (orjson.dumps(body["example"]) if body else None),
             headers={"Content-Type": media_type} if body else None,
         )
-        answers[name] = answer.status_code, answer.json()["code"]
+        answers[name] = answer
     assert answers
     return answers
+
+
+def refusals(caller: Person, status: int, **changed: Any) -> dict[str, tuple[int, str]]:
+    """The status and the code of each of these answers."""
+    found = answers(caller, status, **changed).items()
+    return {name: (answer.status_code, answer.json()["code"]) for name, answer in found}
 
 
 def test_every_operation_refuses_unknown_parameters(anna: Person) -> None:

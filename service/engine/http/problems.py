@@ -52,19 +52,7 @@ def to_problem(error: Exception, request_id: str) -> problems.Problem:
 
 def answer(problem: problems.Problem, request_id: str, realm: str = "") -> Answer:
     """The response for a problem, its own headers kept; a refused token is told why."""
-    document: dict[str, Any] = {
-        "type": f"/problems/{problem.code}",
-        "title": problem.title,
-        "status": problem.status,
-        "detail": problem.detail,
-        "instance": f"urn:request:{request_id}",
-        "code": problem.code,
-        "request_id": request_id,
-    }
-    if problem.errors:
-        document["errors"] = problem.errors
-    document.update(problem.members)
-    body = orjson.dumps(document)
+    body = orjson.dumps(problem.document(request_id))
     headers = [
         (b"content-type", b"application/problem+json"),
         (b"content-length", str(len(body)).encode()),

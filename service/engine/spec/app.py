@@ -14,7 +14,7 @@ from connexion.operations import AbstractOperation
 from connexion.resolver import Resolution, Resolver
 from connexion.spec import Specification
 
-from service.engine.problems import NotFound
+from service.engine.problems import NotFound, Problem
 from service.engine.request import SCOPE_KEY, Stream, send_answer, send_stream
 from service.engine.spec.operation import Operation, Services
 
@@ -96,7 +96,11 @@ class _Operations(FlaskASGIApp):
         operation = self._operations.get(routing.get("operation_id"))
         if operation is None:
             raise NotFound
-        answer = await operation.answer(scope[SCOPE_KEY], receive)
+        try:
+            answer = await operation.answer(scope[SCOPE_KEY], receive)
+        except Problem as problem:
+            operation.explain(problem)
+            raise
         if isinstance(answer, Stream):
             await send_stream(send, receive, answer)
         else:

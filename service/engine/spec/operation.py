@@ -31,7 +31,7 @@ from service.engine.jobs.threads import Pool
 from service.engine.limits.limits import Limits
 from service.engine.problems import InternalError, Problem
 from service.engine.request import Answer, Request, Stream, current_request, encoded
-from service.engine.spec import freshness
+from service.engine.spec import freshness, refusals
 from service.engine.spec.demands import Demands
 from service.engine.spec.idempotency import KeptAnswers, Retry
 from service.engine.spec.paging import Page, next_link
@@ -97,6 +97,7 @@ class Operation(FlaskOperation):
         self._needs_if_match = headers.get("If-Match", {}).get("required", False)
         self._prefix = services.flask.config["APPLICATION_ROOT"].rstrip("/")
         self._cache_control = _cache_control(declared)
+        self._details = refusals.details(spec, declared.path)
         self._injected = self._check_signature(declared.function)
 
     def __call__(self, *_: Any, **__: Any) -> Any:
@@ -117,6 +118,11 @@ class Operation(FlaskOperation):
         if self._failures:
             answering = self._services.limits.only_failures(request, self._failures, answering)
         return await answering
+
+    def explain(self, problem: Problem) -> None:
+        """Give a problem of this operation its detail, unless it has one of its own."""
+        if detail := self._details.get((problem.status, problem.code)):
+            problem.explain(detail)
 
     async def _answer(self, request: Request, receive: Any) -> Answer | Stream:
         arguments = self._validator.parameters(request)
@@ -180,6 +186,7 @@ class Operation(FlaskOperation):
             if not retry:
                 raise
             transaction.rollback()
+            self.explain(problem)
             answer = problems.answer(problem, request.request_id, self._services.realm)
         if self._is_slow and not self._ends_session:
             self._admit(request)  # session or role may have changed while it computed

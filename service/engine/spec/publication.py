@@ -9,9 +9,12 @@ import json
 import re
 import textwrap
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from service.engine.spec import freshness, limit_notes
+from service.engine.spec.refusals import Catalogue
+from service.engine.spec.shown_problems import ShownProblems
 
 
 class Deployment(NamedTuple):
@@ -38,11 +41,15 @@ FILE = Deployment()  # none in particular
 
 
 class Edition(NamedTuple):
-    """What is published for a deployment; `per` is as in `limit_notes.note`."""
+    """What is published for a deployment.
+
+    `per` is as in `limit_notes.note`, and `problems` are those that the service can raise.
+    """
 
     document: dict[str, Any]
     deployment: Deployment = FILE
     per: Mapping[str, str] = limit_notes.PER
+    problems: Catalogue = MappingProxyType({})
 
     def limits(self, entries: list[dict[str, Any]]) -> str:
         """These entries of `x-rate-limit` in words; nothing if there are no limits."""
@@ -81,6 +88,7 @@ _DESCRIPTION = re.compile(r"^      description:.*\n(?:(?: {8}.*)?\n)*", re.MULTI
 _SUMMARY = re.compile(r"^      summary:.*\n", re.MULTILINE)
 _ANSWERS = re.compile(r"^      responses:\n(?:\n*(?: {8}.*)\n)*", re.MULTILINE)
 _SHARED_ANSWERS = re.compile(r"^  responses:\n", re.MULTILINE)
+_SHARED_EXAMPLES = re.compile(r"^  examples:\n", re.MULTILINE)
 _SERVER = re.compile(r"^servers:\n  - url: /\n", re.MULTILINE)
 _WIDTH = 92  # beside the indentation of a description
 
@@ -114,6 +122,7 @@ def published(text: str, edition: Edition, notes: Mapping[str, Note] = NOTES) ->
     components = document.get("components", {})
     # Without shared answers there is no place for one more.
     has_problems = "Problem" in components.get("schemas", {}) and "responses" in components
+    shown = ShownProblems(document, edition.problems) if has_problems else None
 
     def completed(found: re.Match[str]) -> str:
         text = found[0]
@@ -126,13 +135,45 @@ def published(text: str, edition: Edition, notes: Mapping[str, Note] = NOTES) ->
             text = _described(text, operation, "\n\n".join(paragraphs))
         if has_problems and "default" not in operation.get("responses", {}):
             text = _ANSWERS.sub(lambda answers: answers[0] + DEFAULT, text, count=1)
-        return text
+        return shown.refer(operation["operationId"], text) if shown else text
 
     text = _WIRING.sub("", _OPERATION.sub(completed, text))
     if has_problems and "OtherProblem" not in components["responses"]:
         text = _SHARED_ANSWERS.sub(lambda found: found[0] + OTHER_PROBLEM, text, count=1)
+    if shown and shown.examples:
+        for name, answers in shown.answers.items():
+            text = _replaced(text, name, answers)
+        text = _with_examples(text, shown.examples)
     root = f"servers:\n  - url: {json.dumps(edition.deployment.root)}\n"
     return text if edition.deployment.root == "/" else _SERVER.sub(lambda _: root, text, count=1)
+
+
+def _replaced(text: str, name: str, answers: dict[str, str]) -> str:
+    """The text with these answers instead of the shared answer with this name."""
+    head, mark, shared = _split(text, _SHARED_ANSWERS)
+    one = re.compile(rf"^    {name}:\n(?:\n* {{6}}.*\n)*", re.MULTILINE)
+    return head + mark + one.sub(lambda _: _components(answers), shared, count=1)
+
+
+def _with_examples(text: str, examples: dict[str, str]) -> str:
+    """The text with these shared examples, before its own or before the shared answers."""
+    written = f"\n{_components(examples)}\n"
+    if _SHARED_EXAMPLES.search(text):
+        head, mark, own = _split(text, _SHARED_EXAMPLES)
+        return head + mark + written + own
+    head, mark, shared = _split(text, _SHARED_ANSWERS)
+    return f"{head}  examples:\n{written}{mark}{shared}"
+
+
+def _components(texts: dict[str, str]) -> str:
+    return "\n".join(
+        f"    {name}:\n{textwrap.indent(text, ' ' * 6)}" for name, text in sorted(texts.items())
+    )
+
+
+def _split(text: str, mark: re.Pattern[str]) -> tuple[str, str, str]:
+    [found] = mark.finditer(text)
+    return text[: found.start()], found[0], text[found.end() :]
 
 
 def _described(text: str, operation: dict[str, Any], notes: str) -> str:

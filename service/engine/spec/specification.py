@@ -6,12 +6,15 @@ import re
 from collections.abc import Iterator, Mapping
 from functools import cache, cached_property
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import orjson
 import yaml
 
-from service.engine.spec import openapi_31
+from service.engine import problems
+from service.engine.spec import openapi_31, refusals
+from service.engine.spec.client_names import client_names
 from service.engine.spec.limit_notes import PER
 from service.engine.spec.publication import FILE, NOTES, Deployment, Edition, Note, published
 
@@ -20,11 +23,12 @@ class Specification:
     """The OpenAPI document in a YAML file, and what its `x-` keys declare.
 
     `notes` say what a key adds to the published description of an operation, and `per` what the
-    words in `per` of a limit mean.
+    words in `per` of a limit mean. `problems` are the modules whose problems the service raises.
     """
 
     notes: Mapping[str, Note] = NOTES
     per: Mapping[str, str] = PER
+    problems: tuple[ModuleType, ...] = (problems,)
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -43,6 +47,11 @@ class Specification:
     def name(self) -> str:
         """The title in the spelling of the command, the prefix of the metrics and the realm."""
         return re.sub("[^a-z0-9]+", "_", self.title.lower()).strip("_")
+
+    @cached_property
+    def catalogue(self) -> refusals.Catalogue:
+        """The problems that the service raises, by status and code."""
+        return refusals.catalogue(*self.problems)
 
     @property
     def version(self) -> str:
@@ -90,7 +99,7 @@ class Specification:
         """The document as everybody may read it: with the comments and the layout that it has in
         git, without the `x-` keys that configure the server, and with what `published` adds.
         """
-        edition = Edition(self.document, deployment, self.per)
+        edition = Edition(self.document, deployment, self.per, self.catalogue)
         return published(self.path.read_text("utf-8"), edition, self.notes).encode()
 
     @cache  # noqa: B019 # a specification lives as long as its process
@@ -102,6 +111,15 @@ class Specification:
     def public_json_31(self, deployment: Deployment = FILE) -> bytes:
         """The document of `public_yaml` as JSON in OpenAPI 3.1."""
         return orjson.dumps(openapi_31.upgraded(orjson.loads(self.public_json(deployment))))
+
+    def check(self) -> None:
+        """Raise ValueError for what would not be published as it should be: a name that no client
+        can use, or a code in `x-problems` that no problem has."""
+        client_names(self.document)
+        for path, item in self.document["paths"].items():
+            for operation in item.values():
+                if isinstance(operation, dict) and "operationId" in operation:
+                    refusals.examples(operation, path, self.document, self.catalogue)
 
     def declarations(self) -> Iterator[dict[str, Any]]:
         """The document itself, and every operation."""

@@ -91,10 +91,7 @@ class Authority:
             return
         origin = request.header(b"origin")
         if origin is None or origin == "*" or origin not in self._settings.cors_origins:
-            raise OriginNotAllowed(
-                "A cookie is used only by a page of this origin, with Sec-Fetch-Site: same-origin,"
-                " or of an origin that CORS_ORIGINS names."
-            )
+            raise OriginNotAllowed
 
     @staticmethod
     def _personal(claims: Claims, types: tuple[str, ...]) -> Claims:
