@@ -99,11 +99,13 @@ KINDS = {
             """\
     Credentials:
       type: object
+      description: What signs in to an account with a password.
       additionalProperties: false
 """,
             """\
     Credentials:
       type: object
+      description: What signs in to an account with a password.
 """,
             "tests/spec/test_contract.py::test_a_body_is_closed_and_an_answer_is_open",
         ),
