@@ -8,15 +8,37 @@ import subprocess
 import sys
 from pathlib import Path
 
+import httpx
 import pytest
 
+from tests.kit import databases
+from tests.kit.commands import running
 from tests.kit.copies import ROOT, check_types, copy_repository, run_tests
-from tests.kit.programs import npm_programs
+from tests.kit.generated_clients import run
+from tests.kit.programs import NPM, npm_programs
+from tests.kit.serving import PASSWORD
 
 GUIDE = (ROOT / "docs" / "adding-an-operation.md").read_text()
 BLOCK = r"nto\s`([^`]+)`, (?:before `([^`]+)`|at the end)\n\n```\w+\n(.*?)```"
 REPLACEMENT = r"in `([^`]+)`, `([^`]+)`\s+becomes `([^`]+)`"
 BIN = Path(sys.executable).parent
+ANNA = {"email": "anna@example.com", "password": PASSWORD}
+# No line of the clients is written for the operation.
+IN_PYTHON = """
+import sys
+from byline_client import Byline
+byline = Byline(sys.argv[1])
+me = byline.sign_in(sys.argv[2], sys.argv[3]).user
+byline.posts.create(title="By Anna", content="Words.")
+print([post.title for post in byline.users.list_user_posts(me.id)])
+"""
+IN_TYPESCRIPT = """
+import { Byline } from 'byline-client';
+const [url, email, password] = process.argv.slice(2);
+const byline = new Byline(url);
+const { user } = await byline.signIn(email, password);
+for await (const post of byline.users.listUserPosts(user.id)) console.log(post.title);
+"""
 
 # What `make test` has of tests that a new operation can break, or that find it by themselves.
 TESTS = [
@@ -51,6 +73,7 @@ def copy(tmp_path_factory: pytest.TempPathFactory, changed: set[str]) -> Path:
         before = (copy / file).read_text()
         assert old in before
         (copy / file).write_text(before.replace(old, new))
+    (copy / "openapi" / "node_modules").symlink_to(NPM.parent)
     return copy
 
 
@@ -97,8 +120,7 @@ def test_redocly_finds_nothing(copy: Path) -> None:
 
 
 def test_the_gate_says_what_a_release_with_it_needs_and_is_content_then(copy: Path) -> None:
-    npm = npm_programs().parent
-    (copy / "openapi" / "node_modules").symlink_to(npm)
+    npm_programs()
     gate = [BIN / "python", "-m", "openapi.gate"]
     if told := said(copy, *gate):
         specification = copy / "openapi" / "openapi.yaml"
@@ -113,3 +135,22 @@ def test_the_gate_says_what_a_release_with_it_needs_and_is_content_then(copy: Pa
         section = f"\n## {version}\n\n- A user's posts have an address of their own.\n"
         changelog.write_text(changelog.read_text().replace("\n## ", f"{section}\n## ", 1))
         assert said(copy, *gate) == ""
+
+
+def test_both_clients_have_the_operation(copy: Path, tmp_path: Path) -> None:
+    npm_programs()
+    assert said(copy, BIN / "python", "-m", "openapi.sdk.generate", tmp_path) == ""
+    (tmp_path / "node_modules").mkdir()
+    (tmp_path / "node_modules" / "byline-client").symlink_to(tmp_path / "typescript")
+    (tmp_path / "program.py").write_text(IN_PYTHON)
+    (tmp_path / "program.mjs").write_text(IN_TYPESCRIPT)
+    database = f"sqlite:///{tmp_path}/clients.db"
+    databases.upgrade(database)
+    settings = {"PYTHONPATH": str(copy), "DATABASE_URL": database}
+    with running([sys.executable, "-m", "byline", "serve"], tmp_path, **settings) as url:
+        httpx.post(f"{url}/auth/register", json=ANNA).raise_for_status()
+        arguments = (url, *ANNA.values())
+        python = run(sys.executable, "program.py", *arguments, cwd=tmp_path, PYTHONPATH="python")
+        typescript = run(BIN / "node", "program.mjs", *arguments, cwd=tmp_path)
+    assert python == "['By Anna']\n"
+    assert typescript == "By Anna\n"

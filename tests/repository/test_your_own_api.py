@@ -20,10 +20,12 @@ from pathlib import Path
 import httpx
 import pytest
 
+from openapi.sdk.examples import EMAIL
 from service.specification import specification
 from tests.kit.commands import running
 from tests.kit.copies import ROOT, check_types, copy_repository, run_tests
 from tests.kit.followed_page import Reader
+from tests.kit.generated_clients import run
 from tests.kit.programs import npm_programs
 from tests.kit.serving import PASSWORD
 
@@ -153,6 +155,14 @@ def address(reader: Reader, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         yield url
 
 
+@pytest.fixture(scope="module")
+def npm(reader: Reader) -> Path:
+    """The programs from npm, which the result has then, too."""
+    npm = npm_programs()
+    (reader.folder / "openapi" / "node_modules").symlink_to(npm.parent)
+    return npm
+
+
 def sign_up(address: str, name: str) -> httpx.Client:
     account = {"email": f"{name}@example.com", "password": PASSWORD}
     httpx.post(f"{address}/auth/register", json=account).raise_for_status()
@@ -249,12 +259,32 @@ def test_linters_find_nothing_in_the_result(reader: Reader, known_types: Path) -
     assert check_types(reader.folder, known_types) == ""
 
 
-def test_the_linters_of_the_specification_find_nothing_in_the_result(reader: Reader) -> None:
-    npm = npm_programs()
-    (reader.folder / "openapi" / "node_modules").symlink_to(npm.parent)
+def test_the_linters_of_the_specification_find_nothing_in_the_result(
+    reader: Reader, npm: Path
+) -> None:
     file = "openapi/openapi.yaml"
     rules = ["--quiet", "--fail-severity", "hint", "--ruleset", "openapi/spectral.yaml"]
     assert said(reader.folder, BIN / "node", npm / "spectral", "lint", *rules, file) == ""
     rules = ["--config", "openapi/redocly.yaml"]
     assert said(reader.folder, BIN / "node", npm / "redocly", "lint", *rules, file) == ""
     assert said(reader.folder, BIN / "python", "-m", "openapi.gate") == ""
+
+
+@pytest.mark.usefixtures("npm")
+def test_the_clients_of_the_result_have_its_name_and_its_resource(
+    reader: Reader, address: str
+) -> None:
+    reader.run("make sdk")
+    clients = reader.folder / "clients"
+    for language, program in (("python", "first.py"), ("typescript", "first.mts")):
+        readme = (clients / language / "README.md").read_text()
+        [example] = re.findall(r"```(?:python|ts)\n(.*?)```", readme, re.DOTALL)
+        assert f"{NAME.lower()}.projects.create(" in example
+        example = example.replace(EMAIL, f"{language}@example.com")
+        (clients / language / program).write_text(re.sub(r"https://[\w.-]+", address, example))
+        sign_up(address, language).close()
+    python = run(BIN / "python", "first.py", cwd=clients / "python", PYTHONPATH="")
+    assert re.match(r"Project\(id=.*name='Tea house'", python)
+    # A package finds itself by its name.
+    typescript = run(BIN / "node", "first.mts", cwd=clients / "typescript")
+    assert "name: 'Tea house'" in typescript
