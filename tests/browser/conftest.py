@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
@@ -18,15 +17,12 @@ from playwright.sync_api import (
     Page,
     Request,
     expect,
-    sync_playwright,
 )
 
 from tests.kit.artefacts import keep
-from tests.kit.programs import program
+from tests.kit.chromium import chromium
 from tests.kit.serving import Server, serving
 
-# Without the browser's own windows to draw, and Chromium as Ubuntu has it.
-LIGHTER = ("chromium-headless-shell", "chromium-browser")
 PATIENCE = 60_000  # milliseconds: the machine may be busy with other tests
 
 expect.set_options(timeout=PATIENCE)
@@ -52,13 +48,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 # Of a module, for meanwhile no other test can run an event loop of its own in this thread.
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Chromium; without it the test is skipped, unless REQUIRE asks for it."""
-    found = next(filter(None, map(shutil.which, LIGHTER)), None) or program("chromium")
-    nowhere_else = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost"
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=found, args=[nowhere_else])
-        yield chromium
-        chromium.close()
+    with chromium() as browser:
+        yield browser
 
 
 @pytest.fixture(scope="module")

@@ -30,7 +30,7 @@ class Fault(NamedTuple):
 
     `reset` ends the connection, `cut` does in the middle of the answer, `delay` is short, and
     `silence` lasts until the client gives up. `forwards`: the service has got the request, and has
-    answered, before the client learns anything.
+    answered, before the client learns anything. 503 is a problem of the service's.
     """
 
     name: str
@@ -41,14 +41,14 @@ RESET, LOST = Fault("reset"), Fault("reset", forwards=True)
 CUT, DELAY = Fault("cut", forwards=True), Fault("delay", forwards=True)
 SILENCE = Fault("silence")
 FAULTS = (
-    *(RESET, LOST, CUT, DELAY),
+    *(RESET, LOST, CUT, DELAY, SILENCE),
     *(Fault("401"), Fault("429"), Fault("502"), Fault("503"), Fault("520"), Fault("200")),
-    *(Fault("502", forwards=True), Fault("503", forwards=True), Fault("520", forwards=True)),
+    *(Fault("502", forwards=True), Fault("520", forwards=True)),
 )
 _HTML = "Content-Type: text/html\r\n"
 _PROBLEM = "Content-Type: application/problem+json\r\n"
 _UNAVAILABLE = (
-    '{"type": "/problems/unavailable", "title": "Unavailable", "status": 503,'
+    '{"type": "/problems/unavailable", "title": "Unavailable", "status": 503, "detail": "Later.",'
     ' "code": "unavailable", "instance": "urn:request:gateway", "request_id": "gateway"}'
 )
 _GATEWAYS = {
@@ -149,8 +149,8 @@ class _Connection:
             while head := await self._client.head():
                 if not await self._exchange(head):
                     break
-        except (OSError, asyncio.IncompleteReadError):
-            pass  # one side has gone, and the other goes with it
+        except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
+            pass  # one side has gone, or the proxy ends, and the others go with it
         finally:
             self._client.writer.close()
             self._leave_server()

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from tests.kit import fault_proxy
-from tests.kit.fault_proxy import CUT, DELAY, FAULTS, LOST, RESET, Fault, FaultProxy
+from tests.kit.fault_proxy import CUT, DELAY, FAULTS, LOST, RESET, SILENCE, Fault, FaultProxy
 from tests.kit.serving import Person, Server
 
 POSTS = "/api/posts"
@@ -23,11 +23,11 @@ def proxy(server: Server) -> Iterator[FaultProxy]:
         yield proxy
 
 
-def _post(proxy: FaultProxy, person: Person, key: str | None = None) -> httpx.Response:
-    headers = {"Authorization": person.http.headers["Authorization"]}
-    headers |= {"Idempotency-Key": key} if key else {}
+def _post(proxy: FaultProxy, person: Person, key: str, timeout: float = 60) -> httpx.Response:
+    bearer = person.http.headers["Authorization"]
+    headers = {"Authorization": bearer, "Idempotency-Key": key}
     body = {"title": "Tea", "content": "Warm."}
-    return httpx.post(proxy.url + POSTS, json=body, headers=headers, timeout=60)
+    return httpx.post(proxy.url + POSTS, json=body, headers=headers, timeout=timeout)
 
 
 def _posts(person: Person) -> int:
@@ -55,9 +55,9 @@ def test_a_fault_happens_to_the_client_and_to_nothing_else(
     proxy.plan = fault_proxy.script(POSTS, fault)
     key = secrets.token_hex()
 
-    if fault in {RESET, LOST, CUT}:
+    if fault in {RESET, LOST, CUT, SILENCE}:
         with pytest.raises(httpx.TransportError):
-            _post(proxy, anna, key)
+            _post(proxy, anna, key, timeout=0.2 if fault == SILENCE else 60)
     else:
         answer = _post(proxy, anna, key)
         assert fault == DELAY or str(answer.status_code) == fault.name

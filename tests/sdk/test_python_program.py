@@ -67,7 +67,8 @@ def test_twenty_lines_stay_signed_in_page_retry_change_and_stream(
     assert title == "Shared 2, and this"
     assert written.startswith("1 post written, 1000")
     assert int(memory) < LIMIT
-    assert len(proxy.reached("POST", "/api/posts")) == 2
+    statuses = [each.status for each in proxy.reached("POST", "/api/posts")]
+    assert statuses.count(201) == 2  # a 401 comes too where the machine is slow
     assert proxy.reached("POST", "/auth/refresh")
     lines = [line for line in PROGRAM.read_text().rpartition('"""')[2].splitlines() if line]
     assert len(lines) <= 20

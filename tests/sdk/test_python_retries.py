@@ -102,7 +102,7 @@ def test_the_key_of_a_request_that_is_still_at_work_is_waited_for(
 
 def test_it_gives_up_after_three_more_attempts(hers: Any, sdk: Any, proxy: FaultProxy) -> None:
     proxy.plan = lambda exchange: Fault("503")
-    with pytest.raises(sdk.UnexpectedAnswer) as given_up:
+    with pytest.raises(sdk.Unavailable) as given_up:
         list(hers.posts.list())
     assert (given_up.value.status, len(proxy.asked("GET", POSTS))) == (503, 4)
     proxy.plan = lambda exchange: RESET
@@ -149,12 +149,12 @@ def test_a_long_wait_is_raised_instead(
 def test_a_limit_of_the_service_says_how_long_to_wait(
     serve: Callable[..., Server], sdk: Any, client: Callable[..., Any]
 ) -> None:
-    server = serve(rate_limit_enabled=True, rate_limits={"search": "1 per hour"})
+    server = serve(rate_limit_enabled=True, rate_limits={"search": "1 per year"})
     byline = client(server.url)
     byline.posts.search(q="x")
     with pytest.raises(sdk.RateLimited) as limited:
         byline.posts.search(q="x")
-    assert 3000 < limited.value.retry_after <= 3600
+    assert limited.value.retry_after > 60  # and so it is no retry that is refused
 
 
 def test_pauses_grow_and_differ(sdk: Any) -> None:
