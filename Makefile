@@ -1,7 +1,7 @@
 # GNU make 3.81 or newer, so that macOS's own will do.
 
 PYTHON ?= python3
-FAULTS ?= tests/faults tests/operations
+FAULTS ?= tests/faults tests/operations tests/sdk/test_storms.py
 # What a change to a handler, a model or the specification breaks first.
 QUICK  := $(wildcard tests/accounts tests/posts tests/domain \
 	tests/spec/test_contract.py tests/repository/test_architecture.py)
@@ -84,7 +84,7 @@ contract: $(VENV)/.dev ## schemathesis against a live server; EXAMPLES=50 shorte
 
 faults: $(VENV)/.dev ## real servers that die and freeze, backups restored; SOAK=20 shortens its soak
 	@echo "Letting things go wrong"
-	@$(BIN)/pytest $(FAULTS) --numprocesses=2 --override-ini faulthandler_timeout=1200
+	@CALLS=1000 $(BIN)/pytest $(FAULTS) --numprocesses=2 --override-ini faulthandler_timeout=1200
 
 lock: | $(BIN)/python ## refresh the lock files to the newest versions that pyproject.toml allows
 	@echo "Resolving the newest versions"

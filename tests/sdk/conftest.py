@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import importlib
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
+from playwright.sync_api import Browser
 
 from openapi.sdk.packages import FACADE, MODULE
+from tests.kit.chromium import chromium
+from tests.kit.forger import Forger
 from tests.kit.generated_clients import generated
-from tests.kit.serving import Server, serving
+from tests.kit.serving import Person, Server, serving
+from tests.sdk.runtimes import Node, Python, Runtime, Tabs
 
 
 @pytest.fixture(scope="session")
@@ -57,3 +62,32 @@ def impatient(sdk: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Clients that do not wait long before they send a request again."""
     exchange = importlib.import_module(f"{MODULE}.runtime.exchange")
     monkeypatch.setattr(exchange, "FIRST_PAUSE_SECONDS", 0.01)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture(params=["threads", "asyncio", "node", "tabs"])
+def runtime(request: pytest.FixtureRequest, clients: Path) -> Iterator[Runtime]:
+    """Each place where the clients run."""
+    if request.param == "node":
+        yield Node(clients)
+    elif request.param == "tabs":
+        package = clients / "node_modules" / "byline-client" / "dist"
+        browser: Browser = request.getfixturevalue("browser")
+        with browser.new_context() as window:
+            yield Tabs(window, package)
+    else:
+        request.getfixturevalue("sdk")
+        yield Python("Threads" if request.param == "threads" else "Tasks")
+
+
+@pytest.fixture
+def expired(anna: Person) -> dict[str, Any]:
+    """Anna's tokens, when the access token has expired."""
+    now = int(time.time())
+    token = Forger(anna).forged(claims={"iat": now - 1000, "exp": now - 100})
+    return anna.tokens | {"access_token": token}
