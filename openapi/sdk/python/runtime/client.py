@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from types import TracebackType
 from typing import Any, ClassVar, Self, TypeAlias
@@ -50,7 +51,7 @@ class BaseClient:
             exchanges,
             keeper,
             self._operations,
-            token and token.strip(),
+            _token(token),
             second_factor,
             reauthenticate,
         )
@@ -102,7 +103,7 @@ class BaseAsyncClient:
             exchanges,
             keeper,
             self._operations,
-            token and token.strip(),
+            _token(token),
             second_factor,
             reauthenticate,
         )
@@ -134,6 +135,13 @@ def _origin(base_url: str) -> str:
     if parts.scheme not in {"http", "https"} or not parts.hostname or more:
         raise ValueError("base_url is the address of the service, such as https://api.example.com")
     return base_url.strip().rstrip("/")
+
+
+def _token(token: str | None) -> str | None:
+    """The token, without what is around it in files and environment variables."""
+    if token is not None and not re.fullmatch("[!-~]+", token := token.strip()):
+        raise ValueError("token is empty, or has characters that no token has")
+    return token
 
 
 def _store(store: Store | None, token: str | None) -> Store:

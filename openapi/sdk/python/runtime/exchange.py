@@ -87,6 +87,10 @@ class Exchanges:
         headers = {"User-Agent": self.user_agent, **request.get("headers", {})}
         if bearer is not None:
             headers["Authorization"] = f"Bearer {bearer}"
+        for name, value in headers.items():
+            # httpx would not say in which one, and would show a token.
+            if not (value.isascii() and value.isprintable()):
+                raise ValueError(f"{name} has characters that no header can have")
         return {**request, "url": self.origin + request["url"], "headers": headers}
 
     def _once(

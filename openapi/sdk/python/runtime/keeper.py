@@ -43,6 +43,7 @@ class Keeper:
     tokens: Tokens | None = field(default=None, init=False, repr=False)
     _loaded: bool = field(default=False, init=False)
     _events: list[AuthChange] = field(default_factory=list[AuthChange], init=False)
+    _failure: Exception | None = field(default=None, init=False, repr=False)  # of a renewal
 
     def current(self, *, fresh: bool) -> Steps[Tokens | None]:
         """The tokens; `fresh` ones are renewed if they are about to expire."""
@@ -56,8 +57,10 @@ class Keeper:
 
     def renew(self, used: Tokens, *, spent: bool) -> Steps[None]:
         """Find or get other tokens than those that were used, which are spent or will be soon."""
-        if self.refresh is not None and used.refresh_token is not None:
-            yield from self._locked(self._renewed(used, *self.refresh, spent=spent))
+        if self.refresh is None or used.refresh_token is None:
+            return
+        failure = self._failure
+        yield from self._locked(self._renewed(used, *self.refresh, failure, spent=spent))
 
     def renewed(self, operation: Operation[Any], request: Request) -> Steps[Any]:
         """The answer of the operation that renews tokens, whatever they are."""
@@ -87,10 +90,18 @@ class Keeper:
                     yield from run(self.on_auth_change, event)
 
     def _renewed(
-        self, used: Tokens, operation: Operation[Any], request: Request, *, spent: bool
+        self,
+        used: Tokens,
+        operation: Operation[Any],
+        request: Request,
+        failure: Exception | None,
+        *,
+        spent: bool,
     ) -> Steps[None]:
         if self.tokens is not used:
             return  # somebody else was faster
+        if self._failure is not None and self._failure is not failure:
+            raise self._failure  # somebody else has tried meanwhile, for all who waited
         unlock = yield from self._lock_store()
         try:
             stored = yield from self._load()
@@ -129,8 +140,10 @@ class Keeper:
         try:
             exchange = self.exchanges.exchange(operation, request, bearer, retries=retries)
             value = value_of(operation, (yield from exchange))
-        except ApiError as error:
-            if error.status in {401, 403} and tokens is not None:
+        except (ApiError, UnexpectedAnswer, httpx.TransportError) as error:
+            self._failure = error
+            refused = isinstance(error, ApiError) and error.status in {401, 403}
+            if refused and tokens is not None:
                 yield from self._save(None, "signed-out")
             raise
         yield from self._save(self._made(value), "refreshed")

@@ -35,8 +35,10 @@ class _List(Generic[T]):
         items = value_of(self._operation, answer)
         link = answer.links.get("next", {}).get("url", "")
         # Only the query is used: the rest of the address is known, and the link may be anybody's.
-        query = link.partition("?")[2].partition("#")[0]
-        return items, {**request, "params": httpx.QueryParams(query)} if query else None
+        query = httpx.QueryParams(link.partition("?")[2].partition("#")[0])
+        if query and query == request.get("params"):  # a page that comes after itself never ends
+            raise UnexpectedAnswer(answer.status_code, answer.headers, answer.content)
+        return items, {**request, "params": query} if query else None
 
 
 class Pages(_List[T]):

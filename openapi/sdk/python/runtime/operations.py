@@ -55,8 +55,8 @@ def identifier(value: object) -> UUID:
     """The id of an object, or a value that is one already. Not every text is good in a path: some
     would change which resource it is."""
     found = getattr(value, "id", value)
-    if str(found) in {"", ".", ".."}:
-        raise ValueError(f"{str(found)!r} is not an id")
+    if found is None or str(found) in {"", ".", ".."}:
+        raise ValueError(f"{found!r} is not an id")
     return cast(UUID, found)  # the service says whether it is one
 
 
