@@ -25,7 +25,7 @@ ROLES = ("login", "complete_login", "refresh", "logout", "reauthenticate")
 # These have a class of their own in runtime/errors.ts.
 BUILT_IN = {"precondition-failed"}
 BUNDLE = [
-    "--line-limit=100",
+    "--line-limit=400",
     "--bundle",
     "--format=esm",
     "--target=es2022",
@@ -113,7 +113,7 @@ def _rolled_up(types: Path) -> str:
     text = re.sub(r"^import .*\n|^export \{\};\n", "", text, flags=re.MULTILINE)
     declaration = re.compile(r"^export (declare \w+|interface|type) (\w+)", re.MULTILINE)
     text = declaration.sub(lambda found: found[0] if found[2] in names else found[0][7:], text)
-    return f"{text}export {{}};\n"
+    return f"{text}export {{}};\n".replace("    ", "\t")
 
 
 def with_lines() -> dict[str, Any]:

@@ -43,32 +43,31 @@ const [login, completeLogin, refresh, logout, reauthenticate] = roles.map((name)
  * @internal
  */
 export class Core {
-  private readonly base: string;
-  private readonly token: string | undefined;
-  private readonly line: Line;
-  private readonly session: Session;
-  private proving: Promise<boolean> | undefined;
+  readonly #options: ClientOptions;
+  readonly #base: string;
+  readonly #token: string | undefined;
+  readonly #line: Line;
+  readonly #session: Session;
+  #proving: Promise<boolean> | undefined;
 
-  constructor(
-    baseUrl: string,
-    private readonly options: ClientOptions,
-  ) {
+  constructor(baseUrl: string, options: ClientOptions) {
+    this.#options = options;
     // Browsers know what an address is relative to; elsewhere this raises a TypeError.
     if (typeof location === 'undefined') new URL(baseUrl);
-    this.base = baseUrl.replace(/\/+$/, '');
-    this.token = options.token?.trim();
-    if (this.token && !/^[!-~]+$/.test(this.token))
+    this.#base = baseUrl.replace(/\/+$/, '');
+    this.#token = options.token?.trim();
+    if (this.#token && !/^[!-~]+$/.test(this.#token))
       throw new TypeError('token has characters that no token has'); // fetch would print it
-    this.line = {
+    this.#line = {
       fetch: options.fetch ?? ((url, init) => globalThis.fetch(url, init)),
       retries: options.retries ?? 3,
       onExchange: options.onExchange,
     };
-    const name = `${product.name} ${this.base}`;
+    const name = `${product.name} ${this.#base}`;
     const hasCookie = options.transport === 'cookie';
     const store = options.store ?? (hasCookie ? tabsStore(name) : memoryStore());
-    const renew = (bearer?: string) => this.renew(bearer);
-    this.session = new Session(store, name, hasCookie, renew, options.onAuthChange);
+    const renew = (bearer?: string) => this.#renew(bearer);
+    this.#session = new Session(store, name, hasCookie, renew, options.onAuthChange);
   }
 
   /** The operations as methods of their tags. */
@@ -77,9 +76,9 @@ export class Core {
     for (const operation of all) {
       const [tag = '', verb = ''] = operation.name.split('.');
       const methods = (found[tag] ??= {});
-      methods[verb] = (...given) => this.run(operation, given);
+      methods[verb] = (...given) => this.#run(operation, given);
       if (operation.features.includes('m') && operation.features.includes('d'))
-        methods[verb.replace(/^[a-z]+/, 'change')] = (...given) => this.change(operation, given);
+        methods[verb.replace(/^[a-z]+/, 'change')] = (...given) => this.#change(operation, given);
     }
     return found;
   }
@@ -87,34 +86,34 @@ export class Core {
   /** The answer of an operation; raises ApiError, UnexpectedAnswer, and what fetch raises. */
   request(name: string, given: Given): Promise<RawAnswer<unknown>> {
     const operation = named(name);
-    return this.answered(operation, arranged(operation, given));
+    return this.#answered(operation, arranged(operation, given));
   }
 
-  private run(operation: Operation, given: Given): unknown {
+  #run(operation: Operation, given: Given): unknown {
     const input = arranged(operation, given);
     if (operation.features.includes('p'))
       return new Pages((next) => {
         const query = next ?? input.query;
-        return this.answered(operation, { ...input, query }) as Promise<RawAnswer<unknown[]>>;
+        return this.#answered(operation, { ...input, query }) as Promise<RawAnswer<unknown[]>>;
       });
     if (operation.answer === 'lines')
       return new Lines(
-        () => this.answered(operation, input) as Promise<RawAnswer<AsyncIterable<Uint8Array>>>,
+        () => this.#answered(operation, input) as Promise<RawAnswer<AsyncIterable<Uint8Array>>>,
       );
-    return this.remembered(operation, input);
+    return this.#remembered(operation, input);
   }
 
   /** Reads, changes and writes, and begins again when somebody else was faster. */
-  private async change(operation: Operation, given: Given): Promise<unknown> {
+  async #change(operation: Operation, given: Given): Promise<unknown> {
     const { of, body: change, options } = arranged(operation, given);
     for (let tries = 1; ; tries++) {
-      const current = await this.read(operation, of, options);
+      const current = await this.#read(operation, of, options);
       const body = await (change as (current: object) => unknown)(current);
       if (body === undefined) return current;
       const ifMatch = tags.get(current)?.tag ?? '*';
       try {
         const input = { of, body, query: undefined, options: { ...options, ifMatch } };
-        return await this.remembered(operation, input);
+        return await this.#remembered(operation, input);
       } catch (error) {
         const isStale = error instanceof PreconditionFailed;
         if (!isStale || tries === CHANGES_BEFORE_GIVING_UP) throw error;
@@ -124,135 +123,135 @@ export class Core {
   }
 
   signIn(credentials: object, options?: CallOptions): unknown {
-    return this.run(login as Operation, [credentials, options]);
+    return this.#run(login as Operation, [credentials, options]);
   }
 
   /** Ends the session. If the service cannot be told, that is raised, and the session goes on. */
   async signOut(options: CallOptions = {}): Promise<void> {
-    const hasCookie = this.options.transport === 'cookie';
-    if (!hasCookie && !(await this.session.read())) return;
+    const hasCookie = this.#options.transport === 'cookie';
+    if (!hasCookie && !(await this.#session.read())) return;
     try {
-      await this.run(logout as Operation, [options]);
+      await this.#run(logout as Operation, [options]);
     } catch (error) {
       if (!(error instanceof ApiError) || error.status !== 401) throw error;
-      await this.session.end(); // it had ended before
+      await this.#session.end(); // it had ended before
     }
   }
 
-  private async answered(operation: Operation, input: Input): Promise<RawAnswer<unknown>> {
+  async #answered(operation: Operation, input: Input): Promise<RawAnswer<unknown>> {
     const { features } = operation;
     const options = { ...input.options };
     if (features.includes('k')) options.idempotencyKey ??= newKey();
     const remedies = new Set(['token', 'proof']); // each helps once
     for (;;) {
-      const bearer = await this.bearer(features, options.signal);
+      const bearer = await this.#bearer(features, options.signal);
       try {
-        const answer = await this.send(operation, { ...input, options }, bearer);
-        if (features.includes('t')) await this.goOnWith(answer.data as TokenAnswer);
-        if (operation === logout) await this.session.end();
+        const answer = await this.#send(operation, { ...input, options }, bearer);
+        if (features.includes('t')) await this.#goOnWith(answer.data as TokenAnswer);
+        if (operation === logout) await this.#session.end();
         return answer;
       } catch (error) {
         if (!(error instanceof ApiError)) throw error;
         if (features.includes('t') && error.code === 'second-factor-required')
-          return this.completed(operation, input, error);
-        if (!(await this.isRemedied(error, remedies, bearer, options.signal))) throw error;
+          return this.#completed(operation, input, error);
+        if (!(await this.#isRemedied(error, remedies, bearer, options.signal))) throw error;
       }
     }
   }
 
-  private async remembered(operation: Operation, input: Input): Promise<unknown> {
+  async #remembered(operation: Operation, input: Input): Promise<unknown> {
     const options = { ...input.options };
     const seen = input.of.at(-1);
-    if (operation.features.includes('m')) options.ifMatch ??= await this.tag(operation, input);
+    if (operation.features.includes('m')) options.ifMatch ??= await this.#tag(operation, input);
     if (operation.features.includes('o')) options.ifMatch ??= tagAt(pathOf(operation, input), seen);
     try {
-      const { data, headers } = await this.answered(operation, { ...input, options });
+      const { data, headers } = await this.#answered(operation, { ...input, options });
       const tag = headers.get('ETag');
       const path = headers.get('Location') ?? pathOf(operation, input);
       if (tag && isObject(data)) tags.set(data, { tag, path });
       return data;
     } catch (error) {
       if (error instanceof PreconditionFailed)
-        error.current = await this.read(operation, input.of, options).catch(() => undefined);
+        error.current = await this.#read(operation, input.of, options).catch(() => undefined);
       throw error;
     }
   }
 
   /** What accepts either token is sent the one that does not expire so soon. */
-  private async bearer(features: string, signal: Signal | undefined): Promise<string | undefined> {
+  async #bearer(features: string, signal: Signal | undefined): Promise<string | undefined> {
     if (features.includes('r')) {
-      if (this.options.transport === 'cookie') return undefined;
-      const tokens = await this.session.read();
+      if (this.#options.transport === 'cookie') return undefined;
+      const tokens = await this.#session.read();
       if (tokens?.refresh_token || !features.includes('a')) return tokens?.refresh_token;
     }
-    if (features.includes('a')) return (await this.session.bearer(signal)) ?? this.token;
+    if (features.includes('a')) return (await this.#session.bearer(signal)) ?? this.#token;
     return undefined;
   }
 
-  private async renew(bearer: string | undefined): Promise<TokenAnswer> {
+  async #renew(bearer: string | undefined): Promise<TokenAnswer> {
     const input = arranged(refresh as Operation, []);
-    const { data } = await this.send(refresh as Operation, input, bearer);
+    const { data } = await this.#send(refresh as Operation, input, bearer);
     return data as TokenAnswer;
   }
 
   /** Keep the tokens, and hide them from those who print the answer. */
-  private async goOnWith(answer: TokenAnswer): Promise<void> {
+  async #goOnWith(answer: TokenAnswer): Promise<void> {
     const { access_token, refresh_token } = answer;
-    await this.session.keep(answer);
+    await this.#session.keep(answer);
     hide(answer, refresh_token ? { access_token, refresh_token } : { access_token });
   }
 
   /** The answer of what takes the second factor: the same operation, if it has no challenge. */
-  private async completed(
+  async #completed(
     operation: Operation,
     { options }: Input,
     error: ApiError,
   ): Promise<RawAnswer<unknown>> {
-    const proof = await this.options.secondFactor?.(error);
+    const proof = await this.#options.secondFactor?.(error);
     if (proof === undefined) throw error;
     const factor = typeof proof === 'string' ? { code: proof } : proof;
     const { challenge } = error.problem as { challenge?: string };
     const next = challenge && completeLogin ? completeLogin : operation;
     const body = challenge ? { challenge, ...factor } : factor;
-    return this.answered(next, arranged(next, [body, options]));
+    return this.#answered(next, arranged(next, [body, options]));
   }
 
   /** Whether the call may succeed now: with other tokens, or a fresh proof of who it is. */
-  private async isRemedied(
+  async #isRemedied(
     error: ApiError,
     remedies: Set<string>,
     bearer: string | undefined,
     signal: Signal | undefined,
   ): Promise<boolean> {
     const { code } = error;
-    if (code === 'authentication-too-old') return remedies.delete('proof') && this.proved(error);
-    const isOfSession = bearer !== undefined && bearer !== this.token;
+    if (code === 'authentication-too-old') return remedies.delete('proof') && this.#proved(error);
+    const isOfSession = bearer !== undefined && bearer !== this.#token;
     if (!isOfSession || !REPLACEABLE.has(code) || !remedies.delete('token')) return false;
-    return this.session.replaced(bearer, code === 'session-revoked', signal);
+    return this.#session.replaced(bearer, code === 'session-revoked', signal);
   }
 
   /** Whether the user has proved again who it is; all calls that need it ask once. */
-  private proved(error: ApiError): Promise<boolean> {
+  #proved(error: ApiError): Promise<boolean> {
     const prove = async () => {
-      const proof = await this.options.reauthenticate?.(error);
+      const proof = await this.#options.reauthenticate?.(error);
       if (proof === undefined || !reauthenticate) return false;
       const body = typeof proof === 'string' ? { password: proof } : proof;
-      await this.answered(reauthenticate, arranged(reauthenticate, [body]));
+      await this.#answered(reauthenticate, arranged(reauthenticate, [body]));
       return true;
     };
-    this.proving ??= prove().finally(() => (this.proving = undefined));
-    return this.proving;
+    this.#proving ??= prove().finally(() => (this.#proving = undefined));
+    return this.#proving;
   }
 
   /** The If-Match of a change: the version that the caller has seen; any, of only an id. */
-  private async tag(operation: Operation, input: Input): Promise<string> {
+  async #tag(operation: Operation, input: Input): Promise<string> {
     const { of, body, options } = input;
     const seen = of.at(-1);
     if (!isObject(seen)) return '*';
     const known = tagAt(pathOf(operation, input), seen);
     if (known) return known;
     // It is of a list, or a copy. If it equals what is there now, it is of that version.
-    const current = await this.read(operation, of, options);
+    const current = await this.#read(operation, of, options);
     const changes = isObject(body) ? body : {};
     const isSame = Object.entries(seen).every(
       ([member, value]) =>
@@ -262,7 +261,7 @@ export class Core {
   }
 
   /** What is there now, by the operation that reads at the same path. */
-  private async read(
+  async #read(
     { name, path }: Operation,
     of: Given,
     { signal, timeout }: CallOptions,
@@ -270,11 +269,11 @@ export class Core {
     const reader = all.find((one) => one.method === 'GET' && one.path === path);
     if (!reader) throw new TypeError(`${name} needs ifMatch: nothing reads ${path}`);
     const input = { of, body: undefined, query: undefined, options: { signal, timeout } };
-    return (await this.remembered(reader, input)) as Record<string, unknown>;
+    return (await this.#remembered(reader, input)) as Record<string, unknown>;
   }
 
   /** One answer of the service, or what is raised in its place. */
-  private async send(
+  async #send(
     operation: Operation,
     input: Input,
     bearer: string | undefined,
@@ -284,13 +283,13 @@ export class Core {
     // The try before may still be at work on the same key.
     const isTransient = ({ status, body }: Received, retry: number) =>
       TRANSIENT.has(status) || (retry > 0 && status === 409 && IN_USE.test(new TextDecoder().decode(body)));
-    const received = await transfer(this.line, {
+    const received = await transfer(this.#line, {
       operation: name,
-      ...sendable(this.base, operation, input, bearer, this.options.transport === 'cookie'),
+      ...sendable(this.#base, operation, input, bearer, this.#options.transport === 'cookie'),
       isRepeatable: REPEATABLE.has(method) || /[kr]/.test(features),
       isStreamed: (status, headers) => answer === 'lines' && isStream(status, headers),
       isTransient,
-      timeout: timeout ?? this.options.timeout ?? 10_000,
+      timeout: timeout ?? this.#options.timeout ?? 10_000,
       signal,
     });
     return understood(received, operation);

@@ -97,37 +97,46 @@ const REFUSED = new Set([401, 403]);
  * @internal
  */
 export class Session {
-  private turn: Promise<unknown> = Promise.resolve();
-  private renewing: Promise<SessionTokens | undefined> | undefined;
-  private known: SessionTokens | undefined;
+  readonly #store: SessionStore;
+  readonly #lock: string;
+  readonly #hasCookie: boolean;
+  readonly #refresh: (bearer: string | undefined) => Promise<TokenAnswer>;
+  readonly #onChange: ((change: AuthChange) => void) | undefined;
+  #turn: Promise<unknown> = Promise.resolve();
+  #renewing: Promise<SessionTokens | undefined> | undefined;
+  #known: SessionTokens | undefined;
   /** With a cookie: whether a refresh is worth a try, for no script can see that there is one. */
-  private mayHaveCookie: boolean;
+  #mayHaveCookie: boolean;
 
   constructor(
-    private readonly store: SessionStore,
-    private readonly name: string,
-    private readonly hasCookie: boolean,
-    private readonly refresh: (bearer: string | undefined) => Promise<TokenAnswer>,
-    private readonly onChange: ((change: AuthChange) => void) | undefined,
+    store: SessionStore,
+    lock: string,
+    hasCookie: boolean,
+    refresh: (bearer: string | undefined) => Promise<TokenAnswer>,
+    onChange: ((change: AuthChange) => void) | undefined,
   ) {
-    this.mayHaveCookie = hasCookie;
+    this.#store = store;
+    this.#lock = lock;
+    this.#hasCookie = this.#mayHaveCookie = hasCookie;
+    this.#refresh = refresh;
+    this.#onChange = onChange;
     store.subscribe?.(() => void this.read());
     if (onChange) void this.read();
   }
 
   /** The tokens as they are in the store now. */
   async read(): Promise<SessionTokens | undefined> {
-    const tokens = await this.store.get();
-    this.notice(tokens);
+    const tokens = await this.#store.get();
+    this.#notice(tokens);
     return tokens;
   }
 
   /** An access token that is good for some seconds, if somebody is signed in. */
   async bearer(signal: Signal | undefined): Promise<string | undefined> {
     const tokens = await this.read();
-    if (tokens ? isFresh(tokens) : !this.mayHaveCookie) return tokens?.access_token;
+    if (tokens ? isFresh(tokens) : !this.#mayHaveCookie) return tokens?.access_token;
     try {
-      const renewed = await unlessAborted(signal, this.renewed(tokens?.access_token));
+      const renewed = await unlessAborted(signal, this.#renewed(tokens?.access_token));
       return renewed?.access_token;
     } catch (error) {
       // It has some seconds left, and the session is not over.
@@ -139,8 +148,8 @@ export class Session {
 
   /** Whether there are other tokens now than one that was refused; ApiError if it is all over. */
   async replaced(stale: string, isOver: boolean, signal: Signal | undefined): Promise<boolean> {
-    if (isOver) return this.isOvertaken(stale);
-    return (await unlessAborted(signal, this.renewed(stale))) !== undefined;
+    if (isOver) return this.#isOvertaken(stale);
+    return (await unlessAborted(signal, this.#renewed(stale))) !== undefined;
   }
 
   /** Go on with new tokens: of who has signed in, or of the same session. */
@@ -149,72 +158,72 @@ export class Session {
     const lifetime = expires_in * 1000;
     const tokens: SessionTokens = { access_token, expires_at: Date.now() + lifetime, lifetime };
     if (refresh_token) tokens.refresh_token = refresh_token;
-    await this.write(tokens);
+    await this.#write(tokens);
     return tokens;
   }
 
   /** Nobody is signed in any more. */
   end(): Promise<void> {
-    return this.alone(() => this.write(undefined));
+    return this.#alone(() => this.#write(undefined));
   }
 
   /** Whether somebody has signed in since; otherwise nobody is any more. */
-  private isOvertaken(stale: string): Promise<boolean> {
-    return this.alone(async () => {
+  #isOvertaken(stale: string): Promise<boolean> {
+    return this.#alone(async () => {
       const tokens = await this.read();
       if (tokens && tokens.access_token !== stale) return true;
-      await this.write(undefined);
+      await this.#write(undefined);
       return false;
     });
   }
 
-  private renewed(stale: string | undefined): Promise<SessionTokens | undefined> {
+  #renewed(stale: string | undefined): Promise<SessionTokens | undefined> {
     const work = async () => {
       const tokens = await this.read();
       if (tokens && tokens.access_token !== stale && isFresh(tokens)) return tokens;
-      if (!tokens?.refresh_token && !this.hasCookie) return undefined;
-      return this.exchanged(tokens);
+      if (!tokens?.refresh_token && !this.#hasCookie) return undefined;
+      return this.#exchanged(tokens);
     };
-    this.renewing ??= this.alone(work).finally(() => (this.renewing = undefined));
-    return this.renewing;
+    this.#renewing ??= this.#alone(work).finally(() => (this.#renewing = undefined));
+    return this.#renewing;
   }
 
-  private async exchanged(tokens: SessionTokens | undefined): Promise<SessionTokens | undefined> {
+  async #exchanged(tokens: SessionTokens | undefined): Promise<SessionTokens | undefined> {
     let answer: TokenAnswer;
     try {
-      answer = await this.refresh(tokens?.refresh_token);
+      answer = await this.#refresh(tokens?.refresh_token);
     } catch (error) {
       const now = await this.read();
       if (now?.access_token !== tokens?.access_token) return now;
       // Only a refusal ends the session. A lost answer, or a busy service, says nothing of it.
-      if (isRefusal(error)) await this.write(undefined);
+      if (isRefusal(error)) await this.#write(undefined);
       throw error;
     }
-    const now = await this.store.get(); // meanwhile, somebody may have signed in or out
+    const now = await this.#store.get(); // meanwhile, somebody may have signed in or out
     return now?.access_token === tokens?.access_token ? this.keep(answer) : now;
   }
 
-  private async write(tokens: SessionTokens | undefined): Promise<void> {
-    this.mayHaveCookie = this.hasCookie && tokens !== undefined;
-    if (tokens || (await this.store.get())) await this.store.set(tokens);
-    this.notice(tokens);
+  async #write(tokens: SessionTokens | undefined): Promise<void> {
+    this.#mayHaveCookie = this.#hasCookie && tokens !== undefined;
+    if (tokens || (await this.#store.get())) await this.#store.set(tokens);
+    this.#notice(tokens);
   }
 
-  private notice(tokens: SessionTokens | undefined): void {
-    const before = this.known;
-    this.known = tokens;
+  #notice(tokens: SessionTokens | undefined): void {
+    const before = this.#known;
+    this.#known = tokens;
     if (before?.access_token === tokens?.access_token) return;
-    if (tokens && this.hasCookie) this.mayHaveCookie = true;
+    if (tokens && this.#hasCookie) this.#mayHaveCookie = true;
     const isSame = before && tokens && subject(before) === subject(tokens);
     const change = !tokens ? 'signed-out' : isSame ? 'refreshed' : 'signed-in';
     // Of its own accord: what it calls may need what this call holds, and what it raises is its own.
-    queueMicrotask(() => this.onChange?.(change));
+    queueMicrotask(() => this.#onChange?.(change));
   }
 
   /** Do the work while no other call or tab is at such work. */
-  private alone<T>(work: () => Promise<T>): Promise<T> {
-    const done = this.turn.then(() => locked(this.name, work));
-    this.turn = done.catch(() => {});
+  #alone<T>(work: () => Promise<T>): Promise<T> {
+    const done = this.#turn.then(() => locked(this.#lock, work));
+    this.#turn = done.catch(() => {});
     return done;
   }
 }
