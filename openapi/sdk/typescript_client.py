@@ -217,7 +217,7 @@ def _kind(document: dict[str, Any], answer: dict[str, Any]) -> tuple[str, dict[s
         schema = content[JSON].get("schema", {})
         is_array = resolved(document, schema).get("type") == "array"
         return "array" if is_array else "object", schema
-    return ("text" if content else ""), {}
+    return next(iter(content), ""), {}
 
 
 def _lines(types: Types, found: dict[str, Any]) -> str:

@@ -142,7 +142,7 @@ export class Core {
     const { features } = operation;
     const options = { ...input.options };
     if (features.includes('k')) options.idempotencyKey ??= newKey();
-    const remedies = new Set(['token', 'proof']); // each helps once
+    const remedies = new Set(['token', 'newer', 'proof']); // each helps once
     for (;;) {
       const bearer = await this.#bearer(features, options.signal);
       try {
@@ -224,8 +224,12 @@ export class Core {
     signal: Signal | undefined,
   ): Promise<boolean> {
     const { code } = error;
-    if (code === 'authentication-too-old') return remedies.delete('proof') && this.#proved(error);
     const isOfSession = bearer !== undefined && bearer !== this.#token;
+    if (code === 'authentication-too-old') {
+      // Meanwhile, another call may have asked for the proof.
+      const isOld = isOfSession && bearer !== (await this.#session.read())?.access_token;
+      return (isOld && remedies.delete('newer')) || (remedies.delete('proof') && this.#proved(error));
+    }
     if (!isOfSession || !REPLACEABLE.has(code) || !remedies.delete('token')) return false;
     return this.#session.replaced(bearer, code === 'session-revoked', signal);
   }

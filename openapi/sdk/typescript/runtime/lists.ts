@@ -30,8 +30,9 @@ export class Pages<Item> implements AsyncIterable<Item> {
 
 /** The query of the next page: only that, for the path may have got a prefix from a proxy. */
 function following(link: string | null): URLSearchParams | undefined {
-  const target = link?.match(/<([^>]*)>\s*;[^,]*\brel="?next\b/)?.[1];
-  return target === undefined ? undefined : new URLSearchParams(target.split('?')[1] ?? '');
+  for (const [, target = '', about = ''] of (link ?? '').matchAll(/<([^>]*)>((?:"[^"]*"|[^",])*)/g))
+    if (/;\s*rel="?next\b/i.test(about)) return new URLSearchParams(target.split('?')[1] ?? '');
+  return undefined;
 }
 
 /** The lines of a streamed answer, each a JSON value; each loop asks for it anew. */

@@ -19,8 +19,8 @@ export interface Operation {
   name: string;
   method: string;
   path: string;
-  /** What a success has in it: nothing, a JSON object or array, text, or lines of JSON. */
-  answer: '' | 'object' | 'array' | 'text' | 'lines';
+  /** What a success has in it: nothing, a JSON object or array, lines of JSON, or a text. */
+  answer: '' | 'object' | 'array' | 'lines' | `${string}/${string}`;
   /**
    * A letter each: `d` has a body (document), `q` a query; `p` answers in pages; `a` takes an access
    * token, `r` a refresh token, `c` the cookie of one, `k` an Idempotency-Key; `m` demands If-Match,
@@ -130,7 +130,7 @@ export function understood(
     if (answer === 'array' ? Array.isArray(value) : answer === 'object' && isDocument)
       return success(value);
     if (answer === '' && (value !== undefined || !body.length)) return success();
-    if (answer === 'text' && type && !/^text\/html/i.test(type))
+    if (answer.includes('/') && type.toLowerCase().startsWith(answer))
       return success(new TextDecoder().decode(body));
   }
   const problem = value as unknown as Problem;
