@@ -15,6 +15,7 @@ import {
   type Post,
   PreconditionFailed,
   SessionRevoked,
+  TokenExpired,
 } from 'byline-client';
 
 const [baseUrl = '', briefly = '', mails = '', admin = ''] = process.argv.slice(2);
@@ -32,7 +33,7 @@ async function signedIn({ email, password }: typeof me): Promise<Byline> {
   return byline;
 }
 
-/** A client whose access token has expired, and was renewed by itself. */
+/** A client whose access token has expired, and was renewed by itself, once for fifty calls. */
 async function refreshed(): Promise<Byline> {
   const store = memoryStore();
   await new Byline(briefly, { store }).signIn(me.email, me.password);
@@ -41,14 +42,24 @@ async function refreshed(): Promise<Byline> {
   // As with a clock that is behind, only the service knows that the token has expired.
   await store.set({ ...tokens, expires_at: Number.MAX_SAFE_INTEGER });
 
-  const changes: AuthChange[] = [];
-  const byline = new Byline(baseUrl, { store, onAuthChange: (change) => changes.push(change) });
   const deadline = Date.now() + patience;
-  while (changes.at(-1) !== 'refreshed') {
-    assert.equal((await byline.auth.getMe()).email, me.email);
+  const old = new Byline(baseUrl, { token: tokens.access_token });
+  while ((await old.auth.getMe().catch((error) => error instanceof TokenExpired)) !== true) {
     assert(Date.now() < deadline);
     await setTimeout(50);
   }
+
+  const changes: AuthChange[] = [];
+  const sent: string[] = [];
+  const byline = new Byline(baseUrl, {
+    store,
+    onAuthChange: (change) => changes.push(change),
+    onExchange: ({ operation, status }) => sent.push(`${operation} ${status}`),
+  });
+  const answers = await Promise.all(Array.from({ length: 50 }, () => byline.auth.getMe()));
+  assert(answers.every(({ email }) => email === me.email));
+  assert.equal(sent.filter((each) => each === 'auth.getMe 200').length, 50);
+  assert.equal(sent.filter((each) => each.startsWith('auth.refresh')).length, 1);
   assert.deepEqual(changes, ['signed-in', 'refreshed']);
   assert.notEqual((await store.get())?.refresh_token, tokens.refresh_token);
   return byline;
