@@ -39,8 +39,8 @@ def build(clients: Path) -> None:
         for copy in (python, typescript):
             shutil.copytree(clients / copy.name, copy, copy_function=_copy_text)
         run(python, sys.executable, "-c", BUILD, dist, SOURCE_DATE_EPOCH=str(EPOCH))
-        options = ["--offline", "--ignore-scripts", "--silent", "--pack-destination", dist]
-        run(typescript, BIN / "npm", "pack", *options)
+        options = ["--offline", "--ignore-scripts", "--silent"]
+        run(typescript, BIN / "npm", "pack", *options, "--pack-destination", dist)
     for archive in (*dist.glob("*.tar.gz"), *dist.glob("*.tgz")):
         _settle(archive)
 

@@ -159,11 +159,13 @@ def _body(document: dict[str, Any], declared: dict[str, Any]) -> dict[str, Any]:
     content = _content(declared.get("requestBody", {}))
     name = content.get("schema", {}).get("$ref", "").rsplit("/", 1)[-1]
     of_schema = document["components"]["schemas"].get(name, {}).get("example", {})
-    return content.get("example", of_schema)
+    body: dict[str, Any] = content.get("example", of_schema)
+    return body
 
 
 def _content(described: dict[str, Any]) -> dict[str, Any]:
-    return described.get("content", {}).get("application/json", {})
+    content: dict[str, Any] = described.get("content", {}).get("application/json", {})
+    return content
 
 
 def _python(value: Any) -> str:

@@ -58,8 +58,8 @@ class Project(NamedTuple):
 def project(document: dict[str, Any]) -> Project:
     """What the packages for the service of a specification say of themselves."""
     info = document["info"]
-    sentence = re.match(r".*?(?:\.(?=\s|$)|$)", info.get("description", ""), re.DOTALL)
-    summary = " ".join(f"A typed client for the {info['title']} API. {sentence[0]}".split())
+    sentence = re.split(r"(?<=\.)\s|\n\n", info.get("description", "").strip(), maxsplit=1)[0]
+    summary = " ".join(f"A typed client for the {info['title']} API. {sentence}".split())
     contact = info.get("contact", {})
     links = {label: _found(document, path) for label, path in LINKS.items()}
     return Project(
