@@ -24,12 +24,12 @@ class PasskeyInvalid(BadRequest):
 
 class TokenReused(InvalidToken):
     code, title = "token-reused", "The refresh token was used before; its session is revoked"
-    advice = "Somebody else may have the token: sign in again."
+    advice = "Somebody else may have it: sign in again."
 
 
 class SessionRevoked(InvalidToken):
     code, title = "session-revoked", "The session has ended"
-    advice = "It was signed out, or the account cannot sign in any more: sign in again."
+    advice = "Sign in again."
 
 
 class InvalidCredentials(Unauthorized):
@@ -77,7 +77,7 @@ class PasskeyUnknown(Unauthorized):
 
 class SecondFactorWrong(Unauthorized):
     code, title = "second-factor-wrong", "The code is wrong, or it was used before"
-    advice = "Send the next code of the app, or a recovery code that was not used yet."
+    advice = "Send the next one of the app, or an unused recovery code."
 
 
 class AdminOnlyField(Forbidden):
@@ -124,7 +124,7 @@ class CodeWrong(Forbidden):
 
 class EmailTaken(Problem):
     status, code, title = 409, "email-taken", "The e-mail address is taken"
-    advice = "There is already an account with this address."
+    advice = "Sign in to its account, or use another address."
 
 
 class UsernameTaken(Problem):

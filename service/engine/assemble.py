@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from service.engine.caller import Caller
 from service.engine.database.transaction import READINESS, REPLICA, Transaction, db
-from service.engine.http import docs, front_door
+from service.engine.http import assets, front_door
 from service.engine.http.cors import Cors, cookie_paths
 from service.engine.http.health import Readiness
 from service.engine.http.problems import Problems
@@ -34,6 +34,7 @@ from service.engine.spec.app import App
 from service.engine.spec.flask_app import Flask
 from service.engine.spec.idempotency import KeptAnswers
 from service.engine.spec.operation import Services
+from service.engine.spec.problem_pages import ProblemPages
 from service.engine.spec.routing import Routing
 from service.engine.tokens.authority import Authority, key_ring
 from service.engine.tokens.sealing import Sealer
@@ -177,6 +178,9 @@ class Assembly:
     def _middlewares(self, static: Path, tracing: Any) -> list[Any]:
         """ASGI classes, outermost first."""
         settings, document = self.settings, self.specification.document
+        served = (
+            assets.swagger_ui() | assets.folder(static) | ProblemPages(self.specification).assets()
+        )
         log = {"log_level": settings.log_level, "log_format": settings.log_format}
         middlewares: list[Any] = [
             partial(Telemetry, metrics=self.metrics, tracing=tracing, **log),
@@ -185,10 +189,10 @@ class Assembly:
                 front_door.FrontDoor,
                 hosts=settings.trusted_hosts,
                 limits=self.limits,
-                exempt=front_door.unlimited(document),
+                exempt=front_door.unlimited(document, served),
                 hostless=front_door.hostless(document),
             ),
-            partial(docs.Assets, folder=static),
+            partial(assets.Assets, assets=served),
             Routing,
         ]
         if settings.cors_origins:

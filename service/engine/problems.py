@@ -8,11 +8,11 @@ from typing import Any, ClassVar
 class Problem(Exception):
     """A refusal that becomes an `application/problem+json` document (RFC 9457).
 
-    The class gives `status`, `code`, `title` and `advice`, which is the `detail` of instances that
-    have none of their own; an instance may add a `detail` (a sentence, never with a value of the
-    request in it), response `headers` and `errors`, each `{"pointer", "code", "detail"}` with a
-    JSON pointer into the body or a parameter's name. `members` are others that the document has
-    with this `code` (RFC 9457, section 3.2).
+    The class gives `status`, `code`, `title` and `advice`; the last two are the `detail` of
+    instances that have none of their own. An instance may add a `detail` (a sentence, never with a
+    value of the request in it), response `headers` and `errors`, each
+    `{"pointer", "code", "detail"}` with a JSON pointer into the body or a parameter's name.
+    `members` are others that the document has with this `code` (RFC 9457, section 3.2).
     """
 
     status: ClassVar[int] = 500
@@ -36,7 +36,7 @@ class Problem(Exception):
 
     @property
     def detail(self) -> str:
-        return self._detail or self.advice or f"{self.title}."
+        return self._detail or f"{self.title}. {self.advice}".rstrip()
 
     def explain(self, detail: str) -> None:
         """Give the problem this detail unless it has one of its own."""
@@ -65,17 +65,20 @@ class Problem(Exception):
 
 class BadRequest(Problem):
     status, code, title = 400, "bad-request", "The request is not well-formed HTTP"
-    advice = "What came is not HTTP as RFC 9112 defines it."
+    advice = "See RFC 9112."
 
 
 class HostNotAllowed(BadRequest):
     code, title = "host-not-allowed", "This server does not answer for that host"
-    advice = "The operator has to list the host in TRUSTED_HOSTS."
+    advice = "The operator has to list it in TRUSTED_HOSTS."
 
 
 class MalformedBody(BadRequest):
     code, title = "malformed-body", "The body is not valid JSON"
-    advice = "The body is not valid JSON: see line 1, column 1."
+
+    @classmethod
+    def example(cls, operation: dict[str, Any]) -> MalformedBody:
+        return cls(f"{cls.title}: see line 1, column 1.")
 
 
 class InvalidRequest(BadRequest):
@@ -94,7 +97,7 @@ class Unauthorized(Problem):
     """
 
     status, code, title = 401, "authentication-required", "A bearer token is required"
-    advice = "Send a token in the header Authorization, after Bearer."
+    advice = "Send it in the header Authorization, after Bearer."
     challenge: ClassVar[str | None] = None
     is_failure: ClassVar[bool] = True
 
@@ -148,8 +151,8 @@ class AdminRequired(Forbidden):
 class OriginNotAllowed(Forbidden):
     code, title = "origin-not-allowed", "A cookie is not accepted from this page"
     advice = (
-        "A cookie is used only by a page of this origin, with Sec-Fetch-Site: same-origin, or "
-        "of an origin that CORS_ORIGINS names."
+        "It has to be of this origin, and send Sec-Fetch-Site: same-origin, or of an origin that"
+        " CORS_ORIGINS names."
     )
 
 
@@ -180,12 +183,12 @@ class NotFound(Problem):
 
 class MethodNotAllowed(Problem):
     status, code, title = 405, "method-not-allowed", "The method is not allowed here"
-    advice = "The header Allow lists the methods of this path."
+    advice = "The header Allow lists those that are."
 
 
 class IdempotencyKeyInUse(Problem):
     status, code, title = 409, "idempotency-key-in-use", "A request with this key is in flight"
-    advice = "Repeat this request once the first one with its Idempotency-Key has been answered."
+    advice = "Repeat this one once the other has been answered."
 
 
 class PreconditionFailed(Problem):
@@ -195,22 +198,22 @@ class PreconditionFailed(Problem):
 
 class BodyTooLarge(Problem):
     status, code, title = 413, "body-too-large", "The body is too large"
-    advice = "A body may have at most 1 MiB, and that of most operations less."
+    advice = "It may have at most 1 MiB, and in most operations less."
 
 
 class UnsupportedMediaType(Problem):
     status, code, title = 415, "unsupported-media-type", "The media type is not supported"
-    advice = "Send the body as application/json in UTF-8, without Content-Encoding."
+    advice = "Send application/json in UTF-8, without Content-Encoding."
 
 
 class IdempotencyKeyReused(Problem):
     status, code, title = 422, "idempotency-key-reused", "The key was used with another body"
-    advice = "Use an Idempotency-Key of its own for each request."
+    advice = "Use a new one for each request."
 
 
 class PreconditionRequired(Problem):
     status, code, title = 428, "precondition-required", "If-Match is required"
-    advice = "Send the ETag of the version you mean to change in If-Match."
+    advice = "Send the ETag of the version you mean to change."
 
 
 class RateLimited(Problem):
@@ -234,7 +237,7 @@ class HeadersTooLarge(Problem):
 
 class InternalError(Problem):
     title = "Something went wrong here, and it has been logged"
-    advice = "The operator finds it in the log by its request_id."
+    advice = "The operator finds it by its request_id."
 
 
 class Unavailable(Problem):

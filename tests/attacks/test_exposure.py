@@ -153,7 +153,8 @@ FILES = [
     *["/console", "/debug", "/admin", "/server-status", "/actuator/env", "/swagger.json", "/ui"],
     *["/docs/../../service/settings.py", "/docs/..%2f..%2fapp.py", "/docs/%2e%2e/app.py"],
     *["/docs/..%5c..%5capp.py", "/docs/....//app.py", "/docs//etc/passwd", "/docs/init.js%00.css"],
-    *["/static/init.js", "/docs/", "/docs/index.html", "/docs/swagger-ui.css.map", "/openapi"],
+    *["/static/init.js", "/docs/index.html", "/docs/swagger-ui.css.map", "/openapi"],
+    *["/docs/problem.html", "/docs/layout.html", "/problems/index.html", "/problems/../app.py"],
     *[
         "/openapi.yaml.bak",
         "/openapi.json~",

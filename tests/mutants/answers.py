@@ -29,6 +29,14 @@ KINDS = {
             "tests/accounts/test_users.py::test_a_profile_shows_only_public_fields",
         ),
         Mutant(
+            "a page shows the text of a problem as HTML",
+            "service/engine/spec/problem_pages.py",
+            "autoescape=True,",
+            "autoescape=False,",
+            "tests/engine/test_problem_pages.py"
+            "::test_what_a_problem_says_is_text_with_links_to_operations",
+        ),
+        Mutant(
             "a problem names the class that was raised",
             "service/engine/problems.py",
             '            "request_id": request_id,\n',
@@ -99,11 +107,13 @@ KINDS = {
             """\
     Credentials:
       type: object
+      description: What signs in to an account with a password.
       additionalProperties: false
 """,
             """\
     Credentials:
       type: object
+      description: What signs in to an account with a password.
 """,
             "tests/spec/test_contract.py::test_a_body_is_closed_and_an_answer_is_open",
         ),

@@ -36,6 +36,7 @@ OK = "content application/json schema"
 ANSWERS, PARAMETERS = "components responses", "components parameters"
 SCHEMAS = "components schemas"
 UNNAMED = {"properties": {}, "additionalProperties": True}
+PLAIN = {"type": "string", "description": "Some text.", "example": ""}
 REFERENCE = {"$ref": "#/components/schemas/User"}
 
 
@@ -84,8 +85,8 @@ BROKEN = [
     ("path-parameter-names", f"{PARAMETERS} UserId name", "user"),
     ("path-parameter-names", f"{PARAMETERS} UserId name", "id"),
     ("property-names", f"{SCHEMAS} User properties wordCount", {"type": "integer"}),
-    ("schema-names", f"{SCHEMAS} user_page", {"type": "string", "example": ""}),
-    ("schema-names", f"{SCHEMAS} UserResponse", {"type": "string", "example": ""}),
+    ("schema-names", f"{SCHEMAS} user_page", PLAIN),
+    ("schema-names", f"{SCHEMAS} UserResponse", PLAIN),
     ("code-names", f"{SCHEMAS} ProblemCode enum 0", "invalid_request"),
     ("code-names", f"{SCHEMAS} AuditAction enum 0", "Register"),
     ("one-tag", f"{USERS} tags", []),
@@ -97,6 +98,12 @@ BROKEN = [
     ("declared-limits", f"{USERS} x-rate-limit", "some"),
     ("limited-changes", f"{NEW_USER} x-rate-limit", "client"),
     ("limited-changes", f"{USER} delete x-rate-limit", "none"),
+    ("operation-descriptions", f"{USERS} description", GONE),
+    ("tag-descriptions", "tags 0 description", GONE),
+    ("schema-descriptions", f"{SCHEMAS} User description", GONE),
+    ("parameter-descriptions", f"{PARAMETERS} UserId description", GONE),
+    ("document-links", "info contact", GONE),
+    ("document-links", "externalDocs url", GONE),
     ("problem-documents", f"{ANSWERS} NotFound content", lambda c: {"text/plain": {}, **c}),
     ("problem-documents", f"{ANSWERS} NotFound content application/problem+json schema", REFERENCE),
     ("problem-documents", f"{USER} get responses 404", {"headers": {"X-Request-Id": {}}}),

@@ -109,7 +109,14 @@ def test_an_asset_is_served_and_kept(anonymous: httpx.Client, asset: str, media_
 
 @pytest.mark.parametrize(
     "path",
-    ["/docs/", "/docs/nothing.js", "/docs/../app.py", "/docs/%2e%2e/settings.py", "/docs//init.js"],
+    [
+        "/docs/nothing.js",
+        "/docs/../app.py",
+        "/docs/%2e%2e/settings.py",
+        "/docs//init.js",
+        "/problems/nothing",
+        "/problems/../app.py",
+    ],
 )
 def test_there_is_nothing_else_beside_the_assets(server: Server, path: str) -> None:
     with server.client() as client:
@@ -117,6 +124,20 @@ def test_there_is_nothing_else_beside_the_assets(server: Server, path: str) -> N
         url = httpx.URL(server.url).copy_with(raw_path=path.encode())
         answer = client.get(url)
     assert (answer.status_code, answer.json()["code"]) == (404, "not-found")
+
+
+@pytest.mark.parametrize(
+    ("guessed", "there"),
+    [("/docs/", "/docs"), ("/problems/", "/problems"), ("/favicon.ico", "/docs/favicon.svg")],
+)
+def test_an_address_that_people_guess_leads_to_what_they_look_for(
+    anonymous: httpx.Client, guessed: str, there: str
+) -> None:
+    moved = anonymous.get(guessed)
+    assert moved.status_code == 308
+    assert not moved.headers["Location"].startswith("/")  # proxies may add a prefix
+    found = anonymous.get(urljoin(f"{anonymous.base_url}{guessed}", moved.headers["Location"]))
+    assert (found.status_code, found.url.path) == (200, there)
 
 
 def test_the_key_set_is_public_and_cacheable(anna: Person, anonymous: httpx.Client) -> None:

@@ -1,17 +1,12 @@
-"""What the pages that show the specification load: all of it is our own, so they work offline and
-under a strict Content-Security-Policy."""
+"""The headers of the pages that show the specification: all that they load is our own, so they work
+offline and under a strict Content-Security-Policy."""
 
 from __future__ import annotations
 
 from functools import cache
 from hashlib import sha256
-from importlib.resources import files
-from pathlib import Path
-from typing import Any
 
-from service.engine.http.conditional import is_fresh, quoted
-from service.engine.problems import MethodNotAllowed, NotFound
-from service.engine.request import SCOPE_KEY, Answer, Headers, Request, send_answer
+from service.engine.http.conditional import quoted
 
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; "
@@ -36,63 +31,20 @@ DOCS_HEADERS = {
     **_PAGE_HEADERS,
 }
 
-_CONTENT_TYPES = {
-    ".css": b"text/css; charset=utf-8",
-    ".js": b"text/javascript; charset=utf-8",
-    ".svg": b"image/svg+xml",
+# A page of text and links loads nothing but style sheets and images.
+TEXT_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    **_PAGE_HEADERS,
 }
 
 
 @cache
 def document_headers(document: bytes) -> dict[str, str]:
     """The response headers of a public document."""
-    return {"ETag": _etag(document)}
+    return {"ETag": etag(document)}
 
 
-class Assets:
-    """Answers for everything under `/docs/`, from memory: Swagger UI, and the files of a folder
-    that the pages load."""
-
-    def __init__(self, app: Any, *, folder: Path) -> None:
-        self.app = app
-        swagger_ui = files("flask_swagger_ui") / "dist"
-        bodies = {
-            name: (swagger_ui / name).read_bytes()
-            for name in ("swagger-ui.css", "swagger-ui-bundle.js")
-        }
-        bodies |= {file.name: file.read_bytes() for file in folder.iterdir()}
-        self._assets = {f"/docs/{name}": _asset(name, body) for name, body in bodies.items()}
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        if scope["type"] != "http" or not scope[SCOPE_KEY].path.startswith("/docs/"):
-            await self.app(scope, receive, send)
-            return
-        request: Request = scope[SCOPE_KEY]
-        request.operation = "docs_asset"
-        if request.path not in self._assets:
-            raise NotFound
-        await send_answer(send, _answer(request, *self._assets[request.path]))
-
-
-def _answer(request: Request, etag: str, headers: Headers, body: bytes) -> Answer:
-    allow = "GET, HEAD, OPTIONS"
-    if request.method == "OPTIONS":
-        return Answer(204, [(b"allow", allow.encode()), (b"cache-control", b"no-store")], b"")
-    if request.method not in {"GET", "HEAD"}:
-        raise MethodNotAllowed(headers={"Allow": allow})
-    kept = [(b"etag", etag.encode()), (b"cache-control", b"public, max-age=3600")]
-    if is_fresh(request.header(b"if-none-match"), etag):
-        return Answer(304, kept, b"")
-    return Answer(200, headers + kept, body)
-
-
-def _asset(name: str, body: bytes) -> tuple[str, Headers, bytes]:
-    headers = [
-        (b"content-type", _CONTENT_TYPES[Path(name).suffix]),
-        (b"content-length", str(len(body)).encode()),
-    ]
-    return _etag(body), headers, body
-
-
-def _etag(body: bytes) -> str:
+def etag(body: bytes) -> str:
+    """The entity tag of an answer with this body."""
     return quoted(sha256(body).hexdigest()[:32])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from service.engine.http.hosts import TrustedHosts
@@ -85,14 +85,15 @@ def hostless(specification: dict[str, Any]) -> frozenset[str]:
     )
 
 
-def unlimited(specification: dict[str, Any]) -> Callable[[str], bool]:
-    """A function that says whether a path is outside all limits; the files of the docs are."""
+def unlimited(specification: dict[str, Any], assets: Iterable[str]) -> Callable[[str], bool]:
+    """A function that says whether a path is outside all limits; `assets` are, which explain what
+    the operations are and why one refuses."""
     paths = {
         path
         for path, item in specification["paths"].items()
         if all(o.get("x-rate-limit") == "none" for o in item.values() if isinstance(o, dict))
     }
-    return lambda path: path in paths or path.startswith("/docs/")
+    return frozenset(paths.union(assets)).__contains__
 
 
 def _headers(pairs: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:

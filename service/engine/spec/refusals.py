@@ -34,7 +34,8 @@ Catalogue = Mapping[tuple[int, str], type[Problem]]
 def catalogue(*modules: Any) -> dict[tuple[int, str], type[Problem]]:
     """The problems in these modules, by status and code."""
     classes = [one for module in modules for one in vars(module).values() if isinstance(one, type)]
-    return {(one.status, one.code): one for one in classes if issubclass(one, Problem)}
+    found = (one for one in classes if issubclass(one, Problem) and one is not Problem)
+    return {(one.status, one.code): one for one in found}
 
 
 def codes(operation: dict[str, Any], document: dict[str, Any]) -> dict[int, list[str]]:
