@@ -114,7 +114,7 @@ def test_an_operation_that_requires_a_recent_sign_in_asks_for_the_password_and_g
     keep(page, "docs-proof")
     password.fill("wrong")
     password.press("Enter")
-    expect(dialog.get_by_role("alert")).to_have_text("The current password is wrong.")
+    expect(dialog.get_by_role("alert")).to_contain_text("The current password is wrong.")
     assert anna.http.get("/auth/me").status_code == 200
 
     password.fill(anna.password)

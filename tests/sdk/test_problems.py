@@ -15,6 +15,7 @@ import psycopg
 import pytest
 from sqlalchemy import update
 
+from service.engine.spec import refusals
 from service.models import User
 from service.models.passkeys import MAX_PASSKEYS_PER_USER
 from service.models.personal_tokens import MAX_TOKENS_PER_USER
@@ -29,21 +30,19 @@ from tests.kit.sessions import grow_old
 
 HERE = Path(__file__).parent
 SPEC = specification.document
-RESPONSES = SPEC["components"]["responses"]
 CODES = set(SPEC["components"]["schemas"]["ProblemCode"]["enum"])
 # No function of a client sends another method than its own, and none makes the server fail.
 OUT_OF_REACH = {"method-not-allowed", "internal-error"}
 
 
 def documented() -> Iterator[tuple[dict[str, Any], int, dict[str, Any]]]:
-    """Each operation with each status that is an error, and the example for it."""
-    for item in SPEC["paths"].values():
+    """Each operation with each problem that it documents, as its example."""
+    for path, item in SPEC["paths"].items():
         for operation in item.values():
-            for status, response in operation["responses"].items():
-                if int(status) >= 400:
-                    named = RESPONSES[response["$ref"].rpartition("/")[2]]
-                    [media] = named["content"].values()
-                    yield operation, int(status), media["example"]
+            found = refusals.examples(operation, path, SPEC, specification.catalogue)
+            for status, problems in found.items():
+                for problem in problems:
+                    yield operation, status, problem.document("8f14e45fceea167a")
 
 
 @pytest.fixture
