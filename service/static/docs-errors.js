@@ -36,15 +36,17 @@ function Errors({ answers, system }) {
   const Markdown = getComponent('Markdown', true)
   const row = (answer, status) => {
     const { source, left } = explained(answer, declared)
+    const shown = examples(answer)
     return h('tr', { key: status, 'data-code': status },
       h('th', { scope: 'row' }, status === 'default' ? 'Any other' : status),
       h('td', null,
         h(Markdown, { source }),
         left.map((code) => h('p', { key: code },
           h('a', { href: `problems/${code}`, target: '_blank' }, h('code', null, code)))),
-        examples(answer).map((example) => h('details', { key: example.code },
-          h('summary', null, 'Example'),
-          h('pre', { className: 'microlight', tabIndex: 0 }, JSON.stringify(example, null, 2))))))
+        shown.length ? h('details', null,
+          h('summary', null, shown.length > 1 ? 'Examples' : 'Example'),
+          shown.map((example) => h('pre', { key: example.code, className: 'microlight', tabIndex: 0 },
+            JSON.stringify(example, null, 2)))) : null))
   }
   return h('details', { className: 'errors' },
     h('summary', null, 'Errors ',

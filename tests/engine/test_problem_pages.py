@@ -59,7 +59,16 @@ def test_a_problem_of_any_address_says_so(http: httpx.Client) -> None:
     page = http.get(http.put("/projects").json()["type"]).text
     assert "405 Method Not Allowed" in page
     assert "Any address of the service can answer with it." in page
-    assert "The header Allow lists the methods of this path." in page
+    assert "The header Allow lists those that are." in page
+
+
+@on_sqlite
+def test_a_page_says_what_only_one_operation_answers(http: httpx.Client) -> None:
+    page = http.get("/problems/not-found").text
+    [row] = re.findall(r"<tr>(?:(?!<tr>).)*get_project<.*?</tr>", page, re.DOTALL)
+    assert "There is no such project." in row
+    usual = http.get("/problems/precondition-failed").text
+    assert usual.count("Read it again, and send its new ETag in If-Match.") == 2  # and the example
 
 
 @on_sqlite

@@ -29,7 +29,8 @@ _NAME = re.compile(r"[a-z]+(?:_[a-z]+)*")
 
 
 class Source(NamedTuple):
-    """An operation that can answer with a problem, and the `detail` that it then gives."""
+    """An operation that can answer with a problem, and the `detail` that it then gives, unless the
+    advice says the same."""
 
     operation_id: str
     method: str
@@ -93,16 +94,17 @@ class ProblemPages:
     def _explain(self, code: str, found: list[tuple[Source, Problem]]) -> Explained:
         kinds = [kind for (_, one), kind in self._specification.catalogue.items() if one == code]
         # Without the request there is nothing to say of it.
-        example = found[0][1] if found else kinds[0].example({})
-        # Of two statuses with the same advice, the first.
-        advice = {kind.advice: kind.status for kind in kinds[::-1] if kind.advice}
-        body = orjson.dumps(example.document(_REQUEST_ID), option=orjson.OPT_INDENT_2)
+        examples = [problem for _, problem in found] or [kinds[0].example({})]
+        advice = {_advice(kind, examples): kind.status for kind in kinds[::-1]}
+        usual = {*advice, *(f"{kind.title}. {kind.advice}" for kind in kinds)}
+        sources = [one._replace(detail="") if one.detail in usual else one for one, _ in found]
+        body = orjson.dumps(examples[0].document(_REQUEST_ID), option=orjson.OPT_INDENT_2)
         return Explained(
             code=code,
             title=kinds[0].title,
             statuses=[HTTPStatus(kind.status) for kind in kinds],
-            advice=advice or {example.detail: kinds[0].status},
-            sources=[source for source, _ in found],
+            advice=advice,
+            sources=sources,
             example=body.decode(),
         )
 
@@ -143,3 +145,9 @@ class ProblemPages:
             return Markup(_NAME.sub(link, str(escape(text))))  # noqa: S704 # it is escaped
 
         return linked if docs else escape
+
+
+def _advice(kind: type[Problem], examples: list[Problem]) -> str:
+    """What a problem advises; without advice of its own, the `detail` of an example."""
+    details = (one.detail for one in examples if one.status == kind.status)
+    return vars(kind).get("advice") or next(details, kind.title)
