@@ -132,6 +132,8 @@ def test_only_the_job_that_publishes_has_an_identity(reader: Reader) -> None:
     build, publish = github["jobs"]["build"], github["jobs"]["publish"]
     assert "permissions" not in build
     assert publish["permissions"] == {"id-token": "write"}
+    actions = [step["uses"] for step in build["steps"] + publish["steps"] if "uses" in step]
+    assert [action for action in actions if not re.search(r"@v\d+(\.\d+)*$", action)] == []
     assert not [step for step in publish["steps"] if "checkout" in step.get("uses", "")]
     gitlab = yaml.safe_load((reader.folder / GITLAB).read_text())
     assert "id_tokens" not in gitlab["clients"]

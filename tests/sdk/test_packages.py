@@ -106,6 +106,7 @@ def test_the_wheel_is_described(dist: Path) -> None:
     assert {"Typing :: Typed", "Programming Language :: Python :: 3.11"} <= set(told.classifiers)
     assert specification.name in told.keywords
     assert str(told.requires_python) == ">=3.11"
+    assert told.author == specification.document["info"]["contact"]["name"]
     assert contents(dist / SDIST)["PKG-INFO"].startswith(b"Metadata-Version: 2.4\n")
 
 
@@ -115,6 +116,10 @@ def test_the_tarball_is_described(dist: Path) -> None:
     assert told["license"] == specification.document["info"]["license"]["name"]
     assert told["description"] == metadata(dist).summary
     assert specification.name in told["keywords"]
+    assert told["author"]["name"] == specification.document["info"]["contact"]["name"]
+    named = [told["main"], told["types"], *told["exports"]["."].values()]
+    assert {str(PurePath(file)) for file in named} <= contents(dist / TARBALL).keys()
+    assert next(iter(told["exports"]["."])) == "types"  # the first that fits is taken
     assert told["type"] == "module"
     assert not {name for name in told if "ependencies" in name or name == "scripts"}
 
