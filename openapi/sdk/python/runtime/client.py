@@ -15,7 +15,7 @@ from .calls import AsyncCalls, Calls
 from .exchange import Exchange, Exchanges
 from .keeper import AuthChange, Keeper
 from .session import Session, SessionOperations
-from .stores import MemoryStore, Store
+from .stores import AsyncStore, MemoryStore, Store
 from .tasks import Tasks
 from .threads import Threads
 
@@ -87,7 +87,7 @@ class BaseAsyncClient:
         base_url: str,
         token: str | None = None,
         *,
-        store: Store | None = None,
+        store: Store | AsyncStore | None = None,
         timeout: Timeout = 10.0,
         retries: int = 3,
         second_factor: Callable[[ApiError], Proof | Awaitable[Proof]] | None = None,
@@ -144,7 +144,7 @@ def _token(token: str | None) -> str | None:
     return token
 
 
-def _store(store: Store | None, token: str | None) -> Store:
+def _store(store: Store | AsyncStore | None, token: str | None) -> Store | AsyncStore:
     if token is not None and store is not None:
         raise ValueError("a token is never renewed, so there is nothing to store")
     return MemoryStore() if store is None else store

@@ -19,7 +19,7 @@ from ..types import Unset
 from .exchange import Exchanges, value_of
 from .operations import Operation, Request
 from .steps import Lock, Locked, Steps, Wait, run
-from .stores import Store, Tokens
+from .stores import AsyncStore, Store, Tokens
 
 T = TypeVar("T")
 AuthChange: TypeAlias = Literal["signed-in", "refreshed", "signed-out"]
@@ -38,7 +38,7 @@ class Keeper:
 
     exchanges: Exchanges
     refresh: tuple[Operation[Any], Request] | None
-    store: Store
+    store: Store | AsyncStore
     on_auth_change: Callable[[AuthChange], Any] | None
     tokens: Tokens | None = field(default=None, init=False, repr=False)
     _loaded: bool = field(default=False, init=False)

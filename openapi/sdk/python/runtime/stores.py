@@ -6,10 +6,10 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Callable
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,25 +47,36 @@ class Tokens:
             return None
 
 
-class Store:
-    """Keeps the tokens of a session in memory, for as long as the program runs.
+class Store(ABC):
+    """Where tokens are kept. A store of your own has `load` and `save`, and `lock` if several
+    processes share it."""
 
-    A store of your own is a subclass with `load` and `save`, and with `lock` if several processes
-    share it. In the asynchronous client, these may be coroutine functions.
-    """
+    @abstractmethod
+    def load(self) -> Tokens | None:
+        """The tokens that were saved last."""
 
-    def __init__(self) -> None:
-        self._tokens: Tokens | None = None
-
-    def load(self) -> Any:
-        """The `Tokens` that were saved last, or None."""
-        return self._tokens
-
-    def save(self, tokens: Tokens | None) -> Any:
+    @abstractmethod
+    def save(self, tokens: Tokens | None) -> None:
         """Keep these tokens instead of others; None after signing out."""
-        self._tokens = tokens
 
-    def lock(self) -> Any:
+    def lock(self) -> Callable[[], None] | None:
+        """A function that lets others renew the tokens again, or None while another process does.
+        The client asks again soon."""
+        return _unlocked
+
+
+class AsyncStore(ABC):
+    """The same for the asynchronous client, which takes a `Store` as well."""
+
+    @abstractmethod
+    async def load(self) -> Tokens | None:
+        """The tokens that were saved last."""
+
+    @abstractmethod
+    async def save(self, tokens: Tokens | None) -> None:
+        """Keep these tokens instead of others; None after signing out."""
+
+    async def lock(self) -> Callable[[], Awaitable[None] | None] | None:
         """A function that lets others renew the tokens again, or None while another process does.
         The client asks again soon."""
         return _unlocked
@@ -78,6 +89,15 @@ class MemoryStore(Store):
     processes renew: give them a `FileStore`.
     """
 
+    def __init__(self) -> None:
+        self._tokens: Tokens | None = None
+
+    def load(self) -> Tokens | None:
+        return self._tokens
+
+    def save(self, tokens: Tokens | None) -> None:
+        self._tokens = tokens
+
 
 class FileStore(Store):
     """Keeps the tokens in a file that only its owner can read, so that a program is signed in
@@ -89,7 +109,6 @@ class FileStore(Store):
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        super().__init__()
         self.path = Path(path).expanduser().resolve()
 
     def __repr__(self) -> str:
