@@ -18,10 +18,12 @@ from openapi_python_client.strings import pascal_case
 
 from openapi.sdk.packages import FACADE, MODULE, PACKAGE, fill_in
 from openapi.sdk.programs import BIN, run
-from openapi.sdk.python_facade import NDJSON, SESSIONS, SIGN_IN, SIGN_OUT, Json, Tag, tags
+from openapi.sdk.python_facade import tags
+from openapi.sdk.python_methods import SESSIONS, SIGN_IN, SIGN_OUT, Json, Tag
 from service.specification import specification
 
 PYTHON = Path(__file__).parent / "python"
+NDJSON = "application/x-ndjson"
 RUFF = ("--no-cache", "--isolated", "--quiet", "--line-length", "100")
 SECRET = re.compile(r"(?:.+_)?(?:password|secret|token|challenge|recovery_codes)")
 # What is made of a secret, beside it.
@@ -48,6 +50,7 @@ def generate(folder: Path, document: Json) -> None:
         name=FACADE,
         title=specification.title,
         problems=_problems(document),
+        exceptions=_exceptions,
         tags=found,
         sessions={part: methods[one] for part, one in parts.items() if one in methods},
         user_agent=f"{PACKAGE}-python/{specification.version}",
@@ -109,6 +112,10 @@ def _problems(document: Json) -> list[Problem]:
     if len(names) < len(codes) + 2:
         raise ValueError("two codes of problems would be exceptions of the same name")
     return found
+
+
+def _exceptions(codes: list[str]) -> str:
+    return ", ".join(map(pascal_case, codes)) + ", and what all methods raise."
 
 
 def _model(returns: str) -> str:

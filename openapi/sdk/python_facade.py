@@ -7,106 +7,33 @@ the document, which has the rest. Nothing here is about a certain operation, but
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import replace
 
 from openapi_python_client.parser.openapi import Endpoint, GeneratorData
 from openapi_python_client.parser.properties import EnumProperty, ModelProperty, Property
 from openapi_python_client.parser.properties.file import FileProperty
 from openapi_python_client.parser.properties.list_property import ListProperty
 from openapi_python_client.parser.properties.uuid import UuidProperty
-from openapi_python_client.strings import snake_case
 
+from openapi.sdk.python_methods import (
+    SESSIONS,
+    Argument,
+    Json,
+    Method,
+    Tag,
+    all_operations,
+    resolved,
+)
+from openapi.sdk.python_resources import add_changes, add_problems, add_resource
 from service.engine.spec.client_names import ClientName, client_names
 
-NDJSON = "application/x-ndjson"
-# The operations that sessions are made of, by what they are to the runtime.
-SESSIONS = {"refresh": "refresh", "complete": "complete_login", "prove": "reauthenticate"}
-SIGN_IN, SIGN_OUT = "login", "logout"
-IF_MATCH, IF_NONE_MATCH, KEY = "If-Match", "If-None-Match", "Idempotency-Key"
-SENT_AGAIN = {"get", "head", "put", "delete"}
 RUNTIME = "_rt"  # what generated modules call the runtime: no argument has such a name
-Json = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Argument:
-    """An argument of a method, and the expression that makes of it what the operation takes."""
-
-    name: str
-    type: str
-    expression: str
-    required: bool
-    description: str
-
-
-@dataclass
-class Method:
-    """A method of a client; `read` is the one that reads what this one changes."""
-
-    name: str
-    qualified_name: str  # with the tag
-    operation: Json
-    endpoint: Endpoint
-    path: list[Argument] = field(default_factory=list)
-    members: list[Argument] = field(default_factory=list)  # of the body
-    others: list[Argument] = field(default_factory=list)  # in the query and in headers
-    body: str = ""
-    media: list[str] = field(default_factory=list)
-    returns: str = "None"
-    items: str = ""  # the type of the items, if the answer has pages
-    lines: dict[str, str] = field(default_factory=dict)  # models, by the type of a line
-    bearer: str = "none"
-    has_key: bool = False
-    match: str = ""  # what determines the version, a function of the runtime
-    has_version: bool = False
-    gives_tokens: bool = False
-    read: Method | None = None
-    models: set[str] = field(default_factory=set)  # that the path takes
-    change: str = ""  # the name of the method that reads, changes and tries again
-
-    @property
-    def imports(self) -> set[str]:
-        found = {one for one in self.endpoint.relative_imports if "..." in one}
-        found |= self.read.endpoint.relative_imports if self.read else set()
-        modules = {snake_case(model): model for model in {*self.models, *self.lines.values()}}
-        found |= {f"from ...models.{module} import {name}" for module, name in modules.items()}
-        return {one.replace("from ...", "from ..") for one in found if "types import" not in one}
-
-    @property
-    def id(self) -> str:
-        return str(self.endpoint.name)
-
-    @property
-    def ends_session(self) -> bool:
-        return self.id == SIGN_OUT
-
-    @property
-    def sent_again(self) -> bool:
-        again = self.endpoint.method in SENT_AGAIN or self.has_key
-        return again or self.id == SESSIONS["refresh"]
-
-
-@dataclass
-class Tag:
-    """The methods of a tag."""
-
-    name: str
-    class_name: str
-    description: str
-    methods: list[Method]
-
-    @property
-    def imports(self) -> list[str]:
-        """The statements that import what the signatures name, and more."""
-        return sorted({one for method in self.methods for one in method.imports})
 
 
 def tags(document: Json, parsed: GeneratorData, lines: dict[str, dict[str, str]]) -> list[Tag]:
     """All methods. `lines` has the models in streamed answers, by operation and type of line."""
     names = client_names(document)
-    operations = {operation["operationId"]: operation for operation in _operations(document)}
+    operations = {operation["operationId"]: operation for operation in all_operations(document)}
     endpoints = {
         str(endpoint.name): endpoint
         for collection in parsed.endpoint_collections_by_tag.values()
@@ -118,7 +45,7 @@ def tags(document: Json, parsed: GeneratorData, lines: dict[str, dict[str, str]]
     }
     for name, method in methods.items():
         method.lines = lines.get(name, {})
-        _add_resource(method, list(methods.values()))
+        add_resource(method, methods.values())
     descriptions = {tag["name"]: tag.get("description", "") for tag in document.get("tags", [])}
     found: dict[str, Tag] = {}
     for name, client_name in names.items():
@@ -128,23 +55,9 @@ def tags(document: Json, parsed: GeneratorData, lines: dict[str, dict[str, str]]
             client_name.python_tag,
             Tag(client_name.python_tag, title, descriptions.get(tag, ""), []),
         ).methods.append(methods[name])
-    _add_changes(found.values())
+    add_problems(methods.values(), document)
+    add_changes(found.values())
     return list(found.values())
-
-
-def resolved(document: Json, value: Json) -> Json:
-    """The object that a reference within the document refers to."""
-    while "$ref" in value:
-        found: Any = document
-        for part in value["$ref"].removeprefix("#/").split("/"):
-            found = found[part.replace("~1", "/").replace("~0", "~")]
-        value = found
-    return value
-
-
-def _operations(document: Json) -> Iterator[Json]:
-    for item in document["paths"].values():
-        yield from (one for one in item.values() if isinstance(one, dict) and "operationId" in one)
 
 
 def _method(name: ClientName, operation: Json, endpoint: Endpoint, document: Json) -> Method:
@@ -185,7 +98,7 @@ def _bearer(operation: Json, document: Json) -> str:
     }
     [renewing] = [
         {name for requirement in one["security"] for name in requirement}
-        for one in _operations(document)
+        for one in all_operations(document)
         if one["operationId"] == SESSIONS["refresh"]
     ] or [set()]
     if not bearers:
@@ -244,78 +157,22 @@ def _add_body(method: Method) -> None:
 
 
 def _add_answer(method: Method, document: Json) -> None:
-    kinds: list[str] = []
-    for status, declared in method.operation["responses"].items():
-        answer = resolved(document, declared)
-        if status.startswith("2"):
-            method.media += answer.get("content", {})
-            headers = answer.get("headers", {})
-            method.has_version = method.has_version or "ETag" in headers
-    for answer in method.endpoint.responses.patterns:
-        if answer.status_code.range[0] // 100 != 2:
-            continue
-        prop = answer.prop
+    """What a success has: its types, pages, a version, tokens."""
+    kinds: dict[str, None] = {}
+    for answer in method.successes:
+        declared = resolved(document, method.operation["responses"][answer.status_code.pattern])
+        prop, headers = answer.prop, declared.get("headers", {})
+        method.media += declared.get("content", {})
+        method.has_version |= "ETag" in headers
         if isinstance(prop, FileProperty):
-            kinds.append("bytes")
+            kinds["bytes"] = None
         elif answer.source["return_type"] == "None":
-            kinds.append("None")
+            kinds["None"] = None
         else:
-            kinds.append(prop.get_type_string().as_unembedded_code())
+            kinds[prop.get_type_string().as_unembedded_code()] = None
         if isinstance(prop, ListProperty) and "Link" in headers:
             method.items = prop.inner_property.get_type_string().as_unembedded_code()
         if isinstance(prop, ModelProperty):
             members = {one.name.get_untrusted_value() for one in prop.required_properties or []}
             method.gives_tokens |= {"access_token", "expires_in"} <= members
-    method.returns = " | ".join(dict.fromkeys(kinds)) or "None"
-
-
-def _add_resource(method: Method, others: list[Method]) -> None:
-    """Let the arguments in the path be objects that were read, and find what reads the object."""
-    for number, prop in enumerate(method.endpoint.path_parameters):
-        whole = method.endpoint.path.get_untrusted_value()
-        item = whole[: whole.index(f"{{{prop.python_name}}}")]
-        models = dict.fromkeys(
-            model.class_info.name
-            for other in others
-            for model in _models(other, item.rstrip("/"), f"{item}{{{prop.python_name}}}")
-            if any(_is_id(one, prop) for one in model.required_properties or [])
-        )
-        argument = method.path[number]
-        kinds = " | ".join([*models, argument.type])
-        method.path[number] = replace(argument, type=kinds)
-        method.models |= set(models)
-    if method.match:
-        method.read = next((one for one in others if _reads(one, method)), None)
-
-
-def _models(method: Method, collection: str, item: str) -> Iterator[ModelProperty]:
-    """What an operation on a collection or on one of its items answers."""
-    if method.endpoint.path.get_untrusted_value() in {collection, item}:
-        for answer in method.endpoint.responses.patterns:
-            prop = (
-                answer.prop.inner_property if isinstance(answer.prop, ListProperty) else answer.prop
-            )
-            if isinstance(prop, ModelProperty) and answer.status_code.range[0] // 100 == 2:
-                yield prop
-
-
-def _is_id(prop: Property, parameter: Property) -> bool:
-    kinds = {one.get_type_string().as_unembedded_code() for one in (prop, parameter)}
-    return prop.name.get_untrusted_value() == "id" and len(kinds) == 1
-
-
-def _reads(one: Method, method: Method) -> bool:
-    paths = {str(each.endpoint.path.get_untrusted_value()) for each in (one, method)}
-    return one.endpoint.method == "get" and one.has_version and len(paths) == 1
-
-
-def _add_changes(tags: Iterable[Tag]) -> None:
-    """A method that reads, changes and tries again, for each that updates what can be read."""
-    for tag in tags:
-        names = {method.name for method in tag.methods}
-        for method in tag.methods:
-            updates = method.name == "update" or method.name.startswith("update_")
-            if updates and method.read and method.members and not method.others:
-                method.change = method.name.replace("update", "change", 1)
-                if method.change in names:
-                    raise ValueError(f"{tag.name}.{method.change} cannot be added for {method.id}")
+    method.returns = " | ".join(kinds) or "None"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -21,6 +22,7 @@ T = TypeVar("T")
 
 # With these, the access token is not good any more, but there may be another.
 SPENT = frozenset({"token-expired", "invalid-token", "session-revoked"})
+MAX_RENEWALS = 3  # of a call: a token may have expired again before a slow request arrives
 TOO_OLD = "authentication-too-old"
 SECOND_FACTOR = "second-factor-required"
 
@@ -70,7 +72,7 @@ class Session:
         self, operation: Operation[Any], request: Request, *, stream: bool = False
     ) -> Steps[httpx.Response]:
         """The answer, before which tokens are renewed and proofs are given as it demands."""
-        mended: set[str] = set()
+        mended: Counter[str] = Counter()
         while True:
             tokens = yield from self._tokens(operation)
             bearer = self._bearer(operation, tokens)
@@ -78,9 +80,10 @@ class Session:
                 exchange = self.exchanges.exchange(operation, request, bearer, stream=stream)
                 return (yield from exchange)
             except ApiError as error:
-                if tokens is None or operation.ends_session or error.code in mended:
+                most = MAX_RENEWALS if error.code in SPENT else 1
+                if tokens is None or operation.ends_session or mended[error.code] == most:
                     raise
-                mended.add(error.code)
+                mended[error.code] += 1
                 if not (yield from self._mend(error, tokens)):
                     raise
 

@@ -1,0 +1,112 @@
+"""A method of the Python client, as the templates render it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from openapi_python_client.parser.openapi import Endpoint
+from openapi_python_client.parser.responses import Response
+from openapi_python_client.strings import snake_case
+
+# The operations that sessions are made of, by what they are to the runtime.
+SESSIONS = {"refresh": "refresh", "complete": "complete_login", "prove": "reauthenticate"}
+SIGN_IN, SIGN_OUT = "login", "logout"
+SENT_AGAIN = {"get", "head", "put", "delete"}
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Argument:
+    """An argument of a method, and the expression that makes of it what the operation takes."""
+
+    name: str
+    type: str
+    expression: str
+    required: bool
+    description: str
+
+
+@dataclass
+class Method:
+    """A method of a client; `read` is the one that reads what this one changes."""
+
+    name: str
+    qualified_name: str  # with the tag
+    operation: Json
+    endpoint: Endpoint
+    path: list[Argument] = field(default_factory=list)
+    members: list[Argument] = field(default_factory=list)  # of the body
+    others: list[Argument] = field(default_factory=list)  # in the query and in headers
+    body: str = ""
+    media: list[str] = field(default_factory=list)
+    returns: str = "None"
+    items: str = ""  # the type of the items, if the answer has pages
+    lines: dict[str, str] = field(default_factory=dict)  # models, by the type of a line
+    bearer: str = "none"
+    has_key: bool = False
+    match: str = ""  # what determines the version, a function of the runtime
+    has_version: bool = False
+    gives_tokens: bool = False
+    read: Method | None = None
+    models: set[str] = field(default_factory=set)  # that the path takes
+    problems: list[str] = field(default_factory=list)  # codes that few other methods have
+    change: str = ""  # the name of the method that reads, changes and tries again
+
+    @property
+    def imports(self) -> set[str]:
+        found = {one for one in self.endpoint.relative_imports if "..." in one}
+        found |= self.read.endpoint.relative_imports if self.read else set()
+        modules = {snake_case(model): model for model in {*self.models, *self.lines.values()}}
+        found |= {f"from ...models.{module} import {name}" for module, name in modules.items()}
+        return {one.replace("from ...", "from ..") for one in found if "types import" not in one}
+
+    @property
+    def id(self) -> str:
+        return str(self.endpoint.name)
+
+    @property
+    def successes(self) -> list[Response]:
+        """The answers whose status is a success."""
+        answers = self.endpoint.responses.patterns
+        return [one for one in answers if one.status_code.pattern.startswith("2")]
+
+    @property
+    def ends_session(self) -> bool:
+        return self.id == SIGN_OUT
+
+    @property
+    def sent_again(self) -> bool:
+        again = self.endpoint.method in SENT_AGAIN or self.has_key
+        return again or self.id == SESSIONS["refresh"]
+
+
+@dataclass
+class Tag:
+    """The methods of a tag."""
+
+    name: str
+    class_name: str
+    description: str
+    methods: list[Method]
+
+    @property
+    def imports(self) -> list[str]:
+        """The statements that import what the signatures name, and more."""
+        return sorted({one for method in self.methods for one in method.imports})
+
+
+def resolved(document: Json, value: Json) -> Json:
+    """The object that a reference within the document refers to."""
+    while "$ref" in value:
+        found: Any = document
+        for part in value["$ref"].removeprefix("#/").split("/"):
+            found = found[part.replace("~1", "/").replace("~0", "~")]
+        value = found
+    return value
+
+
+def all_operations(document: Json) -> Iterator[Json]:
+    for item in document["paths"].values():
+        yield from (one for one in item.values() if isinstance(one, dict) and "operationId" in one)
