@@ -10,6 +10,7 @@ LONG = (
     "tests/privacy/",
     "tests/server/",
     "tests/sdk/",
+    "tests/repository/",
     "tests/races/",
     "tests/engine/test_stream_clients.py",
     "tests/spec/test_schema.py",
