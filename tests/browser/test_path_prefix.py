@@ -59,6 +59,17 @@ def test_the_link_leads_to_the_next_page(site: Server) -> None:
 
 
 @pytest.mark.parametrize(
+    ("guessed", "there"),
+    [("docs/", "docs"), ("problems/", "problems"), ("favicon.ico", "docs/favicon.svg")],
+)
+def test_a_redirect_leads_to_a_page_under_the_prefix(
+    site: Server, guessed: str, there: str
+) -> None:
+    found = site.client().get(guessed, follow_redirects=True)
+    assert (found.status_code, str(found.url)) == (200, f"{site.url}/{there}")
+
+
+@pytest.mark.parametrize(
     ("document", "read"), [("openapi.json", httpx.Response.json), ("openapi.yaml", None)]
 )
 def test_the_specification_names_the_server_under_the_prefix(
@@ -76,11 +87,14 @@ def test_swagger_ui_tries_operations_under_the_prefix(
     account = {"email": "anna@example.com", "password": PASSWORD}
 
     assert docs.try_out("auth/register", account).status == 201
-    assert docs.try_out("auth/login", account).status == 200
+    signed_in = docs.try_out("auth/login", account | {"transport": "cookie"})
+    assert signed_in.status == 200
     written = docs.try_out("posts/create_post")
 
     assert written.request.url == f"{site.url}/api/posts"
     assert written.status == 201
+    docs = Docs(docs.page, f"{site.url}/docs")  # goes on with the session of the page
+    expect(docs.page.locator("#session")).to_contain_text("Signed in as anna@example.com")
 
 
 def test_the_landing_page_works_under_the_prefix(

@@ -9,13 +9,14 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
+from service.specification import specification
 from tests.kit.artefacts import keep
 from tests.kit.legibility import DESK, PHONE, unreadable
 from tests.kit.serving import Server
 from tests.kit.swagger import Docs
 
 MAX_HEIGHT = 1600  # pixels of an opened operation on a desk
-LINES = "\n".join(f"line {number} of a sample" for number in range(9))
+LINES = "\n".join(f"line {number} of a sample" for number in range(20))  # a long one is scrolled
 SAMPLES = [
     {"lang": "Shell", "label": "curl", "source": LINES},
     {"lang": "Python", "label": "Python", "source": "byline.posts.create(title='A <title>')"},
@@ -23,14 +24,13 @@ SAMPLES = [
 ]
 
 
-def with_samples(route: Route) -> None:
-    """Give every operation code samples, also where the document has none yet."""
-    answer = route.fetch()
-    document = answer.json()
+def at_length(route: Route) -> None:
+    """The document of a service with limits, which descriptions say, and with long samples."""
+    document = json.loads(specification.public_json())
     for item in document["paths"].values():
         for operation in item.values():
             operation["x-codeSamples"] = SAMPLES
-    route.fulfill(response=answer, body=json.dumps(document))
+    route.fulfill(json=document)
 
 
 def opened(route: Route) -> None:
@@ -51,7 +51,7 @@ def everything(browser: Browser, server: Server) -> Iterator[Page]:
     ) as context:
         page = context.new_page()
         page.route("**/docs/init.js", opened)
-        page.route("**/openapi.json", with_samples)
+        page.route("**/openapi.json", at_length)
         page.goto("/docs")
         paths = server.client().get("/openapi.json").json()["paths"].values()
         expect(page.locator(".opblock .responses-table")).to_have_count(sum(map(len, paths)))
