@@ -70,16 +70,20 @@ def browser() -> Iterator[Browser]:
         yield browser
 
 
+@pytest.fixture
+def tabs(browser: Browser, clients: Path) -> Iterator[Tabs]:
+    """A window of chromium."""
+    with browser.new_context() as window:
+        yield Tabs(window, clients / "node_modules" / "byline-client" / "dist")
+
+
 @pytest.fixture(params=["threads", "asyncio", "node", "tabs"])
 def runtime(request: pytest.FixtureRequest, clients: Path) -> Iterator[Runtime]:
     """Each place where the clients run."""
     if request.param == "node":
         yield Node(clients)
     elif request.param == "tabs":
-        package = clients / "node_modules" / "byline-client" / "dist"
-        browser: Browser = request.getfixturevalue("browser")
-        with browser.new_context() as window:
-            yield Tabs(window, package)
+        yield request.getfixturevalue("tabs")
     else:
         request.getfixturevalue("sdk")
         yield Python("Threads" if request.param == "threads" else "Tasks")

@@ -21,10 +21,9 @@ import * as storms from './storms.mjs';
 const { work, ...rest } = JSON.parse(process.argv[2]);
 console.log(JSON.stringify(await storms[work](api, rest, api.memoryStore())));
 """
-# The calls of a page begin before anybody waits for them, and so those of both pages overlap.
-_IN_A_PAGE = """async ({ work, ...rest }) => {
-  const [api, storms] = await Promise.all([import('/sdk/index.js'), import('/sdk/storms.mjs')]);
-  window.result = storms[work](api, rest, api.localStorageStore());
+_MODULES = """async () => {
+  window.api = await import('/sdk/index.js');
+  window.storms = await import('/sdk/storms.mjs');
 }"""
 
 
@@ -86,11 +85,11 @@ class Node:
 
 
 class Tabs:
-    """`context` is a window, and `package` the folder of the client's module."""
+    """`context` is a window, and `package` the folder of the client's module. The calls of a tab
+    begin before anybody waits for them, and so those of both tabs overlap."""
 
     def __init__(self, context: BrowserContext, package: Path) -> None:
         self._context = context
-        self._files = {path.name: path for path in package.glob("*.js")}
         self._package = package
 
     def burst(
@@ -108,20 +107,23 @@ class Tabs:
         first, second = self._run("storm", url, given)
         return [*first, *second]
 
-    def _run(self, work: str, url: str, given: list[dict[str, Any]]) -> Any:
-        pages = [self._page(url) for _ in given]
-        for page, own in zip(pages, given, strict=True):
-            page.evaluate(_IN_A_PAGE, {"work": work, "url": url, **own})
-        results = [page.evaluate("window.result") for page in pages]
-        for page in pages:
-            page.close()
-        return results
-
-    def _page(self, url: str) -> Page:
+    def page(self, url: str) -> Page:
+        """A tab with the modules `api`, the client, and `storms`."""
         page = self._context.new_page()
         page.route("**/sdk/**", self._fulfil)
         page.goto(f"{url}/sdk/")
+        page.evaluate(_MODULES)
         return page
+
+    def _run(self, work: str, url: str, given: list[dict[str, Any]]) -> Any:
+        pages = [self.page(url) for _ in given]
+        call = f"storms.{work}(api, given, api.localStorageStore())"
+        for page, own in zip(pages, given, strict=True):
+            page.evaluate(f"(given) => {{ window.result = {call} }}", {"url": url, **own})
+        results = [page.evaluate("result") for page in pages]
+        for page in pages:
+            page.close()
+        return results
 
     def _fulfil(self, route: Any) -> None:
         name = route.request.url.partition("/sdk/")[2]
