@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 _COMPARE = [Path(sys.executable).parent / "node", Path(__file__).parent / "diff.mjs"]
-_ANNOTATIONS = {"bearerFormat", "description", "example", "examples", "summary"}
+_ANNOTATIONS = {"bearerFormat", "description", "example", "examples", "summary", "x-codeSamples"}
 # The keys that arguments and types of generated clients depend on.
 _IN_CLIENTS = {"explode", "format", "name", "type"}
 # For wording a change: most keys on the path to a value need not be mentioned.

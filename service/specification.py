@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
+from types import MappingProxyType
 from typing import Any
 
 from service import problems
@@ -22,6 +23,7 @@ class _Specification(Specification):
     """With the limits under `x-guard`, which the guard of the accounts counts."""
 
     problems = (of_any_service, problems)
+    own_methods = MappingProxyType({"login": "sign_in", "logout": "sign_out"})
     notes = NOTES | {"x-guard": _guesses}
     per = PER | {"email": "e-mail address", "account": "account from unknown networks"}
 

@@ -168,7 +168,7 @@ def test_the_specification_is_printed_without_its_wiring(byline):
     output = byline("openapi").output
 
     assert output.startswith("openapi: 3.0.3\n")
-    assert set(re.findall(r"^ *(x-\S+):", output, re.MULTILINE)) == {"x-noun"}
+    assert set(re.findall(r"^ *(x-\S+):", output, re.MULTILINE)) == {"x-noun", "x-codeSamples"}
 
 
 def test_the_specification_is_printed_as_openapi_3_1(byline):

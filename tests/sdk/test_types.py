@@ -15,6 +15,7 @@ import pytest
 from openapi.sdk.packages import MODULE
 from service.engine.spec.client_names import client_names
 from service.specification import specification
+from tests.kit.code_samples import samples
 from tests.kit.generated_clients import BIN, NPM, node, run, tsc
 from tests.repository import test_guide, test_readme
 
@@ -72,6 +73,8 @@ def test_programs_with_the_python_client_type_check(clients: Path, tmp_path: Pat
     site = clients / "site"
     (tmp_path / "guide.py").write_text(test_guide.program("python"))
     (tmp_path / "first.py").write_text(test_readme.block("python"))
+    for name, source in samples("Python").items():
+        (tmp_path / f"sample_{name}.py").write_text(source)
     (tmp_path / "tasks.py").write_text(TASKS)
     for name in ("tour.py", "problems.py", "done_when.py"):
         shutil.copy(HERE / name, tmp_path)
@@ -105,6 +108,8 @@ def test_programs_with_the_typescript_client_type_check(clients: Path, tmp_path:
     (tmp_path / "first.mts").write_text(test_readme.block("ts"))
     (tmp_path / "answers.ts").write_text(_answers())
     (tmp_path / "errors.ts").write_text(_errors())
+    for name, source in samples("TypeScript").items():
+        (tmp_path / f"sample_{name}.ts").write_text(source)
     for name in ("tour.ts", "problems.ts"):
         shutil.copy(HERE / name, tmp_path)
     tsc(tmp_path, *(path.name for path in tmp_path.glob("*.*ts")))

@@ -30,7 +30,7 @@ rate-limit replica required-role scope scopes token-prefix token-type
 worker-pool writes
 """
 WIRING = {f"x-{name}" for name in _NAMES.split()}
-FOR_CLIENTS = {"x-noun"}
+FOR_CLIENTS = {"x-noun", "x-codeSamples"}
 LIMITS = {
     "client": [("300 per minute", "ip")],
     "login": [("10 per minute", "ip")],

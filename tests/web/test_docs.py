@@ -21,7 +21,7 @@ from service.specification import specification
 
 # Where `published` writes: descriptions and answers of operations, and shared answers.
 _ADDED = re.compile(
-    r"^      (?:description|responses):.*\n(?:(?: {8}.*)?\n)*"
+    r"^      (?:description|responses|x-codeSamples):.*\n(?:(?: {8}.*)?\n)*"
     r"|^  (?:examples|responses):\n(?:(?: {4}.*)?\n)*",
     re.MULTILINE,
 )
@@ -55,7 +55,7 @@ def _without_additions(public: Any) -> Any:
     """The public document without what `published` adds to it, besides descriptions."""
     for path, item in public["paths"].items():
         for method, operation in item.items():
-            del operation["responses"]["default"]
+            del operation["responses"]["default"], operation["x-codeSamples"]
             written = specification.document["paths"][path][method]["responses"]
             assert operation["responses"].keys() == written.keys()
             operation["responses"] |= {code: written[code] for code in written if code >= "400"}

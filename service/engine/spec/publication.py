@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from service.engine.spec import freshness, limit_notes
+from service.engine.spec import freshness, limit_notes, samples
 from service.engine.spec.refusals import Catalogue
 from service.engine.spec.shown_problems import ShownProblems
 
@@ -21,11 +21,13 @@ class Deployment(NamedTuple):
     """How a running service differs from the file.
 
     `root` is the path under which a proxy serves the API, such as `/planner`. `limits` are those
-    that the operator has set, by policy; None if there are no limits.
+    that the operator has set, by policy; None if there are no limits. `address` is where clients
+    reach it, empty if that is not known.
     """
 
     root: str = "/"
     limits: tuple[tuple[str, str], ...] | None = ()
+    address: str = ""
 
     @classmethod
     def of(cls, config: Mapping[str, Any]) -> Deployment:
@@ -34,7 +36,8 @@ class Deployment(NamedTuple):
         if client := config["RATE_LIMIT_CLIENT"]:
             limits["client"] = client
         enabled = config["RATE_LIMIT_ENABLED"]
-        return cls(config["APPLICATION_ROOT"], tuple(limits.items()) if enabled else None)
+        limited = tuple(limits.items()) if enabled else None
+        return cls(config["APPLICATION_ROOT"], limited, config["PUBLIC_URL"])
 
 
 FILE = Deployment()  # none in particular
@@ -43,13 +46,23 @@ FILE = Deployment()  # none in particular
 class Edition(NamedTuple):
     """What is published for a deployment.
 
-    `per` is as in `limit_notes.note`, and `problems` are those that the service can raise.
+    `per` is as in `limit_notes.note`, `problems` are those that the service can raise, and
+    `own_methods` are as in `samples.Samples`.
     """
 
     document: dict[str, Any]
     deployment: Deployment = FILE
     per: Mapping[str, str] = limit_notes.PER
     problems: Catalogue = MappingProxyType({})
+    own_methods: Mapping[str, str] = MappingProxyType({})
+
+    @property
+    def address(self) -> str:
+        """Where clients reach the service, or an example of it."""
+        [server, *_] = self.document.get("servers") or [{"url": "/"}]
+        name = "-".join(re.findall("[a-z0-9]+", self.document["info"]["title"].lower()))
+        known = self.deployment.address or (server["url"] if "://" in server["url"] else "")
+        return known.rstrip("/") or f"https://{name}.example.com"
 
     def limits(self, entries: list[dict[str, Any]]) -> str:
         """These entries of `x-rate-limit` in words; nothing if there are no limits."""
@@ -75,8 +88,9 @@ NOTES: dict[str, Note] = {
     "x-rate-limit": _limits,
 }
 
-# The `x-` keys that are published as they are: the noun of a tag, for names in clients.
-FOR_CLIENTS = ("x-noun",)
+# The `x-` keys that are published as they are: the noun of a tag, for names in clients, and the
+# samples of an operation, if it has its own.
+FOR_CLIENTS = ("x-noun", samples.KEY)
 
 # Another `x-` key and its value: lines that are indented deeper, and list items at the same depth.
 _WIRING = re.compile(
@@ -123,6 +137,9 @@ def published(text: str, edition: Edition, notes: Mapping[str, Note] = NOTES) ->
     # Without shared answers there is no place for one more.
     has_problems = "Problem" in components.get("schemas", {}) and "responses" in components
     shown = ShownProblems(document, edition.problems) if has_problems else None
+    calls = None
+    if operations and "info" in document:
+        calls = samples.Samples(document, edition.address, edition.own_methods)
 
     def completed(found: re.Match[str]) -> str:
         text = found[0]
@@ -135,7 +152,10 @@ def published(text: str, edition: Edition, notes: Mapping[str, Note] = NOTES) ->
             text = _described(text, operation, "\n\n".join(paragraphs))
         if has_problems and "default" not in operation.get("responses", {}):
             text = _ANSWERS.sub(lambda answers: answers[0] + DEFAULT, text, count=1)
-        return shown.refer(operation["operationId"], text) if shown else text
+        text = shown.refer(operation["operationId"], text) if shown else text
+        if calls and samples.KEY not in operation:
+            text = _sampled(text, calls.of(operation["operationId"]))
+        return text
 
     text = _WIRING.sub("", _OPERATION.sub(completed, text))
     if has_problems and "OtherProblem" not in components["responses"]:
@@ -146,6 +166,16 @@ def published(text: str, edition: Edition, notes: Mapping[str, Note] = NOTES) ->
         text = _with_examples(text, shown.examples)
     root = f"servers:\n  - url: {json.dumps(edition.deployment.root)}\n"
     return text if edition.deployment.root == "/" else _SERVER.sub(lambda _: root, text, count=1)
+
+
+def _sampled(text: str, found: list[dict[str, str]]) -> str:
+    """The text of an operation, with samples at its end."""
+    lines = [f"      {samples.KEY}:"]
+    for sample in found:
+        lines += [f"        - lang: {sample['lang']}", f"          label: {sample['label']}"]
+        lines += ["          source: |-", textwrap.indent(sample["source"], " " * 12)]
+    body = text.rstrip("\n")
+    return "\n".join([body, *lines]) + text[len(body) :]
 
 
 def _replaced(text: str, name: str, answers: dict[str, str]) -> str:

@@ -91,28 +91,28 @@ def examples(
 def readable(operation: dict[str, Any], document: dict[str, Any]) -> dict[str, Any]:
     """The operation with its parameters, its body, and their schemas in place of references to
     them; deeper ones stay."""
-    parameters = [_read(one, document) for one in operation.get("parameters", [])]
+    parameters = [read(one, document) for one in operation.get("parameters", [])]
     found = {
         **operation,
-        "parameters": [{**one, "schema": _read(one["schema"], document)} for one in parameters],
+        "parameters": [{**one, "schema": read(one["schema"], document)} for one in parameters],
     }
     if "requestBody" in operation:
-        content = _read(operation["requestBody"], document)["content"]
+        content = read(operation["requestBody"], document)["content"]
         found["requestBody"] = {
             "content": {
-                kind: {**one, "schema": _read(one["schema"], document)}
+                kind: {**one, "schema": read(one["schema"], document)}
                 for kind, one in content.items()
             }
         }
     return found
 
 
-def _read(node: dict[str, Any], document: dict[str, Any]) -> dict[str, Any]:
+def read(node: dict[str, Any], document: dict[str, Any]) -> dict[str, Any]:
     """What a reference refers to; anything else as it is."""
     if "$ref" not in node:
         return node
     keys = node["$ref"].split("/")[1:]
-    return _read(reduce(dict.__getitem__, keys, document), document)
+    return read(reduce(dict.__getitem__, keys, document), document)
 
 
 def _declared(declared: dict[str, Any]) -> dict[int, dict[str, str | None]]:

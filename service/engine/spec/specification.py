@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from functools import cache, cached_property
 from pathlib import Path
-from types import ModuleType
+from types import MappingProxyType, ModuleType
 from typing import Any
 
 import orjson
@@ -23,12 +23,14 @@ class Specification:
     """The OpenAPI document in a YAML file, and what its `x-` keys declare.
 
     `notes` say what a key adds to the published description of an operation, and `per` what the
-    words in `per` of a limit mean. `problems` are the modules whose problems the service raises.
+    words in `per` of a limit mean. `problems` are the modules whose problems the service raises,
+    and `own_methods` are as in `samples.Samples`.
     """
 
     notes: Mapping[str, Note] = NOTES
     per: Mapping[str, str] = PER
     problems: tuple[ModuleType, ...] = (problems,)
+    own_methods: Mapping[str, str] = MappingProxyType({})
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -99,7 +101,7 @@ class Specification:
         """The document as everybody may read it: with the comments and the layout that it has in
         git, without the `x-` keys that configure the server, and with what `published` adds.
         """
-        edition = Edition(self.document, deployment, self.per, self.catalogue)
+        edition = Edition(self.document, deployment, self.per, self.catalogue, self.own_methods)
         return published(self.path.read_text("utf-8"), edition, self.notes).encode()
 
     @cache  # noqa: B019 # a specification lives as long as its process
