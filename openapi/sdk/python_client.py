@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 import shutil
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from openapi_python_client.strings import pascal_case
 from openapi.sdk.packages import FACADE, MODULE, PACKAGE, fill_in
 from openapi.sdk.programs import BIN, run
 from openapi.sdk.python_facade import tags
-from openapi.sdk.python_methods import SESSIONS, SIGN_IN, SIGN_OUT, Json, Tag
+from openapi.sdk.python_methods import SESSIONS, SIGN_IN, SIGN_OUT, Json, Method, Tag
 from service.specification import specification
 
 PYTHON = Path(__file__).parent / "python"
@@ -55,7 +56,7 @@ def generate(folder: Path, document: Json) -> None:
         sessions={part: methods[one] for part, one in parts.items() if one in methods},
         user_agent=f"{PACKAGE}-python/{specification.version}",
         is_secret=_is_secret,
-        has_version={_model(one.returns) for one in methods.values() if one.has_version},
+        has_version=_versioned(methods.values(), document),
     )
     if errors := project.build():
         sys.exit("\n".join(f"{error.header}: {error.detail}" for error in errors))
@@ -118,8 +119,13 @@ def _exceptions(codes: list[str]) -> str:
     return ", ".join(map(pascal_case, codes)) + ", and what all methods raise."
 
 
-def _model(returns: str) -> str:
-    return returns.partition(" ")[0]
+def _versioned(methods: Iterable[Method], document: Json) -> set[str]:
+    """The models that know their version."""
+    found = {method.returns for method in methods if method.has_version}
+    for name, schema in document["components"]["schemas"].items():
+        if pascal_case(name) in found and "etag" in schema.get("properties", {}):
+            raise ValueError(f"{name} has a property etag, which is the name of its version")
+    return found
 
 
 def _is_secret(model: ModelProperty, prop: Property) -> bool:

@@ -73,13 +73,19 @@ class Method:
         return [one for one in answers if one.status_code.pattern.startswith("2")]
 
     @property
+    def subject(self) -> str:
+        """The argument that may be the object which this changes."""
+        return self.path[-1].name if self.path else "None"
+
+    @property
     def ends_session(self) -> bool:
         return self.id == SIGN_OUT
 
     @property
     def sent_again(self) -> bool:
-        again = self.endpoint.method in SENT_AGAIN or self.has_key
-        return again or self.id == SESSIONS["refresh"]
+        if self.gives_tokens:  # a new password, for example, ends the session that would ask again
+            return self.id == SESSIONS["refresh"]
+        return self.endpoint.method in SENT_AGAIN or self.has_key
 
 
 @dataclass

@@ -164,6 +164,12 @@ def test_what_would_be_another_address_is_no_id(id_: str, hers: Any) -> None:
         hers.auth.revoke_session(id_)
 
 
+def test_the_functions_of_the_api_wait_ten_seconds_at_most(sdk: Any, service: Server) -> None:
+    for raw in (sdk.Client(service.url), sdk.AuthenticatedClient(service.url, token="x")):
+        with raw:
+            assert raw.get_httpx_client().timeout == httpx.Timeout(10)
+
+
 @pytest.mark.parametrize("end", ["", "/", "//"])
 def test_the_address_of_a_service_may_have_a_slash_at_its_end(
     end: str, service: Server, client: Callable[..., Any]

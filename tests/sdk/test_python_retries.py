@@ -72,10 +72,14 @@ def test_what_would_happen_twice_is_sent_once(hers: Any, proxy: FaultProxy, anna
     with pytest.raises(httpx.TransportError):
         hers.posts.update(post, title="Two")
     assert titles(hers, anna) == ["Two"]
+    proxy.plan = script("/auth/password", LOST)
+    with pytest.raises(httpx.TransportError):
+        hers.auth.change_password(current_password=PASSWORD, new_password=PASSWORD[::-1])
     proxy.plan = script("/auth/login", Fault("502"))
     with pytest.raises(Exception, match="502"):
-        hers.sign_in(anna.email, PASSWORD)
+        hers.sign_in(anna.email, PASSWORD[::-1])
     assert len(proxy.asked("POST", "/auth/login")) == 2  # the first was the fixture's
+    assert len(proxy.asked("PUT", "/auth/password")) == 1
 
 
 def test_a_deletion_whose_answer_is_lost_is_no_error(

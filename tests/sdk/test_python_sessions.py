@@ -159,6 +159,20 @@ def test_a_program_that_starts_again_is_signed_in(
         client(service.url, store=store).auth.get_me()
 
 
+def test_a_client_finds_out_that_another_one_has_signed_in(
+    service: Server, sdk: Any, client: Callable[..., Any], tmp_path: Path
+) -> None:
+    person, path = service.sign_up(), tmp_path / "tokens.json"
+    one, other = (client(service.url, store=sdk.FileStore(path)) for _ in range(2))
+    with pytest.raises(sdk.AuthenticationRequired):
+        one.auth.get_me()
+    other.sign_in(person.email, PASSWORD)
+    assert one.auth.get_me().email == person.email
+    other.sign_out()
+    with pytest.raises(sdk.SessionRevoked):
+        one.auth.get_me()
+
+
 @pytest.mark.parametrize("content", ["", "{", "null", "[]", '{"access_token": 1}', "\xff"])
 def test_a_file_that_is_something_else_is_nobodys_session(
     content: str, service: Server, sdk: Any, client: Callable[..., Any], tmp_path: Path

@@ -41,16 +41,14 @@ class Keeper:
     store: Store | AsyncStore
     on_auth_change: Callable[[AuthChange], Any] | None
     tokens: Tokens | None = field(default=None, init=False, repr=False)
-    _loaded: bool = field(default=False, init=False)
     _events: list[AuthChange] = field(default_factory=list[AuthChange], init=False)
     _failure: Exception | None = field(default=None, init=False, repr=False)  # of a renewal
 
     def current(self, *, fresh: bool) -> Steps[Tokens | None]:
         """The tokens; `fresh` ones are renewed if they are about to expire."""
-        if not self._loaded:
-            tokens = yield from self._load()
-            if not self._loaded:  # nobody has signed in meanwhile
-                self.tokens, self._loaded = tokens, True
+        if self.tokens is None:
+            stored = yield from self._load()
+            self.tokens = self.tokens or stored  # unless somebody has signed in meanwhile
         if fresh and self.tokens is not None and time.time() >= self.tokens.renew_at:
             yield from self.renew(self.tokens, spent=False)
         return self.tokens
@@ -161,7 +159,7 @@ class Keeper:
         yield from run(self.store.save, tokens)
 
     def _changed(self, tokens: Tokens | None, event: AuthChange) -> None:
-        self.tokens, self._loaded = tokens, True
+        self.tokens = tokens
         self._events.append(event)
 
     def _load(self) -> Steps[Tokens | None]:

@@ -101,8 +101,8 @@ class MemoryStore(Store):
 
 class FileStore(Store):
     """Keeps the tokens in a file that only its owner can read, so that a program is signed in
-    when it starts again. Any number of processes of a machine may share the file: one of them
-    renews the tokens, and the others take them from there.
+    when it starts again. Any number of processes of a machine may share the file and the session:
+    one of them renews the tokens, and the others take them from there.
 
     The file is replaced as a whole, so that it is never half written. A second file beside it,
     whose name ends in `.lock`, is empty. OSError is raised if they cannot be written.

@@ -45,8 +45,9 @@ class Tasks:
 
     async def close(self) -> None:
         """Close the connections, unless they are of an `httpx.AsyncClient` that was given."""
-        if self._given is None:
-            await self._place()[0].aclose()
+        place = self._places.get(asyncio.get_running_loop())
+        if place is not None and self._given is None:
+            await place[0].aclose()
 
     def _place(self) -> tuple[httpx.AsyncClient, asyncio.Lock]:
         loop = asyncio.get_running_loop()

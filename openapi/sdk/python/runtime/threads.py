@@ -41,8 +41,9 @@ class Threads:
 
     def close(self) -> None:
         """Close the connections, unless they are of an `httpx.Client` that was given."""
-        if self._given is None:
-            self._place()[0].close()
+        place = self._places.get(os.getpid())
+        if place is not None and self._given is None:
+            place[0].close()
 
     def _place(self) -> tuple[httpx.Client, threading.Lock]:
         place = self._places.get(os.getpid())
