@@ -77,7 +77,14 @@ class Operation(NamedTuple):
 
 def generate(folder: Path) -> None:
     """Write the code of the package: `dist`, with one module and its types."""
-    document = with_lines()
+    write(folder, with_lines())
+
+
+def write(folder: Path, document: dict[str, Any]) -> None:
+    """The same for any document of the engine.
+
+    Raises ValueError if two things would have the same name.
+    """
     sources = folder / "src"
     shutil.copytree(HERE / "runtime", sources)
     shutil.copy(HERE / "tsconfig.json", folder)

@@ -12,7 +12,7 @@ import {
   sendable,
   understood,
 } from './messages.js';
-import { operations, product, roles } from './operations.js';
+import { operations, product, type SessionPart, roles } from './operations.js';
 import { memoryStore, Session, tabsStore, type TokenAnswer } from './session.js';
 import { type Line, pause, type Received, type Signal, transfer } from './transfer.js';
 
@@ -27,15 +27,6 @@ const IN_USE = /"idempotency-key-in-use"/;
 const REPEATABLE = new Set(['GET', 'HEAD', 'PUT', 'DELETE']);
 const CHANGES_BEFORE_GIVING_UP = 20;
 
-const all: Operation[] = Object.entries(operations).flatMap(([tag, methods]) =>
-  Object.entries(methods).map(([verb, [method, path, answer, features]]) => {
-    return { name: `${tag}.${verb}`, method, path, answer, features };
-  }),
-);
-const [login, completeLogin, refresh, logout, reauthenticate] = roles.map((name) =>
-  name ? named(name) : undefined,
-);
-
 /**
  * What a client does for its operations: stay signed in, repeat, remember what was read.
  *
@@ -48,6 +39,12 @@ export class Core {
   readonly #token: string | undefined;
   readonly #line: Line;
   readonly #session: Session;
+  // Made here, so that bundlers can leave out what a program does not use.
+  readonly #all: Operation[] = Object.entries(operations).flatMap(([tag, methods]) =>
+    Object.entries(methods).map(([verb, [method, path, answer, features]]) => {
+      return { name: `${tag}.${verb}`, method, path, answer, features };
+    }),
+  );
   #proving: Promise<boolean> | undefined;
 
   constructor(baseUrl: string, options: ClientOptions) {
@@ -73,7 +70,7 @@ export class Core {
   /** The operations as methods of their tags. */
   methods(): Record<string, Record<string, (...given: Given) => unknown>> {
     const found: ReturnType<Core['methods']> = {};
-    for (const operation of all) {
+    for (const operation of this.#all) {
       const [tag = '', verb = ''] = operation.name.split('.');
       const methods = (found[tag] ??= {});
       methods[verb] = (...given) => this.#run(operation, given);
@@ -85,7 +82,7 @@ export class Core {
 
   /** The answer of an operation; raises ApiError, UnexpectedAnswer, and what fetch raises. */
   request(name: string, given: Given): Promise<RawAnswer<unknown>> {
-    const operation = named(name);
+    const operation = this.#named(name);
     return this.#answered(operation, arranged(operation, given));
   }
 
@@ -123,7 +120,7 @@ export class Core {
   }
 
   signIn(credentials: object, options?: CallOptions): unknown {
-    return this.#run(login as Operation, [credentials, options]);
+    return this.#run(this.#role('login') as Operation, [credentials, options]);
   }
 
   /** Ends the session. If the service cannot be told, that is raised, and the session goes on. */
@@ -131,7 +128,7 @@ export class Core {
     const hasCookie = this.#options.transport === 'cookie';
     if (!hasCookie && !(await this.#session.read())) return;
     try {
-      await this.#run(logout as Operation, [options]);
+      await this.#run(this.#role('logout') as Operation, [options]);
     } catch (error) {
       if (!(error instanceof ApiError) || error.status !== 401) throw error;
       await this.#session.end(); // it had ended before
@@ -148,7 +145,7 @@ export class Core {
       try {
         const answer = await this.#send(operation, { ...input, options }, bearer);
         if (features.includes('t')) await this.#goOnWith(answer.data as TokenAnswer);
-        if (operation === logout) await this.#session.end();
+        if (operation === this.#role('logout')) await this.#session.end();
         return answer;
       } catch (error) {
         if (!(error instanceof ApiError)) throw error;
@@ -189,8 +186,8 @@ export class Core {
   }
 
   async #renew(bearer: string | undefined): Promise<TokenAnswer> {
-    const input = arranged(refresh as Operation, []);
-    const { data } = await this.#send(refresh as Operation, input, bearer);
+    const operation = this.#role('refresh') as Operation;
+    const { data } = await this.#send(operation, arranged(operation, []), bearer);
     return data as TokenAnswer;
   }
 
@@ -211,7 +208,7 @@ export class Core {
     if (proof === undefined) throw error;
     const factor = typeof proof === 'string' ? { code: proof } : proof;
     const { challenge } = error.problem as { challenge?: string };
-    const next = challenge && completeLogin ? completeLogin : operation;
+    const next = (challenge && this.#role('complete_login')) || operation;
     const body = challenge ? { challenge, ...factor } : factor;
     return this.#answered(next, arranged(next, [body, options]));
   }
@@ -238,6 +235,7 @@ export class Core {
   #proved(error: ApiError): Promise<boolean> {
     const prove = async () => {
       const proof = await this.#options.reauthenticate?.(error);
+      const reauthenticate = this.#role('reauthenticate');
       if (proof === undefined || !reauthenticate) return false;
       const body = typeof proof === 'string' ? { password: proof } : proof;
       await this.#answered(reauthenticate, arranged(reauthenticate, [body]));
@@ -270,10 +268,21 @@ export class Core {
     of: Given,
     { signal, timeout }: CallOptions,
   ): Promise<Record<string, unknown>> {
-    const reader = all.find((one) => one.method === 'GET' && one.path === path);
+    const reader = this.#all.find((one) => one.method === 'GET' && one.path === path);
     if (!reader) throw new TypeError(`${name} needs ifMatch: nothing reads ${path}`);
     const input = { of, body: undefined, query: undefined, options: { signal, timeout } };
     return (await this.#remembered(reader, input)) as Record<string, unknown>;
+  }
+
+  #role(role: SessionPart): Operation | undefined {
+    const name = roles[role];
+    return name ? this.#named(name) : undefined;
+  }
+
+  #named(name: string): Operation {
+    const found = this.#all.find((operation) => operation.name === name);
+    if (!found) throw new TypeError(`there is no operation ${name}`);
+    return found;
   }
 
   /** One answer of the service, or what is raised in its place. */
@@ -298,12 +307,6 @@ export class Core {
     });
     return understood(received, operation);
   }
-}
-
-function named(name: string): Operation {
-  const found = all.find((operation) => operation.name === name);
-  if (!found) throw new TypeError(`there is no operation ${name}`);
-  return found;
 }
 
 function tagAt(path: string, seen: unknown): string | undefined {

@@ -1,4 +1,4 @@
-import type { FieldError, Problem } from './schemas.js';
+import type { Problem } from './schemas.js';
 
 /** Headers of an answer; a `Headers` of fetch. */
 export interface AnswerHeaders {
@@ -6,6 +6,25 @@ export interface AnswerHeaders {
   get(name: string): string | null;
   has(name: string): boolean;
   forEach(each: (value: string, name: string) => void): void;
+}
+
+/** What is wrong with a value in a request. */
+export interface Correction {
+  /** A JSON pointer into the body, or the name of a parameter. */
+  pointer: string;
+  /** The rule that was broken. */
+  code: string;
+  detail: string;
+}
+
+/** What the problems of any service of this kind have. */
+interface Members {
+  status: number;
+  code: Problem['code'];
+  title: string;
+  detail: string;
+  request_id: string;
+  errors?: Correction[];
 }
 
 /** The service has refused: an answer with a problem document (RFC 9457). */
@@ -19,7 +38,7 @@ export class ApiError extends Error {
   /** Quote it when you report a problem. */
   readonly requestId: string;
   /** What to correct, with `invalid-request`. */
-  readonly errors: readonly FieldError[];
+  readonly errors: readonly Correction[];
   /** Seconds to wait before another try, if the service says so. */
   readonly retryAfter: number | undefined;
   /** The headers of the answer; not printed. */
@@ -29,14 +48,14 @@ export class ApiError extends Error {
 
   /** @internal */
   constructor(problem: Problem, headers: AnswerHeaders) {
-    const errors = problem.errors ?? [];
+    const { status, code, title, detail, request_id, errors = [] } = problem as unknown as Members;
     const broken = errors.map(({ pointer, detail }) => ` ${pointer}: ${detail}`).join(';');
-    super(`${problem.detail}${broken} (${problem.code}, request ${problem.request_id})`);
-    this.status = problem.status;
-    this.code = problem.code;
-    this.title = problem.title;
-    this.detail = problem.detail;
-    this.requestId = problem.request_id;
+    super(`${detail}${broken} (${code}, request ${request_id})`);
+    this.status = status;
+    this.code = code;
+    this.title = title;
+    this.detail = detail;
+    this.requestId = request_id;
     this.errors = errors;
     this.retryAfter = retryAfter(headers);
     hide(this, { headers, problem, name: 'ApiError' });

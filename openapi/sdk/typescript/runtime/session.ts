@@ -27,7 +27,7 @@ export type AuthChange = 'signed-in' | 'refreshed' | 'signed-out';
 export interface TokenAnswer {
   access_token: string;
   refresh_token?: string | undefined;
-  expires_in: number;
+  expires_in?: number;
 }
 
 /** Keeps a session until the program ends; the default. */
@@ -86,8 +86,9 @@ export function tabsStore(name: string): SessionStore {
   };
 }
 
-const LOCK_PATIENCE = 30_000; // milliseconds
+const LOCK_PATIENCE = 10_000; // milliseconds; a page that was put to sleep may hold a lock for ever
 const MARGIN = 10_000; // milliseconds before the expiry at which a token is renewed
+const FOR_EVER = 1e9; // seconds
 const REFUSED = new Set([401, 403]);
 
 /**
@@ -155,7 +156,7 @@ export class Session {
   /** Go on with new tokens: of who has signed in, or of the same session. */
   async keep(answer: TokenAnswer): Promise<SessionTokens> {
     const { access_token, refresh_token, expires_in } = answer;
-    const lifetime = expires_in * 1000;
+    const lifetime = (expires_in ?? FOR_EVER) * 1000;
     const tokens: SessionTokens = { access_token, expires_at: Date.now() + lifetime, lifetime };
     if (refresh_token) tokens.refresh_token = refresh_token;
     await this.#write(tokens);
