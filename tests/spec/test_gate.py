@@ -141,7 +141,7 @@ BREAKING = [
     (f"{SCHEMAS} AuditAction enum", with_one_more("read"), 'AuditAction enum: "read" is new'),
     (f"{SCHEMAS} ProblemCode enum 0", GONE, 'ProblemCode enum: "invalid-request" is gone'),
     (f"{SCHEMAS} ProblemCode enum 0", "odd", 'ProblemCode enum was "invalid-request" and is "odd"'),
-    (f"{SCHEMAS} Health properties status enum", GONE, 'Health status enum: "ok" is gone'),
+    (f"{SCHEMAS} HealthStatus enum", GONE, 'HealthStatus enum: "ok" is gone'),
 ]
 
 ADDITIVE = [
