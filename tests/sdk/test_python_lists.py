@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -100,16 +101,17 @@ def test_pages_are_found_below_a_path_that_a_proxy_adds(
 def test_lists_and_lines_are_read_by_tasks(
     writer: Person, sdk: Any, async_client: Callable[..., Any]
 ) -> None:
-    async def read() -> tuple[int, list[int], int]:
+    async def read() -> tuple[int, list[int], int, int]:
         async with async_client(writer.server.url) as byline:
             await byline.sign_in(writer.email, PASSWORD)
             posts = byline.posts.list(author_id=writer.id, limit=100)
             pages = [len(page) async for page in posts.pages()]
             lines = [line async for line in byline.auth.export()]
             count = sum(isinstance(line, sdk.models.Post) for line in lines)
-            return len([post async for post in posts]), pages, count
+            text = b"".join([chunk async for chunk in byline.auth.export().bytes()])
+            return len([post async for post in posts]), pages, count, text.count(b'"type":"post"')
 
-    assert asyncio.run(read()) == (250, [100, 100, 50], 250)
+    assert asyncio.run(read()) == (250, [100, 100, 50], 250, 250)
 
 
 def test_lines_have_the_types_of_what_they_are_of(byline: Any, sdk: Any) -> None:
@@ -117,6 +119,12 @@ def test_lines_have_the_types_of_what_they_are_of(byline: Any, sdk: Any) -> None
     kinds = [type(line) for line in byline.auth.export()]
     assert kinds[0] is models.Account
     assert set(kinds) == {models.Account, models.Session, models.AuditEvent, models.Post}
+
+
+def test_lines_can_be_had_as_the_bytes_that_come(byline: Any, writer: Person) -> None:
+    text = b"".join(byline.auth.export().bytes())
+    kinds = [json.loads(line)["type"] for line in text.splitlines()]
+    assert (kinds[0], kinds.count("post")) == ("account", 250)
 
 
 def test_a_line_that_is_newer_than_the_client_is_what_it_says(sdk: Any) -> None:

@@ -17,9 +17,11 @@ from service.engine.spec.client_names import client_names
 from service.specification import specification
 from tests.kit.code_samples import samples
 from tests.kit.generated_clients import BIN, NPM, node, run, tsc
-from tests.repository import test_guide, test_readme
+from tests.kit.guide import program, program_of
+from tests.repository import test_readme
 
 HERE = Path(__file__).parent
+TWENTY_LINES = "tests/sdk/test_twenty_lines.py"
 MYPY = ["--strict", "--no-incremental", "--no-error-summary", "--config-file="]
 TASKS = """
 from byline_client import ApiError, AsyncByline, AsyncStore, FileStore, Tokens
@@ -71,12 +73,13 @@ type Same<A, B> = Is<A> extends Is<B> ? true : false;
 
 def test_programs_with_the_python_client_type_check(clients: Path, tmp_path: Path) -> None:
     site = clients / "site"
-    (tmp_path / "guide.py").write_text(test_guide.program("python"))
+    (tmp_path / "guide.py").write_text(program("python"))
+    (tmp_path / "twenty_lines.py").write_text(program_of(TWENTY_LINES, "python"))
     (tmp_path / "first.py").write_text(test_readme.block("python"))
     for name, source in samples("Python").items():
         (tmp_path / f"sample_{name}.py").write_text(source)
     (tmp_path / "tasks.py").write_text(TASKS)
-    for name in ("tour.py", "problems.py", "done_when.py"):
+    for name in ("tour.py", "problems.py"):
         shutil.copy(HERE / name, tmp_path)
     programs = sorted(tmp_path.glob("*.py"))
     run(BIN / "mypy", *MYPY, site / "byline_client", *programs, MYPYPATH=str(site))
@@ -104,7 +107,8 @@ def test_mistakes_with_the_python_client_do_not_type_check(clients: Path, tmp_pa
 def test_programs_with_the_typescript_client_type_check(clients: Path, tmp_path: Path) -> None:
     (tmp_path / "node_modules").symlink_to(clients / "node_modules")
     (tmp_path / "package.json").write_text('{"type": "module"}')
-    (tmp_path / "guide.ts").write_text(test_guide.program("ts"))
+    (tmp_path / "guide.ts").write_text(program("ts"))
+    (tmp_path / "twenty_lines.ts").write_text(program_of(TWENTY_LINES, "ts"))
     (tmp_path / "first.mts").write_text(test_readme.block("ts"))
     (tmp_path / "answers.ts").write_text(_answers())
     (tmp_path / "errors.ts").write_text(_errors())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import aclosing, closing
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar
 
 import httpx
 
@@ -18,6 +18,9 @@ from .steps import Steps
 
 T = TypeVar("T")
 Read = Callable[[dict[str, Any]], T]
+# The classes that have these have a method called `bytes`.
+Chunks: TypeAlias = Iterator[bytes]
+AsyncChunks: TypeAlias = AsyncIterator[bytes]
 
 
 class _List(Generic[T]):
@@ -135,6 +138,11 @@ class Lines(_Lines[T]):
             for line in split.rest():
                 yield self._value(line, answer)
 
+    def bytes(self) -> Chunks:
+        """The same as bytes as they come, to write them into a file."""
+        with closing(self._threads.perform(self._send())) as answer:
+            yield from answer.iter_bytes()
+
 
 class AsyncLines(_Lines[T]):
     """The lines of a streamed answer, in a memory that does not depend on how many there are.
@@ -162,6 +170,12 @@ class AsyncLines(_Lines[T]):
                     yield self._value(line, answer)
             for line in split.rest():
                 yield self._value(line, answer)
+
+    async def bytes(self) -> AsyncChunks:
+        """The same as bytes as they come, to write them into a file."""
+        async with aclosing(await self._tasks.perform(self._send())) as answer:
+            async for chunk in answer.aiter_bytes():
+                yield chunk
 
 
 class _Split:

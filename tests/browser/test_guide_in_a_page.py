@@ -1,9 +1,8 @@
-"""Passkeys of chromium's own authenticator, used by a page through the TypeScript client,
-as docs/guide.md shows it."""
+"""A page uses the TypeScript client as docs/guide.md shows it: with a cookie, and with passkeys of
+chromium's own authenticator."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,19 +11,18 @@ import pytest
 from playwright.sync_api import CDPSession, Page, Route
 
 from tests.kit.authenticators import at_localhost, authenticator, devtools
-from tests.kit.generated_clients import ROOT, generated
+from tests.kit.generated_clients import generated
+from tests.kit.guide import program_of
 from tests.kit.serving import Server
 
-GUIDE = (ROOT / "docs" / "guide.md").read_text()
-[SHOWN] = re.findall(r"```js\n(.*?)```", GUIDE, re.DOTALL)
+SHOWN = program_of("tests/browser/test_guide_in_a_page.py", "js")
 IMPORTS = '{"imports": {"byline-client": "/client/index.js"}}'
 # The guide's program, as functions of the page.
 PAGE = f"""<!doctype html>
 <script type="importmap">{IMPORTS}</script>
 <script type="module">
-import * as byline from 'byline-client';
 {SHOWN}
-Object.assign(window, {{ byline, addThisDevice, secondFactor, signInWithPasskey }});
+Object.assign(window, {{ Byline, byline, addThisDevice, secondFactor, signInWithPasskey }});
 </script>
 """
 
@@ -67,7 +65,17 @@ def run(tab: Page, script: str, **values: Any) -> Any:
     return tab.evaluate(f"async ({{ {names} }}) => {{ {script} }}", values)
 
 
-SIGN_IN = "const client = new byline.Byline(location.origin, { token });"
+SIGN_IN = "const client = new Byline(location.origin, { token });"
+
+
+def test_a_page_with_a_cookie_is_signed_in_after_a_reload(server: Server, tab: Page) -> None:
+    anna = server.sign_up()
+    sign_in = "await byline.signIn(email, password);"
+    run(tab, sign_in, email=anna.email, password=anna.password)
+    tab.reload()
+    tab.wait_for_function("() => Boolean(window.byline)")
+    assert run(tab, "return (await byline.auth.getMe()).id;") == anna.id
+    assert run(tab, "return JSON.stringify(localStorage) + document.cookie;") == "{}"
 
 
 @pytest.mark.parametrize("protocol", ["internal", "usb"])
@@ -101,7 +109,7 @@ def test_a_passkey_of_the_browser_completes_a_sign_in_with_a_password(
     complete = """
         let asked;
         const factor = (error) => secondFactor((asked = error));
-        const client = new byline.Byline(location.origin, { secondFactor: factor });
+        const client = new Byline(location.origin, { secondFactor: factor });
         const { user } = await client.signIn(email, password);
         return [asked.code, asked.problem.methods, user.id, (await client.auth.getMe()).id];
     """
@@ -130,8 +138,8 @@ def test_a_removed_passkey_no_longer_signs_in(
     token = anna.tokens["access_token"]
     added = run(tab, f"{SIGN_IN} return addThisDevice(client, 'Chromium');", token=token)
     assert anna.http.delete(f"/auth/passkeys/{added['id']}").status_code == 204
-    sign_in = f"{SIGN_IN} return signInWithPasskey(client).catch((error) => error.message);"
-    assert run(tab, sign_in, token="").startswith("Nobody has this passkey.")
+    sign_in = f"{SIGN_IN} return signInWithPasskey(client).catch((error) => error.code);"
+    assert run(tab, sign_in, token="") == "passkey-unknown"
 
 
 def test_an_authenticator_that_does_not_verify_its_user_is_of_no_use(
