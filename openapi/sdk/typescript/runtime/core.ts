@@ -26,6 +26,8 @@ const TRANSIENT = new Set([429, 502, 503, 504]);
 const IN_USE = /"idempotency-key-in-use"/;
 const REPEATABLE = new Set(['GET', 'HEAD', 'PUT', 'DELETE']);
 const CHANGES_BEFORE_GIVING_UP = 20;
+// With a query, a fragment or a user, or for another protocol.
+const NO_ADDRESS = /[?#]|\/\/[^/]*@|^(?!\s*https?:)\s*[a-z][\w+.-]*:/i;
 
 /**
  * What a client does for its operations: stay signed in, repeat, remember what was read.
@@ -51,6 +53,8 @@ export class Core {
     this.#options = options;
     // Browsers know what an address is relative to; elsewhere this raises a TypeError.
     if (typeof location === 'undefined') new URL(baseUrl);
+    // Now: fetch would print the password in it.
+    if (NO_ADDRESS.test(baseUrl)) throw new TypeError('baseUrl is more or less than an address');
     this.#base = baseUrl.replace(/\/+$/, '');
     this.#token = options.token?.trim();
     if (this.#token && !/^[!-~]+$/.test(this.#token))
@@ -305,7 +309,7 @@ export class Core {
       timeout: timeout ?? this.#options.timeout ?? 10_000,
       signal,
     });
-    return understood(received, operation);
+    return understood(received, operation, input);
   }
 }
 

@@ -21,9 +21,13 @@ export class Pages<Item> implements AsyncIterable<Item> {
   async *pages(): AsyncGenerator<Item[], void, undefined> {
     let next: URLSearchParams | undefined;
     do {
-      const { data, headers } = await this.page(next);
+      const { data, status, headers } = await this.page(next);
       yield data;
-      next = following(headers.get('Link'));
+      const after = following(headers.get('Link'));
+      // A page that comes after itself would never end.
+      if (after && `${after}` === `${next}`)
+        throw new UnexpectedAnswer(status, headers, new Uint8Array());
+      next = after;
     } while (next);
   }
 }

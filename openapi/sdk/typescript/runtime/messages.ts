@@ -117,7 +117,8 @@ export function isStream(status: number, headers: AnswerHeaders): boolean {
  */
 export function understood(
   received: Received & { lost: boolean },
-  { method, answer }: Operation,
+  { method, answer, features }: Operation,
+  { options }: Input,
 ): RawAnswer<unknown> {
   const { status, headers, body, stream, lost } = received;
   const success = (data?: unknown) => ({ data, status, headers });
@@ -125,9 +126,10 @@ export function understood(
   const value = JSON_TYPE.test(type) ? parsed(body) : undefined;
   const isDocument = isObject(value) && !Array.isArray(value);
   if (stream) return success(stream);
-  if (status === 304) return success();
+  if (status === 304 && new Headers(options.headers).has('If-None-Match')) return success();
   if (status >= 200 && status < 300) {
-    if (answer === 'array' ? Array.isArray(value) : answer === 'object' && isDocument)
+    const isWhole = isDocument && (!features.includes('t') || hasTokens(value));
+    if (answer === 'array' ? Array.isArray(value) : answer === 'object' && isWhole)
       return success(value);
     if (answer === '' && (value !== undefined || !body.length)) return success();
     if (answer.includes('/') && type.toLowerCase().startsWith(answer))
@@ -139,6 +141,11 @@ export function understood(
   // An earlier try, whose answer was lost, has deleted it.
   if (lost && method === 'DELETE' && status === 404) return success();
   throw refusal(problem, headers);
+}
+
+/** Whether one can go on with it: an object of a gateway would take the place of the session. */
+function hasTokens({ access_token, expires_in }: Record<string, unknown>): boolean {
+  return typeof access_token === 'string' && typeof (expires_in ?? 0) === 'number';
 }
 
 /** A key that no other request has. */

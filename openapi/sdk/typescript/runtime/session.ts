@@ -10,6 +10,8 @@ export interface SessionTokens {
   expires_at: number;
   /** How long it was valid when it came, in milliseconds. */
   lifetime: number;
+  /** Whose tokens they are; no other service is sent them. */
+  service?: string;
 }
 
 /** Where a session is kept; clients with the same store share it. */
@@ -36,20 +38,35 @@ export function memoryStore(): SessionStore {
   return { get: () => kept, set: (tokens) => void (kept = tokens) };
 }
 
-/** Keeps a session over reloads and for all tabs, where every script of the page can read it. */
+/**
+ * Keeps a session over reloads and for all tabs, where every script of the page can read it. Where
+ * the browser refuses storage or has none left, it is kept until the page is left.
+ */
 export function localStorageStore(key = 'session'): SessionStore {
+  const memory = memoryStore();
+  // A server has no such storage at all, and must not keep one session for all its users.
+  const kept = (error: unknown) => {
+    if (error instanceof ReferenceError) throw error;
+    return memory.get();
+  };
   return {
     get() {
-      const text = localStorage.getItem(key);
       try {
-        return text ? JSON.parse(text) : undefined;
-      } catch {
-        return undefined; // something else wrote it
+        const text = localStorage.getItem(key);
+        return memory.get() ?? (text ? JSON.parse(text) : undefined);
+      } catch (error) {
+        return kept(error); // refused, or something else wrote it
       }
     },
     set(tokens) {
-      if (tokens) localStorage.setItem(key, JSON.stringify(tokens));
-      else localStorage.removeItem(key);
+      memory.set(undefined);
+      try {
+        if (tokens) localStorage.setItem(key, JSON.stringify(tokens));
+        else localStorage.removeItem(key);
+      } catch (error) {
+        kept(error);
+        memory.set(tokens);
+      }
     },
     subscribe(changed) {
       const heard = (event: StorageEvent) => {
@@ -67,7 +84,8 @@ export function localStorageStore(key = 'session'): SessionStore {
  */
 export function tabsStore(name: string): SessionStore {
   const memory = memoryStore();
-  if (typeof BroadcastChannel === 'undefined') return memory;
+  // Servers have the channel as well, but no tabs: there, it would be for all users.
+  if (typeof BroadcastChannel === 'undefined' || typeof location === 'undefined') return memory;
   const channel = new BroadcastChannel(name);
   return {
     get: memory.get,
@@ -99,7 +117,7 @@ const REFUSED = new Set([401, 403]);
  */
 export class Session {
   readonly #store: SessionStore;
-  readonly #lock: string;
+  readonly #service: string;
   readonly #hasCookie: boolean;
   readonly #refresh: (bearer: string | undefined) => Promise<TokenAnswer>;
   readonly #onChange: ((change: AuthChange) => void) | undefined;
@@ -111,25 +129,32 @@ export class Session {
 
   constructor(
     store: SessionStore,
-    lock: string,
+    service: string,
     hasCookie: boolean,
     refresh: (bearer: string | undefined) => Promise<TokenAnswer>,
     onChange: ((change: AuthChange) => void) | undefined,
   ) {
     this.#store = store;
-    this.#lock = lock;
+    this.#service = service;
     this.#hasCookie = this.#mayHaveCookie = hasCookie;
     this.#refresh = refresh;
     this.#onChange = onChange;
-    store.subscribe?.(() => void this.read());
-    if (onChange) void this.read();
+    const look = () => void this.read().catch(() => {}); // its errors are for calls
+    store.subscribe?.(look);
+    if (onChange) look();
   }
 
   /** The tokens as they are in the store now. */
   async read(): Promise<SessionTokens | undefined> {
-    const tokens = await this.#store.get();
+    const tokens = await this.#kept();
     this.#notice(tokens);
     return tokens;
+  }
+
+  /** What the store has, unless it is of a client of another service. */
+  async #kept(): Promise<SessionTokens | undefined> {
+    const tokens = await this.#store.get();
+    return (tokens?.service ?? this.#service) === this.#service ? tokens : undefined;
   }
 
   /** An access token that is good for some seconds, if somebody is signed in. */
@@ -157,7 +182,8 @@ export class Session {
   async keep(answer: TokenAnswer): Promise<SessionTokens> {
     const { access_token, refresh_token, expires_in } = answer;
     const lifetime = (expires_in ?? FOR_EVER) * 1000;
-    const tokens: SessionTokens = { access_token, expires_at: Date.now() + lifetime, lifetime };
+    const expires_at = Date.now() + lifetime;
+    const tokens: SessionTokens = { access_token, expires_at, lifetime, service: this.#service };
     if (refresh_token) tokens.refresh_token = refresh_token;
     await this.#write(tokens);
     return tokens;
@@ -200,13 +226,13 @@ export class Session {
       if (isRefusal(error)) await this.#write(undefined);
       throw error;
     }
-    const now = await this.#store.get(); // meanwhile, somebody may have signed in or out
+    const now = await this.#kept(); // meanwhile, somebody may have signed in or out
     return now?.access_token === tokens?.access_token ? this.keep(answer) : now;
   }
 
   async #write(tokens: SessionTokens | undefined): Promise<void> {
     this.#mayHaveCookie = this.#hasCookie && tokens !== undefined;
-    if (tokens || (await this.#store.get())) await this.#store.set(tokens);
+    if (tokens || (await this.#kept())) await this.#store.set(tokens);
     this.#notice(tokens);
   }
 
@@ -223,7 +249,7 @@ export class Session {
 
   /** Do the work while no other call or tab is at such work. */
   #alone<T>(work: () => Promise<T>): Promise<T> {
-    const done = this.#turn.then(() => locked(this.#lock, work));
+    const done = this.#turn.then(() => locked(this.#service, work));
     this.#turn = done.catch(() => {});
     return done;
   }

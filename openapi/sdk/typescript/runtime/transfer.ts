@@ -144,8 +144,8 @@ async function observed(line: Line, sending: Sending, retry: number): Promise<Re
   const { operation, init } = sending;
   const [url = ''] = sending.url.split('?');
   const start = performance.now();
-  const tell = (status?: number, requestId?: string | null, error?: unknown) =>
-    line.onExchange?.({
+  const tell = (status?: number, requestId?: string | null, error?: unknown) => {
+    const exchange = {
       operation,
       method: init.method,
       url,
@@ -154,7 +154,10 @@ async function observed(line: Line, sending: Sending, retry: number): Promise<Re
       status,
       requestId: requestId ?? undefined,
       error,
-    });
+    };
+    // Of its own accord: what a hook raises is not to be taken for a lost request, and sent again.
+    queueMicrotask(() => line.onExchange?.(exchange));
+  };
   let answer: Received;
   try {
     answer = await exchanged(line.fetch, sending);
