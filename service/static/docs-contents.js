@@ -5,19 +5,13 @@ const nav = document.getElementById('contents')
 const wide = matchMedia('(min-width: 75rem)')
 const fold = () => { nav.firstElementChild.open = wide.matches }
 
-// Swagger UI watches the address, and keeps the browser from moving the focus by itself.
-document.querySelector('.skip').addEventListener('click', (event) => {
-  event.preventDefault()
-  document.querySelector(event.target.hash).focus()
-})
-
 export function contents({ specSelectors, layoutActions }) {
   const tags = specSelectors.taggedOperations().map((tag) => tag.get('operations').toJS()).toJS()
   const tagOf = {}
   for (const [tag, operations] of Object.entries(tags)) {
     for (const { operation } of operations) tagOf[operation.operationId] = tag
   }
-  const schemas = made('li', {}, link('Schemas', { schemas: '' }))
+  const schemas = made('li', {}, link('Schemas', address(), { schemas: '' }))
   nav.querySelector('ul').replaceChildren(...Object.entries(tags).map(entry), schemas)
   nav.hidden = false
   wide.addEventListener('change', fold)
@@ -30,7 +24,6 @@ export function contents({ specSelectors, layoutActions }) {
     else if (schemas === undefined) return
     layoutActions.show(schemas === undefined ? path : ['components', 'schemas'], true)
     event.preventDefault()
-    if (operation) history.replaceState(null, '', `#/${tagOf[operation]}/${operation}`)
     arrive(schemas === undefined ? `#${CSS.escape(path.join('-'))}` : '.models')
   })
 }
@@ -42,14 +35,18 @@ function arrive(selector) {
   target.querySelector('button, a').focus({ preventScroll: true })
 }
 
+// The address of an operation or a tag. It does not begin with `#`: Swagger UI would scroll to the
+// top of the page.
+export const address = (...path) => `${location.pathname}#/${path.join('/')}`
+
 function entry([tag, operations]) {
   const items = operations.map(({ operation: { operationId } }) =>
-    made('li', {}, link(operationId, { operation: operationId })))
-  return made('li', {}, link(tag, { tag }), made('ul', {}, ...items))
+    made('li', {}, link(operationId, address(tag, operationId), { operation: operationId })))
+  return made('li', {}, link(tag, address(tag), { tag }), made('ul', {}, ...items))
 }
 
-function link(textContent, data) {
-  const a = made('a', { href: '#', textContent })
+function link(textContent, href, data) {
+  const a = made('a', { href, textContent })
   Object.assign(a.dataset, data)
   return a
 }

@@ -1,6 +1,8 @@
 // How the document is shown: what applies to everything folded, schemas in order, no example that
 // would be sent without being asked for.
 
+import { address } from './docs-contents.js'
+
 // An example is there to be read: filled in, it would be a filter that nobody asked for. Only what
 // is required is filled in, with the first example.
 function unfilled(parameter) {
@@ -43,9 +45,12 @@ function Introduction(Info, { React, getComponent }) {
 // What to call next, in a line: the parameters repeat what the names say.
 function NextOperation(Original, { React, getComponent }) {
   const h = React.createElement
-  return ({ link }) => h('div', { className: 'operation-link' },
-    h('a', { href: '#', 'data-operation': link.get('operationId') }, link.get('operationId')),
-    h(getComponent('Markdown', true), { source: link.get('description') ?? '' }))
+  return ({ link }) => {
+    const operation = link.get('operationId')
+    return h('div', { className: 'operation-link' },
+      h('a', { href: address(), 'data-operation': operation }, operation),
+      h(getComponent('Markdown', true), { source: link.get('description') ?? '' }))
+  }
 }
 
 export const reading = () => ({

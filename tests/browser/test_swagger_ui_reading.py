@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -146,3 +147,15 @@ def test_the_contents_lead_to_an_operation_and_open_it(
     block.locator(".errors > summary").click()
     assert unreadable(page) == []
     keep(page, "docs-errors-phone")
+    expect(block.locator(".errors > summary")).to_be_in_viewport()
+
+
+def test_an_answer_leads_to_what_can_be_called_next(page: Page) -> None:
+    docs = Docs(page)
+    block = docs.operation("posts/create_post")
+    block.locator(".opblock-summary-control").click()
+    block.get_by_role("link", name="update_post").click()
+    opened = docs.operation("posts/update_post").locator(".opblock-summary-control")
+    expect(opened).to_be_focused()
+    expect(opened).to_be_in_viewport()
+    expect(page).to_have_url(re.compile("#/posts/update_post$"))
