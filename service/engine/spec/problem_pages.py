@@ -142,7 +142,8 @@ class ProblemPages:
                 is_operation = name in tags and ("_" in name or name == text)  # `list` is a word
                 return f'<a href="{docs}#/{tags[name]}/{name}">{name}</a>' if is_operation else name
 
-            return Markup(_NAME.sub(link, str(escape(text))))  # noqa: S704 # nosec B704 # it is escaped
+            html = _NAME.sub(link, str(escape(text)))
+            return Markup(html)  # noqa: S704 # nosec B704 # it is escaped
 
         return linked if docs else escape
 
