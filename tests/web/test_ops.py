@@ -83,7 +83,10 @@ def _references(page: str) -> list[str]:
     return re.findall(r'(?:src|href)="([^"#]+)"', page)
 
 
-@pytest.mark.parametrize("linked", ["docs", "openapi.yaml", "openapi.json", "health/ready"])
+LINKED = ["docs", "openapi.yaml", "openapi.json", "openapi-3.1.json", "health/ready"]
+
+
+@pytest.mark.parametrize("linked", LINKED)
 def test_the_home_page_links_to_the_rest(anonymous: httpx.Client, linked: str) -> None:
     assert linked in _references(anonymous.get("/").text)
 
