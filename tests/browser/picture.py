@@ -38,12 +38,15 @@ def _take(page: Page, server: Server) -> None:
     docs = Docs(page)
     page.get_by_placeholder("Filter by tag or path").fill("posts")
     docs.operation("auth/login").wait_for(state="detached")
-    docs.authorize("accessToken", server.sign_up(username="anna").tokens["access_token"])
+    docs.authorize(
+        "accessToken",
+        server.sign_up(username="anna", email="anna@example.com").tokens["access_token"],
+    )
     docs.try_out("posts/create_post")
     # Left out, or it would be too long: what all operations have in common, and the request again.
     page.evaluate("""() => {
-      const long = ['.info .description', '.info__license', '.parameters-container',
-        '.curl-command', '.request-url']
+      const long = ['#contents', '.common', '.info__license', '.info__contact',
+        '.info__extdocs', '.parameters-container', '.curl-command', '.request-url']
       for (const element of document.querySelectorAll(long)) element.remove()
       scrollTo(0, 0)
     }""")

@@ -150,6 +150,21 @@ def test_the_contents_lead_to_an_operation_and_open_it(
     expect(block.locator(".errors > summary")).to_be_in_viewport()
 
 
+def test_the_samples_are_those_of_the_document(page: Page) -> None:
+    docs = Docs(page)
+    block = docs.operation("posts/create_post")
+    block.locator(".opblock-summary-control").click()
+    calls = {
+        "curl": "curl -X POST",
+        "Python": "byline.posts.create(title=",
+        "TypeScript": "await byline.posts.create({",
+    }
+    for language, call in calls.items():
+        samples = block.locator(".samples")
+        samples.get_by_role("tab", name=language).click()
+        expect(samples.get_by_role("tabpanel")).to_contain_text(call)
+
+
 def test_an_answer_leads_to_what_can_be_called_next(page: Page) -> None:
     docs = Docs(page)
     block = docs.operation("posts/create_post")
