@@ -67,7 +67,7 @@ def _method(name: ClientName, operation: Json, endpoint: Endpoint, document: Jso
         replace(_argument(one), expression=f"{RUNTIME}.identifier({one.python_name})")
         for one in endpoint.path_parameters
     ]
-    method.others = [_argument(one) for one in endpoint.query_parameters]
+    method.others = [_argument(one, "None") for one in endpoint.query_parameters]
     for header in endpoint.header_parameters:
         match header.name.get_untrusted_value():
             case "If-Match":
@@ -77,7 +77,7 @@ def _method(name: ClientName, operation: Json, endpoint: Endpoint, document: Jso
             case "If-None-Match":
                 pass  # an answer without a body is of use only to who keeps the last one
             case _:
-                method.others.append(_argument(header))
+                method.others.append(_argument(header, "None"))
     _add_body(method)
     _add_answer(method, document)
     given = [one.name for one in (*method.path, *method.members, *method.others)]
@@ -108,17 +108,22 @@ def _bearer(operation: Json, document: Json) -> str:
     return "either" if bearers & renewing else "access"
 
 
-def _argument(prop: Property) -> Argument:
+def _argument(prop: Property, default: str = "UNSET") -> Argument:
+    """An argument whose default stands for none. In a body that is not None, which is sent."""
     name = str(prop.python_name)
     kind, conversion = _loose(prop)
     expression = conversion.format(name)
-    if not prop.required:
+    if not prop.required and default == "None":
+        kind += " | None"
+        expression = f"UNSET if {name} is None else {expression}"
+    elif not prop.required:
         kind += " | Unset"
         if expression != name:
             expression = f"{name} if isinstance({name}, Unset) else {expression}"
     described = prop.description
     description = described.get_untrusted_value() if described else ""
-    return Argument(name, kind, expression, prop.required, " ".join(description.split()))
+    words = " ".join(description.split())
+    return Argument(name, kind, expression, prop.required, words, default)
 
 
 def _loose(prop: Property) -> tuple[str, str]:

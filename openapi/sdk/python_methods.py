@@ -26,6 +26,7 @@ class Argument:
     expression: str
     required: bool
     description: str
+    default: str  # unless it is required
 
 
 @dataclass

@@ -148,3 +148,14 @@ def test_forked_processes_use_a_client_at_once(service: Server, clients: Path) -
         program, env=site, capture_output=True, text=True, timeout=100, check=False
     )
     assert (json.loads(done.stdout or "null"), done.stderr) == ([0] * 4, "")
+
+
+def test_none_is_no_filter(client: Callable[..., Any]) -> None:
+    asked = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(str(request.url))
+        return httpx.Response(200, json=[])
+
+    list(client(URL, http=answering(answer)).posts.list(author_id=None, order=None, limit=5))
+    assert asked == [f"{URL}/api/posts?limit=5"]
