@@ -14,6 +14,8 @@ from tests.kit.generated_clients import BIN, tsc
 HERE = Path(__file__).parent / "typescript"
 SHARED = {"account", "checks"}  # what the programs import
 PROGRAMS = sorted({path.stem for path in HERE.glob("*.ts")} - SHARED)
+# As in Bun, and in Node.js before 24.
+WITHOUT_LOCKS = "data:text/javascript,delete Navigator.prototype.locks"
 
 
 @pytest.fixture(scope="module")
@@ -24,9 +26,17 @@ def folder(clients: Path) -> Path:
 
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_each_check_of_a_program_holds(program: str, folder: Path) -> None:
+    assert_checks_hold(program, folder)
+
+
+def test_sessions_need_no_web_locks(folder: Path) -> None:
+    assert_checks_hold("sessions", folder, "--import", WITHOUT_LOCKS)
+
+
+def assert_checks_hold(program: str, folder: Path, *options: str) -> None:
     names = re.findall(r"^check\('(.*)', async", (HERE / f"{program}.ts").read_text(), re.MULTILINE)
     assert names
-    command = [BIN / "node", f"{program}.ts"]
+    command = [BIN / "node", *options, f"{program}.ts"]
     done = subprocess.run(
         command, cwd=folder, capture_output=True, text=True, timeout=120, check=False
     )

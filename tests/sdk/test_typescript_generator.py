@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from openapi.sdk import typescript_client
+from openapi.sdk import typescript_client, typescript_model
 from openapi.sdk.typescript_types import Types
 from service.specification import specification
 from tests.kit.generated_clients import BIN, node, run
@@ -130,7 +130,7 @@ def test_two_things_of_one_name_stop_the_generator(name: str) -> None:
     document = copy.deepcopy(specification.document)
     document["components"]["schemas"][name] = {"type": "object", "properties": {}}
     with pytest.raises(ValueError, match=f"two things called {name}$"):
-        typescript_client.model(document)
+        typescript_model.model(document)
 
 
 @pytest.mark.parametrize(

@@ -48,7 +48,7 @@ check('a token is renewed some seconds before it expires', async () => {
 });
 
 check('a busy service ends no session, and a token is used to its end', async () => {
-  const { byline, expire, instead, changes } = await signedIn({ retries: 0 });
+  const { byline, expire, instead, changes, of, store, url } = await signedIn();
   const answers = [
     drop,
     (answer: ServerResponse) => refuse(answer, 503, 'unavailable'),
@@ -56,11 +56,16 @@ check('a busy service ends no session, and a token is used to its end', async ()
     (answer: ServerResponse) => answer.end('<html>Sign in to this network</html>'),
   ];
   for (const busy of answers) {
-    instead.set('/auth/refresh', [busy, busy]);
+    const { length } = of('/auth/refresh');
+    instead.set('/auth/refresh', [busy, busy, busy, busy, busy]);
+    const early = new Byline(url, { store });
     await expire(5);
-    await byline.auth.getMe();
+    await early.auth.getMe();
+    await early.auth.getMe();
+    assert.equal(of('/auth/refresh').length, length + 1); // once, and not again in five seconds
     await expire(-1);
     assert(!(await caught(byline.auth.getMe()) instanceof AuthenticationRequired));
+    instead.delete('/auth/refresh');
   }
   await byline.auth.getMe();
   assert.deepEqual(changes, ['signed-in', 'refreshed']);
@@ -180,7 +185,7 @@ check('the tabs of a browser share a session in localStorage, and its end', asyn
     store: localStorageStore(),
     onAuthChange: (change) => void changes.push(change),
   });
-  const tell = () => page.dispatchEvent(Object.assign(new Event('storage'), { key: 'session' }));
+  const tell = () => page.dispatchEvent(Object.assign(new Event('storage'), { key: 'byline-session' }));
   await one.signIn('anna@example.com', 'opensesame');
   tell();
   await until(() => changes.length === 1);
@@ -189,7 +194,7 @@ check('the tabs of a browser share a session in localStorage, and its end', asyn
   tell();
   await until(() => changes.length === 2);
   assert.deepEqual(changes, ['signed-in', 'signed-out']);
-  kept.set('session', '{');
+  kept.set('byline-session', '{');
   assert((await caught(other.auth.getMe())) instanceof AuthenticationRequired);
 });
 

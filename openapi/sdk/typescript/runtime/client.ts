@@ -1,9 +1,12 @@
-import { Core } from './core.js';
+import { Caller } from './caller.js';
 import { type AnswerHeaders, type ApiError, hide } from './errors.js';
 import type { Changes, Operations } from './facade.js';
 import type { Pages } from './lists.js';
+import { arranged } from './messages.js';
+import { Methods } from './methods.js';
 import type { IdentityProof, SecondFactorProof } from './operations.js';
-import type { AuthChange, SessionStore } from './session.js';
+import type { AuthChange } from './session.js';
+import type { SessionStore } from './stores.js';
 import type { Exchange, Fetch, Signal } from './transfer.js';
 
 /** The settings of a client. */
@@ -79,19 +82,20 @@ export type Ref<Id = string> = Id | { readonly id: Id };
 export type Awaitable<Value> = Value | Promise<Value>;
 
 /** @internal */
-export const CORE: unique symbol = Symbol('core');
+export const PARTS: unique symbol = Symbol('parts');
 
 /** What all clients have. */
 export class Client {
   // A function, because frameworks that wrap objects deeply leave it as it is.
   /** @internal */
-  declare readonly [CORE]: () => Core;
+  declare readonly [PARTS]: () => { caller: Caller; methods: Methods };
 
   /** @internal */
   constructor(baseUrl: string | { readonly href: string }, options: ClientOptions) {
-    const core = new Core(typeof baseUrl === 'string' ? baseUrl : baseUrl.href, options);
-    hide(this, { [CORE]: () => core });
-    Object.assign(this, core.methods());
+    const caller = new Caller(typeof baseUrl === 'string' ? baseUrl : baseUrl.href, options);
+    const methods = new Methods(caller);
+    hide(this, { [PARTS]: () => ({ caller, methods }) });
+    Object.assign(this, methods.byTag());
   }
 
   /** Calls an operation by its name, for the status and headers of the answer beside its data. */
@@ -99,6 +103,8 @@ export class Client {
     operation: Name,
     ...given: Parameters<Method<Name>>
   ): Promise<RawAnswer<RawData<Name>>> {
-    return this[CORE]().request(operation, given) as Promise<RawAnswer<RawData<Name>>>;
+    const { caller } = this[PARTS]();
+    const found = caller.named(operation);
+    return caller.answer(found, arranged(found, given)) as Promise<RawAnswer<RawData<Name>>>;
   }
 }

@@ -17,7 +17,10 @@ export interface Correction {
   detail: string;
 }
 
-/** What the problems of any service of this kind have. */
+/**
+ * What the problems of any service of this kind have.
+ * @internal
+ */
 interface Members {
   status: number;
   code: Problem['code'];

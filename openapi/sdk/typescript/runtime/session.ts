@@ -1,29 +1,15 @@
 import { ApiError } from './errors.js';
+import type { SessionStore, SessionTokens } from './stores.js';
 import { type Signal, unlessAborted } from './transfer.js';
-
-/** The tokens of a session, as stores keep them. */
-export interface SessionTokens {
-  access_token: string;
-  /** Absent when the browser keeps it in a cookie. */
-  refresh_token?: string;
-  /** When the access token expires, in milliseconds since 1970. */
-  expires_at: number;
-  /** How long it was valid when it came, in milliseconds. */
-  lifetime: number;
-  /** Whose tokens they are; no other service is sent them. */
-  service?: string;
-}
-
-/** Where a session is kept; clients with the same store share it. */
-export interface SessionStore {
-  get(): SessionTokens | undefined | Promise<SessionTokens | undefined>;
-  set(tokens: SessionTokens | undefined): void | Promise<void>;
-  /** Calls back when another tab or process has changed it; returns what ends that. */
-  subscribe?(changed: () => void): () => void;
-}
 
 /** What `onAuthChange` is told: also `signed-in` when another tab has signed somebody else in. */
 export type AuthChange = 'signed-in' | 'refreshed' | 'signed-out';
+
+/**
+ * Asks for new tokens; only `once`, if nothing is lost when the service is busy.
+ * @internal
+ */
+export type Refresh = (bearer: string | undefined, once: boolean) => Promise<TokenAnswer>;
 
 /** @internal */
 export interface TokenAnswer {
@@ -32,82 +18,14 @@ export interface TokenAnswer {
   expires_in?: number;
 }
 
-/** Keeps a session until the program ends; the default. */
-export function memoryStore(): SessionStore {
-  let kept: SessionTokens | undefined;
-  return { get: () => kept, set: (tokens) => void (kept = tokens) };
-}
-
-/**
- * Keeps a session over reloads and for all tabs, where every script of the page can read it. Where
- * the browser refuses storage or has none left, it is kept until the page is left.
- */
-export function localStorageStore(key = 'session'): SessionStore {
-  const memory = memoryStore();
-  // A server has no such storage at all, and must not keep one session for all its users.
-  const kept = (error: unknown) => {
-    if (error instanceof ReferenceError) throw error;
-    return memory.get();
-  };
-  return {
-    get() {
-      try {
-        const text = localStorage.getItem(key);
-        return memory.get() ?? (text ? JSON.parse(text) : undefined);
-      } catch (error) {
-        return kept(error); // refused, or something else wrote it
-      }
-    },
-    set(tokens) {
-      memory.set(undefined);
-      try {
-        if (tokens) localStorage.setItem(key, JSON.stringify(tokens));
-        else localStorage.removeItem(key);
-      } catch (error) {
-        kept(error);
-        memory.set(tokens);
-      }
-    },
-    subscribe(changed) {
-      const heard = (event: StorageEvent) => {
-        if (event.key === key || event.key === null) changed();
-      };
-      globalThis.addEventListener?.('storage', heard); // Node.js has none
-      return () => globalThis.removeEventListener?.('storage', heard);
-    },
-  };
-}
-
-/**
- * Keeps access tokens in memory, and tells them to the other tabs, since all have the same cookie.
- * @internal
- */
-export function tabsStore(name: string): SessionStore {
-  const memory = memoryStore();
-  // Servers have the channel as well, but no tabs: there, it would be for all users.
-  if (typeof BroadcastChannel === 'undefined' || typeof location === 'undefined') return memory;
-  const channel = new BroadcastChannel(name);
-  return {
-    get: memory.get,
-    set(tokens) {
-      memory.set(tokens);
-      channel.postMessage(tokens);
-    },
-    subscribe(changed) {
-      const heard = ({ data }: MessageEvent) => {
-        memory.set(data);
-        changed();
-      };
-      channel.addEventListener('message', heard);
-      return () => channel.removeEventListener('message', heard);
-    },
-  };
-}
-
 const LOCK_PATIENCE = 10_000; // milliseconds; a page that was put to sleep may hold a lock for ever
 const MARGIN = 10_000; // milliseconds before the expiry at which a token is renewed
+const BUSY = 5000; // milliseconds between early tries to renew a token
 const FOR_EVER = 1e9; // seconds
 const REFUSED = new Set([401, 403]);
+
+// The last such work of each store, also where there are no Web Locks.
+const turns = new WeakMap<SessionStore, Promise<unknown>>();
 
 /**
  * Who is signed in. Tokens are renewed by one call at a time, here and (Web Locks) in all tabs.
@@ -119,11 +37,12 @@ export class Session {
   readonly #store: SessionStore;
   readonly #service: string;
   readonly #hasCookie: boolean;
-  readonly #refresh: (bearer: string | undefined) => Promise<TokenAnswer>;
+  readonly #refresh: Refresh;
   readonly #onChange: ((change: AuthChange) => void) | undefined;
-  #turn: Promise<unknown> = Promise.resolve();
   #renewing: Promise<SessionTokens | undefined> | undefined;
   #known: SessionTokens | undefined;
+  /** Until then, a token that is still good is used, for the service is busy. */
+  #busyUntil = 0;
   /** With a cookie: whether a refresh is worth a try, for no script can see that there is one. */
   #mayHaveCookie: boolean;
 
@@ -131,7 +50,7 @@ export class Session {
     store: SessionStore,
     service: string,
     hasCookie: boolean,
-    refresh: (bearer: string | undefined) => Promise<TokenAnswer>,
+    refresh: Refresh,
     onChange: ((change: AuthChange) => void) | undefined,
   ) {
     this.#store = store;
@@ -139,7 +58,8 @@ export class Session {
     this.#hasCookie = this.#mayHaveCookie = hasCookie;
     this.#refresh = refresh;
     this.#onChange = onChange;
-    const look = () => void this.read().catch(() => {}); // its errors are for calls
+    // A store that fails does so again when a call needs it.
+    const look = () => void this.read().catch(() => {});
     store.subscribe?.(look);
     if (onChange) look();
   }
@@ -160,15 +80,17 @@ export class Session {
   /** An access token that is good for some seconds, if somebody is signed in. */
   async bearer(signal: Signal | undefined): Promise<string | undefined> {
     const tokens = await this.read();
-    if (tokens ? isFresh(tokens) : !this.#mayHaveCookie) return tokens?.access_token;
+    const now = Date.now();
+    const isGood = tokens && now < tokens.expires_at;
+    const isGoodEnough = isGood && (isFresh(tokens) || now < this.#busyUntil);
+    if (isGoodEnough || !(tokens || this.#mayHaveCookie)) return tokens?.access_token;
     try {
-      const renewed = await unlessAborted(signal, this.#renewed(tokens?.access_token));
-      return renewed?.access_token;
+      const renewed = this.#renewed(tokens?.access_token, isGood);
+      return (await unlessAborted(signal, renewed))?.access_token;
     } catch (error) {
-      // It has some seconds left, and the session is not over.
-      const isGood = tokens && tokens.expires_at > Date.now() && !signal?.aborted;
-      if (isGood && !isRefusal(error)) return tokens.access_token;
-      throw error;
+      if (!isGood || signal?.aborted || isRefusal(error)) throw error;
+      this.#busyUntil = Date.now() + BUSY;
+      return tokens.access_token;
     }
   }
 
@@ -204,21 +126,24 @@ export class Session {
     });
   }
 
-  #renewed(stale: string | undefined): Promise<SessionTokens | undefined> {
+  #renewed(stale: string | undefined, isEarly = false): Promise<SessionTokens | undefined> {
     const work = async () => {
       const tokens = await this.read();
       if (tokens && tokens.access_token !== stale && isFresh(tokens)) return tokens;
       if (!tokens?.refresh_token && !this.#hasCookie) return undefined;
-      return this.#exchanged(tokens);
+      return this.#exchanged(tokens, isEarly);
     };
     this.#renewing ??= this.#alone(work).finally(() => (this.#renewing = undefined));
     return this.#renewing;
   }
 
-  async #exchanged(tokens: SessionTokens | undefined): Promise<SessionTokens | undefined> {
+  async #exchanged(
+    tokens: SessionTokens | undefined,
+    isEarly: boolean,
+  ): Promise<SessionTokens | undefined> {
     let answer: TokenAnswer;
     try {
-      answer = await this.#refresh(tokens?.refresh_token);
+      answer = await this.#refresh(tokens?.refresh_token, isEarly);
     } catch (error) {
       const now = await this.read();
       if (now?.access_token !== tokens?.access_token) return now;
@@ -249,8 +174,9 @@ export class Session {
 
   /** Do the work while no other call or tab is at such work. */
   #alone<T>(work: () => Promise<T>): Promise<T> {
-    const done = this.#turn.then(() => locked(this.#service, work));
-    this.#turn = done.catch(() => {});
+    const before = turns.get(this.#store) ?? Promise.resolve();
+    const done = before.then(() => locked(this.#service, work));
+    turns.set(this.#store, done.catch(() => {}));
     return done;
   }
 }
