@@ -41,16 +41,22 @@ export function storm(api, { url, tokens, plans }, store) {
 async function worked(api, client, plan) {
   const made = new Map();
   const outcomes = [];
-  for (const { do: what, title, content } of plan) {
+  for (const { do: what, title, content, author } of plan) {
     const post = made.get(title);
     const start = performance.now();
     let outcome;
     try {
+      const seen = new Set();
+      let listed = 0;
       if (what === 'read') await client.auth.getMe();
+      else if (what === 'export') for await (const line of client.auth.export()) seen.add(line);
+      else if (what === 'list')
+        for await (const { id } of client.posts.list({ author_id: author, limit: 40 })) listed += seen.add(id) && 1;
       else if (what === 'create') made.set(title, await client.posts.create({ title, content }));
       else if (post && what === 'update') made.set(title, await client.posts.update(post, { content }));
       else if (post) await client.posts.delete(post.id);
-      outcome = what === 'read' || made.has(title) ? 'done' : 'skipped';
+      outcome = title && !made.has(title) ? 'skipped' : 'done';
+      if (listed > seen.size) outcome = 'doubled';
     } catch (error) {
       outcome = told(api, error);
     }

@@ -2,7 +2,7 @@
 each what a caller learns. `storms.mjs` is the same in JavaScript.
 
 An action is `{"do": "create", "title": ..., "content": ...}`, an `update` or a `delete` of what was
-created under that title, or a `read`.
+created under that title, a `read`, an `export`, or a `list` of the posts of an author.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from byline_client import (
 )
 
 TIMEOUT = 2.0  # seconds, for answers that never come
+MANY = {"list", "export"}
 Action = dict[str, str]
 Made = dict[str, Any]  # posts by their titles
 
@@ -82,7 +83,9 @@ def _worked(client: Byline, plan: list[Action]) -> list[tuple[str, float]]:
     for action in plan:
         started = time.monotonic()
         try:
-            outcome = _ended(action, made, _call(client, action, made))
+            result = _call(client, action, made)
+            result = list(result) if action["do"] in MANY else result
+            outcome = _ended(action, made, result)
         except Exception as error:
             outcome = told(error)
         outcomes.append((outcome, time.monotonic() - started))
@@ -129,7 +132,11 @@ async def _worked_by_task(client: AsyncByline, plan: list[Action]) -> list[tuple
         started = time.monotonic()
         try:
             call = _call(client, action, made)
-            outcome = _ended(action, made, await call if call else None)
+            if action["do"] in MANY:
+                result: Any = [each async for each in call]
+            else:
+                result = await call if call else None
+            outcome = _ended(action, made, result)
         except Exception as error:
             outcome = told(error)
         outcomes.append((outcome, time.monotonic() - started))
@@ -138,10 +145,14 @@ async def _worked_by_task(client: AsyncByline, plan: list[Action]) -> list[tuple
 
 def _call(client: Any, action: Action, made: Made) -> Any:
     """The call, whose result an asynchronous client lets wait for; None without a post for it."""
-    title = action["title"]
+    title = action.get("title")
     match action["do"]:
         case "read":
             return client.auth.get_me()
+        case "list":
+            return client.posts.list(author_id=action["author"], limit=40)
+        case "export":
+            return client.auth.export()
         case "create":
             return client.posts.create(title=title, content=action["content"])
         case "update" if title in made:
@@ -154,7 +165,10 @@ def _call(client: Any, action: Action, made: Made) -> Any:
 def _ended(action: Action, made: Made, result: Any) -> str:
     if action["do"] in {"create", "update"} and result is not None:
         made[action["title"]] = result
-    return "done" if action["do"] == "read" or action["title"] in made else "skipped"
+    if action["do"] == "list":
+        return "done" if len({post.id for post in result}) == len(result) else "doubled"
+    is_of_post = action["do"] in {"create", "update", "delete"}
+    return "skipped" if is_of_post and action["title"] not in made else "done"
 
 
 def _in_a_thread(work: Callable[[], Any]) -> Any:
