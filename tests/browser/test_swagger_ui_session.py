@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 from playwright.sync_api import Page, expect
@@ -69,6 +70,25 @@ def test_a_token_that_expires_is_renewed_before_it_is_sent(
     for number in (1, 2):
         assert docs.try_out("auth/get_me").status == 200
         assert len(renewals) == number
+
+
+def test_a_token_that_has_expired_after_all_is_renewed_and_the_call_repeated(
+    open_tab: Open, serve: Callable[..., Server]
+) -> None:
+    brief = serve(access_token_ttl=2)
+    tokens = brief.sign_up().tokens
+    with brief.client(tokens["access_token"]) as client:
+        deadline = time.monotonic() + 60
+        while client.get("/auth/me").status_code == 200:
+            assert time.monotonic() < deadline
+    docs = Docs(open_tab(brief))
+    # The page does not know when these expire, as if its clock were wrong.
+    docs.authorize("accessToken", tokens["access_token"])
+    docs.authorize("refreshToken", tokens["refresh_token"])
+    docs.try_out("auth/get_me")
+    table = docs.operation("auth/get_me").locator(".live-responses-table")
+    expect(table.locator("tbody .response-col_status")).to_have_text("200")
+    expect(table).to_contain_text(tokens["user"]["email"])
 
 
 def test_a_session_that_has_ended_is_no_longer_shown(
