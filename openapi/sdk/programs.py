@@ -9,7 +9,9 @@ from pathlib import Path
 
 NPM = Path(__file__).parents[1] / "node_modules" / ".bin"
 BIN = Path(sys.executable).parent
-TOOLS = {**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ.get('PATH', '')}"}
+# npm asks nobody for a newer npm, and leaves no logs at home.
+QUIET = {"npm_config_update_notifier": "false", "npm_config_logs_max": "0"}
+TOOLS = {**os.environ, **QUIET, "PATH": f"{BIN}{os.pathsep}{os.environ.get('PATH', '')}"}
 
 
 def run(folder: Path, *command: Path | str, **environment: str) -> None:

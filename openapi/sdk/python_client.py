@@ -7,7 +7,9 @@ import re
 import shutil
 import sys
 from collections.abc import Iterable
+from contextlib import redirect_stdout
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +60,9 @@ def generate(folder: Path, document: Json) -> None:
         is_secret=_is_secret,
         has_version=_versioned(methods.values(), document),
     )
-    if errors := project.build():
+    with redirect_stdout(StringIO()):  # which is only where it is
+        errors = project.build()
+    if errors:
         sys.exit("\n".join(f"{error.header}: {error.detail}" for error in errors))
     _add_resources(project, found, package)
     shutil.copytree(PYTHON / "runtime", package / "runtime", ignore=_not_source)

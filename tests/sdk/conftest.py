@@ -95,3 +95,26 @@ def expired(anna: Person) -> dict[str, Any]:
     now = int(time.time())
     token = Forger(anna).forged(claims={"iat": now - 1000, "exp": now - 100})
     return anna.tokens | {"access_token": token}
+
+
+@pytest.fixture
+def lapsed(service: Server) -> Person:
+    """Somebody whose access token has expired."""
+    person, now = service.sign_up(), int(time.time())
+    token = Forger(person).forged(claims={"iat": now - 1000, "exp": now - 100})
+    person.tokens["access_token"] = token
+    return person
+
+
+@pytest.fixture
+def stored(sdk: Any) -> Callable[..., Any]:
+    """A store with a person's tokens. To this machine's clock, the access token is good for so many
+    seconds."""
+
+    def make(person: Person, url: str, seconds: float) -> Any:
+        store, then = sdk.MemoryStore(), time.time() + seconds
+        pair = (person.tokens["access_token"], person.tokens["refresh_token"])
+        store.save(sdk.Tokens(*pair, renew_at=then, expires_at=then, origin=url))
+        return store
+
+    return make

@@ -220,6 +220,17 @@ def test_a_client_is_used_by_one_event_loop_after_another(
     assert [asyncio.run(call()) for _ in range(2)] == [anna.email] * 2
 
 
+def test_a_hook_that_fails_is_no_lost_request(
+    proxy: FaultProxy, client: Callable[..., Any], impatient: None
+) -> None:
+    def hook(exchange: Any) -> None:
+        raise httpx.ReadError("of the hook")
+
+    with pytest.raises(httpx.ReadError, match="of the hook"):
+        client(proxy.url, on_exchange=hook).ops.get_liveness()
+    assert len(proxy.exchanges) == 1
+
+
 def test_every_exchange_is_told(hers: Any, proxy: FaultProxy, client: Callable[..., Any]) -> None:
     seen: list[Any] = []
     byline = client(proxy.url, on_exchange=seen.append)

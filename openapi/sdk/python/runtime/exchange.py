@@ -69,9 +69,9 @@ class Exchanges:
         last = (self.retries if retries is None else retries) + 1
         lost = False  # whether the service may have done what it was asked, unnoticed
         for attempt in range(1, last + 1):
+            outcome = yield from self._once(operation, arguments, attempt, stream)
             try:
-                answer = yield from self._once(operation, arguments, attempt, stream)
-                return (yield from checked(operation, answer, stream))
+                return (yield from checked(operation, outcome, stream))
             except (httpx.TransportError, ApiError, UnexpectedAnswer) as error:
                 pause = _pause(error, operation, attempt)
                 gone = lost and arguments["method"] == "delete" and _status(error) == 404
@@ -95,35 +95,31 @@ class Exchanges:
 
     def _once(
         self, operation: Operation[Any], arguments: dict[str, Any], attempt: int, stream: bool
-    ) -> Steps[httpx.Response]:
+    ) -> Steps[httpx.Response | Exception]:
+        """What has come of a request, of which the hook has been told. What the hook itself raises
+        is no reason to send the request again."""
         started = time.monotonic()
+        outcome: httpx.Response | Exception
+        seen: dict[str, Any]
         try:
             answer: httpx.Response = yield Send(arguments, stream)
         except Exception as error:
-            yield from self._told(operation, arguments, attempt, started, error=error)
-            raise
-        request_id = answer.headers.get("X-Request-Id")
-        seen = {"status": answer.status_code, "request_id": request_id}
-        yield from self._told(operation, arguments, attempt, started, **seen)
-        return answer
-
-    def _told(
-        self,
-        operation: Operation[Any],
-        arguments: dict[str, Any],
-        attempt: int,
-        started: float,
-        **seen: Any,
-    ) -> Steps[None]:
+            outcome, seen = error, {"error": error}
+        else:
+            request_id = answer.headers.get("X-Request-Id")
+            outcome, seen = answer, {"status": answer.status_code, "request_id": request_id}
         if self.hook is not None:
             about = (operation.name, arguments["method"].upper(), arguments["url"], attempt)
             yield from run(self.hook, Exchange(*about, time.monotonic() - started, **seen))
+        return outcome
 
 
 def checked(
-    operation: Operation[Any], answer: httpx.Response, stream: bool
+    operation: Operation[Any], answer: httpx.Response | Exception, stream: bool
 ) -> Steps[httpx.Response]:
     """The answer, if it is a success of this operation."""
+    if isinstance(answer, Exception):
+        raise answer
     media = answer.headers.get("Content-Type", "").partition(";")[0].strip().lower()
     if answer.is_success and media in operation.media:
         return answer
@@ -159,6 +155,9 @@ def _pause(error: Exception, operation: Operation[Any], attempt: int) -> float |
 def value_of(operation: Operation[T], answer: httpx.Response) -> T:
     """The value of a success."""
     try:
-        return operation.read(answer)
+        value = operation.read(answer)
+        if operation.gives_tokens and not isinstance(getattr(value, "access_token", 0), str):
+            raise TypeError("these are no tokens")
     except Exception as error:
         raise UnexpectedAnswer(answer.status_code, answer.headers, answer.content) from error
+    return value

@@ -41,6 +41,7 @@ class Keeper:
     store: Store | AsyncStore
     on_auth_change: Callable[[AuthChange], Any] | None
     tokens: Tokens | None = field(default=None, init=False, repr=False)
+    _saved: bool = field(default=True, init=False)  # otherwise the store has older tokens
     _events: list[AuthChange] = field(default_factory=list[AuthChange], init=False)
     _failure: Exception | None = field(default=None, init=False, repr=False)  # of a renewal
 
@@ -103,14 +104,15 @@ class Keeper:
         unlock = yield from self._lock_store()
         try:
             stored = yield from self._load()
-            if stored is None:
+            latest = stored if self._saved else used
+            if latest is None:
                 self._changed(None, "signed-out")
-            elif stored.access_token != used.access_token and time.time() < stored.renew_at:
-                self._changed(stored, "refreshed")
-            elif spent or time.time() >= stored.expires_at:
-                yield from self._refresh(operation, request, stored)
+            elif latest.access_token != used.access_token and time.time() < latest.renew_at:
+                self._changed(latest, "refreshed")
+            elif spent or time.time() >= latest.expires_at:
+                yield from self._refresh(operation, request, latest)
             else:
-                yield from self._refresh_early(operation, request, stored)
+                yield from self._refresh_early(operation, request, latest)
         finally:
             yield from run(unlock)
 
@@ -156,7 +158,9 @@ class Keeper:
 
     def _save(self, tokens: Tokens | None, event: AuthChange) -> Steps[None]:
         self._changed(tokens, event)
+        self._saved = False
         yield from run(self.store.save, tokens)
+        self._saved = True
 
     def _changed(self, tokens: Tokens | None, event: AuthChange) -> None:
         self.tokens = tokens

@@ -1,0 +1,131 @@
+"""Where the Python client keeps tokens: over restarts, for several processes, for one service."""
+
+from __future__ import annotations
+
+import dataclasses
+import stat
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.kit.fault_proxy import Fault, FaultProxy
+from tests.kit.serving import PASSWORD, Person, Server
+
+REFRESH = ("POST", "/auth/refresh")
+BUSY = Fault("503")
+
+
+@pytest.fixture
+def proxy(service: Server) -> Iterator[FaultProxy]:
+    with FaultProxy(service.url) as running:
+        yield running
+
+
+FORKING = """
+import os, sys
+from byline_client import Byline, FileStore
+
+path, url, email = sys.argv[1:]
+byline = Byline(url, store=FileStore(path))
+byline.ops.get_liveness()  # the parent has a connection, which the children must not use
+children = []
+for _ in range(8):
+    if (child := os.fork()) == 0:
+        os._exit(byline.auth.get_me().email != email)
+    children.append(child)
+statuses = [os.waitpid(child, 0)[1] for child in children]
+sys.exit(any(statuses) or byline.auth.get_me().email != email)
+"""
+
+
+def test_processes_that_share_a_file_refresh_once(
+    lapsed: Person, proxy: FaultProxy, sdk: Any, stored: Any, clients: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "new" / "tokens.json"
+    sdk.FileStore(path).save(stored(lapsed, proxy.url, -1).load())
+    command = [sys.executable, "-c", FORKING, path, proxy.url, lapsed.email]
+    env = {"PYTHONPATH": str(clients / "site")}
+    subprocess.run(command, env=env, check=True, timeout=60)
+    assert len(proxy.asked(*REFRESH)) == 1
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert {one.name for one in path.parent.iterdir()} == {"tokens.json", "tokens.json.lock"}
+
+
+def test_a_program_that_starts_again_is_signed_in(
+    service: Server, sdk: Any, client: Callable[..., Any], tmp_path: Path
+) -> None:
+    person, store = service.sign_up(), sdk.FileStore(tmp_path / "tokens.json")
+    client(service.url, store=store).sign_in(person.email, PASSWORD)
+    again = client(service.url, store=sdk.FileStore(tmp_path / "tokens.json"))
+    assert again.auth.get_me().email == person.email
+    again.sign_out()
+    assert store.load() is None
+    with pytest.raises(sdk.AuthenticationRequired):
+        client(service.url, store=store).auth.get_me()
+
+
+def test_a_client_finds_out_that_another_one_has_signed_in(
+    service: Server, sdk: Any, client: Callable[..., Any], tmp_path: Path
+) -> None:
+    person, path = service.sign_up(), tmp_path / "tokens.json"
+    one, other = (client(service.url, store=sdk.FileStore(path)) for _ in range(2))
+    with pytest.raises(sdk.AuthenticationRequired):
+        one.auth.get_me()
+    other.sign_in(person.email, PASSWORD)
+    assert one.auth.get_me().email == person.email
+    other.sign_out()
+    with pytest.raises(sdk.SessionRevoked):
+        one.auth.get_me()
+
+
+@pytest.mark.parametrize("content", ["", "{", "null", "[]", '{"access_token": 1}', "\xff"])
+def test_a_file_that_is_something_else_is_nobodys_session(
+    content: str, service: Server, sdk: Any, client: Callable[..., Any], tmp_path: Path
+) -> None:
+    path = tmp_path / "tokens.json"
+    path.write_text(content, encoding="latin-1")
+    with pytest.raises(sdk.AuthenticationRequired):
+        client(service.url, store=sdk.FileStore(path)).auth.get_me()
+
+
+def test_tokens_are_sent_to_nobody_but_the_service_that_they_are_of(
+    lapsed: Person, proxy: FaultProxy, sdk: Any, stored: Any, client: Callable[..., Any]
+) -> None:
+    byline = client(proxy.url, store=stored(lapsed, "https://elsewhere.example", 1000))
+    with pytest.raises(sdk.AuthenticationRequired):
+        byline.auth.get_me()
+    byline.ops.get_liveness()
+    assert {exchange.bearer for exchange in proxy.exchanges} == {None}
+
+
+def test_a_store_that_fails_does_not_end_the_session(
+    lapsed: Person, proxy: FaultProxy, sdk: Any, stored: Any, client: Callable[..., Any]
+) -> None:
+    class Full(sdk.MemoryStore):
+        full = False
+
+        def save(self, tokens: Any) -> None:
+            if self.full:
+                raise OSError("No space left on device")
+            super().save(tokens)
+
+    store = Full()
+    store.save(stored(lapsed, proxy.url, -1).load())
+    byline, store.full = client(proxy.url, store=store), True
+    with pytest.raises(OSError, match="No space"):
+        byline.auth.get_me()
+    assert byline.auth.get_me().email == lapsed.email
+    byline.auth.revoke_other_sessions()
+    with pytest.raises(OSError, match="No space"):
+        byline.auth.refresh()
+    keeper = byline._calls.session.keeper
+    keeper.tokens = dataclasses.replace(keeper.tokens, renew_at=0)
+    store.full = False
+    assert byline.auth.get_me().email == lapsed.email
+    sent = [exchange.bearer for exchange in proxy.reached(*REFRESH)]
+    assert len(set(sent)) == len(sent) == 3  # each refresh token once, and in turn
+    assert store.load().access_token == keeper.tokens.access_token
