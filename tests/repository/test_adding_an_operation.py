@@ -82,7 +82,7 @@ def said(copy: Path, *command: str | Path) -> str:
     run = subprocess.run(
         command,
         cwd=copy,
-        env={"PATH": f"{BIN}:/usr/bin:/bin", "PYTHONPATH": str(copy), "HOME": str(copy)},
+        env={"PATH": f"{BIN}:/usr/bin:/bin", "PYTHONPATH": str(copy), "HOME": str(copy.parent)},
         capture_output=True,
         text=True,
         check=False,

@@ -285,6 +285,10 @@ def test_the_clients_of_the_result_have_its_name_and_its_resource(
         sign_up(address, language).close()
     python = run(BIN / "python", "first.py", cwd=clients / "python", PYTHONPATH="")
     assert re.match(r"Project\(id=.*name='Tea house'", python)
+    [shown] = re.findall(r"```python\n(from acme_client .*?)```", PAGE, re.DOTALL)
+    shown = shown.replace("https://api.acme.example", address).replace(EMAIL, "python@example.com")
+    shown = run(BIN / "python", "-c", shown, cwd=clients / "python", PYTHONPATH="")
+    assert shown == "Tea house\nTea house\n"
     # A package finds itself by its name.
     typescript = run(BIN / "node", "first.mts", cwd=clients / "typescript")
     assert "name: 'Tea house'" in typescript
