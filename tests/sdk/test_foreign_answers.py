@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from inspect import signature
 from pathlib import Path
@@ -15,6 +15,8 @@ from typing import Any
 import httpx
 import pytest
 
+from openapi.sdk.packages import MODULE
+from service.engine.spec.client_names import client_names
 from service.specification import specification
 
 HTML = b"<html><body><h1>502 Bad Gateway</h1></body></html>"
@@ -41,6 +43,7 @@ OPERATIONS = [
     for item in specification.document["paths"].values()
     for operation in item.values()
 ]
+METHODS = [(tag, name) for tag, name in OPERATIONS if name in client_names(specification.document)]
 
 
 @pytest.fixture
@@ -116,6 +119,20 @@ def test_every_operation_returns_a_value_or_raises_that_exception(
         # A document whose content is not described may be anything.
         assert status == 200, (name, status)
         assert not type(parsed).__module__.startswith("byline_client.models.problem")
+
+
+@pytest.mark.parametrize(("tag", "name"), METHODS)
+def test_every_method_raises_that_exception(
+    tag: str, name: str, sdk: Any, client: Callable[..., Any]
+) -> None:
+    operation = importlib.import_module(f"{MODULE}.api.{tag}.{name}").OPERATION
+    for status, media, body in FOREIGN:
+        answer = httpx.Response(status, content=body, headers={"Content-Type": media or ""})
+        with httpx.Client(transport=httpx.MockTransport(lambda _, answer=answer: answer)) as http:
+            calls = client("http://127.0.0.1", "token", http=http, retries=0)._calls
+            with pytest.raises(sdk.UnexpectedAnswer) as raised:
+                calls.call(operation, {"method": "get", "url": "/"})
+        assert (raised.value.status, raised.value.body) == (status, body)
 
 
 @pytest.mark.parametrize("client", ["Client", "AuthenticatedClient"])

@@ -5,12 +5,16 @@ from __future__ import annotations
 import asyncio
 import pickle
 from collections.abc import Callable
+from inspect import signature
 from typing import Any
 from uuid import UUID, uuid4
 
 import httpx
 import pytest
 
+from openapi.sdk.packages import FACADE
+from service.engine.spec.client_names import client_names
+from service.specification import specification
 from tests.kit.serving import PASSWORD, Person, Server
 
 
@@ -58,6 +62,22 @@ def test_the_same_in_tasks(anna: Person, sdk: Any, async_client: Callable[..., A
                 await byline.auth.get_me()
 
     asyncio.run(tour())
+
+
+def test_both_clients_have_the_same_methods(sdk: Any) -> None:
+    clients = [getattr(sdk, FACADE)("http://x"), getattr(sdk, f"Async{FACADE}")("http://x")]
+    members = [[name for name in dir(one) if name[0] != "_"] for one in clients]
+    assert {name.replace("aclose", "close") for name in members[1]} == set(members[0])
+    for tag, _ in client_names(specification.document).values():
+        apis = [getattr(one, tag) for one in clients]
+        names = [name for name in dir(apis[0]) if name[0] != "_"]
+        assert names == [name for name in dir(apis[1]) if name[0] != "_"]
+        for name in names:
+            synchronous, asynchronous = (signature(getattr(api, name)) for api in apis)
+            taken = [list(one.parameters) for one in (synchronous, asynchronous)]
+            assert taken[0] == taken[1]
+            returned = asynchronous.return_annotation.replace("AsyncPages", "Pages")
+            assert returned.replace("AsyncLines", "Lines") == synchronous.return_annotation
 
 
 def test_a_change_is_made_from_the_version_that_was_read(hers: Any, sdk: Any) -> None:
