@@ -31,6 +31,7 @@ FOREIGN = [
     (403, JSON, b'{"message": "Forbidden"}'),
     (401, JSON, b"null"),
     (400, "application/problem+json", b'{"type": "about:blank", "status": 400}'),
+    (400, "application/problem+json", b'{"code": "invalid-request", "status": 400, "errors": [0]}'),
     (413, PAGE, b"\xff\xfe<html>"),
     (301, PAGE, HTML),
     (200, PAGE, b"<html>Sign in to this network</html>"),

@@ -127,6 +127,14 @@ def test_an_answer_that_is_not_the_services_is_raised_as_it_came(
     assert hers.auth.get_me()  # and nobody was signed out by it
 
 
+def test_a_problem_with_another_status_than_its_answer_is_not_the_services(sdk: Any) -> None:
+    body = {"type": "/problems/x", "title": "x", "status": 404, "detail": "x", "instance": "x"}
+    body |= {"code": "not-found", "request_id": "x"}
+    errors = [sdk.errors.problem_of(httpx.Response(status, json=body)) for status in (404, 403)]
+    assert [type(error) for error in errors] == [sdk.NotFound, sdk.UnexpectedAnswer]
+    assert errors[1].status == 403
+
+
 def test_retry_after_is_obeyed(hers: Any, proxy: FaultProxy, waits: list[float]) -> None:
     proxy.plan, proxy.retry_after = script("/auth/me", Fault("429"), Fault("429")), "7"
     hers.auth.get_me()

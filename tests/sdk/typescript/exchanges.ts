@@ -29,6 +29,8 @@ const FOREIGN: [number, string, string][] = [
   [401, 'text/html', '<html>token-expired</html>'],
   [400, 'application/problem+json', '{"type": "about:blank", "status": 400}'],
   [400, 'application/problem+json', '{"code": "invalid-request", "status": 401}'],
+  [400, 'application/problem+json', '{"code": "invalid-request", "status": 400, "errors": "all"}'],
+  [400, 'application/problem+json', '{"code": "invalid-request", "status": 400, "errors": [null]}'],
   [301, 'text/html', HTML],
   [200, 'text/html', '<html>Sign in to this network</html>'],
   [200, 'application/json', '"maintenance"'],

@@ -135,12 +135,17 @@ export function understood(
     if (answer.includes('/') && type.toLowerCase().startsWith(answer))
       return success(new TextDecoder().decode(body));
   }
-  const problem = value as unknown as Problem;
-  if (status < 400 || !isDocument || typeof problem.code !== 'string' || problem.status !== status)
+  if (status < 400 || !isDocument || !isProblem(value, status))
     throw new UnexpectedAnswer(status, headers, body);
+  const problem = value as unknown as Problem;
   // An earlier try, whose answer was lost, has deleted it.
   if (lost && method === 'DELETE' && status === 404) return success();
   throw refusal(problem, headers);
+}
+
+function isProblem(value: Record<string, unknown>, answered: number): boolean {
+  const { code, status, errors = [] } = value;
+  return typeof code === 'string' && status === answered && Array.isArray(errors) && errors.every(isObject);
 }
 
 /** Whether one can go on with it: an object of a gateway would take the place of the session. */
