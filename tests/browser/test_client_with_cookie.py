@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Request
 
 from openapi.sdk.packages import FACADE
+from tests.kit.foreign_pages import foreign_pages
 from tests.kit.generated_clients import generated
-from tests.kit.serving import PASSWORD, Person, Server
+from tests.kit.serving import PASSWORD, Person, Server, serving
 
 PAGE = f"""<!doctype html>
 <script type="module">
@@ -20,6 +22,20 @@ const onAuthChange = (change) => window.changes.push(change);
 window.client = new {FACADE}('', {{ transport: 'cookie', onAuthChange }});
 </script>
 """
+# All headers that the client reads and sends.
+EVERYTHING = """async () => {
+  const post = await client.posts.create({ title: 'One', content: 'Words.' });
+  await client.posts.create({ title: 'Two', content: 'Words.' });
+  await client.posts.update(post, { title: 'Three' });
+  const stale = await client.posts.update(post, { title: 'Four' }).catch((error) => error);
+  const posts = await client.posts.list({ author_id: post.author.id, limit: 1 }).toArray();
+  const { requestId } = await client.users.get('nobody').catch((error) => error);
+  return [stale.name, posts.map(({ title }) => title), requestId.length > 9];
+}"""
+# A page that a route answers is no local one to chromium, and may not ask a local service.
+ABROAD = f"""(url) => import('/client/index.js').then(({{ {FACADE} }}) => {{
+  window.client = new {FACADE}(url, {{ transport: 'cookie' }});
+}})"""
 SIGN_IN = "([email, password]) => client.signIn(email, password).then(({ user }) => user.id)"
 WHO = "() => client.auth.getMe().then(({ id }) => id, (error) => error.name)"
 MANY = "() => Promise.all(Array.from({ length: 25 }, () => client.auth.getMe()))"
@@ -129,3 +145,20 @@ def test_a_call_that_the_browser_has_cut_off_is_made_again(
     page.route("**/auth/me", cut_once)
     assert page.evaluate(WHO) == anna.id
     assert len(cut) == 1
+
+
+def test_a_page_of_a_listed_origin_has_all_of_it(window: BrowserContext, tmp_path: Path) -> None:
+    with foreign_pages() as port, serving(tmp_path, cors_origins=origin(port)) as server:
+        anna, page = server.sign_up(), window.new_page()
+        for visit in ("first", "next"):
+            page.goto(origin(port))
+            page.evaluate(ABROAD, server.url)
+            if visit == "first":
+                sign_in(page, anna)
+        assert page.evaluate(EVERYTHING) == ["PreconditionFailed", ["Two", "Three"], True]
+        page.evaluate("() => client.signOut()")
+        assert page.evaluate(WHO) == "AuthenticationRequired"
+
+
+def origin(port: int) -> str:
+    return f"http://127.0.0.1:{port}"
