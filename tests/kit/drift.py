@@ -32,7 +32,7 @@ TOLD_IN_DETAIL = {"bad-request", "malformed-body", "invalid-request", "invalid-t
 TOLD_IN_DETAIL |= {"weak-password", "username-taken", "passkey-invalid", "passkey-wrong"}
 TOLD_IN_DETAIL |= {"second-factor-wrong", "scope-missing", "body-too-large", "unavailable"}
 # openapi-core reads numbers as Python does: ` 5 `, `1_0` and Arabic digits; `yes` is true.
-NUMBER = re.compile(r"\d+")
+NUMBER = re.compile(r"\d+(?: seconds?)?")
 JSON_LITERAL = re.compile(r"-?(0|[1-9][0-9]*)|true|false", re.ASCII)
 
 
