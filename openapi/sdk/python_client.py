@@ -39,6 +39,7 @@ class Problem:
 
     code: str
     class_name: str
+    summary: str
 
 
 def generate(folder: Path, document: Json) -> None:
@@ -112,11 +113,21 @@ def _lines(document: Json) -> dict[str, dict[str, str]]:
 
 def _problems(document: Json) -> list[Problem]:
     codes = document["components"]["schemas"]["ProblemCode"]["enum"]
-    found = [Problem(code, pascal_case(code)) for code in codes]
+    found = [Problem(code, pascal_case(code), _summary(code, document)) for code in codes]
     names = {problem.class_name for problem in found} | {"ApiError", "UnexpectedAnswer"}
     if len(names) < len(codes) + 2:
         raise ValueError("two codes of problems would be exceptions of the same name")
     return found
+
+
+def _summary(code: str, document: Json) -> str:
+    """What a problem is, and the statuses that it comes with, as the examples say."""
+    examples = document["components"].get("examples", {}).values()
+    values = [one["value"] for one in examples if isinstance(one.get("value"), dict)]
+    problems = [value for value in values if value.get("code") == code and "title" in value]
+    statuses = " or ".join(sorted({str(problem["status"]) for problem in problems}))
+    title = f": {problems[0]['title']}" if problems else ""
+    return f"{statuses} `{code}`{title}".lstrip()
 
 
 def _exceptions(codes: list[str]) -> str:

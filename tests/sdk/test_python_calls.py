@@ -144,6 +144,7 @@ def test_a_problem_is_an_exception_of_its_own(hers: Any, sdk: Any, anna: Person)
     for said in ("400", "invalid-request", "/title", error.request_id):
         assert said in str(error)
     assert str(pickle.loads(pickle.dumps(error))) == str(error)
+    assert sdk.EmailTaken.__doc__ == "409 `email-taken`: The e-mail address is taken."
     with pytest.raises(sdk.EmailTaken):
         hers.auth.register(email=anna.email, password=PASSWORD)
 
