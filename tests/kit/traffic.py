@@ -17,7 +17,7 @@ from service.engine.spec.routing import Routes
 from service.specification import specification
 
 EACH = 4  # exchanges recorded of each kind
-LARGEST = 512 * 1024  # bytes of a recorded body; the specification has 320 KB
+LARGEST = 384 * 1024  # bytes of a recorded body; the specification has 320 KB
 
 _ROUTES = Routes(specification.document["paths"])
 
