@@ -83,7 +83,7 @@ def _references(page: str) -> list[str]:
     return re.findall(r'(?:src|href)="([^"#]+)"', page)
 
 
-LINKED = ["docs", "openapi.yaml", "openapi.json", "openapi-3.1.json", "health/ready"]
+LINKED = ["docs", "problems", "openapi.yaml", "openapi.json", "openapi-3.1.json", "health/ready"]
 
 
 @pytest.mark.parametrize("linked", LINKED)
