@@ -79,7 +79,11 @@ def test_two_operations_of_a_tag_cannot_have_the_same_name(others: tuple[str, st
 
 @pytest.mark.parametrize(
     ("tag", "identifier"),
-    [("tasks", "then"), ("tasks", "constructor"), ("tasks", "_hide"), ("2024", "list_years")],
+    [
+        *(("tasks", "then"), ("tasks", "constructor"), ("tasks", "_hide"), ("2024", "list_years")),
+        # They would take the place of `byline.close()` and `byline.signIn()`.
+        *(("close", "list_nearest"), ("sign-in", "list_attempts"), ("request", "list_pending")),
+    ],
 )
 def test_a_name_that_no_client_can_use_is_refused(tag: str, identifier: str) -> None:
     with pytest.raises(ValueError, match=f"^{identifier}: clients cannot have"):

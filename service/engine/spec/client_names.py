@@ -14,6 +14,8 @@ from typing import Any, NamedTuple
 _PAGE = "text/html"
 # In JavaScript, what these mean is not ours to change: `await` calls a method `then`, for example.
 _TAKEN = frozenset({"constructor", "then", "to_string", "to_json", "value_of"})
+# Members that clients have beside the tags.
+_MEMBERS = frozenset({"aclose", "close", "request", "sign_in", "sign_out"})
 # After these, the noun is needed: `sort_by_task` is not `sort_by`.
 _PREPOSITIONS = frozenset(
     {"as", "at", "by", "for", "from", "in", "of", "on", "to", "with", "without"}
@@ -65,8 +67,8 @@ def client_names(document: dict[str, Any]) -> dict[str, ClientName]:
         identifier, tag = operation["operationId"], operation["tags"][0]
         method = _without_noun(identifier, [tag, *([nouns[tag]] if tag in nouns else [])])
         name = ClientName(_snake_case(tag), method)
-        for part in name:
-            if not _NAME.fullmatch(part) or part in _TAKEN:
+        for part, taken in ((name.tag, _TAKEN | _MEMBERS), (name.method, _TAKEN)):
+            if not _NAME.fullmatch(part) or part in taken:
                 raise ValueError(
                     f"{identifier}: clients cannot have {part} in a name; rename the operation or"
                     " its tag"
