@@ -22,7 +22,7 @@ from openapi_python_client.strings import pascal_case
 from openapi.sdk.packages import FACADE, MODULE, PACKAGE, fill_in
 from openapi.sdk.programs import BIN, run
 from openapi.sdk.python_facade import tags
-from openapi.sdk.python_methods import SESSIONS, SIGN_IN, SIGN_OUT, Json, Method, Tag
+from openapi.sdk.python_methods import SESSIONS, SIGN_IN, SIGN_OUT, Json, Method, Tag, resolved
 from service.specification import specification
 
 PYTHON = Path(__file__).parent / "python"
@@ -55,6 +55,7 @@ def generate(folder: Path, document: Json) -> None:
         title=specification.title,
         problems=_problems(document),
         exceptions=_exceptions,
+        field_error=_field_error(document),
         tags=found,
         sessions={part: methods[one] for part, one in parts.items() if one in methods},
         user_agent=f"{PACKAGE}-python/{specification.version}",
@@ -112,12 +113,20 @@ def _lines(document: Json) -> dict[str, dict[str, str]]:
 
 
 def _problems(document: Json) -> list[Problem]:
-    codes = document["components"]["schemas"]["ProblemCode"]["enum"]
+    problem = document["components"]["schemas"]["Problem"]["properties"]
+    codes = resolved(document, problem["code"]).get("enum", [])
     found = [Problem(code, pascal_case(code), _summary(code, document)) for code in codes]
     names = {problem.class_name for problem in found} | {"ApiError", "UnexpectedAnswer"}
     if len(names) < len(codes) + 2:
         raise ValueError("two codes of problems would be exceptions of the same name")
     return found
+
+
+def _field_error(document: Json) -> str:
+    """The model of what is to be corrected in a request; empty if problems have no such list."""
+    problem = document["components"]["schemas"]["Problem"]["properties"]
+    items = problem.get("errors", {}).get("items", {})
+    return pascal_case(items["$ref"].rpartition("/")[2]) if "$ref" in items else ""
 
 
 def _summary(code: str, document: Json) -> str:
