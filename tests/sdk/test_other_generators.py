@@ -44,7 +44,9 @@ ANNOTATION = """
 package javax.annotation;
 public @interface Generated { String[] value(); String date(); String comments(); }
 """
-FETCH = [*STRICT, "--module", "esnext", "--moduleResolution", "bundler"]
+# What these generators make is not made for the strictest of the flags.
+FETCH = [flag for flag in STRICT if flag != "--exactOptionalPropertyTypes"]
+FETCH += ["--module", "esnext", "--moduleResolution", "bundler"]
 
 
 @pytest.fixture(scope="module")
