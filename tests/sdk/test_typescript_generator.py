@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from openapi.sdk import typescript_client, typescript_model
+from openapi.sdk.packages import PACKAGE
 from openapi.sdk.typescript_types import Types
 from service.specification import specification
 from tests.kit.generated_clients import BIN, node, run
@@ -163,3 +164,14 @@ def test_a_bundler_leaves_out_what_a_program_does_not_use(clients: Path) -> None
     assert re.search(r"class \w* ?extends Error", bundle)
     assert "localStorage" not in bundle
     assert len(bundle) < 2000
+
+
+def test_the_module_exports_what_its_types_say(clients: Path) -> None:
+    (clients / "exports.mjs").write_text(
+        "console.log(Object.keys(await import('byline-client')).join(' '));"
+    )
+    types = (clients / "node_modules" / PACKAGE / "dist" / "index.d.ts").read_text()
+    declared = re.findall(r"^export declare (?:class|function|const) (\w+)", types, re.MULTILINE)
+    assert sorted(declared) == node(clients / "exports.mjs").split()
+    codes = specification.document["components"]["schemas"]["ProblemCode"]["enum"]
+    assert {code.title().replace("-", "") for code in codes} < set(declared)

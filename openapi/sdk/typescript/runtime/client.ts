@@ -9,7 +9,6 @@ import type { AuthChange } from './session.js';
 import type { SessionStore } from './stores.js';
 import type { Exchange, Fetch, Signal } from './transfer.js';
 
-/** The settings of a client. */
 export interface ClientOptions {
   /** A personal token or an access token, instead of signing in. */
   token?: string | undefined;
@@ -33,7 +32,6 @@ export interface ClientOptions {
   fetch?: Fetch | undefined;
 }
 
-/** The settings of a call. */
 export interface CallOptions {
   /** An `AbortSignal` that gives the call up. */
   signal?: Signal | undefined;
@@ -43,7 +41,6 @@ export interface CallOptions {
   idempotencyKey?: string | undefined;
   /** In place of the `ETag` of what was read; `*` for any version. */
   ifMatch?: string | undefined;
-  /** Headers to add. */
   headers?: Readonly<Record<string, string>> | undefined;
 }
 
@@ -78,13 +75,11 @@ type Method<Name> = Name extends `${infer Tag extends keyof Operations}.${infer 
 /** An id, or an object that has one. */
 export type Ref<Id = string> = Id | { readonly id: Id };
 
-/** A value, or the promise of one. */
 export type Awaitable<Value> = Value | Promise<Value>;
 
 /** @internal */
 export const PARTS: unique symbol = Symbol('parts');
 
-/** What all clients have. */
 export class Client {
   // A function, because frameworks that wrap objects deeply leave it as it is.
   /** @internal */

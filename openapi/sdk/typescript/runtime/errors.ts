@@ -2,7 +2,6 @@ import type { Problem } from './schemas.js';
 
 /** Headers of an answer; a `Headers` of fetch. */
 export interface AnswerHeaders {
-  /** The value of a header, whose name may be in any case. */
   get(name: string): string | null;
   has(name: string): boolean;
   forEach(each: (value: string, name: string) => void): void;
@@ -44,7 +43,6 @@ export class ApiError extends Error {
   readonly errors: readonly Correction[];
   /** Seconds to wait before another try, if the service says so. */
   readonly retryAfter: number | undefined;
-  /** The headers of the answer; not printed. */
   declare readonly headers: AnswerHeaders;
   /** The whole document; not printed, because it may have a `challenge`. */
   declare readonly problem: Problem;
@@ -75,7 +73,6 @@ export class PreconditionFailed extends ApiError {
 /** An answer that is not the service's, but a proxy's, a gateway's or a captive portal's. */
 export class UnexpectedAnswer extends Error {
   readonly status: number;
-  /** The headers of the answer; not printed. */
   declare readonly headers: AnswerHeaders;
   /** Its bytes; not printed. */
   declare readonly body: Uint8Array;
@@ -88,7 +85,6 @@ export class UnexpectedAnswer extends Error {
     hide(this, { headers, body, name: 'UnexpectedAnswer' });
   }
 
-  /** Its bytes as text. */
   get text(): string {
     return new TextDecoder().decode(this.body);
   }

@@ -10,7 +10,6 @@ export class Pages<Item> implements AsyncIterable<Item> {
     for await (const page of this.pages()) yield* page;
   }
 
-  /** All items in an array. */
   async toArray(): Promise<Item[]> {
     const items: Item[] = [];
     for await (const page of this.pages()) items.push(...page);

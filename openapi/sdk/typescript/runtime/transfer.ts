@@ -29,7 +29,6 @@ export interface Signal {
 /** A function like `fetch`. */
 export type Fetch = (url: string, init: FetchInit) => Promise<FetchAnswer>;
 
-/** What `fetch` is given. */
 export interface FetchInit {
   method: string;
   headers: Record<string, string>;
@@ -39,7 +38,6 @@ export interface FetchInit {
   signal: any; // an AbortSignal: without the DOM's types, a project has none
 }
 
-/** What `fetch` returns. */
 export interface FetchAnswer {
   readonly status: number;
   readonly headers: AnswerHeaders;
