@@ -7,6 +7,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +101,20 @@ def test_tokens_are_sent_to_nobody_but_the_service_that_they_are_of(
         byline.auth.get_me()
     byline.ops.get_liveness()
     assert {exchange.bearer for exchange in proxy.exchanges} == {None}
+
+
+def test_clients_that_share_a_file_renew_in_turn(
+    service: Server, sdk: Any, client: Callable[..., Any], tmp_path: Path
+) -> None:
+    person, path = service.sign_up(), tmp_path / "tokens.json"
+    with FaultProxy(service.url) as proxy:
+        clients = [client(proxy.url, store=sdk.FileStore(path)) for _ in range(4)]
+        clients[0].sign_in(person.email, PASSWORD)
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(lambda one: one.auth.refresh(), clients * 4))
+        sent = [exchange.bearer for exchange in proxy.reached(*REFRESH)]
+        assert len(sent) == len(set(sent)) == 16  # no refresh token twice
+        assert {one.auth.get_me().email for one in clients} == {person.email}
 
 
 def test_a_store_that_fails_does_not_end_the_session(

@@ -63,8 +63,7 @@ class Keeper:
 
     def renewed(self, operation: Operation[Any], request: Request) -> Steps[Any]:
         """The answer of the operation that renews tokens, whatever they are."""
-        yield from self.current(fresh=False)
-        return (yield from self._locked(self._refresh(operation, request, self.tokens)))
+        return (yield from self._locked(self._renewed_anyway(operation, request)))
 
     def adopt(self, value: object, *, new: bool) -> Steps[None]:
         """Use the tokens of an answer from now on."""
@@ -97,7 +96,7 @@ class Keeper:
         *,
         spent: bool,
     ) -> Steps[None]:
-        if self.tokens is not used:
+        if self.tokens != used:
             return  # somebody else was faster
         if self._failure is not None and self._failure is not failure:
             raise self._failure  # somebody else has tried meanwhile, for all who waited
@@ -113,6 +112,14 @@ class Keeper:
                 yield from self._refresh(operation, request, latest)
             else:
                 yield from self._refresh_early(operation, request, latest)
+        finally:
+            yield from run(unlock)
+
+    def _renewed_anyway(self, operation: Operation[Any], request: Request) -> Steps[Any]:
+        unlock = yield from self._lock_store()
+        try:
+            latest = (yield from self._load()) if self._saved else self.tokens
+            return (yield from self._refresh(operation, request, latest))
         finally:
             yield from run(unlock)
 

@@ -114,8 +114,8 @@ class _Lines(Generic[T]):
 class Lines(_Lines[T]):
     """The lines of a streamed answer, in a memory that does not depend on how many there are.
 
-    Each iteration asks the service anew. An answer that breaks off is an `httpx.TransportError`,
-    after the lines that have arrived.
+    Each iteration asks the service anew, and closes the connection when it ends. An answer that
+    breaks off is an `httpx.TransportError`, after the lines that have arrived.
     """
 
     def __init__(
@@ -147,8 +147,8 @@ class Lines(_Lines[T]):
 class AsyncLines(_Lines[T]):
     """The lines of a streamed answer, in a memory that does not depend on how many there are.
 
-    Each iteration asks the service anew. An answer that breaks off is an `httpx.TransportError`,
-    after the lines that have arrived.
+    Each iteration asks the service anew, and closes the connection when it ends. An answer that
+    breaks off is an `httpx.TransportError`, after the lines that have arrived.
     """
 
     def __init__(
