@@ -1,6 +1,6 @@
 import { ApiError } from './errors.js';
 import type { SessionStore, SessionTokens } from './stores.js';
-import { type Signal, unlessAborted } from './transfer.js';
+import { pause, type Signal, unlessAborted } from './transfer.js';
 
 /** What `onAuthChange` is told: also `signed-in` when another tab has signed somebody else in. */
 export type AuthChange = 'signed-in' | 'refreshed' | 'signed-out';
@@ -185,9 +185,12 @@ export class Session {
 async function locked<T>(name: string, work: () => Promise<T>): Promise<T> {
   const locks = globalThis.navigator?.locks;
   if (!locks) return work();
+  const asked = performance.now();
   let hasBegun = false;
-  const begin = () => {
+  const begin = async () => {
     hasBegun = true;
+    // What the tab that had it has kept may still be on its way to this one.
+    if (performance.now() - asked > 10) await pause(0.05);
     return work();
   };
   try {
