@@ -41,6 +41,8 @@ def site(tmp_path_factory: Any) -> Iterator[Site]:
         "RATE_LIMIT_CLIENT": "100000 per minute",
         "RATE_LIMITS": "login=1000 per minute,register=1000 per minute,write=100000 per minute",
         "LOG_FORMAT": "json",
+        # As in deploy/: without it, each server would publish an address of its own.
+        "PUBLIC_URL": "https://byline.example.com",
     }
     generate_key(folder / "instance" / "keys")
     named = {name.lower(): value for name, value in settings.items()}
