@@ -24,9 +24,12 @@ export interface ClientOptions {
   secondFactor?: ((error: ApiError) => Awaitable<SecondFactorProof | string | undefined>) | undefined;
   /** Asked when the sign-in is too old for an operation: the password, or another proof. */
   reauthenticate?: ((error: ApiError) => Awaitable<IdentityProof | string | undefined>) | undefined;
-  /** Told when somebody has signed in or out, or tokens were renewed, here or in another tab. */
+  /**
+   * Told when somebody has signed in or out, or tokens were renewed, here or in another tab. Nobody
+   * catches what it throws.
+   */
   onAuthChange?: ((change: AuthChange) => void) | undefined;
-  /** Told of each request that was sent, for logs; there are no secrets in it. */
+  /** Told of each request, for logs, without secrets. Nobody catches what it throws. */
   onExchange?: ((exchange: Exchange) => void) | undefined;
   /** Used in place of the global `fetch`. */
   fetch?: Fetch | undefined;
