@@ -13,10 +13,11 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from service.engine.spec.client_names import ClientName, camel_case, client_names
+from service.engine.spec.publication import Edition
 
 # Of a person who may sign in, as in the examples of the specification.
 EMAIL, PASSWORD = "anna@example.com", "correct horse battery staple"
-# The operation that makes a program sign in with the two, and not with a token.
+# If there is this operation, the program signs in with both; otherwise it has a token.
 SIGN_IN = "login"
 INDENT = " " * 4
 # Names that no variable of TypeScript can have, beside those of Python.
@@ -50,7 +51,7 @@ def python(document: dict[str, Any], module: str, facade: str) -> str:
     lines = [
         f"from {module} import {facade}",
         "",
-        f'{client} = {facade}("{address(document)}"{token})',
+        f'{client} = {facade}("{Edition(document).address}"{token})',
     ]
     if not token:
         lines.append(f'{client}.sign_in("{EMAIL}", "{PASSWORD}")')
@@ -76,7 +77,7 @@ def typescript(document: dict[str, Any], package: str, facade: str) -> str:
     client = facade[0].lower() + facade[1:]
     token = "" if SIGN_IN in client_names(document) else ", { token: '...' }"
     lines = [f"import {{ {facade} }} from '{package}';", ""]
-    lines.append(f"const {client} = new {facade}('{address(document)}'{token});")
+    lines.append(f"const {client} = new {facade}('{Edition(document).address}'{token});")
     if not token:
         lines.append(f"await {client}.signIn('{EMAIL}', '{PASSWORD}');")
 
@@ -93,15 +94,8 @@ def typescript(document: dict[str, Any], package: str, facade: str) -> str:
     return "\n".join(lines)
 
 
-def address(document: dict[str, Any]) -> str:
-    """Where the service is, if the specification says so."""
-    [server, *_] = document.get("servers") or [{"url": "/"}]
-    name = "-".join(re.findall("[a-z0-9]+", document["info"]["title"].lower()))
-    return server["url"] if "://" in server["url"] else f"https://{name}.example.com"
-
-
 def resource(document: dict[str, Any]) -> Resource | None:
-    """The first one that a user may write, change and list."""
+    """The first kind of thing that a user may write, change and list."""
     operations = {(one.name.tag, one.name.method): one for one in _open_operations(document)}
     for tag in dict.fromkeys(tag for tag, _ in operations):
         create, update, listed = (
@@ -129,7 +123,7 @@ def first_read(document: dict[str, Any]) -> Operation:
         and "{" not in one.path
         and _content(one.declared["responses"].get("200", {}))
     ]
-    # What is printed best is a single thing, of the user; otherwise the order stays.
+    # Something single of the user's own makes the best example; otherwise the order stays.
     reads.sort(
         key=lambda one: (not one.declared.get("security"), one.name.method.startswith("list"))
     )
@@ -139,7 +133,7 @@ def first_read(document: dict[str, Any]) -> Operation:
 
 
 def _open_operations(document: dict[str, Any]) -> Iterator[Operation]:
-    """Those that are not for administrators only."""
+    """The operations that are not for administrators only."""
     names = client_names(document)
     for path, item in document["paths"].items():
         for method, declared in item.items():

@@ -66,10 +66,7 @@ def without_cookies(document: dict[str, Any]) -> dict[str, Any]:
 
 def python(folder: Path) -> None:
     """The package for pip, imported as MODULE."""
-    document = without_cookies(documented())
-    (folder / "openapi.json").write_text(json.dumps(document))
-    python_client.generate(folder, document)
-    (folder / "openapi.json").unlink()
+    python_client.generate(folder, without_cookies(documented()))
 
 
 if __name__ == "__main__":

@@ -16,14 +16,13 @@ from typing import Any, NamedTuple
 from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
 
 from openapi.sdk import examples
+from service.engine.spec.client_names import class_name
 from service.specification import specification
 
 PACKAGE = f"{specification.name.replace('_', '-')}-client"
 MODULE = f"{specification.name}_client"
 # The class whose methods are the operations: Byline.
-FACADE = "".join(
-    word[0].upper() + word[1:] for word in re.findall("[A-Za-z0-9]+", specification.title)
-)
+FACADE = class_name(specification.title)
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 LANGUAGES = {"python": "Python", "typescript": "TypeScript"}

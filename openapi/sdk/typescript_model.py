@@ -90,7 +90,7 @@ def model(document: dict[str, Any]) -> dict[str, Any]:
             )
             for tag in document.get("tags", [])
         },
-        "roles": {role: by_id.get(camel_case(role)) for role in ROLES},
+        "roles": {role: by_id.get(role) for role in ROLES},
         "credentials": _credentials(document, types),
     }
 
@@ -128,7 +128,7 @@ def _operation(
         item = schema.get("items", {}) if is_paged else schema
         type_ = types.of(item, is_open=True) if kind in ("object", "array") else "string"
     return Operation(
-        id=camel_case(declared["operationId"]),
+        id=declared["operationId"],
         name=name,
         comment=comment(declared.get("summary", ""), "  "),
         method=method.upper(),

@@ -1,4 +1,5 @@
-// Who signs in on this page is signed in on it, over reloads and expired tokens, until they sign out.
+// A user who signs in on this page stays signed in, over reloads and expired tokens, until they sign
+// out.
 //
 // `login` and its kind are filled in with `transport: cookie`: the refresh token is then in a cookie
 // that no script can read, and the access token in memory. Without it, the session ends at a reload.
@@ -98,11 +99,13 @@ function repeat(path, method) {
   system.specActions.execute({ path, method, operation })
 }
 
+const resolved = (schema, schemas) =>
+  (schema?.$ref ? schemas[schema.$ref.split('/').pop()] : schema)
+
 function proveAgain(path, method) {
   const { schemas } = system.specSelectors.specJson().get('components').toJS()
-  const resolved = (schema) => (schema.$ref ? schemas[schema.$ref.split('/').pop()] : schema)
   const proofs = Object.entries(schemas.Reauthentication.properties)
-    .map(([name, schema]) => ({ name, ...resolved(schema) }))
+    .map(([name, schema]) => ({ name, ...resolved(schema, schemas) }))
     .filter((schema) => schema.type === 'string' && !schema.enum) // no choice proves anything
   const transport = isInCookie() ? { transport: 'cookie' } : {}
   prove(token('accessToken'), proofs, transport, (answer) => {
@@ -114,11 +117,10 @@ function proveAgain(path, method) {
 // Where a body may ask for the cookie, its example does.
 function withCookies(document) {
   const schemas = document.components?.schemas ?? {}
-  const resolved = (schema) => (schema?.$ref ? schemas[schema.$ref.split('/').pop()] : schema)
   for (const operation of Object.values(document.paths).flatMap(Object.values)) {
     const body = operation.requestBody?.content?.['application/json']
-    const transport = resolved(body?.schema)?.properties?.transport
-    if (body?.example && resolved(transport)?.enum?.includes('cookie')) {
+    const transport = resolved(body?.schema, schemas)?.properties?.transport
+    if (body?.example && resolved(transport, schemas)?.enum?.includes('cookie')) {
       body.example = { ...body.example, transport: 'cookie' }
     }
   }

@@ -15,6 +15,7 @@ from playwright.sync_api import Browser
 
 from openapi.sdk.packages import FACADE, MODULE
 from tests.kit.chromium import chromium
+from tests.kit.fault_proxy import FaultProxy
 from tests.kit.forger import Forger
 from tests.kit.generated_clients import generated
 from tests.kit.serving import Person, Server, serving
@@ -40,6 +41,13 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server that the tests of a file share."""
     with serving(tmp_path_factory.mktemp("service")) as server:
         yield server
+
+
+@pytest.fixture
+def proxy(service: Server) -> Iterator[FaultProxy]:
+    """A proxy without faults in front of that server."""
+    with FaultProxy(service.url) as running:
+        yield running
 
 
 @pytest.fixture
@@ -92,18 +100,20 @@ def runtime(request: pytest.FixtureRequest, clients: Path) -> Iterator[Runtime]:
 @pytest.fixture
 def expired(anna: Person) -> dict[str, Any]:
     """Anna's tokens, when the access token has expired."""
-    now = int(time.time())
-    token = Forger(anna).forged(claims={"iat": now - 1000, "exp": now - 100})
-    return anna.tokens | {"access_token": token}
+    return anna.tokens | {"access_token": _expired_token(anna)}
 
 
 @pytest.fixture
 def lapsed(service: Server) -> Person:
     """Somebody whose access token has expired."""
-    person, now = service.sign_up(), int(time.time())
-    token = Forger(person).forged(claims={"iat": now - 1000, "exp": now - 100})
-    person.tokens["access_token"] = token
+    person = service.sign_up()
+    person.tokens["access_token"] = _expired_token(person)
     return person
+
+
+def _expired_token(person: Person) -> str:
+    now = int(time.time())
+    return Forger(person).forged(claims={"iat": now - 1000, "exp": now - 100})
 
 
 @pytest.fixture

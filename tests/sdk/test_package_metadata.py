@@ -11,6 +11,7 @@ import pytest
 
 from openapi.sdk import examples
 from openapi.sdk.packages import changes, project
+from service.engine.spec.publication import Edition
 from service.engine.spec.specification import Specification
 from service.specification import specification
 
@@ -115,5 +116,5 @@ def test_an_example_is_at_most_eight_lines() -> None:
 
 def test_an_example_has_the_address_of_the_service_if_the_specification_has_one() -> None:
     known = with_info() | {"servers": [{"url": "https://tea.example/v1"}]}
-    assert examples.address(known) == "https://tea.example/v1"
-    assert examples.address(with_info()) == "https://tea-house.example.com"
+    assert Edition(known).address == "https://tea.example/v1"
+    assert Edition(with_info()).address == "https://tea-house.example.com"

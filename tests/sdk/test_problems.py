@@ -42,7 +42,7 @@ def documented() -> Iterator[tuple[dict[str, Any], int, dict[str, Any]]]:
             found = refusals.examples(operation, path, SPEC, specification.catalogue)
             for status, problems in found.items():
                 for problem in problems:
-                    yield operation, status, problem.document("8f14e45fceea167a")
+                    yield operation, status, problem.document(refusals.REQUEST_ID)
 
 
 @pytest.fixture

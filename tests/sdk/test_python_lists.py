@@ -86,7 +86,7 @@ def test_pages_that_fail_are_asked_for_again(
 
 @pytest.mark.parametrize("prefix", ["", "/byline", "/a/b/"])
 def test_pages_are_found_below_a_path_that_a_proxy_adds(
-    prefix: str, writer: Person, sdk: Any, client: Callable[..., Any]
+    prefix: str, writer: Person, client: Callable[..., Any]
 ) -> None:
     def strip(request: httpx.Request) -> httpx.Response:
         path = request.url.raw_path.decode().removeprefix(prefix.rstrip("/"))
@@ -121,7 +121,7 @@ def test_lines_have_the_types_of_what_they_are_of(byline: Any, sdk: Any) -> None
     assert set(kinds) == {models.Account, models.Session, models.AuditEvent, models.Post}
 
 
-def test_lines_can_be_had_as_the_bytes_that_come(byline: Any, writer: Person) -> None:
+def test_lines_can_be_had_as_the_bytes_that_come(byline: Any) -> None:
     text = b"".join(byline.auth.export().bytes())
     kinds = [json.loads(line)["type"] for line in text.splitlines()]
     assert (kinds[0], kinds.count("post")) == ("account", 250)

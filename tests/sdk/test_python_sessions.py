@@ -6,7 +6,7 @@ import asyncio
 import importlib
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -19,12 +19,6 @@ from tests.kit.serving import PASSWORD, Person, Server
 
 REFRESH = ("POST", "/auth/refresh")
 BUSY = Fault("503")
-
-
-@pytest.fixture
-def proxy(service: Server) -> Iterator[FaultProxy]:
-    with FaultProxy(service.url) as running:
-        yield running
 
 
 @pytest.fixture

@@ -6,24 +6,17 @@ import dataclasses
 import stat
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.kit.fault_proxy import Fault, FaultProxy
+from tests.kit.fault_proxy import FaultProxy
 from tests.kit.serving import PASSWORD, Person, Server
 
 REFRESH = ("POST", "/auth/refresh")
-BUSY = Fault("503")
-
-
-@pytest.fixture
-def proxy(service: Server) -> Iterator[FaultProxy]:
-    with FaultProxy(service.url) as running:
-        yield running
 
 
 FORKING = """

@@ -90,6 +90,11 @@ def camel_case(name: str) -> str:
     return first + "".join(word.capitalize() for word in others)
 
 
+def class_name(title: str) -> str:
+    """What the class of a client is called: `TeaHouse` for the title `Tea House`."""
+    return "".join(word[0].upper() + word[1:] for word in re.findall("[A-Za-z0-9]+", title))
+
+
 def _operations(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """Those that have no page as their answer."""
     for item in document["paths"].values():

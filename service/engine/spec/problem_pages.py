@@ -24,7 +24,6 @@ from service.engine.spec.routing import METHODS
 from service.engine.spec.specification import Specification
 
 _FOLDER = Path(__file__).parents[1] / "pages"
-_REQUEST_ID = "8f14e45fceea167a"
 _NAME = re.compile(r"[a-z]+(?:_[a-z]+)*")
 
 
@@ -98,7 +97,7 @@ class ProblemPages:
         advice = {_advice(kind, examples): kind.status for kind in kinds[::-1]}
         usual = {*advice, *(f"{kind.title}. {kind.advice}" for kind in kinds)}
         sources = [one._replace(detail="") if one.detail in usual else one for one, _ in found]
-        body = orjson.dumps(examples[0].document(_REQUEST_ID), option=orjson.OPT_INDENT_2)
+        body = orjson.dumps(examples[0].document(refusals.REQUEST_ID), option=orjson.OPT_INDENT_2)
         return Explained(
             code=code,
             title=kinds[0].title,

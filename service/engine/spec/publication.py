@@ -127,12 +127,7 @@ def published(text: str, edition: Edition, notes: Mapping[str, Note] = NOTES) ->
     """The text of a specification in YAML, as everybody may read it, with its comments and layout;
     the edition's document is what the text says."""
     document = edition.document
-    operations = {
-        operation["operationId"]: operation
-        for item in document.get("paths", {}).values()
-        for operation in item.values()
-        if isinstance(operation, dict) and "operationId" in operation
-    }
+    operations = _operations(document)
     components = document.get("components", {})
     # Without shared answers there is no place for one more.
     has_problems = "Problem" in components.get("schemas", {}) and "responses" in components
@@ -166,6 +161,16 @@ def published(text: str, edition: Edition, notes: Mapping[str, Note] = NOTES) ->
         text = _with_examples(text, shown.examples)
     root = f"servers:\n  - url: {json.dumps(edition.deployment.root)}\n"
     return text if edition.deployment.root == "/" else _SERVER.sub(lambda _: root, text, count=1)
+
+
+def _operations(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """All operations by operationId."""
+    return {
+        operation["operationId"]: operation
+        for item in document.get("paths", {}).values()
+        for operation in item.values()
+        if isinstance(operation, dict) and "operationId" in operation
+    }
 
 
 def _sampled(text: str, found: list[dict[str, str]]) -> str:

@@ -16,6 +16,7 @@ from typing import Any
 from service.engine.problems import Problem
 
 KEY = "x-problems"
+REQUEST_ID = "8f14e45fceea167a"  # of all examples
 _ID = re.compile(r"\{(\w+)_(?:id|name|code|slug|key|number)\}[^{]*$")
 # What any operation answers with a status that it documents.
 _ALWAYS = {

@@ -9,7 +9,7 @@ import shlex
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from service.engine.spec.client_names import ClientName, client_names
+from service.engine.spec.client_names import ClientName, class_name, client_names
 from service.engine.spec.refusals import read, readable
 from service.engine.spec.sample_languages import WIDTH, Client, Expression, Python, TypeScript
 
@@ -51,9 +51,9 @@ class Samples:
         self, document: dict[str, Any], address: str, own_methods: Mapping[str, str] | None = None
     ) -> None:
         self._own_methods = own_methods or {}
-        words = re.findall("[A-Za-z0-9]+", document["info"]["title"])
-        facade = "".join(word[0].upper() + word[1:] for word in words)
-        self._client = Client("_".join(words).lower(), facade, address)
+        title = document["info"]["title"]
+        name = "_".join(re.findall("[A-Za-z0-9]+", title)).lower()
+        self._client = Client(name, class_name(title), address)
         names = client_names(document)
         calls = [
             _call(operation, method, path, names.get(operation["operationId"]), document)

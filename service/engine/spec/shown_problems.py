@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 from service.engine.problems import Problem
 from service.engine.spec import refusals
 
-_REQUEST_ID = "8f14e45fceea167a"
 _MEDIA_TYPE = "application/problem+json"
 _REFERENCE = re.compile(
     r"^(        '?(\d{3})'?:\n          \$ref: ['\"]?#/components/responses/)(\w+)", re.MULTILINE
@@ -98,13 +97,13 @@ def _named(texts: dict[Any, tuple[str, Any]]) -> dict[Any, str]:
 
 def _shown(problem: Problem) -> str:
     """The text of an example."""
-    value = "\n".join(f"  {line}" for line in _block(problem.document(_REQUEST_ID)))
+    value = "\n".join(f"  {line}" for line in _block(problem.document(refusals.REQUEST_ID)))
     return f"summary: {_scalar(problem.title)}\nvalue:\n{value}\n"
 
 
 def _answer(answer: dict[str, Any], examples: dict[str, str]) -> str:
-    """The text of a shared answer that refers to these examples, by code; if nothing is known of
-    the codes, as in the file."""
+    """The text of a shared answer that refers to these examples, by code; without examples, it says
+    what the file says."""
     said = answer["description"].strip()
     if examples:
         *others, last = [f"`{code}`" for code in examples]

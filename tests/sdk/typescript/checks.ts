@@ -15,26 +15,29 @@ export type Asked = {
 /** What the service does with its n-th request, counted from 0: answer, or anything else. */
 export type Behaviour = (answer: ServerResponse, asked: Asked, count: number) => unknown;
 
-const checks: [string, () => Promise<unknown>][] = [];
+type Check = { name: string; body: () => Promise<unknown>; isLast: boolean };
+const checks: Check[] = [];
 
-export function check(name: string, body: () => Promise<unknown>): void {
-  checks.push([name, body]);
+/** A check to run; `isLast` for one about what all others have done. */
+export function check(name: string, body: () => Promise<unknown>, isLast = false): void {
+  checks.push({ name, body, isLast });
 }
 
-/** Run all checks at once, for some of them wait. */
+/** Run all checks at once, for some of them wait; then the last ones. */
 export async function run(): Promise<void> {
-  await Promise.all(
-    checks.map(async ([name, body]) => {
-      try {
-        await body();
-        console.log(`ok ${name}`);
-      } catch (error) {
-        console.log(`not ok ${name}`);
-        console.error(name, error);
-      }
-    }),
-  );
+  for (const last of [false, true])
+    await Promise.all(checks.filter(({ isLast }) => isLast === last).map(held));
   process.exit();
+}
+
+async function held({ name, body }: Check): Promise<void> {
+  try {
+    await body();
+    console.log(`ok ${name}`);
+  } catch (error) {
+    console.log(`not ok ${name}`);
+    console.error(name, error);
+  }
 }
 
 /** A service at an address, and what it was asked. */
