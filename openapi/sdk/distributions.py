@@ -1,8 +1,8 @@
 """Builds what is published: a wheel and a source distribution for Python, a tarball for npm.
 
-The same sources make the same bytes, whenever and wherever they are built: names in order, nobody's
-user, and SOURCE_DATE_EPOCH or npm's constant as the time of every file. Whoever doubts a published
-package builds it again and compares.
+The same sources make the same bytes, whenever and wherever they are built: names in order, no
+user, and SOURCE_DATE_EPOCH or npm's constant as the time of every file. To verify a published
+package, build it again and compare.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from openapi.sdk.programs import BIN, run
 EPOCH = int(os.environ.get("SOURCE_DATE_EPOCH", "499162500"))
 BUILD = """
 import sys, setuptools.build_meta as backend
-dist = sys.argv[1]  # building changes the arguments
+dist = sys.argv[1]  # setuptools changes sys.argv
 backend.build_sdist(dist)
 backend.build_wheel(dist)
 """
@@ -52,7 +52,7 @@ def _copy_text(source: str, target: str) -> None:
 
 
 def _settle(archive: Path) -> None:
-    """Write it again as small as can be, without times, users and modes of this machine."""
+    """Write the archive again, small, and without the times, users and modes of this machine."""
     with tarfile.open(archive) as before:
         entries = [(entry, (before.extractfile(entry) or io.BytesIO()).read()) for entry in before]
     with (

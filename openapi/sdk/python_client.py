@@ -62,7 +62,7 @@ def generate(folder: Path, document: Json) -> None:
         is_secret=_is_secret,
         has_version=_versioned(methods.values(), document),
     )
-    with redirect_stdout(StringIO()):  # which is only where it is
+    with redirect_stdout(StringIO()):  # it prints only where it writes
         errors = project.build()
     if errors:
         sys.exit("\n".join(f"{error.header}: {error.detail}" for error in errors))

@@ -75,7 +75,7 @@ def _method(name: ClientName, operation: Json, endpoint: Endpoint, document: Jso
             case "Idempotency-Key":
                 method.has_key = True
             case "If-None-Match":
-                pass  # an answer without a body is of use only to who keeps the last one
+                pass  # a 304 helps only callers that keep the last answer
             case _:
                 method.others.append(_argument(header, "None"))
     _add_body(method)

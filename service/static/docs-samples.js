@@ -47,7 +47,7 @@ function Samples({ id, samples, React }) {
   return h('div', { className: 'samples' },
     h('div', { className: 'samples-head' },
       h('div', { role: 'tablist', 'aria-label': 'Language', onKeyDown: move }, samples.map(tab)),
-      // Browsers copy only on pages that nobody can have changed on their way.
+      // Browsers let pages copy only in a secure context: HTTPS, or this machine.
       navigator.clipboard
         ? h('button', { type: 'button', className: 'copy', onClick: copy }, 'Copy')
         : null,

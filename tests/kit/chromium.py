@@ -10,15 +10,15 @@ from playwright.sync_api import Browser, sync_playwright
 
 from tests.kit.programs import program
 
-# Without the browser's own windows to draw, and Chromium as Ubuntu has it.
-_LIGHTER = ("chromium-headless-shell", "chromium-browser")
+# In order of preference: the build without windows, then Chromium by the name that Ubuntu gives it.
+_NAMES = ("chromium-headless-shell", "chromium-browser")
 
 
 @contextmanager
 def chromium() -> Iterator[Browser]:
     """Chromium; without it the test is skipped, unless REQUIRE asks for it. Meanwhile no other test
     can run an event loop of its own in this thread."""
-    found = next(filter(None, map(shutil.which, _LIGHTER)), None) or program("chromium")
+    found = next(filter(None, map(shutil.which, _NAMES)), None) or program("chromium")
     nowhere_else = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost"
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=found, args=[nowhere_else])

@@ -195,13 +195,14 @@ class _Connection:
         if not has_body:
             return not answer.closes
         if answer.length is not None:
-            client.write((await server.readexactly(answer.length))[: answer.length >> is_cut])
+            size = answer.length // 2 if is_cut else answer.length
+            client.write((await server.readexactly(answer.length))[:size])
             return not (is_cut or answer.closes)
-        while (size := await server.readuntil(b"\r\n")) and not (is_cut and pieces):
+        while (line := await server.readuntil(b"\r\n")) and not (is_cut and pieces):
             pieces += 1
-            client.write(size + await server.readexactly(int(size, 16) + 2))
+            client.write(line + await server.readexactly(int(line, 16) + 2))
             await client.drain()
-            if int(size, 16) == 0:
+            if int(line, 16) == 0:
                 return not answer.closes
         return False
 

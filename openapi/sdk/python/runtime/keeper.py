@@ -1,8 +1,8 @@
 """Keeps the tokens of a session, and renews them in time.
 
 They are renewed once for all threads or tasks, under the lock of the client, and once for all
-processes that share a store, under the lock of the store. Whoever has waited for a lock finds the
-new tokens. A lost answer to a renewal does no harm: the service gives the same tokens again.
+processes that share a store, under the lock of the store. A call that has waited for a lock finds
+the new tokens. A lost answer to a renewal does no harm: the service gives the same tokens again.
 """
 
 from __future__ import annotations
@@ -75,8 +75,8 @@ class Keeper:
         yield from self._locked(self._replace(None, "signed-out"))
 
     def _locked(self, steps: Steps[T]) -> Steps[T]:
-        """What the steps come to, which nobody else takes at the same time. What has changed is
-        told afterwards, because whoever is told may call the client."""
+        """The result of the steps, taken under the lock of the client. Changes are told after its
+        release, because `on_auth_change` may call the client."""
         lock: Locked = yield Lock()
         try:
             return (yield from steps)

@@ -18,7 +18,7 @@ from .steps import Steps
 
 T = TypeVar("T")
 Read = Callable[[dict[str, Any]], T]
-# The classes that have these have a method called `bytes`.
+# In a class with a method called `bytes`, an annotation `bytes` would mean that method.
 Chunks: TypeAlias = Iterator[bytes]
 AsyncChunks: TypeAlias = AsyncIterator[bytes]
 

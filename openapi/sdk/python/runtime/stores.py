@@ -18,7 +18,7 @@ class Tokens:
 
     `renew_at` and `expires_at` are times of this machine's clock, in seconds since 1970: when to
     ask for another access token, and when this one expires. `origin` is the address of the
-    service, which nobody else is sent the tokens of.
+    service; the tokens are sent to no other.
     """
 
     access_token: str = field(repr=False)
@@ -33,7 +33,7 @@ class Tokens:
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Tokens | None:
-        """The tokens, or None if the text is of something else."""
+        """The tokens, or None if the text is something else."""
         try:
             read = json.loads(text)
             return cls(

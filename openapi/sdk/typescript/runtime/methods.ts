@@ -116,7 +116,6 @@ export class Methods {
     const input = { of, body: undefined, query: undefined, options: { signal, timeout } };
     return (await this.#remembered(reader, input)) as Record<string, unknown>;
   }
-
 }
 
 function tagAt(path: string, seen: unknown): string | undefined {

@@ -18,10 +18,10 @@ export interface TokenAnswer {
   expires_in?: number;
 }
 
-const LOCK_PATIENCE = 10_000; // milliseconds; a page that was put to sleep may hold a lock for ever
-const MARGIN = 10_000; // milliseconds before the expiry at which a token is renewed
-const BUSY = 5000; // milliseconds between early tries to renew a token
-const FOR_EVER = 1e9; // seconds
+const LOCK_TIMEOUT_MS = 10_000; // a page that was put to sleep may hold a lock for ever
+const EARLY_MS = 10_000; // before the expiry, a token is renewed
+const BUSY_MS = 5000; // between early tries to renew a token
+const FOR_EVER_SECONDS = 1e9;
 const REFUSED = new Set([401, 403]);
 
 // The last such work of each store, also where there are no Web Locks.
@@ -89,7 +89,7 @@ export class Session {
       return (await unlessAborted(signal, renewed))?.access_token;
     } catch (error) {
       if (!isGood || signal?.aborted || isRefusal(error)) throw error;
-      this.#busyUntil = Date.now() + BUSY;
+      this.#busyUntil = Date.now() + BUSY_MS;
       return tokens.access_token;
     }
   }
@@ -103,7 +103,7 @@ export class Session {
   /** Go on with new tokens: of who has signed in, or of the same session. */
   async keep(answer: TokenAnswer): Promise<SessionTokens> {
     const { access_token, refresh_token, expires_in } = answer;
-    const lifetime = (expires_in ?? FOR_EVER) * 1000;
+    const lifetime = (expires_in ?? FOR_EVER_SECONDS) * 1000;
     const expires_at = Date.now() + lifetime;
     const tokens: SessionTokens = { access_token, expires_at, lifetime, service: this.#service };
     if (refresh_token) tokens.refresh_token = refresh_token;
@@ -194,7 +194,7 @@ async function locked<T>(name: string, work: () => Promise<T>): Promise<T> {
     return work();
   };
   try {
-    return await locks.request(name, { signal: AbortSignal.timeout(LOCK_PATIENCE) }, begin);
+    return await locks.request(name, { signal: AbortSignal.timeout(LOCK_TIMEOUT_MS) }, begin);
   } catch (error) {
     if (hasBegun) throw error;
     return work();
@@ -206,7 +206,7 @@ function isRefusal(error: unknown): boolean {
 }
 
 function isFresh({ expires_at, lifetime }: SessionTokens): boolean {
-  return Date.now() < expires_at - Math.min(MARGIN, lifetime / 10);
+  return Date.now() < expires_at - Math.min(EARLY_MS, lifetime / 10);
 }
 
 /** Whose token it is, if it is a JSON web token. */
