@@ -47,20 +47,24 @@ def documented() -> dict[str, Any]:
     for schema in document["components"]["schemas"].values():
         if schema.get("additionalProperties") is True:
             del schema["additionalProperties"]
-    yaml = document["paths"]["/openapi.yaml"]["get"]["responses"]["200"]["content"]
-    yaml["application/yaml"]["schema"] = {"type": "string", "format": "binary"}
+    for methods in document["paths"].values():
+        for operation in methods.values():
+            for response in operation["responses"].values():
+                if yaml := response.get("content", {}).get("application/yaml"):
+                    yaml["schema"] = {"type": "string", "format": "binary"}
     return document
 
 
 def without_cookies(document: dict[str, Any]) -> dict[str, Any]:
     """The same for programs, which no browser runs: they cannot ask for the refresh token in a
     cookie, and so they always have it."""
-    del document["components"]["schemas"]["TokenTransport"]
+    document["components"]["schemas"].pop("TokenTransport", None)
     for schema in document["components"]["schemas"].values():
         properties = schema.get("properties", {})
         properties.pop("transport", None)
-        if "refresh_token" in properties:
-            schema["required"].append("refresh_token")
+        required = schema.get("required", [])
+        if "refresh_token" in properties and "refresh_token" not in required:
+            schema["required"] = [*required, "refresh_token"]
     return document
 
 

@@ -199,7 +199,9 @@ export class Caller {
     const received = await transfer(this.#line, {
       operation: name,
       ...sendable(this.#base, operation, input, bearer, this.#options.transport === 'cookie'),
-      isRepeatable: !once && (REPEATABLE.has(method) || /[kr]/.test(features)),
+      // What has answered with tokens cannot succeed again: those that it was sent have ended.
+      isRepeatable:
+        !once && (/[kr]/.test(features) || (REPEATABLE.has(method) && !/t/.test(features))),
       isStreamed: (status, headers) => answer === 'lines' && isStream(status, headers),
       isTransient,
       timeout: timeout ?? this.#options.timeout ?? 10_000,

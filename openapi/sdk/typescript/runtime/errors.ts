@@ -98,7 +98,8 @@ export function retryAfter(headers: AnswerHeaders): number | undefined {
   const value = headers.get('Retry-After');
   if (!value) return undefined;
   const seconds = Number(value);
-  const wait = Number.isNaN(seconds) ? (Date.parse(value) - Date.now()) / 1000 : seconds;
+  const now = Date.parse(headers.get('Date') ?? '') || Date.now(); // this machine's may be wrong
+  const wait = Number.isNaN(seconds) ? (Date.parse(value) - now) / 1000 : seconds;
   return Number.isNaN(wait) ? undefined : Math.max(0, wait);
 }
 
