@@ -73,13 +73,29 @@ def test_an_object_of_a_gateway_is_not_an_empty_list(
         list(byline.posts.list())
 
 
-def test_a_page_that_comes_after_itself_is_not_asked_for_for_ever(
+def test_pages_that_come_after_themselves_are_not_asked_for_for_ever(
     sdk: Any, client: Callable[..., Any]
 ) -> None:
-    link = {"Link": '</api/posts?limit=1&after=x>; rel="next"'}
-    byline = client(URL, http=answering(lambda _: httpx.Response(200, json=[], headers=link)))
-    with pytest.raises(sdk.UnexpectedAnswer):
-        list(byline.posts.list())
+    for length in (1, 2, 3, 50):
+        asked: list[str] = []
+
+        def answer(_: httpx.Request, length: int = length, asked: list[str] = asked) -> Any:
+            asked.append("page")
+            assert len(asked) < 10 * length + 10
+            link = f'</api/posts?limit=1&after={len(asked) % length}>; rel="next"'
+            return httpx.Response(200, json=[], headers={"Link": link})
+
+        with pytest.raises(sdk.UnexpectedAnswer):
+            list(client(URL, http=answering(answer)).posts.list())
+
+
+def test_many_pages_that_differ_are_all_asked_for(client: Callable[..., Any]) -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        number = int(request.url.params.get("after", 0)) + 1
+        link = {"Link": f'</api/posts?after={number}>; rel="next"'} if number < 70 else {}
+        return httpx.Response(200, json=[], headers=link)
+
+    assert list(client(URL, http=answering(answer)).posts.list().pages()) == [[]] * 70
 
 
 @pytest.mark.parametrize("missing", [None, ""])
@@ -98,6 +114,19 @@ def test_a_token_that_cannot_be_sent_is_refused_and_not_shown(
     assert "cret" not in repr(refused.value)
     with pytest.raises(ValueError, match="token is empty"):
         client(URL, "")  # of an environment variable that nobody has set
+
+
+@pytest.mark.parametrize("token", ["SECRET ", " SECRET", "SEC RET", "SECRET\t", ""])
+def test_a_token_of_a_store_that_cannot_be_sent_is_not_shown(
+    token: str, service: Server, sdk: Any, client: Callable[..., Any]
+) -> None:
+    store, later, seen = sdk.MemoryStore(), time.time() + 1000, []
+    store.save(sdk.Tokens(token, "SECRET ", later, later, service.url))
+    byline = client(service.url, store=store, on_exchange=seen.append)
+    for call in (byline.auth.get_me, byline.auth.refresh):
+        with pytest.raises(ValueError, match="Authorization has characters") as refused:
+            call()
+        assert "SEC" not in repr(refused.value) + repr(seen)
 
 
 def test_a_header_that_cannot_be_sent_is_named(client: Callable[..., Any]) -> None:

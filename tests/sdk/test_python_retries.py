@@ -150,6 +150,20 @@ def test_a_long_wait_is_raised_instead(
     assert waits == []
 
 
+@pytest.mark.parametrize(
+    "value",
+    ["Mon, 01 Jan 99999999999999999999 00:00:00 GMT", "soon", "٣", ""],
+)
+def test_a_time_that_is_none_is_no_time_to_wait(
+    value: str, sdk: Any, client: Callable[..., Any]
+) -> None:
+    headers = httpx.Headers([(b"Retry-After", value.encode())])
+    busy = httpx.MockTransport(lambda _: httpx.Response(503, headers=headers))
+    with httpx.Client(transport=busy) as http, pytest.raises(sdk.UnexpectedAnswer) as raised:
+        client("http://service.test", http=http, retries=0).ops.get_readiness()
+    assert raised.value.retry_after is None
+
+
 def test_a_limit_of_the_service_says_how_long_to_wait(
     serve: Callable[..., Server], sdk: Any, client: Callable[..., Any]
 ) -> None:

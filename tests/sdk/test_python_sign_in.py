@@ -93,6 +93,26 @@ def test_a_fresh_proof_is_asked_for_where_it_is_needed(
             other.auth.revoke_other_sessions()
 
 
+def test_a_proof_is_sent_for_nobody_but_who_gave_it(
+    service: Server, sdk: Any, client: Callable[..., Any]
+) -> None:
+    anna, bob = service.sign_up(), service.sign_up()
+
+    def password(_: Any) -> str:
+        byline.sign_in(bob.email, PASSWORD)  # in another thread, while Anna is asked
+        return PASSWORD
+
+    seen: list[Any] = []
+    byline = client(service.url, reauthenticate=password, on_exchange=seen.append)
+    byline.sign_in(anna.email, PASSWORD)
+    make_old(anna)
+    byline.auth.refresh()
+    seen.clear()
+    with pytest.raises(sdk.AuthenticationTooOld):
+        byline.auth.revoke_other_sessions()
+    assert [one.operation for one in seen] == ["auth.revoke_other_sessions", "auth.login"]
+
+
 def test_a_fresh_proof_takes_a_second_factor_if_there_is_one(
     app: App, client: Callable[..., Any]
 ) -> None:

@@ -3,20 +3,34 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import stat
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from tests.kit.fault_proxy import FaultProxy
 from tests.kit.serving import PASSWORD, Person, Server
 
 REFRESH = ("POST", "/auth/refresh")
+URL, PROBLEM = "http://service.test", "application/problem+json"
+REVOKED = {
+    "type": "x",
+    "title": "x",
+    "status": 401,
+    "detail": "x",
+    "instance": "/x",
+    "code": "session-revoked",
+    "request_id": "1",
+}
 
 
 FORKING = """
@@ -108,6 +122,75 @@ def test_clients_that_share_a_file_renew_in_turn(
         sent = [exchange.bearer for exchange in proxy.reached(*REFRESH)]
         assert len(sent) == len(set(sent)) == 16  # no refresh token twice
         assert {one.auth.get_me().email for one in clients} == {person.email}
+
+
+@pytest.mark.parametrize("returns", [False, True])
+@pytest.mark.parametrize("shares", [False, True])
+def test_a_call_is_sent_again_for_nobody_but_who_made_it(
+    shares: bool,
+    returns: bool,
+    service: Server,
+    sdk: Any,
+    client: Callable[..., Any],
+    tmp_path: Any,
+) -> None:
+    anna, bob, store = service.sign_up(), service.sign_up(), sdk.FileStore(tmp_path / "tokens.json")
+    next_one, events = anna if returns else bob, []
+
+    def change(exchange: Any) -> None:
+        if exchange.status == 401:  # meanwhile, in another thread or process
+            other.sign_in(next_one.email, PASSWORD)
+
+    byline = client(service.url, store=store, on_exchange=change, on_auth_change=events.append)
+    other = client(service.url, store=store) if shares else byline
+    byline.sign_in(anna.email, PASSWORD)
+    refresh = {"Authorization": f"Bearer {store.load().refresh_token}"}
+    httpx.post(f"{service.url}/auth/logout", headers=refresh).raise_for_status()
+    if returns:
+        assert byline.posts.create(title="By Anna", content="x").author.username == anna.username
+    else:
+        with pytest.raises(sdk.SessionRevoked):
+            byline.posts.create(title="By Anna", content="x")
+        assert list(byline.posts.list(author_id=bob.id)) == []
+    assert byline.auth.get_me().email == next_one.email
+    assert events == ["signed-in", "refreshed" if shares and returns else "signed-in"]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "sent"),
+    [
+        ("one", "one", ["Bearer old", "Bearer new"]),
+        ("one", "other", ["Bearer old"]),
+        ("", "", ["Bearer old", "Bearer new"]),  # a store of one's own that does not keep it
+        ("", "other", ["Bearer old"]),
+    ],
+)
+def test_whose_tokens_without_claims_are_is_known_by_their_session(
+    before: str, after: str, sent: list[str], sdk: Any, client: Callable[..., Any]
+) -> None:
+    store, later, seen = sdk.MemoryStore(), time.time() + 1000, []
+    store.save(sdk.Tokens("old", "r", later, later, URL, before))
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        seen.append(request.headers["Authorization"])
+        store.save(sdk.Tokens("new", "r", later, later, URL, after))
+        if len(seen) == 2:
+            return httpx.Response(204)
+        return httpx.Response(401, json=REVOKED, headers={"Content-Type": PROBLEM})
+
+    with httpx.Client(transport=httpx.MockTransport(answer)) as http:
+        byline = client(URL, store=store, http=http)
+        with suppress(sdk.SessionRevoked):
+            byline.posts.delete("0199c1ab-2f4e-7d1c-8a3b-5e6f70819203")
+    assert seen == sent
+
+
+def test_a_file_of_an_older_version_is_read(sdk: Any) -> None:
+    tokens = sdk.Tokens("a", "r", 1.0, 2.0, URL, "one")
+    text = json.loads(tokens.to_json())
+    assert sdk.Tokens.from_json(json.dumps(text)) == tokens
+    del text["session"]
+    assert sdk.Tokens.from_json(json.dumps(text)) == dataclasses.replace(tokens, session="")
 
 
 def test_a_store_that_fails_does_not_end_the_session(

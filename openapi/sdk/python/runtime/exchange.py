@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -87,6 +88,8 @@ class Exchanges:
         headers = {"User-Agent": self.user_agent, **request.get("headers", {})}
         if bearer is not None:
             headers["Authorization"] = f"Bearer {bearer}"
+            if not re.fullmatch("[!-~]+", bearer):
+                raise ValueError("Authorization has characters that no header can have")
         for name, value in headers.items():
             # httpx would not say in which one, and would show a token.
             if not (value.isascii() and value.isprintable()):

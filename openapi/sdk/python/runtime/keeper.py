@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias, TypeVar
+from uuid import uuid4
 
 import httpx
 
@@ -68,7 +69,8 @@ class Keeper:
     def adopt(self, value: object, *, new: bool) -> Steps[None]:
         """Use the tokens of an answer from now on."""
         event: AuthChange = "signed-in" if new else "refreshed"
-        yield from self._locked(self._replace(self._made(value), event))
+        session = uuid4().hex if new or self.tokens is None else self.tokens.session
+        yield from self._locked(self._replace(self._made(value, session), event))
 
     def forget(self) -> Steps[None]:
         """The session has ended."""
@@ -107,7 +109,7 @@ class Keeper:
             if latest is None:
                 self._changed(None, "signed-out")
             elif latest.access_token != used.access_token and time.time() < latest.renew_at:
-                self._changed(latest, "refreshed")
+                self._changed(latest, "refreshed" if latest.owner == used.owner else "signed-in")
             elif spent or time.time() >= latest.expires_at:
                 yield from self._refresh(operation, request, latest)
             else:
@@ -153,7 +155,8 @@ class Keeper:
             if refused and tokens is not None:
                 yield from self._save(None, "signed-out")
             raise
-        yield from self._save(self._made(value), "refreshed")
+        session = "" if tokens is None else tokens.session
+        yield from self._save(self._made(value, session), "refreshed")
         return value
 
     def _replace(self, tokens: Tokens | None, event: AuthChange) -> Steps[None]:
@@ -186,7 +189,7 @@ class Keeper:
             yield Wait(LOOK_SECONDS)
         return _nothing
 
-    def _made(self, value: Any) -> Tokens:
+    def _made(self, value: Any, session: str) -> Tokens:
         """The tokens of an answer. How long they last counts from now, by this machine's clock."""
         refresh_token, seconds = getattr(value, "refresh_token", None), float(value.expires_in)
         return Tokens(
@@ -195,6 +198,7 @@ class Keeper:
             time.time() + seconds - min(EARLY_SECONDS, seconds * EARLY_PART),
             time.time() + seconds,
             self.exchanges.origin,
+            session,
         )
 
 

@@ -23,6 +23,24 @@ Chunks: TypeAlias = Iterator[bytes]
 AsyncChunks: TypeAlias = AsyncIterator[bytes]
 
 
+class _Course:
+    """Finds out that pages come after themselves, and would never end: by Brent's algorithm, in a
+    memory that does not depend on how many there are."""
+
+    def __init__(self) -> None:
+        self._mark: httpx.QueryParams | None = None
+        self._steps, self._most = 0, 1
+
+    def comes_back(self, query: httpx.QueryParams) -> bool:
+        """Whether the page with this query, which is next, was there before."""
+        if query == self._mark:
+            return True
+        self._steps += 1
+        if self._steps == self._most:
+            self._mark, self._steps, self._most = query, 0, 2 * self._most
+        return False
+
+
 class _List(Generic[T]):
     def __init__(self, session: Session, operation: Operation[list[T]], request: Request) -> None:
         self._session = session
@@ -32,14 +50,14 @@ class _List(Generic[T]):
     def __repr__(self) -> str:
         return f"<{self._operation.name}>"
 
-    def _page(self, request: Request) -> Steps[tuple[list[T], Request | None]]:
+    def _page(self, request: Request, course: _Course) -> Steps[tuple[list[T], Request | None]]:
         """The items of a page, and the request for the next one."""
         answer: httpx.Response = yield from self._session.send(self._operation, request)
         items = value_of(self._operation, answer)
         link = answer.links.get("next", {}).get("url", "")
         # Only the query is used: the rest of the address is known, and the link may be anybody's.
         query = httpx.QueryParams(link.partition("?")[2].partition("#")[0])
-        if query and query == request.get("params"):  # a page that comes after itself never ends
+        if query and course.comes_back(query):
             raise UnexpectedAnswer(answer.status_code, answer.headers, answer.content)
         return items, {**request, "params": query} if query else None
 
@@ -61,8 +79,9 @@ class Pages(_List[T]):
     def pages(self) -> Iterator[list[T]]:
         """The same, a page at a time."""
         request: Request | None = self._request
+        course = _Course()
         while request is not None:
-            items, request = self._threads.perform(self._page(request))
+            items, request = self._threads.perform(self._page(request, course))
             yield items
 
 
@@ -84,8 +103,9 @@ class AsyncPages(_List[T]):
     async def pages(self) -> AsyncIterator[list[T]]:
         """The same, a page at a time."""
         request: Request | None = self._request
+        course = _Course()
         while request is not None:
-            items, request = await self._tasks.perform(self._page(request))
+            items, request = await self._tasks.perform(self._page(request, course))
             yield items
 
 

@@ -73,8 +73,12 @@ class Session:
     ) -> Steps[httpx.Response]:
         """The answer, before which tokens are renewed and proofs are given as it demands."""
         mended: Counter[str] = Counter()
+        refusal: tuple[ApiError, str] | None = None
         while True:
             tokens = yield from self._tokens(operation)
+            # Who has signed in meanwhile must not do what another has asked for.
+            if refusal is not None and (tokens is None or tokens.owner != refusal[1]):
+                raise refusal[0]
             bearer = self._bearer(operation, tokens)
             try:
                 exchange = self.exchanges.exchange(operation, request, bearer, stream=stream)
@@ -86,6 +90,7 @@ class Session:
                 mended[error.code] += 1
                 if not (yield from self._mend(error, tokens)):
                     raise
+                refusal = error, tokens.owner
 
     def leave(self, operation: Operation[Any], request: Request) -> Steps[None]:
         """End the session here and at the service. If that cannot be told, the session stays."""
@@ -117,12 +122,13 @@ class Session:
         """Whether there is a reason now to send the request again."""
         if error.code in SPENT:
             yield from self.keeper.renew(tokens, spent=True)
-            return self.keeper.tokens is not None
+            return True
         prove = self.operations.prove
         if error.code != TOO_OLD or self.reauthenticate is None or prove is None:
             return False
         proof = yield from run(self.reauthenticate, error)
-        if proof is None:
+        now = self.keeper.tokens
+        if proof is None or now is None or now.owner != tokens.owner:
             return False
         operation, request = prove
         yield from self.call(operation, {**request, "json": _members(proof, "password")})

@@ -7,6 +7,7 @@ import os
 import sys
 import tempfile
 from abc import ABC, abstractmethod
+from base64 import urlsafe_b64decode
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -16,6 +17,7 @@ from pathlib import Path
 class Tokens:
     """The tokens of a session. Their texts are secrets, and not part of the `repr`.
 
+    `session` is another text for each time that somebody signs in, empty if it is not known.
     `renew_at` and `expires_at` are times of this machine's clock, in seconds since 1970: when to
     ask for another access token, and when this one expires. `origin` is the address of the
     service; the tokens are sent to no other.
@@ -26,6 +28,17 @@ class Tokens:
     renew_at: float
     expires_at: float
     origin: str
+    session: str = field(default="", repr=False)
+
+    @property
+    def owner(self) -> str:
+        """Whose they are: the `sub` of an access token that is a JSON web token (RFC 7519), or
+        else the session."""
+        try:
+            claims = self.access_token.split(".")[1]
+            return str(json.loads(urlsafe_b64decode(claims + "=="))["sub"])
+        except (IndexError, KeyError, RecursionError, TypeError, ValueError):
+            return self.session
 
     def to_json(self) -> str:
         """What `from_json` reads. It contains the secrets."""
@@ -42,6 +55,7 @@ class Tokens:
                 float(read["renew_at"]),
                 float(read["expires_at"]),
                 str(read["origin"]),
+                str(read.get("session") or ""),  # older versions wrote none
             )
         except (KeyError, TypeError, ValueError):
             return None
