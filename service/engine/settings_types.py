@@ -76,8 +76,9 @@ def store(text: str) -> str:
 
 
 def _count(limits: str) -> int:
-    parsed = parse_many(limits)
-    require(all(limit.amount > 0 for limit in parsed))
+    # As they are read later, one by one: the library takes other separators (`|`, `:;`) too.
+    parsed = [parse_many(limit) for limit in limits.split(";")]
+    require(all(len(one) == 1 and one[0].amount > 0 for one in parsed))
     return len(parsed)
 
 
@@ -118,6 +119,8 @@ def web_address(text: str) -> str:
     url = urlsplit(text)
     require(url.scheme in ("http", "https") and url.hostname and url.port != 0)
     require(re.fullmatch(r"[!-~]+", text) and not url.query and not url.fragment)
+    if "@" in url.netloc:
+        raise Because("has a user or password in it")
     return text.rstrip("/")
 
 

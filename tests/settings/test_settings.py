@@ -56,6 +56,28 @@ def test_a_bad_value_is_one_clear_line_without_it(monkeypatch, name, value):
     assert "hunter2" not in line
 
 
+@pytest.mark.parametrize("name", ["PUBLIC_URL", "OTEL_EXPORTER_OTLP_ENDPOINT"])
+@pytest.mark.parametrize("user", ["ops:hunter2@", "hunter2@", ":hunter2@", "@"])
+def test_an_address_with_a_password_is_refused_with_its_reason(monkeypatch, name, user):
+    monkeypatch.setenv(name, f"https://{user}byline.example.com/x")
+    line = _refusal()
+    assert line.startswith(
+        f"{name} has a user or password in it: it must be an http:// or https://"
+    )
+    assert "hunter2" not in line
+
+
+@pytest.mark.parametrize(
+    "limits",
+    ["5/hour|20/day", "5/hour:;20/day", "5/hour:|20/day", "5/hour;", "5/hour;;20/day", "5;20/day"],
+)
+def test_several_limits_are_separated_by_semicolons_only(monkeypatch, limits):
+    monkeypatch.setenv("RATE_LIMITS", f"mail={limits}")
+    assert _refusal().startswith("RATE_LIMITS must be POLICY=LIMIT pairs, for example ")
+    monkeypatch.setenv("RATE_LIMITS", "mail=5/hour;20/day,login=7/minute")
+    assert load().rate_limits == {"mail": "5/hour;20/day", "login": "7/minute"}
+
+
 @pytest.mark.parametrize("name", Settings.model_fields)
 def test_every_example_is_a_good_value(monkeypatch, name):
     monkeypatch.setenv("DATABASE_URL", "postgresql://localhost/byline")
