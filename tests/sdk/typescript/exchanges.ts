@@ -146,6 +146,18 @@ check('a key is waited for that a lost request still holds', async () => {
   assert.equal(busy.asked.length, 1);
 });
 
+check('an empty key is none, and what has no key is tried once', async () => {
+  const { url, asked } = await serving(drop);
+  const byline = new Byline(url);
+  const body = { title: 'A', content: 'B' };
+  await caught(byline.posts.create(body, { idempotencyKey: '' }));
+  const keys = new Set(asked.splice(0).map(({ headers }) => headers['idempotency-key']));
+  assert(keys.size === 1 && [...keys][0]);
+  await caught(byline.posts.create(body, { idempotencyKey: ' ' }));
+  await caught(byline.posts.create(body, { headers: { 'Idempotency-Key': '' } }));
+  assert.equal(asked.length, 2);
+});
+
 check('Retry-After is obeyed in both its forms, and not for more than a minute', async () => {
   const inTwoSeconds = () => new Date(Date.now() + 2000).toUTCString(); // to the second
   for (const wait of [() => '1', inTwoSeconds]) {

@@ -106,12 +106,38 @@ check('a 304 is an answer to who has asked for one', async () => {
 
 check('what is no address is refused at once, and a password in it not shown', async () => {
   const addresses = ['http://anna:opensesame@service.test', 'http://service.test?x=1'];
+  addresses.push('https:\\\\anna:opensesame@service.test', 'https:anna:opensesame@service.test');
+  addresses.push('http://anna:opensesame@service.test:99999', 'http:opensesame@service.test');
   addresses.push('http://service.test/#x', 'ftp://service.test', 'localhost:8000', '');
   for (const address of addresses) {
     const refused = (error: unknown) =>
       error instanceof TypeError && !inspect(error).includes('opensesame');
     assert.throws(() => new Byline(address), refused, address);
   }
+});
+
+check('a long line and a long Link take no longer than they are long', async () => {
+  const piece = new TextEncoder().encode('a'.repeat(1024));
+  const quote = new TextEncoder().encode('"');
+  let pieces = 0;
+  const line = new ReadableStream({
+    pull(to) {
+      to.enqueue(pieces++ % 16_000 ? piece : quote);
+      if (pieces > 16_000) to.close();
+    },
+  });
+  const answers = [
+    new Response(line, { headers: { 'Content-Type': 'application/x-ndjson' } }),
+    Response.json([], { headers: { Link: '<'.repeat(150_000) } }),
+  ];
+  const fetch = async () => answers.shift() as Response;
+  const byline = new Byline('http://service.test', { fetch });
+  const before = process.cpuUsage();
+  for await (const text of byline.auth.export()) assert.equal(String(text).length, 15_999 * 1024);
+  const between = process.cpuUsage(before).user;
+  await byline.posts.list().toArray();
+  const seconds = [between, process.cpuUsage(before).user - between].map((n) => n / 1e6);
+  assert(Math.max(...seconds) < 4, `${seconds}`);
 });
 
 check('a signal for many calls collects no listeners', async () => {

@@ -7,6 +7,7 @@ import {
   Byline,
   localStorageStore,
   SessionRevoked,
+  type SessionTokens,
   TokenReused,
 } from 'byline-client';
 import { service, signedIn, token } from './account.ts';
@@ -108,6 +109,31 @@ check('a session that was ended elsewhere is over, unless somebody has signed in
   assert(await caught(byline.auth.getMe()) instanceof SessionRevoked);
   assert.equal(await store.get(), undefined);
   await until(() => changes.at(-1) === 'signed-out');
+});
+
+check('what one user has asked for is not done as another', async () => {
+  const codes = ['session-revoked', 'token-expired', 'invalid-token', 'authentication-too-old'];
+  for (const code of [...codes, 'expired before', 'opaque']) {
+    const { byline, store, of, instead, expire, refused } = await signedIn();
+    const answered = code === 'opaque' ? 'session-revoked' : code;
+    const bobs = code === 'opaque' ? 'bob' : token('a', 7, 'bob');
+    const own = (await store.get()) as SessionTokens;
+    const bob = { ...own, access_token: bobs };
+    refused.set(own.access_token, 'token-expired');
+    if (code === 'opaque') await store.set({ ...own, access_token: 'anna' });
+    const others = async (answer: ServerResponse) => {
+      await store.set(bob); // signed in in another tab
+      refuse(answer, 401, answered);
+    };
+    if (code === 'expired before') await expire(-1);
+    instead.set(code === 'expired before' ? '/auth/refresh' : '/api/posts/1', [others]);
+    const error = await caught(byline.posts.delete('1'));
+    assert.equal(error.code, code === 'expired before' ? 'token-expired' : answered);
+    assert.equal(of('/api/posts/1').length, 1, code);
+    assert.equal((await store.get())?.access_token, bobs);
+    await byline.posts.delete('2').catch(() => {}); // this, Bob has asked for
+    assert.equal(of('/api/posts/2')[0]?.headers.authorization, `Bearer ${bobs}`);
+  }
 });
 
 check('a sign-in during a refresh is what counts', async () => {

@@ -9,6 +9,7 @@ import {
   Byline,
   type ClientOptions,
   SecondFactorRequired,
+  type SessionTokens,
 } from 'byline-client';
 import { service, signedIn, token } from './account.ts';
 import { type Asked, caught, check, json, refuse, run, serving } from './checks.ts';
@@ -69,6 +70,22 @@ check('a given token is sent as it is, and never renewed', async () => {
   await caught(byline.posts.get('1')); // public, so that it needs none
   assert.deepEqual(asked.map(({ headers }) => headers.authorization), ['Bearer byl_secret', undefined]);
   assert.throws(() => new Byline(url, { token: 'sec ret' }), (error) => !SECRETS.test(String(error)));
+});
+
+check('a token of a session that no header can have is not sent and not printed', async () => {
+  for (const odd of ['secret\nsecret', 'secreté', 'secret secret']) {
+    const { byline, asked, store } = await signedIn();
+    const tokens = (await store.get()) as SessionTokens;
+    const { length } = asked;
+    await store.set({ ...tokens, access_token: odd });
+    const unsent = await caught(byline.auth.getMe());
+    await store.set({ ...tokens, refresh_token: odd, expires_at: 0 });
+    for (const error of [unsent, await caught(byline.auth.getMe())]) {
+      assert(error instanceof TypeError);
+      assert.doesNotMatch(inspect(error), SECRETS);
+    }
+    assert.equal(asked.length, length);
+  }
 });
 
 check('nothing that is printed has a secret', async () => {

@@ -7,18 +7,17 @@ import {
   newKey,
   type Operation,
   sendable,
+  sound,
   understood,
 } from './messages.js';
 import { operations, product, type SessionPart, roles } from './operations.js';
-import { type Refresh, Session, type TokenAnswer } from './session.js';
+import { isOther, type Refresh, Session, type TokenAnswer } from './session.js';
 import { memoryStore, tabsStore } from './stores.js';
 import { type Line, type Received, type Signal, transfer } from './transfer.js';
 
 const REPLACEABLE = new Set(['token-expired', 'invalid-token', 'session-revoked']);
 const TRANSIENT = new Set([429, 502, 503, 504]);
 const IN_USE = /"idempotency-key-in-use"/;
-// With a query, a fragment or a user, or for another protocol.
-const NO_ADDRESS = /[?#]|\/\/[^/]*@|^(?!\s*https?:)\s*[a-z][\w+.-]*:/i;
 const REPEATABLE = new Set(['GET', 'HEAD', 'PUT', 'DELETE']);
 
 /**
@@ -41,14 +40,10 @@ export class Caller {
 
   constructor(baseUrl: string, options: ClientOptions) {
     this.#options = options;
-    // Browsers know what an address is relative to; elsewhere this raises a TypeError.
-    if (typeof location === 'undefined') new URL(baseUrl);
     // Now: fetch would print the password in it.
-    if (NO_ADDRESS.test(baseUrl)) throw new TypeError('baseUrl is more or less than an address');
+    if (!isAddress(baseUrl)) throw new TypeError('baseUrl is more or less than an address');
     this.#base = baseUrl.replace(/\/+$/, '');
-    this.#token = options.token?.trim();
-    if (this.#token && !/^[!-~]+$/.test(this.#token))
-      throw new TypeError('token has characters that no token has'); // fetch would print it
+    this.#token = sound(options.token);
     this.#line = {
       fetch: options.fetch ?? ((url, init) => globalThis.fetch(url, init)),
       retries: options.retries ?? 3,
@@ -82,10 +77,12 @@ export class Caller {
   ): Promise<RawAnswer<unknown>> {
     const { features } = operation;
     const options = { ...input.options };
-    if (features.includes('k')) options.idempotencyKey ??= newKey();
+    if (features.includes('k')) options.idempotencyKey ||= newKey();
     const remedies = new Set(['token', 'newer', 'proof']); // each helps once
-    for (;;) {
+    for (let before: string | undefined, refusal: unknown; ; ) {
       const bearer = await this.#bearer(features, options.signal);
+      // What one user has asked for is not done as another, who has signed in meanwhile.
+      if (refusal && isOther(bearer, before)) throw refusal;
       try {
         const answer = await this.#send(operation, { ...input, options }, bearer);
         if (features.includes('t')) await this.#goOnWith(answer.data as TokenAnswer);
@@ -96,6 +93,7 @@ export class Caller {
         if (mayComplete && features.includes('t') && error.code === 'second-factor-required')
           return this.#completed(operation, input, error);
         if (!(await this.#isRemedied(error, remedies, bearer, options.signal))) throw error;
+        [before, refusal] = [bearer, error];
       }
     }
   }
@@ -196,17 +194,32 @@ export class Caller {
     // The try before may still be at work on the same key.
     const isTransient = ({ status, body }: Received, retry: number) =>
       TRANSIENT.has(status) || (retry > 0 && status === 409 && IN_USE.test(new TextDecoder().decode(body)));
+    const hasCookie = this.#options.transport === 'cookie';
+    const request = sendable(this.#base, operation, input, bearer, hasCookie);
+    const hasKey = features.includes('k') && new Headers(request.init.headers).get('Idempotency-Key');
     const received = await transfer(this.#line, {
       operation: name,
-      ...sendable(this.#base, operation, input, bearer, this.#options.transport === 'cookie'),
+      ...request,
       // What has answered with tokens cannot succeed again: those that it was sent have ended.
       isRepeatable:
-        !once && (/[kr]/.test(features) || (REPEATABLE.has(method) && !/t/.test(features))),
+        !once &&
+        (!!hasKey || /r/.test(features) || (REPEATABLE.has(method) && !/t/.test(features))),
       isStreamed: (status, headers) => answer === 'lines' && isStream(status, headers),
       isTransient,
       timeout: timeout ?? this.#options.timeout ?? 10_000,
       signal,
     });
     return understood(received, operation, input);
+  }
+}
+
+/** Whether paths can follow it: it has no query, no fragment and no user. */
+function isAddress(text: string): boolean {
+  try {
+    // Only pages know what it is relative to; the protocol is another than any it may have.
+    const url = new URL(text, typeof location === 'undefined' ? undefined : 'ws://page');
+    return /^(https?|ws):$/.test(url.protocol) && !/[?#]/.test(text) && !url.username && !url.password;
+  } catch {
+    return false;
   }
 }

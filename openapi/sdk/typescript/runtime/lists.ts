@@ -33,7 +33,7 @@ export class Pages<Item> implements AsyncIterable<Item> {
 
 /** The query of the next page: only that, for the path may have got a prefix from a proxy. */
 function following(link: string | null): URLSearchParams | undefined {
-  for (const [, target = '', about = ''] of (link ?? '').matchAll(/<([^>]*)>((?:"[^"]*"|[^",])*)/g))
+  for (const [, target = '', about = ''] of (link ?? '').matchAll(/<([^<>]*)>((?:"[^"]*"|[^",])*)/g))
     if (/;\s*rel="?next\b/i.test(about)) return new URLSearchParams(target.split('?')[1] ?? '');
   return undefined;
 }
@@ -53,14 +53,20 @@ export class Lines<Line> implements AsyncIterable<Line> {
       }
     };
     const decoder = new TextDecoder();
-    let rest = '';
+    let pieces: string[] = []; // of a line, joined once: it may be long
+    const joined = () => pieces.join('').trim();
     for await (const piece of data) {
-      const lines = (rest + decoder.decode(piece, { stream: true })).split('\n');
-      rest = lines.pop() ?? '';
-      for (const line of lines) if (line.trim()) yield parsed(line);
+      const [end = '', ...begun] = decoder.decode(piece, { stream: true }).split('\n');
+      pieces.push(end);
+      for (const next of begun) {
+        const line = joined();
+        pieces = [next];
+        if (line) yield parsed(line);
+      }
     }
-    rest += decoder.decode();
-    if (rest.trim()) yield parsed(rest);
+    pieces.push(decoder.decode());
+    const last = joined();
+    if (last) yield parsed(last);
   }
 
   /** The same as bytes as they come, to write into a file. */

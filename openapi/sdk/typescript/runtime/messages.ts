@@ -72,7 +72,7 @@ export function sendable(
   hasCookie: boolean,
 ): { url: string; init: Omit<FetchInit, 'signal' | 'redirect'> } {
   const headers: Record<string, string> = { ...(AGENT || {}) };
-  if (bearer) headers['Authorization'] = `Bearer ${bearer}`;
+  if (bearer) headers['Authorization'] = `Bearer ${sound(bearer)}`;
   if (features.includes('k') && options.idempotencyKey)
     headers['Idempotency-Key'] = options.idempotencyKey;
   if (options.ifMatch) headers['If-Match'] = options.ifMatch;
@@ -151,6 +151,13 @@ function isProblem(value: Record<string, unknown>, answered: number): boolean {
 /** Whether one can go on with it: an object of a gateway would take the place of the session. */
 function hasTokens({ access_token, expires_in }: Record<string, unknown>): boolean {
   return typeof access_token === 'string' && typeof (expires_in ?? 0) === 'number';
+}
+
+/** A token that a header can have; fetch would print any other. */
+export function sound(token: string | undefined): string | undefined {
+  const trimmed = token?.trim();
+  if (!/^[!-~]*$/.test(trimmed ?? '')) throw new TypeError('a token has characters that no token has');
+  return trimmed;
 }
 
 /** A key that no other request has. */

@@ -85,8 +85,10 @@ export class Session {
     const isGoodEnough = isGood && (isFresh(tokens) || now < this.#busyUntil);
     if (isGoodEnough || !(tokens || this.#mayHaveCookie)) return tokens?.access_token;
     try {
-      const renewed = this.#renewed(tokens?.access_token, isGood);
-      return (await unlessAborted(signal, renewed))?.access_token;
+      const stale = tokens?.access_token;
+      const renewed = await unlessAborted(signal, this.#renewed(stale, isGood));
+      // Somebody else's is not for this call: it is refused.
+      return renewed && isOther(renewed.access_token, stale) ? stale : renewed?.access_token;
     } catch (error) {
       if (!isGood || signal?.aborted || isRefusal(error)) throw error;
       this.#busyUntil = Date.now() + BUSY_MS;
@@ -116,11 +118,11 @@ export class Session {
     return this.#alone(() => this.#write(undefined));
   }
 
-  /** Whether somebody has signed in since; otherwise nobody is any more. */
+  /** Whether somebody known has signed in since; otherwise, nobody is with that token any more. */
   #isOvertaken(stale: string): Promise<boolean> {
     return this.#alone(async () => {
       const tokens = await this.read();
-      if (tokens && tokens.access_token !== stale) return true;
+      if (tokens && tokens.access_token !== stale) return subject(stale) !== undefined;
       await this.#write(undefined);
       return false;
     });
@@ -166,7 +168,7 @@ export class Session {
     this.#known = tokens;
     if (before?.access_token === tokens?.access_token) return;
     if (tokens && this.#hasCookie) this.#mayHaveCookie = true;
-    const isSame = before && tokens && subject(before) === subject(tokens);
+    const isSame = before && tokens && subject(before.access_token) === subject(tokens.access_token);
     const change = !tokens ? 'signed-out' : isSame ? 'refreshed' : 'signed-in';
     // Of its own accord: what it calls may need what this call holds, and what it raises is its own.
     queueMicrotask(() => this.#onChange?.(change));
@@ -209,10 +211,19 @@ function isFresh({ expires_at, lifetime }: SessionTokens): boolean {
   return Date.now() < expires_at - Math.min(EARLY_MS, lifetime / 10);
 }
 
+/**
+ * Whether a token is known not to be of the user whose token was sent before.
+ * @internal
+ */
+export function isOther(token: string | undefined, before: string | undefined): boolean {
+  const user = subject(before);
+  return user !== undefined && subject(token) !== user;
+}
+
 /** Whose token it is, if it is a JSON web token. */
-function subject({ access_token }: SessionTokens): unknown {
+function subject(token = ''): unknown {
   try {
-    const [, claims = ''] = access_token.split('.');
+    const [, claims = ''] = token.split('.');
     return JSON.parse(atob(claims.replace(/-/g, '+').replace(/_/g, '/'))).sub;
   } catch {
     return undefined;
