@@ -13,9 +13,9 @@ KINDS = {
         ),
         Mutant(
             "a missing If-Match is a 400",
-            "service/engine/problems.py",
-            'status, code, title = 428, "precondition-required"',
-            'status, code, title = 400, "precondition-required"',
+            "service/engine/http/conditional.py",
+            "import InvalidRequest, PreconditionRequired",
+            "import BadRequest as PreconditionRequired, InvalidRequest",
             SCHEMATHESIS,
             only="PATCH and posts and user",
         ),
