@@ -4,7 +4,7 @@ import { getEventListeners } from 'node:events';
 import type { ServerResponse } from 'node:http';
 import { inspect } from 'node:util';
 import { Byline, type Exchange, localStorageStore, UnexpectedAnswer } from 'byline-client';
-import { service, signedIn } from './account.ts';
+import { service, signedIn, token } from './account.ts';
 import { caught, check, json, run, serving, until } from './checks.ts';
 
 const expected = ['hook'];
@@ -89,6 +89,37 @@ check('clients with cookies share nothing in a process that has no tabs', async 
   assert.deepEqual(of('/auth/me').length, 1);
 });
 
+check('many clients of a page have one channel, and listen to storage only to tell of it', async () => {
+  const opened: string[] = [];
+  const listened: string[] = [];
+  class Channel {
+    constructor(name: string) {
+      opened.push(name);
+    }
+    addEventListener() {}
+    postMessage() {}
+  }
+  const { BroadcastChannel } = globalThis;
+  const addEventListener = (type: string) => void listened.push(type);
+  const page = { location: {}, BroadcastChannel: Channel, addEventListener };
+  Object.assign(globalThis, page);
+  for (let n = 0; n < 100; n++) {
+    new Byline('http://page.test', { transport: 'cookie' });
+    new Byline('http://page.test', { store: localStorageStore() });
+  }
+  const told: string[] = [];
+  const onAuthChange = (change: string) => void told.push(change);
+  const fetch = async () => Response.json({ access_token: token('a', 1), expires_in: 900, user: {} });
+  const options = { transport: 'cookie', onAuthChange, fetch } as const;
+  const [one] = [1, 2].map(() => new Byline('http://page.test', options)) as [Byline];
+  Object.assign(globalThis, { BroadcastChannel });
+  for (const name of ['location', 'addEventListener']) Reflect.deleteProperty(globalThis, name);
+  assert.deepEqual([opened, listened], [['byline http://page.test'], []]);
+  await one.signIn('anna@example.com', 'opensesame'); // both are told, each once
+  await until(() => told.length === 2);
+  assert.deepEqual(told, ['signed-in', 'signed-in']);
+});
+
 check('a page that comes after itself is not asked for for ever', async () => {
   const headers = { Link: '</api/posts?after=x>; rel="next"' };
   const { url, asked } = await serving((answer) => json(answer, 200, [], headers));
@@ -128,14 +159,14 @@ check('a long line and a long Link take no longer than they are long', async () 
   });
   const answers = [
     new Response(line, { headers: { 'Content-Type': 'application/x-ndjson' } }),
-    Response.json([], { headers: { Link: '<'.repeat(150_000) } }),
+    Response.json(Array(200_000).fill(0), { headers: { Link: '<'.repeat(150_000) } }),
   ];
   const fetch = async () => answers.shift() as Response;
   const byline = new Byline('http://service.test', { fetch });
   const before = process.cpuUsage();
   for await (const text of byline.auth.export()) assert.equal(String(text).length, 15_999 * 1024);
   const between = process.cpuUsage(before).user;
-  await byline.posts.list().toArray();
+  assert.equal((await byline.posts.list().toArray()).length, 200_000);
   const seconds = [between, process.cpuUsage(before).user - between].map((n) => n / 1e6);
   assert(Math.max(...seconds) < 4, `${seconds}`);
 });

@@ -218,7 +218,7 @@ function isAddress(text: string): boolean {
   try {
     // Only pages know what it is relative to; the protocol is another than any it may have.
     const url = new URL(text, typeof location === 'undefined' ? undefined : 'ws://page');
-    return /^(https?|ws):$/.test(url.protocol) && !/[?#]/.test(text) && !url.username && !url.password;
+    return /^(https?|ws):$/.test(url.protocol) && !/[?#]/.test(text) && !(url.username + url.password);
   } catch {
     return false;
   }

@@ -29,7 +29,7 @@ export interface ClientOptions {
    * catches what it throws.
    */
   onAuthChange?: ((change: AuthChange) => void) | undefined;
-  /** Told of each request, for logs, without secrets. Nobody catches what it throws. */
+  /** Told of each request, without secrets. Nobody catches what it throws. */
   onExchange?: ((exchange: Exchange) => void) | undefined;
   /** Used in place of the global `fetch`. */
   fetch?: Fetch | undefined;
@@ -40,7 +40,7 @@ export interface CallOptions {
   signal?: Signal | undefined;
   /** Milliseconds for each try, its body included. */
   timeout?: number | undefined;
-  /** In place of the one that the client makes, where the operation takes one. */
+  /** In place of the client's own, where the operation takes one. */
   idempotencyKey?: string | undefined;
   /** In place of the `ETag` of what was read; `*` for any version. */
   ifMatch?: string | undefined;
@@ -96,7 +96,7 @@ export class Client {
     Object.assign(this, methods.byTag());
   }
 
-  /** Calls an operation by its name, for the status and headers of the answer beside its data. */
+  /** Calls an operation by its name, for the whole answer. */
   request<Name extends OperationName>(
     operation: Name,
     ...given: Parameters<Method<Name>>

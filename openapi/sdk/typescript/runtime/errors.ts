@@ -44,7 +44,7 @@ export class ApiError extends Error {
   /** Seconds to wait before another try, if the service says so. */
   readonly retryAfter: number | undefined;
   declare readonly headers: AnswerHeaders;
-  /** The whole document; not printed, because it may have a `challenge`. */
+  /** The whole document; not printed: it may have a `challenge`. */
   declare readonly problem: Problem;
 
   /** @internal */

@@ -12,7 +12,7 @@ export class Pages<Item> implements AsyncIterable<Item> {
 
   async toArray(): Promise<Item[]> {
     const items: Item[] = [];
-    for await (const page of this.pages()) items.push(...page);
+    for await (const item of this) items.push(item);
     return items;
   }
 

@@ -58,10 +58,11 @@ export class Session {
     this.#hasCookie = this.#mayHaveCookie = hasCookie;
     this.#refresh = refresh;
     this.#onChange = onChange;
+    if (!onChange) return; // each call looks by itself
     // A store that fails does so again when a call needs it.
     const look = () => void this.read().catch(() => {});
     store.subscribe?.(look);
-    if (onChange) look();
+    look();
   }
 
   /** The tokens as they are in the store now. */

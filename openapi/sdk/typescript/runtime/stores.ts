@@ -67,28 +67,36 @@ export function localStorageStore(key = `${product.name}-session`): SessionStore
   };
 }
 
+const tabs = new Map<string, SessionStore>();
+
 /**
- * Keeps access tokens in memory, and tells them to the other tabs, since all have the same cookie.
+ * Keeps access tokens in memory for all clients and tabs, since they have the same cookie.
  * @internal
  */
 export function tabsStore(name: string): SessionStore {
   const memory = memoryStore();
   // Servers have the channel as well, but no tabs: there, it would be for all users.
   if (typeof BroadcastChannel === 'undefined' || typeof location === 'undefined') return memory;
+  const known = tabs.get(name);
+  if (known) return known;
   const channel = new BroadcastChannel(name);
-  return {
+  const listeners = new Set<() => void>();
+  const keep = (tokens: SessionTokens | undefined) => {
+    memory.set(tokens);
+    for (const changed of listeners) changed();
+  };
+  channel.addEventListener('message', ({ data }) => keep(data));
+  const store: SessionStore = {
     get: memory.get,
     set(tokens) {
-      memory.set(tokens);
+      keep(tokens);
       channel.postMessage(tokens);
     },
     subscribe(changed) {
-      const heard = ({ data }: MessageEvent) => {
-        memory.set(data);
-        changed();
-      };
-      channel.addEventListener('message', heard);
-      return () => channel.removeEventListener('message', heard);
+      listeners.add(changed);
+      return () => listeners.delete(changed);
     },
   };
+  tabs.set(name, store);
+  return store;
 }
