@@ -5,6 +5,7 @@
 // operator adds that origin to CORS_ORIGINS.
 const api = document.baseURI
 
+const PATIENCE_MS = 10_000 // with an exchange of the cookie, and with a tab that has the turn
 const tabs = new BroadcastChannel('session')
 let accessToken
 let refreshing
@@ -41,40 +42,45 @@ export async function tokens(path, body, { bearer = false } = {}) {
   const proof = { ...body, transport: 'cookie' }
   const { data, problem, status } = await send('POST', path, { body: proof, bearer, cookie: true })
   if (problem) throw new Refusal(problem, status)
-  keep(data)
+  await keep(data)
   return data
 }
 
 // Goes on with the session of the cookie, if there is one: after a reload, or when the access token
-// has expired. Tabs take turns, so that each sends the cookie that the one before it was given.
+// has expired. Tabs take turns, so that each sends the cookie that the one before it was given. A
+// tab that keeps its turn is passed over: to send the same cookie twice does no harm.
 export function refresh() {
   const work = async () => {
     for (let seconds = 1; ; seconds *= 2) {
-      const { data, status } = await send('POST', 'auth/refresh', { cookie: true })
-      if (data) keep(data)
+      const signal = AbortSignal.timeout(PATIENCE_MS)
+      const { data, status } = await send('POST', 'auth/refresh', { cookie: true, signal })
+      if (data) await keep(data)
       // Only a refusal ends the session. A lost answer, or a busy server, says nothing of it.
       if (data || [401, 403].includes(status) || seconds > 8) return Boolean(data)
       await new Promise((over) => setTimeout(over, seconds * 1000))
     }
   }
-  const turn = () => navigator.locks?.request('refresh', work) ?? work()
+  const signal = AbortSignal.timeout(PATIENCE_MS)
+  const turn = () => navigator.locks?.request('refresh', { signal }, work).catch(work) ?? work()
   refreshing ??= turn().finally(() => (refreshing = undefined))
   return refreshing
 }
 
 export async function signOut() {
-  await send('POST', 'auth/logout', { cookie: true })
+  const { problem, status } = await send('POST', 'auth/logout', { cookie: true })
+  // A session that had ended is refused: anything else leaves it as it is.
+  if (problem && status !== 401) throw new Refusal(problem, status)
   tabs.postMessage('signed out')
   forget()
 }
 
-async function send(method, path, { body, headers, bearer, cookie }) {
+async function send(method, path, { body, headers, bearer, cookie, signal }) {
   headers = { ...headers }
   if (body) headers['Content-Type'] = 'application/json'
   if (bearer && accessToken) headers.Authorization = `Bearer ${accessToken}`
   // Only where the API sets or reads the cookie: elsewhere it lets no other origin send any.
   const credentials = cookie ? 'include' : 'omit'
-  const request = { method, headers, credentials, body: body && JSON.stringify(body) }
+  const request = { method, headers, credentials, signal, body: body && JSON.stringify(body) }
   try {
     const answer = await fetch(new URL(path, api), request)
     const data = answer.status === 204 ? {} : await answer.json()
@@ -84,9 +90,12 @@ async function send(method, path, { body, headers, bearer, cookie }) {
   }
 }
 
-function keep({ access_token }) {
+async function keep({ access_token }) {
   // Another tab may have signed somebody else in: the cookie is theirs, and so must the page be.
-  if (accessToken && subject(access_token) !== subject(accessToken)) location.reload()
+  if (accessToken && subject(access_token) !== subject(accessToken)) {
+    location.reload()
+    await new Promise(() => {}) // nothing more is sent, in their name
+  }
   accessToken = access_token
 }
 

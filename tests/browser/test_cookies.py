@@ -184,5 +184,5 @@ def test_a_tab_of_somebody_else_becomes_that_of_who_signed_in_last(
         body,
     )
     anna.http.delete("/auth/sessions")
-    one.evaluate("import('/docs/account-session.js').then(({refresh}) => refresh())")
+    one.evaluate("void import('/docs/account-session.js').then(({refresh}) => refresh())")
     expect(one.locator("#who")).to_have_text(ben.email)
