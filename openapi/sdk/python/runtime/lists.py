@@ -29,7 +29,8 @@ class _Course:
 
     def __init__(self) -> None:
         self._mark: httpx.QueryParams | None = None
-        self._steps, self._most = 0, 1
+        self._steps = 0
+        self._most: int = 1  # pyright cannot infer what is doubled
 
     def comes_back(self, query: httpx.QueryParams) -> bool:
         """Whether the page with this query, which is next, was there before."""
