@@ -83,7 +83,7 @@ class User(db.Model):  # type: ignore[name-defined,misc] # made at run time
             "created_at": moment,
             "updated_at": moment,
         }
-        with unique(email=EmailTaken, username=UsernameTaken):
+        with unique(email=EmailTaken, email_key=EmailTaken, username=UsernameTaken):
             secret = {"email_key": email_key, "password_hash": password_hash or NO_HASH}
             others = {"invited_role": invited_role, "stored_bytes": 0, "version": 1}
             _insert.write(**row, **secret, **others, deleted=False)
@@ -105,7 +105,7 @@ class User(db.Model):  # type: ignore[name-defined,misc] # made at run time
 
         Raises `OneTimeTokenInvalid` when it has become another user's.
         """
-        with unique(email=OneTimeTokenInvalid):
+        with unique(email=OneTimeTokenInvalid, email_key=OneTimeTokenInvalid):
             changed = _confirm_email.write(id_=user_id, new=email, key=email_key, moment=now())
             # A new spelling of the same address looks to the trigger like the previous release.
             _fill_key.write(id_=user_id, key=email_key)
@@ -129,7 +129,7 @@ class User(db.Model):  # type: ignore[name-defined,misc] # made at run time
         before = _standing.first(id=user_id)
         if before is not None and changes.get("email") == before.email:
             changes = {name: changes[name] for name in changes if not name.startswith("email")}
-        with unique(username=UsernameTaken, email=EmailTaken):
+        with unique(username=UsernameTaken, email=EmailTaken, email_key=EmailTaken):
             if before is None or not _owned.update(
                 user_id, caller, _versions(if_match, before), changes
             ):

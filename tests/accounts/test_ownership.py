@@ -83,7 +83,7 @@ def test_rows_with_an_end_are_purged(table: sa.Table) -> None:
 
 @pytest.mark.parametrize("table", db.metadata.sorted_tables, ids=str)
 def test_every_constraint_of_a_table_is_told_apart_by_its_name(table: sa.Table) -> None:
-    # `unique(email=EmailTaken)` and `parent(...)` look for the column in what the database says.
+    # `errors.violated` finds the columns by the name.
     named = [c for c in table.constraints if not isinstance(c, sa.CheckConstraint)]
     assert all(constraint.name for constraint in named)
     assert len({constraint.name for constraint in named}) == len(named)

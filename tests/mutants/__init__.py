@@ -6,6 +6,7 @@
 from tests.mutants import (
     access,
     answers,
+    clusters,
     cookies,
     edge,
     factors,
@@ -19,6 +20,7 @@ from tests.mutants import (
 KINDS = (
     access.KINDS
     | answers.KINDS
+    | clusters.KINDS
     | cookies.KINDS
     | edge.KINDS
     | factors.KINDS

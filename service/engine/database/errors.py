@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,18 +16,50 @@ TOO_SLOW = "The database took too long for this."
 RETRYABLE = {"40001", "40P01"}  # serialisation failure, deadlock
 
 
+_QUOTED = re.compile('"([^"]+)"')
+_OF_A_SHARD = re.compile(r"_\d+$")  # which Citus adds to the name that a constraint has
+
+
 @contextmanager
 def unique(**taken: type[problems.Problem]) -> Iterator[None]:
-    """Turn a violated unique index into the problem named for its column."""
+    """Turn a violated unique index into the problem named for one of its columns."""
     try:
         yield
     except sa.exc.IntegrityError as error:
-        diagnosis = getattr(error.orig, "diag", None)
-        broken = (diagnosis.constraint_name or "") if diagnosis else str(error.orig)
+        broken = violated(error)
         for column, problem in taken.items():
             if column in broken:
                 raise problem from None
         raise
+
+
+def violated(error: sa.exc.IntegrityError) -> set[str]:
+    """The columns of the constraint that a statement has violated; none if it is in no model.
+
+    SQLite names the columns. PostgreSQL names the constraint; what speaks its protocol may do so
+    in the message only, as Citus does.
+    """
+    message = first_line(error)
+    if isinstance(error.orig, sqlite3.Error):
+        columns = message.partition("constraint failed: ")[2].split(", ")
+        return {column.rpartition(".")[2] for column in columns}
+    name = getattr(getattr(error.orig, "diag", None), "constraint_name", None)
+    if name:
+        return _columns_of(name)
+    name = (_QUOTED.findall(message) or [""])[-1]
+    return _columns_of(name) or _columns_of(_OF_A_SHARD.sub("", name))
+
+
+def _columns_of(name: str) -> set[str]:
+    from service.engine.database.transaction import db  # which uses this module
+
+    for table in db.metadata.tables.values():
+        for rule in (*table.constraints, *table.indexes):
+            if not isinstance(rule, sa.Index | sa.schema.ColumnCollectionConstraint):
+                continue
+            if rule.name == name:
+                return {column.name for column in rule.columns}
+    return set()
 
 
 def is_retryable(error: Exception) -> bool:

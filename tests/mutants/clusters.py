@@ -1,0 +1,24 @@
+"""Mutants that only show on a database of several machines."""
+
+from tests.mutants.mutant import Mutant
+
+KINDS = {
+    "what a shard says": [
+        Mutant(
+            "the number of a shard hides the constraint",
+            "service/engine/database/errors.py",
+            ' or _columns_of(_OF_A_SHARD.sub("", name))',
+            "",
+            "tests/database/test_violated_constraints.py"
+            "::test_what_is_taken_is_refused_where_only_the_message_names_the_constraint",
+        ),
+        Mutant(
+            "a column is mistaken for one whose name begins with its own",
+            "service/engine/database/errors.py",
+            "if column in broken:",
+            "if any(name.startswith(column) for name in broken):",
+            "tests/database/test_violated_constraints.py"
+            "::test_a_column_whose_name_is_part_of_another_s_is_not_mistaken_for_it",
+        ),
+    ],
+}
