@@ -18,6 +18,7 @@ from pydantic import (
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from service.engine import settings_database as databases
 from service.engine import settings_types as types
 from service.engine.spec.specification import Specification
 
@@ -91,13 +92,13 @@ class EngineSettings(BaseSettings):
         # A shell that sources a file with CRLF leaves the CR at the end of each value.
         return value.strip() if isinstance(value, str) else value
 
-    database_url: Annotated[str, AfterValidator(types.database)] = setting(
+    database_url: Annotated[str, AfterValidator(databases.database)] = setting(
         "sqlite:///instance/{name}.db",
         "the address of a PostgreSQL database or of an SQLite file",
         "postgresql://{name}:password@localhost/{name}",
         repr=False,
     )
-    database_replica_url: Annotated[str, AfterValidator(types.replica)] | None = setting(
+    database_replica_url: Annotated[str, AfterValidator(databases.replica)] | None = setting(
         None,
         "the address of a PostgreSQL database that follows DATABASE_URL's",
         "postgresql://{name}:password@replica/{name}",

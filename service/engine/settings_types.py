@@ -5,14 +5,11 @@ A value that cannot be is a ValueError; `Because` also says why.
 
 import re
 from ipaddress import IPv4Network, IPv6Network, ip_network
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from limits import parse_many
-from pydantic import SecretStr, ValidationInfo
-from sqlalchemy import make_url
-from sqlalchemy.exc import ArgumentError
+from pydantic import SecretStr
 
 UNIX = "unix:"  # a proxy on the same machine that comes by a Unix socket, as nginx writes it
 STORES = ("redis", "rediss", "redis+unix", "redis+sentinel", "redis+cluster")
@@ -25,37 +22,6 @@ class Because(ValueError):
 def require(holds: object) -> None:
     if not holds:
         raise ValueError
-
-
-def database(text: str) -> str:
-    text = re.sub(r"^postgres(ql)?://", "postgresql+psycopg://", text)
-    # SQLAlchemy takes what is behind the first @ for the host, and errors name that.
-    before, at, _ = text.partition("@")
-    if text.count("@") > 1 or (at and re.search(r"%(?![0-9a-fA-F]{2})", before)):
-        raise Because("has an @ or % in the user or password (write %40 and %25)")
-    try:
-        url = make_url(text)
-    except (ArgumentError, ValueError):
-        raise ValueError from None
-    if url.drivername == "postgresql+psycopg":
-        require(url.query.get("pgbouncer", "false") in ("true", "false"))
-        require(url.port is None or 0 < url.port < 65536)
-        require("@" not in (url.database or "") and text.isprintable())
-        return text
-    require(url.drivername == "sqlite" and not url.host and text.isprintable())
-    name = url.database or ":memory:"
-    if ":memory:" in name or url.query.get("mode") == "memory":
-        raise Because("is in memory, but each thread would see a different database")
-    require(not name.startswith("file:"))
-    return url.set(database=str(Path(name).absolute())).render_as_string(hide_password=False)
-
-
-def replica(text: str, others: ValidationInfo) -> str:
-    url = database(text)
-    require(not url.startswith("sqlite:"))
-    if others.data.get("database_url", "").startswith("sqlite:"):
-        raise Because("is set beside an SQLite file")
-    return url
 
 
 def store(text: str) -> str:

@@ -10,6 +10,7 @@ from tests.mutants import (
     cookies,
     edge,
     factors,
+    failover,
     links,
     passkeys,
     scopes,
@@ -24,6 +25,7 @@ KINDS = (
     | cookies.KINDS
     | edge.KINDS
     | factors.KINDS
+    | failover.KINDS
     | links.KINDS
     | passkeys.KINDS
     | scopes.KINDS

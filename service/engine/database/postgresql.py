@@ -12,7 +12,8 @@ import sqlalchemy as sa
 from psycopg.errors import _WaitTimeout
 from psycopg.pq import TransactionStatus
 
-CONNECT_TIMEOUT_SECONDS = 3  # after this the server counts as down
+from service.engine.database.hosts import ANY, Hosts, Place
+
 ANSWER_TIMEOUT_SECONDS = 4.5  # longer than PostgreSQL's own timeouts, so that those come first
 TIMEOUTS = {  # milliseconds
     "statement_timeout": 4000,
@@ -20,6 +21,7 @@ TIMEOUTS = {  # milliseconds
     "idle_in_transaction_session_timeout": 15000,
 }
 POOLED = "pgbouncer"
+HOSTS = "hosts"
 # The service relies on these, whatever the defaults of the database or the role. A default of
 # read-only transactions is kept: operators use it to stop writes, which then get a 503.
 SETTINGS = {
@@ -59,6 +61,7 @@ class Connection(psycopg.Connection[Any]):
 
     patience: float | None = ANSWER_TIMEOUT_SECONDS
     used_at = 0.0  # monotonic seconds
+    place: Place | None = None
 
     @property
     def in_transaction(self) -> bool:
@@ -87,9 +90,9 @@ def engine_options(address: str) -> tuple[sa.URL, dict[str, Any]]:
     """
     url = sa.make_url(address)
     pooled = url.query.get("pgbouncer") == "true"
+    known = Hosts(str(url.query.get("target_session_attrs", ANY)), pooled=pooled)
     kept = {name: value for name, value in KEEPALIVES.items() if name not in url.query}
     arguments: dict[str, Any] = {
-        "connect_timeout": CONNECT_TIMEOUT_SECONDS,
         "autocommit": True,
         "client_encoding": "utf8",
         **kept,
@@ -104,7 +107,7 @@ def engine_options(address: str) -> tuple[sa.URL, dict[str, Any]]:
     return url.difference_update_query(["pgbouncer"]), {
         "pool_pre_ping": True,
         "connect_args": arguments,
-        "execution_options": {POOLED: pooled},
+        "execution_options": {POOLED: pooled, HOSTS: known},
     }
 
 
@@ -117,6 +120,12 @@ def encoding(connection: sa.Connection) -> str:
 def is_pooled(engine: sa.Engine) -> bool:
     """Whether connections go through PgBouncer, so that sessions must not carry any state."""
     return bool(engine.get_execution_options().get(POOLED))
+
+
+def hosts(engine: sa.Engine) -> Hosts:
+    """What is known of the servers that the address of an engine names."""
+    found: Hosts = engine.get_execution_options()[HOSTS]
+    return found
 
 
 def beginnings(engine: sa.Engine) -> tuple[str, str]:
@@ -132,9 +141,12 @@ def beginnings(engine: sa.Engine) -> tuple[str, str]:
 def set_up(engine: sa.Engine) -> None:
     """Make the engine open and check its connections as this module does."""
     dialect: Any = engine.dialect
-    ask = dialect.do_ping
+    ask, is_disconnect = dialect.do_ping, dialect.is_disconnect
+    known = hosts(engine)
 
     def ping(connection: Connection) -> bool:
+        if not known.is_current(connection.place):
+            return False
         # A server that ends a connection says so: if no bytes are waiting, the connection is open,
         # unless a firewall has forgotten it and drops its packets. Only that needs a round trip.
         quiet = time.monotonic() - connection.used_at
@@ -149,15 +161,20 @@ def set_up(engine: sa.Engine) -> None:
         finally:
             connection.patience = patience
 
-    dialect.do_ping = ping
-    sa.event.listen(engine, "do_connect", partial(_connect, keep=not is_pooled(engine)))
+    def is_useless(error: Any, connection: Any, cursor: Any) -> bool:
+        return known.misses(error) or is_disconnect(error, connection, cursor)
+
+    dialect.do_ping, dialect.is_disconnect = ping, is_useless
+    connect = partial(_connect, keep=not is_pooled(engine), hosts=known)
+    sa.event.listen(engine, "do_connect", connect)
     dialect.do_begin = _begin  # SQLAlchemy wraps its errors, but not those of a listener
 
 
 def _connect(
-    _dialect: Any, _record: Any, arguments: Any, options: Any, *, keep: bool
+    _dialect: Any, _record: Any, _arguments: Any, options: Any, *, keep: bool, hosts: Hosts
 ) -> Connection:
-    connection = Connection.connect(*arguments, **options)
+    connection, place = hosts.connect(Connection, options)
+    connection.place = place
     if keep:
         # Not as connection options: PGDATESTYLE and PGTZ in the environment would override those.
         settings = "; ".join(f"SET {name} = '{value}'" for name, value in SETTINGS.items())

@@ -11,8 +11,9 @@ from functools import partial
 from typing import Any
 
 import flask
+import sqlalchemy as sa
 
-from service.engine.database.transaction import Transaction, db
+from service.engine.database.transaction import REPLICA, Transaction, db
 from service.engine.http.networks import network
 from service.engine.jobs.retrying import transact
 from service.engine.limits.limits import Limits
@@ -116,12 +117,20 @@ class Replica:
         while self._positions:
             passed = "SELECT pg_last_wal_replay_lsn() >= %s::pg_lsn"
             if not _ask(passed, self._positions[0][1], replica=True):
+                if not _ask("SELECT pg_is_in_recovery()", replica=True):
+                    _leave(db.engines[REPLICA])  # it was promoted, and others may follow it
                 break
             self._fresh_at, _ = self._positions.popleft()
         self._replica_works = True
 
     def _readings(self) -> Readings:
         return {("replica_lag_seconds",): time.monotonic() - self._fresh_at}
+
+
+def _leave(engine: sa.Engine) -> None:
+    from service.engine.database import postgresql  # with a driver for PostgreSQL only
+
+    postgresql.hosts(engine).leave()
 
 
 def _ask(sql: str, *parameters: str, replica: bool) -> Any:

@@ -1,0 +1,34 @@
+"""Mutants that write to a deposed primary."""
+
+from tests.mutants.mutant import Mutant
+
+FILE = "service/engine/database/hosts.py"
+TESTS = "tests/database/test_several_hosts.py::"
+
+KINDS = {
+    "deposed primary": [
+        Mutant(
+            "a connection whose server takes no writes any more is kept",
+            FILE,
+            'return self._wanted in WRITABLE and getattr(error, "sqlstate", None) == READ_ONLY',
+            "return False",
+            f"{TESTS}test_no_write_fails_at_a_primary_that_has_become_read_only",
+            only="direct",
+        ),
+        Mutant(
+            "connections to the old primary are used on after another was found",
+            FILE,
+            "return self._wanted == ANY or place == self._home",
+            "return True",
+            f"{TESTS}test_a_name_with_several_addresses_is_asked_at_all_of_them",
+            only="read-write",
+        ),
+        Mutant(
+            "a server that does not answer is asked first again",
+            FILE,
+            "return silent, not (is_home and self._wanted != ANY)",
+            "return False, not (is_home and self._wanted != ANY)",
+            f"{TESTS}test_silent_servers_cost_four_seconds_in_all_and_later_connections_nothing",
+        ),
+    ],
+}
