@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from typing import Any
+from uuid import UUID
 
 from service.domain import words
 from service.engine.database.transaction import db
@@ -24,20 +25,20 @@ def renew_documents() -> Iterator[tuple[int, int]]:
     Yields for each batch how many documents there were, and how many of them it has renewed. Needs
     an application context.
     """
-    current, at = f"{words.VERSION} ", 0
+    current, at = f"{words.VERSION} ", str(UUID(int=0))
     while found := _read(PostDocument.beginnings, at, DOCUMENTS_READ, len(current)):
         old = [id_ for id_, beginning in found if beginning != current]
         yield len(found), sum(map(_renew, old))
         at = found[-1][0]
 
 
-def _renew(id_: int) -> bool:
-    source = _read(PostDocument.source, id_)
+def _renew(post_id: str) -> bool:
+    source = _read(PostDocument.source, post_id)
     if source is None:  # deleted since
         return False
     new = words.document(source.title, words.words(source.content))  # before the lock is taken
     with db.transaction() as transaction:
-        done = PostDocument.renew(id_, source.words, new)
+        done = PostDocument.renew(post_id, source.words, new)
         transaction.commit()
     return done
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -19,30 +20,31 @@ _missing = (
     .limit(USERS_PER_TRANSACTION)
     .with_for_update()
 )
+_fill = (
+    sa.update(_users)
+    .where(_users.c.id == sa.bindparam("of"))
+    .values(stored_bytes=sa.bindparam("size"))
+)
 NOBODY = "00000000-0000-0000-0000-000000000000"
 
 
 def fill(connection: sa.Connection, commit: Callable[[], None]) -> None:
     """Count what each uncounted user stores, in batches that are committed one by one, while others
     write: the rows are locked first, so that what they write is counted once."""
-    fill = _fill()
+    sums = [_sums(one.owner, one.size) for one in ownership.declared() if one.size is not None]
     after = NOBODY
     while ids := list(connection.scalars(_missing, {"after": after})):
-        connection.execute(fill, {"ids": ids})
+        stored = dict.fromkeys(ids, 0)
+        for statement in sums:
+            for user_id, size in connection.execute(statement, {"ids": ids}):
+                stored[user_id] += int(size)
+        connection.execute(_fill, [{"of": id_, "size": stored[id_]} for id_ in ids])
         commit()
         after = ids[-1]
 
 
-def _fill() -> sa.Update:
-    counted = [
-        sa.select(sa.func.coalesce(sa.func.sum(one.size), 0))
-        .where(one.owner == _users.c.id)
-        .scalar_subquery()
-        for one in ownership.declared()
-        if one.size is not None
-    ]
-    return (
-        sa.update(_users)
-        .where(_users.c.id.in_(sa.bindparam("ids", expanding=True)))
-        .values(stored_bytes=sum(counted, sa.literal(0)))
-    )
+def _sums(owner: Any, size: sa.ColumnElement[int]) -> Any:
+    """What some users store in one table; a statement of its own, for the table may be spread over
+    machines of which each has all users."""
+    mine = owner.in_(sa.bindparam("ids", expanding=True))
+    return sa.select(owner, sa.func.sum(size)).where(mine).group_by(owner)

@@ -102,12 +102,14 @@ _change_password = Prepared(
     .values(password_hash=bindparam("new"))
 )
 _inviter = sa.orm.aliased(User)
-_is_vouched_for = sa.exists().where(
-    AuditEvent.user_id == User.id,
-    sa.or_(AuditEvent.action == "user-created", AuditEvent.action == "recovery-requested"),
-    AuditEvent.actor_id == _inviter.id,
-    _inviter.role == "admin",
-    _inviter.disabled.is_(False),
+_is_vouched_for = sa.exists(
+    sa.select(AuditEvent.id).where(
+        AuditEvent.user_id == bindparam("id_"),
+        sa.or_(AuditEvent.action == "user-created", AuditEvent.action == "recovery-requested"),
+        AuditEvent.actor_id == _inviter.id,
+        _inviter.role == "admin",
+        _inviter.disabled.is_(False),
+    )
 )
 _accept_role = Prepared(
     sa.update(User)

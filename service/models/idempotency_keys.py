@@ -62,8 +62,9 @@ class IdempotencyKey(db.Model):  # type: ignore[name-defined,misc] # made at run
     def forget_account(cls, user_id: UUID) -> None:
         """Delete the stored answer to the request with which an administrator created this
         account."""
-        found = _forget_account.all(of=user_id, place=f'%/{user_id}"%')
-        add_all((row.user_id, -row.size) for row in found)
+        for made in _makers.all(of=user_id):
+            found = _forget_account.all(maker=made.actor_id, place=f'%/{user_id}"%')
+            add_all((row.user_id, -row.size) for row in found)
 
 
 _size = sa.func.octet_length(IdempotencyKey.body)
@@ -97,13 +98,15 @@ _forget = Prepared(
 )
 _insert = insertion(IdempotencyKey)
 # Who made it is looked up first, so that only their answers are looked through.
-_maker = sa.select(AuditEvent.actor_id).where(
-    AuditEvent.user_id == bindparam("of"), AuditEvent.action == "user-created"
+_makers = Prepared(
+    sa.select(AuditEvent.actor_id).where(
+        AuditEvent.user_id == bindparam("of"), AuditEvent.action == "user-created"
+    )
 )
 _forget_account = Prepared(
     sa.delete(IdempotencyKey)
     .where(
-        IdempotencyKey.user_id.in_(_maker),
+        IdempotencyKey.user_id == bindparam("maker"),
         IdempotencyKey.operation == "create_user",
         IdempotencyKey.headers.like(bindparam("place")),
     )

@@ -65,19 +65,20 @@ class PostDocument(db.Model):  # type: ignore[name-defined,misc] # made at run t
         return int(_last.first()[0] or 0)  # type: ignore[index] # an aggregate has a row
 
     @classmethod
-    def beginnings(cls, after: int, limit: int, length: int) -> list[tuple[int, str]]:
-        """The next ids after `after`, each with the first `length` characters of its words."""
+    def beginnings(cls, after: str, limit: int, length: int) -> list[tuple[str, str]]:
+        """The next posts after the id `after`, each with the first `length` characters of its
+        words."""
         return [(id_, words) for id_, words in _beginnings.all(after=after, limit=limit, n=length)]
 
     @classmethod
-    def source(cls, id_: int) -> Row | None:
+    def source(cls, post_id: str) -> Row | None:
         """The `words` of a document, and the post's `title` and `content`."""
-        return _source.first(row_id=id_)
+        return _source.first(post=post_id)
 
     @classmethod
-    def renew(cls, id_: int, old: str, new: str) -> bool:
+    def renew(cls, post_id: str, old: str, new: str) -> bool:
         """Index a post again; False if its document was changed or deleted meanwhile."""
-        return _renew.write(row_id=id_, old=old, new=new, new_lexemes=new) > 0
+        return _renew.write(of=post_id, old=old, new=new, new_lexemes=new) > 0
 
     @classmethod
     def matching(
@@ -120,20 +121,21 @@ _update = Prepared(
 _last = Prepared(sa.select(sa.func.max(PostDocument.id)))
 _beginnings = Prepared(
     sa.select(
-        PostDocument.id, sa.func.substr(PostDocument.words, 1, bindparam("n", type_=sa.Integer))
+        PostDocument.post_id,
+        sa.func.substr(PostDocument.words, 1, bindparam("n", type_=sa.Integer)),
     )
-    .where(PostDocument.id > bindparam("after"))
-    .order_by(PostDocument.id)
+    .where(PostDocument.post_id > bindparam("after"))
+    .order_by(PostDocument.post_id)
     .limit(bindparam("limit"))
 )
 _source = Prepared(
     sa.select(Post.title, Post.content, PostDocument.words)
     .join(Post, Post.id == PostDocument.post_id)
-    .where(PostDocument.id == bindparam("row_id"))
+    .where(PostDocument.post_id == bindparam("post"))
 )
 _renew = Prepared(
     sa.update(PostDocument)
-    .where(PostDocument.id == bindparam("row_id"), PostDocument.words == bindparam("old"))
+    .where(PostDocument.post_id == bindparam("of"), PostDocument.words == bindparam("old"))
     .values(words=bindparam("new"), lexemes=bindparam("new_lexemes"))
 )
 
@@ -149,15 +151,13 @@ def _posts(hits: list[Row]) -> Iterator[tuple[Any, ...]]:
                 return
 
 
-def _is_there(document_id: Any) -> sa.ColumnElement[bool]:
+def _is_there(post_id: Any) -> sa.ColumnElement[bool]:
     """Whether the author of a match is not deleted. A word may be in a million posts, so this is
     looked up only while there are accounts to remove."""
-    document = sa.orm.aliased(PostDocument)
     author_is_there = (
         sa.select(User.deleted.is_(False))
         .join(Post, Post.author_id == User.id)
-        .join(document, document.post_id == Post.id)
-        .where(document.id == document_id)
+        .where(Post.id == post_id)
         .scalar_subquery()
     )
     return sa.or_(sa.not_(sa.exists(sa.select(Deletion.user_id))), author_is_there)
@@ -171,10 +171,13 @@ _post = Prepared(
 )
 db.metadata.info.setdefault("virtual", []).append("post_search")
 _index = sa.table("post_search", sa.column("rowid"), sa.column("rank", sa.Float))
+_post_of_row = (
+    sa.select(PostDocument.post_id).where(PostDocument.id == _index.c.rowid).scalar_subquery()
+)
 _fts5_search = Prepared(
     sa.select(_index.c.rowid.label("id"), (-_index.c.rank).label("score"))
     .where(sa.text("post_search MATCH :q").bindparams(bindparam("q", type_=sa.Text)))
-    .where(_is_there(_index.c.rowid))
+    .where(_is_there(_post_of_row))
     .order_by(_index.c.rank, _index.c.rowid.desc())
     .limit(bindparam("limit"))
     .offset(bindparam("offset"))
@@ -186,16 +189,16 @@ _text: sa.ColumnElement[str] = (
 )
 _patterns = postgresql.ARRAY(sa.Text)
 _hits = (
-    sa.select(PostDocument.id, _score)
+    sa.select(PostDocument.post_id, _score)
     .where(
-        _is_there(PostDocument.id),
+        _is_there(PostDocument.post_id),
         PostDocument.lexemes.op("@@")(_query),
         _text.op("LIKE")(sa.func.all(bindparam("phrases", type_=_patterns))),
         sa.not_(
             _text.op("LIKE", is_comparison=True)(sa.func.any(bindparam("nots", type_=_patterns)))
         ),
     )
-    .order_by(_score.desc(), PostDocument.id.desc())
+    .order_by(_score.desc(), PostDocument.post_id.desc())
     .limit(bindparam("limit"))
     .offset(bindparam("offset"))
     .subquery()
@@ -204,12 +207,11 @@ _tsvector_search = Prepared(
     bounded(
         sa.select(*columns, _hits.c.score)
         .select_from(_hits)
-        .join(PostDocument, PostDocument.id == _hits.c.id)
-        .join(Post, Post.id == PostDocument.post_id)
+        .join(Post, Post.id == _hits.c.post_id)
         .join(User, User.id == Post.author_id),
         Post.content,
         _hits.c.score.desc(),
-        _hits.c.id.desc(),
+        _hits.c.post_id.desc(),
     )
 )
 

@@ -7,7 +7,7 @@ from sqlalchemy import bindparam
 from sqlalchemy.orm import Mapped, mapped_column
 
 from service.engine.database.statements import Prepared, insertion
-from service.engine.database.transaction import current, db
+from service.engine.database.transaction import db
 from service.engine.database.types import Id, Time
 from service.engine.ids import now
 from service.models.ownership import declare
@@ -29,12 +29,10 @@ class SignInGuard(db.Model):  # type: ignore[name-defined,misc] # made at run ti
 
     @classmethod
     def lock(cls, account: str) -> str | None:
-        """The history, if there is one; until the transaction ends nobody else has it. SQLite has
-        one writer anyway."""
-        if current().dialect.name == "postgresql":
-            _lock.first(name=account)
-        row = _find.first(account=account, moment=now())
-        return row.history if row else None
+        """The history, if there is one; until the transaction ends nobody else has it."""
+        moment = now()
+        [row] = _lock.all(account=account, moment=moment)
+        return row.history if row.expires_at > moment else None
 
     @classmethod
     def keep(cls, account: str, history: str, expires_at: str) -> None:
@@ -87,15 +85,17 @@ class KnownNetwork(db.Model):  # type: ignore[name-defined,misc] # made at run t
 
 
 declare(KnownNetwork.user_id, export="the user's sessions and events say where they came from")
-_lock = Prepared(
-    sa.select(sa.func.pg_advisory_xact_lock(sa.func.hashtextextended(bindparam("name"), 0)))
-)
-_find = Prepared(
-    sa.select(SignInGuard.history).where(
-        SignInGuard.account == bindparam("account"), SignInGuard.expires_at > bindparam("moment")
-    )
-)
 # As text, because SQLAlchemy has an ON CONFLICT for each database and these two share one syntax.
+# The first of an account's attempts has a row to lock as well: one that has expired already.
+_lock = Prepared(
+    sa.text(
+        "INSERT INTO sign_in_guards (account, history, expires_at) VALUES (:account, '', :moment)"
+        " ON CONFLICT (account) DO UPDATE SET history = sign_in_guards.history"
+        " RETURNING history, expires_at"
+    )
+    .bindparams(bindparam("moment", type_=Time))
+    .columns(sa.column("history", sa.Text), sa.column("expires_at", Time))
+)
 _keep = Prepared(
     sa.text(
         "INSERT INTO sign_in_guards (account, history, expires_at)"

@@ -235,8 +235,10 @@ _fill_key = Prepared(
     .where(User.id == bindparam("id_"), User.email_key.is_(None))
     .values(email_key=bindparam("key"))
 )
-_lost_password = sa.exists().where(
-    AuditEvent.user_id == User.id, AuditEvent.action == "email-change-undone"
+_lost_password = sa.exists(
+    sa.select(AuditEvent.id).where(
+        AuditEvent.user_id == bindparam("id"), AuditEvent.action == "email-change-undone"
+    )
 )
 _standing = Prepared(
     sa.select(

@@ -259,17 +259,6 @@ _live""",
             "self._jobs.pop(0)",
             "tests/runtime/test_turns.py::test_networks_take_turns",
         ),
-        Mutant(
-            "two processes count the same failure",
-            "service/models/sign_in_guards.py",
-            """        if current().dialect.name == "postgresql":
-            _lock.first(name=account)
-""",
-            "",
-            "tests/races/test_races.py::test_of_60_concurrent_guesses_10_are_compared"
-            "_over_all_processes",
-            only="postgresql",
-        ),
     ],
     "another's request": [
         Mutant(

@@ -3,7 +3,7 @@
 from tests.mutants.mutant import Mutant
 
 KINDS = {
-    "what a shard says": [
+    "several machines": [
         Mutant(
             "the number of a shard hides the constraint",
             "service/engine/database/errors.py",
@@ -19,6 +19,21 @@ KINDS = {
             "if any(name.startswith(column) for name in broken):",
             "tests/database/test_violated_constraints.py"
             "::test_a_column_whose_name_is_part_of_another_s_is_not_mistaken_for_it",
+        ),
+        Mutant(
+            "two processes count the same failure",
+            "service/models/sign_in_guards.py",
+            "        [row] = _lock.all(account=account, moment=moment)\n",
+            """\
+        its = SignInGuard.account == account
+        read = sa.select(SignInGuard.history, SignInGuard.expires_at).where(its)
+        row = Prepared(read).first()
+        if row is None:
+            return None
+""",
+            "tests/races/test_races.py::test_of_60_concurrent_guesses_10_are_compared"
+            "_over_all_processes",
+            only="postgresql",
         ),
     ],
 }

@@ -47,7 +47,7 @@ KINDS = {
         Mutant(
             "a dismissed administrator makes administrators",
             "service/models/credentials.py",
-            '    _inviter.role == "admin",\n    _inviter.disabled.is_(False),\n',
+            '        _inviter.role == "admin",\n        _inviter.disabled.is_(False),\n',
             "",
             "tests/accounts/test_invited_admins.py"
             "::test_the_invitation_of_a_former_admin_makes_no_admin",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache, partial
-from itertools import takewhile
+from itertools import accumulate, takewhile
 from operator import itemgetter
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -71,6 +71,8 @@ class Listing:
         self._hidden_together = hidden_together
         self._statement = cache(partial(self._build, select))
         self._keys = cache(partial(self._build, select.with_only_columns(key, hidden)))
+        sizes = select.with_only_columns(key, sa.func.octet_length(bulk))
+        self._sizes = cache(partial(self._build, sizes))
 
     def __call__(
         self,
@@ -126,7 +128,10 @@ class Listing:
         rows = self._statement(*kind, "small").tuples(**given, limit=limit, small=small)
         if None not in [row[self._place] for row in rows]:
             return rows
-        return self._statement(*kind, "bounded").tuples(**given, limit=limit, largest=largest)
+        # By a sum over the rows a database of several machines would fetch the table to one.
+        sizes = [size for _, size in self._sizes(*kind).tuples(**given, limit=limit)]
+        fitting = 1 + sum(before < largest for before in accumulate(sizes[:-1]))
+        return self._statement(*kind).tuples(**given, limit=fitting)
 
     def _build(
         self,
@@ -136,7 +141,7 @@ class Listing:
         newest: bool,
         form: str = "plain",
     ) -> Prepared:
-        """The statement; "small" leaves out large texts, "bounded" the rows after too much text."""
+        """The statement; "small" leaves out large texts."""
         statement = select.where(*(self._filters[name] for name in sorted(filters)))
         if after:
             bound = bindparam("after", type_=Id)
@@ -145,21 +150,19 @@ class Listing:
         statement = statement.order_by(order).limit(bindparam("limit"))
         if form == "small":
             statement = _without_large(statement, self._bulk)
-        if form == "bounded":
-            largest = bindparam("largest", type_=sa.Integer)
-            statement = bounded(statement, self._bulk, order, largest=largest)
         return Prepared(statement)
 
 
-def bounded(statement: Select, bulk: Any, *order: Any, largest: Any = MAX_READ_BYTES) -> Select:
-    """The rows of a statement up to the one in which the bytes of `bulk` add up to `largest`. Only
-    for PostgreSQL, which knows the size of a text without reading it."""
+def bounded(statement: Select, bulk: Any, *order: Any) -> Select:
+    """The rows of a statement up to the one in which the bytes of `bulk` add up to
+    `MAX_READ_BYTES`. Only for few rows, and for PostgreSQL, which knows the size of a text without
+    reading it."""
     before = sa.func.sum(sa.func.octet_length(bulk)).over(order_by=order, rows=(None, -1))
     names = [str(column.key) for column in statement.selected_columns]
     some = statement.add_columns(
         before.label("bytes_before"), sa.func.row_number().over(order_by=order).label("place")
     ).subquery()
-    within = sa.func.coalesce(some.c.bytes_before, 0) < largest
+    within = sa.func.coalesce(some.c.bytes_before, 0) < MAX_READ_BYTES
     return sa.select(*(some.c[name] for name in names)).where(within).order_by(some.c.place)
 
 
