@@ -132,7 +132,7 @@ $(VENV)/.sdk: requirements-sdk.lock $(VENV)/.lint
 	@$(PIP) install --require-hashes -r requirements-sdk.lock
 	@touch $@
 
-$(VENV)/.bench: requirements-bench.lock $(VENV)/.run
+$(VENV)/.bench: requirements-bench.lock $(VENV)/.dev
 	@echo "Installing the benchmark's peers into $(VENV)"
 	@$(PIP) install --require-hashes -r requirements-bench.lock
 	@touch $@

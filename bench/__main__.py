@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import click
 
-from bench import against_peers, by_itself, machine
-from bench.against_peers import Plan
-from bench.contenders import NAMES, compare, contenders
-from bench.data import demo
+from bench import against_peers, by_itself, embedded, machine
+from bench.contenders import Contender
 from bench.figures import Sample
+from bench.plan import Plan
+from bench.production import contenders, measure
 from bench.report import report
 from bench.targets import verdicts
 
-SECTIONS: dict[str, Callable[[Plan], list[Sample]]] = {
+Sections = Mapping[str, Callable[[Plan], list[Sample]]]
+EMBEDDED: Sections = {
     "start": against_peers.measure_start,
     "operations": against_peers.measure_operations,
     "concurrency": against_peers.measure_concurrency,
@@ -29,6 +31,13 @@ SECTIONS: dict[str, Callable[[Plan], list[Sample]]] = {
     "export": by_itself.measure_export,
     "unread": by_itself.measure_unread,
 }
+PRODUCTION: Sections = {
+    "production": measure.measure_production,
+    "round trips": measure.measure_round_trips,
+}
+ONCE = {"round trips"}
+SECTIONS = [*EMBEDDED, "production"]
+NAMES = [*dict.fromkeys([*embedded.NAMES, *contenders.NAMES])]
 RESULTS = Path(__file__).with_name("results")
 
 
@@ -58,7 +67,7 @@ class _Names(click.ParamType):
     show_default=True,
     help="How long each measurement takes.",
 )
-@click.option("--only", type=_Names([*SECTIONS]), default=[*SECTIONS], help="Sections.")
+@click.option("--only", type=_Names(SECTIONS), default=SECTIONS, help="Sections.")
 @click.option(
     "--contenders", "names", type=_Names(NAMES), default=NAMES, help="Byline is always one."
 )
@@ -74,49 +83,57 @@ def main(
     quick: bool,
     strict: bool,
 ) -> None:
-    """Measure Byline and its peers: a table, a plot and all figures."""
+    """Measure Byline and its peers: a table, a plot and all figures.
+
+    What is measured of one path, embedded or production, replaces all that the folder has of it.
+    """
     if quick:
         rounds = seconds = 1
-    users, posts, depth = (1000, 10_000, 100_000) if quick else (10_000, 100_000, 1_000_000)
+    sizes = (1000, 10_000, 100_000) if quick else (10_000, 100_000, 1_000_000)
     out.mkdir(parents=True, exist_ok=True)
-    here = machine.description()
-    with TemporaryDirectory() as name:
-        folder = Path(name)
-        _say(f"Making {users} users and {posts} posts")
-        data = demo(folder, users, posts)
-        everybody = contenders(data, names)
-        _say("Comparing what they answer")
-        compare(data, everybody, folder)
-        plan = Plan(data, everybody, folder, rounds, seconds, depth)
-        sections = {section: _measured(section, plan) for section in only}
-    results = {
-        "machine": here,
-        "rounds": rounds,
-        "seconds": seconds,
-        "users": users,
-        "posts": posts,
+    with TemporaryDirectory() as name, ExitStack() as until_the_end:
+        Path(name).chmod(0o755)
+        plan = Plan(names, Path(name), rounds, seconds, *sizes, until_the_end, _say)
+        measured = {}
+        if sections := [section for section in only if section in EMBEDDED]:
+            measured["embedded"] = _of_path(plan, plan.contenders, sections)
+        if "production" in only:
+            measured["production"] = _of_path(plan, plan.production, PRODUCTION)
+    _write(measured, out)
+    found = [verdict for path, it in measured.items() for verdict in verdicts(path, it["sections"])]
+    sys.exit(strict and any(verdict.holds is False for verdict in found))
+
+
+def _of_path(plan: Plan, everybody: list[Contender], sections: Iterable[str]) -> dict[str, Any]:
+    return {
+        "machine": machine.description(),
+        "rounds": plan.rounds,
+        "seconds": plan.seconds,
+        "users": plan.users,
+        "posts": plan.posts,
         "contenders": [
             {"name": one.name, "title": one.title, "note": one.note} for one in everybody
         ],
-        "sections": sections,
+        "sections": {section: _measured(section, plan) for section in sections},
     }
-    _write(results, out)
-    missed = any(verdict.holds is False for verdict in verdicts(sections))
-    sys.exit(strict and missed)
 
 
 def _measured(section: str, plan: Plan) -> list[Sample]:
     samples = []
-    for number in range(1, plan.rounds + 1):
-        _say(f"{section}: round {number} of {plan.rounds}")
-        samples += [{"round": number, **sample} for sample in SECTIONS[section](plan)]
+    rounds = 1 if section in ONCE else plan.rounds
+    for number in range(1, rounds + 1):
+        _say(f"{section}: round {number} of {rounds}")
+        measure = EMBEDDED.get(section) or PRODUCTION[section]
+        samples += [{"round": number, **sample} for sample in measure(plan)]
     return samples
 
 
-def _write(results: dict[str, Any], out: Path) -> None:
+def _write(measured: dict[str, Any], out: Path) -> None:
     from bench.plot import draw  # slow to import
 
-    (out / "results.json").write_text(json.dumps(results, indent=1) + "\n")
+    file = out / "results.json"
+    results = (json.loads(file.read_text()) if file.exists() else {}) | measured
+    file.write_text(json.dumps(results, indent=1) + "\n")
     table = report(results)
     (out / "table.md").write_text(table)
     draw(results, out)

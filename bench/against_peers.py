@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
-from functools import cached_property
-from pathlib import Path
-from typing import Any
+from dataclasses import asdict
 
 import click
 
-from bench.contenders import Contender, operations, running
-from bench.data import Data, deep
+from bench.contenders import Contender, operations
+from bench.embedded import running
+from bench.figures import Sample
 from bench.load import Request, load
+from bench.plan import Plan
 from bench.processes import LOAD, Server
 
 WARM_UP = 1  # seconds
@@ -20,35 +19,13 @@ CONNECTIONS = 16
 CONCURRENCY = (1, 16, 64, 200)
 STALLED = 0.1  # of the rate at one connection: below this, a contender counts as stalled
 
-Sample = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What to measure, how often and how long."""
-
-    data: Data
-    contenders: list[Contender]
-    folder: Path
-    rounds: int
-    seconds: int
-    depth: int  # of the deep page
-
-    @property
-    def byline(self) -> Contender:
-        return self.contenders[0]
-
-    @cached_property
-    def deep(self) -> Path:
-        return deep(self.folder, self.depth)
-
 
 def measured(
     server: Server,
     request: Request,
     seconds: int,
     connections: int = CONNECTIONS,
-    cores: set[int] = LOAD,
+    cores: set[int] | None = LOAD,
 ) -> Sample:
     """A `Load`, with the server's `cpu` in microseconds for each request.
 

@@ -13,10 +13,13 @@ from contextlib import ExitStack, contextmanager
 import click
 
 from bench import byline
-from bench.against_peers import CONNECTIONS, WARM_UP, Plan, Sample, answered, measured
-from bench.contenders import operations, running
-from bench.data import OCCASIONAL, PASSWORD, WRITER, at_depth, sign_in
+from bench.against_peers import CONNECTIONS, WARM_UP, answered, measured
+from bench.contenders import operations
+from bench.data import OCCASIONAL, PASSWORD, WRITER, at_depth, sign_in, sqlite
+from bench.embedded import running
+from bench.figures import Sample
 from bench.load import Request, load, started
+from bench.plan import Plan
 from bench.processes import BOTH, Server, serving
 
 FIRST_PAGE = "/api/posts?limit=20"
@@ -27,8 +30,7 @@ MEGABYTE = 1 << 20
 
 def measure_logins(plan: Plan) -> list[Sample]:
     """Reads, first alone and then while clients sign in constantly."""
-    body = json.dumps({"email": "user1@example.com", "password": PASSWORD})
-    login = Request("/auth/login", "POST", {"Content-Type": "application/json"}, body)
+    login = sign_ins()
     read = operations(plan.data, plan.byline)["get"]
     with running(plan.data, plan.byline, plan.folder) as server:
         load(server.url, read, WARM_UP, CONNECTIONS)
@@ -105,9 +107,14 @@ def measure_unread(plan: Plan) -> list[Sample]:
 
 @contextmanager
 def _on_deep_data(plan: Plan, **settings: str) -> Iterator[Server]:
-    environment = byline.as_in_production(plan.deep, plan.data.keys, **settings)
+    environment = byline.as_in_production(sqlite(plan.deep), plan.data.keys, **settings)
     with serving(byline.serve, plan.folder, environment) as server:
         yield server
+
+
+def sign_ins() -> Request:
+    body = json.dumps({"email": "user1@example.com", "password": PASSWORD})
+    return Request("/auth/login", "POST", {"Content-Type": "application/json"}, body)
 
 
 def _exported(server: Server, token: str) -> int:

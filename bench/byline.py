@@ -24,11 +24,11 @@ def settings(database_url: str, keys: Path | str, **more: str) -> dict[str, str]
     }
 
 
-def as_in_production(database: Path, keys: Path, **more: str) -> dict[str, str]:
+def as_in_production(database_url: str, keys: Path, **more: str) -> dict[str, str]:
     """Everything on: a log line for each request, and limits that count but never refuse."""
-    policies = ("login", "account", "write", "export")
+    policies = ("login", "account", "write", "export", "search")
     return settings(
-        f"sqlite:///{database}",
+        database_url,
         keys,
         ACCESS_TOKEN_TTL="86400",
         LOG_FORMAT="json",

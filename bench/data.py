@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 import sqlite3
 import time
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+
+import sqlalchemy as sa
 
 from bench import byline
 from bench.peers.check import asked
@@ -22,12 +25,22 @@ OCCASIONAL = 1000  # and one of so many by its second
 class Data:
     """A database with a signed-in user, and the keys that sign tokens for it."""
 
-    database: Path
+    url: str  # that of the database
     keys: Path
+    key_set: str  # the public halves of the keys, as JSON (RFC 7517, section 5)
     secret: str  # signs the peers' own tokens
     user_id: str
     token: str
     post_id: str
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """What the peers are told, in the environment."""
+        return {
+            "BENCH_SECRET": self.secret,
+            "BENCH_KEYS": str(self.keys),
+            "BENCH_KEY_SET": self.key_set,
+        }
 
 
 def sign_in(url: str, email: str) -> str:
@@ -36,18 +49,19 @@ def sign_in(url: str, email: str) -> str:
     return asked(url, "/auth/login", body=body).data["access_token"]
 
 
-def demo(folder: Path, users: int, posts: int) -> Data:
-    """The output of `byline demo`."""
-    database, keys = folder / "demo.db", folder / "keys"
-    environment = _filled(folder, database, keys, users, posts)
+def demo(folder: Path, url: str, users: int, posts: int) -> Data:
+    """The output of `byline demo` in an empty database; nothing is connected to it afterwards."""
+    keys = folder / "keys"
+    environment = _filled(folder, url, keys, users, posts)
     with serving(byline.serve, folder, environment) as server:
         token = sign_in(server.url, "user1@example.com")
         user = asked(server.url, "/auth/me", token).data
-    with closing(sqlite3.connect(database)) as connection:
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        middle = "SELECT id FROM posts ORDER BY id LIMIT 1 OFFSET ?"
-        [post_id] = connection.execute(middle, [posts // 2]).fetchone()
-    return Data(database, keys, secrets.token_hex(32), user["id"], token, post_id)
+        key_set = json.dumps(asked(server.url, "/.well-known/jwks.json").data)
+    engine = sa.create_engine(url, poolclass=sa.NullPool)
+    with engine.connect() as connection:
+        middle = sa.text("SELECT id FROM posts ORDER BY id LIMIT 1 OFFSET :half")
+        post_id = str(connection.scalar(middle, {"half": posts // 2}))
+    return Data(url, keys, key_set, secrets.token_hex(32), user["id"], token, post_id)
 
 
 def deep(folder: Path, depth: int) -> Path:
@@ -56,7 +70,7 @@ def deep(folder: Path, depth: int) -> Path:
     One in `WRITER` is by user1@example.com, one in `OCCASIONAL` by user2@example.com.
     """
     database = folder / "deep.db"
-    _filled(folder, database, folder / "keys", users=1000, posts=0)
+    _filled(folder, sqlite(database), folder / "keys", users=1000, posts=0)
     values = {
         "posts": depth + 100,
         "depth": depth,
@@ -79,8 +93,14 @@ def at_depth(database: Path, depth: int) -> str:
         return connection.execute(statement, [depth - 1]).fetchone()[0]
 
 
-def _filled(folder: Path, database: Path, keys: Path, users: int, posts: int) -> dict[str, str]:
-    environment = byline.as_in_production(database, keys)
+def sqlite(database: Path) -> str:
+    return f"sqlite:///{database}"
+
+
+def _filled(folder: Path, url: str, keys: Path, users: int, posts: int) -> dict[str, str]:
+    environment = byline.as_in_production(url, keys)
+    if not keys.exists():
+        byline.run(folder, environment, "keys", "generate")
     byline.run(folder, environment, "db", "upgrade")
     byline.run(folder, environment, "demo", "--yes", "--users", str(users), "--posts", str(posts))
     return environment

@@ -47,13 +47,13 @@ class Load:
 
 
 def load(
-    url: str, request: Request, seconds: int, connections: int, cores: set[int] = LOAD
+    url: str, request: Request, seconds: int, connections: int, cores: set[int] | None = LOAD
 ) -> Load:
     return started(url, request, seconds, connections, cores)()
 
 
 def started(
-    url: str, request: Request, seconds: int, connections: int, cores: set[int] = LOAD
+    url: str, request: Request, seconds: int, connections: int, cores: set[int] | None = LOAD
 ) -> Callable[[], Load]:
     """Start a load; the returned function waits for its end."""
     generator = tool()

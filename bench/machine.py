@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import platform
 from datetime import UTC, datetime
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import load
-from bench.processes import CORES
+from bench.processes import CORES, PROC
 
 PACKAGES = [
     "connexion",
@@ -45,6 +46,17 @@ def description() -> dict[str, Any]:
         "pinned": len(CORES) > 1,
         "packages": {name: found for name in PACKAGES if (found := _version(name))},
     }
+
+
+def used() -> tuple[float, float]:
+    """Seconds so far that the cores worked, and that other machines on the same host took; NaN
+    without /proc (proc(5))."""
+    if not PROC.is_dir():
+        return math.nan, math.nan
+    line = (PROC / "stat").read_text().splitlines()[0]
+    user, nice, system, _idle, _iowait, irq, softirq, steal = map(int, line.split()[1:9])
+    ticks = os.sysconf("SC_CLK_TCK")
+    return (user + nice + system + irq + softirq) / ticks, steal / ticks
 
 
 def _processor() -> str:

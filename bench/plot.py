@@ -1,4 +1,4 @@
-"""Plots the four operations: requests per second, and CPU time per request."""
+"""Plots the CPU time per request of both paths, side by side."""
 
 from __future__ import annotations
 
@@ -10,50 +10,64 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 
-from bench.figures import OPERATIONS, Samples, middle, spaced
+from bench.figures import OPERATIONS, Samples, chosen, middle, spaced
+from bench.production.targets import LOADED
 
-PANELS = {
-    "per_second": "Requests per second, 16 connections (more is better)",
-    "cpu": "CPU microseconds of the server per request (less is better)",
+CPU = "CPU microseconds of the server per request"
+# The title of each path, and its section with those of the samples that are drawn.
+PATHS: dict[str, tuple[str, str, dict[str, int]]] = {
+    "embedded": ("Embedded: SQLite, one process", "operations", {}),
+    "production": ("Production: PostgreSQL and Valkey, not pinned", "production", LOADED),
 }
 PEER = {"facecolor": "#c4c4c4"}
+LIMIT = {"facecolor": "white", "hatch": "/////", "edgecolor": "#8a8a8a"}
 STYLES = {
     "byline": {"facecolor": "#1f5fa8"},
-    "bare_asgi": {"facecolor": "white", "hatch": "/////", "edgecolor": "#8a8a8a"},
+    "byline_memory": {"facecolor": "#7ba5d6"},
+    "byline_pinned": {"facecolor": "#7ba5d6"},
+    "bare_asgi": LIMIT,
+    "bare_asyncpg": LIMIT,
 }
 
 
 def draw(results: Mapping[str, Any], folder: Path) -> None:
-    """Write plot.png and plot.svg, if the operations were measured."""
-    samples = results["sections"].get("operations")
-    if not samples:
+    """Write plot.png and plot.svg, with the paths of which the operations were measured."""
+    drawn = [
+        path
+        for path, (_, section, _) in PATHS.items()
+        if path in results and section in results[path]["sections"]
+    ]
+    if not drawn:
         return
-    titles = {one["name"]: one["title"] for one in results["contenders"]}
-    mpl.rcParams.update({"font.size": 9, "hatch.linewidth": 0.6, "svg.hashsalt": "byline"})
-    figure = Figure(figsize=(11, 1.6 + 0.5 * len(titles)), layout="constrained")
-    for panel, (value, title) in zip(figure.subfigures(len(PANELS)), PANELS.items(), strict=True):
-        panel.suptitle(title, x=0.01, ha="left", fontsize=11, fontweight="bold")
-        _panel(panel, samples, titles, value)
+    mpl.rcParams.update({"font.size": 10, "hatch.linewidth": 0.6, "svg.hashsalt": "byline"})
+    bars = max(len(results[path]["contenders"]) for path in drawn)
+    figure = Figure(figsize=(7 * len(drawn), 1.8 + 0.62 * bars), layout="constrained")
+    panels = figure.subfigures(1, len(drawn), squeeze=False)[0]
+    for panel, path in zip(panels, drawn, strict=True):
+        title, section, of = PATHS[path]
+        panel.suptitle(f"{title}\n{CPU}", x=0.01, ha="left", fontsize=11, fontweight="bold")
+        titles = {one["name"]: one["title"] for one in results[path]["contenders"]}
+        _panel(panel, chosen(results[path]["sections"][section], **of), titles)
     frame = {"bbox_inches": "tight", "pad_inches": 0.15}
     figure.savefig(folder / "plot.png", dpi=150, **frame)
     figure.savefig(folder / "plot.svg", metadata={"Date": None}, **frame)
 
 
-def _panel(panel: SubFigure, samples: Samples, titles: Mapping[str, str], value: str) -> None:
-    columns = panel.subplots(1, len(OPERATIONS), sharey=True)
-    for axes, (operation, title) in zip(columns, OPERATIONS.items(), strict=True):
+def _panel(panel: SubFigure, samples: Samples, titles: Mapping[str, str]) -> None:
+    places = panel.subplots(2, 2, sharey=True).flat
+    for axes, (operation, title) in zip(places, OPERATIONS.items(), strict=True):
         numbers = {
-            name: middle(samples, value, contender=name, operation=operation) for name in titles
+            name: middle(samples, "cpu", contender=name, operation=operation) for name in titles
         }
         _bars(axes, titles, numbers)
-        axes.set_title(title, loc="left", fontsize=9)
+        axes.set_title(title, loc="left", fontsize=10)
 
 
 def _bars(axes: Axes, titles: Mapping[str, str], numbers: Mapping[str, float]) -> None:
     for name, number in numbers.items():
         bar = axes.barh(titles[name], number, 0.72, **STYLES.get(name, PEER))
         weight = "bold" if name == "byline" else "normal"
-        axes.bar_label(bar, [spaced(number)], padding=3, fontsize=8, fontweight=weight)
+        axes.bar_label(bar, [spaced(number)], padding=3, fontsize=9, fontweight=weight)
     axes.set_xlim(0, max(numbers.values()) * 1.25)
     axes.set_xticks([])
     axes.tick_params(axis="y", length=0)

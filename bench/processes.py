@@ -23,9 +23,12 @@ SERVER, LOAD, BOTH = {0}, {1}, {0, 1}  # indexes into CORES
 
 
 @contextmanager
-def on(places: set[int]) -> Iterator[None]:
-    """Pins processes started in the block to these cores, if there are two and the system can."""
-    if len(CORES) < 2:
+def on(places: set[int] | None) -> Iterator[None]:
+    """Pins processes started in the block to these cores, if there are two and the system can.
+
+    With None it leaves them all cores.
+    """
+    if places is None or len(CORES) < 2:
         yield
         return
     os.sched_setaffinity(0, {CORES[place] for place in places})
@@ -48,10 +51,7 @@ class Server:
         return f"http://127.0.0.1:{self.port}"
 
     def cpu(self) -> float:
-        """Seconds of user and system time so far; NaN without /proc."""
-        if not PROC.is_dir():
-            return math.nan
-        return sum(map(_ticks, _tree(self.process.pid))) / os.sysconf("SC_CLK_TCK")
+        return cpu(self.process.pid)
 
     def resident(self) -> float:
         """MB of memory in use; NaN without /proc."""
@@ -64,7 +64,15 @@ class Server:
     def _memory(self, name: str) -> float:
         if not PROC.is_dir():
             return math.nan
-        return sum(_status(pid, name) for pid in _tree(self.process.pid)) / 1024
+        return sum(_status(pid, name) for pid in tree(self.process.pid)) / 1024
+
+
+def cpu(pid: int) -> float:
+    """Seconds of user and system time so far of a process and its descendants, those included
+    that have ended; NaN without /proc."""
+    if not PROC.is_dir():
+        return math.nan
+    return sum(map(_ticks, tree(pid))) / os.sysconf("SC_CLK_TCK")
 
 
 @contextmanager
@@ -72,7 +80,7 @@ def serving(
     command: Callable[[int], list[str]],
     folder: Path,
     environment: Mapping[str, str],
-    cores: set[int] = SERVER,
+    cores: set[int] | None = SERVER,
 ) -> Iterator[Server]:
     """A running server that has answered; its folder also gets a file with its output."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -121,7 +129,7 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
-def _tree(pid: int) -> list[int]:
+def tree(pid: int) -> list[int]:
     """The process and its descendants."""
     found = [pid]
     for each in found:
@@ -131,9 +139,14 @@ def _tree(pid: int) -> list[int]:
 
 
 def _ticks(pid: int) -> int:
+    """Those of the process, and of its children that have ended."""
+    try:
+        line = (PROC / str(pid) / "stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):  # it has ended since it was found
+        return 0
     # The second field is the command in parentheses, which may contain spaces (proc(5)).
-    fields = (PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
-    return int(fields[11]) + int(fields[12])
+    fields = line.rpartition(")")[2].split()
+    return sum(map(int, fields[11:15]))
 
 
 def _status(pid: int, name: str) -> int:

@@ -2,103 +2,90 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-from bench.figures import OPERATIONS, Samples, chosen, middle, ratio, spaced
+from bench.figures import OPERATIONS, Samples, chosen, middle, spaced
+from bench.production.report import production
+from bench.tables import by_operation, table
 from bench.targets import verdicts
 
-BYLINE = {"contender": "byline"}
 BUSY = 0.9  # of a core: a server that used less waited for load, disk or other processes
 
 
 def report(results: Mapping[str, Any]) -> str:
     """The page; leaves out what was not measured."""
-    sections: Mapping[str, Samples] = results["sections"]
-    titles = {one["name"]: one["title"] for one in results["contenders"]}
-    parts = [
-        "# Benchmark",
-        _conditions(results),
-        _of_operations(
-            sections,
-            titles,
-            "per_second",
-            "## Requests per second, 16 connections",
-            f"In parentheses: how many times as many Byline answers.{_not_busy(sections, titles)}",
-        ),
-        _of_operations(
-            sections,
-            titles,
-            "cpu",
-            "## CPU microseconds of the server per request",
-            "In parentheses: how many times as many as Byline's.",
-        ),
-        _targets(sections),
-        _concurrency(sections, titles),
-        _processes(sections, titles),
-        _alone(sections),
-        "## What each does",
-        "\n".join(f"- **{one['title']}**: {one['note']}" for one in results["contenders"]),
-    ]
+    parts = ["# Benchmark"]
+    for path, (title, tables) in _PATHS.items():
+        if measured := results.get(path):
+            titles = {one["name"]: one["title"] for one in measured["contenders"]}
+            parts += [
+                f"## {title}",
+                _conditions(measured, path),
+                *tables(measured["sections"], titles),
+                f"### Targets of the {path} path\n\n{_targets(path, measured['sections'])}",
+                "### What each does",
+                "\n".join(f"- **{one['title']}**: {one['note']}" for one in measured["contenders"]),
+            ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def _conditions(results: Mapping[str, Any]) -> str:
-    machine = results["machine"]
+def _conditions(measured: Mapping[str, Any], path: str) -> str:
+    machine = measured["machine"]
     busy = f"load average {machine['busy']:.1f} at the start"
-    pinned = "server and load each on a core of its own" if machine["pinned"] else "not pinned"
     packages = ", ".join(f"{name} {number}" for name, number in machine["packages"].items())
+    where = {
+        "embedded": "an SQLite file; "
+        + ("server and load each on a core of its own" if machine["pinned"] else "not pinned"),
+        "production": "PostgreSQL (fsync and synchronous_commit on), limits in Valkey; server,"
+        " database, store and load share the cores, and nothing is pinned",
+    }
     return (
         f"{machine['date']}, {machine['processor']}, {machine['cores']} cores, "
         f"{machine['system']}, {machine['python']}, {busy}. "
         f"Requests from {machine['load']}; "
-        f"medians of {results['rounds']} x {results['seconds']} s; "
-        f"{spaced(results['users'])} users and {spaced(results['posts'])} posts in an SQLite file; "
-        f"{pinned}.\n\n{packages}."
+        f"medians of {measured['rounds']} x {measured['seconds']} s; "
+        f"{spaced(measured['users'])} users and {spaced(measured['posts'])} posts in {where[path]}."
+        f"\n\n{packages}."
     )
 
 
-def _of_operations(
-    sections: Mapping[str, Samples], titles: Mapping[str, str], value: str, title: str, note: str
-) -> str:
-    samples = sections.get("operations")
-    if not samples:
-        return ""
-    rows = [
-        [name, *(_with_ratio(samples, value, operation, contender) for operation in OPERATIONS)]
-        for contender, name in titles.items()
+def _embedded(sections: Mapping[str, Samples], titles: Mapping[str, str]) -> list[str]:
+    parts = []
+    if samples := sections.get("operations"):
+        parts += [
+            "### Requests per second, 16 connections",
+            by_operation(samples, titles, "per_second"),
+            f"In parentheses: how many times as many Byline answers.{_not_busy(samples, titles)}",
+            "### CPU microseconds of the server per request",
+            by_operation(samples, titles, "cpu"),
+            "In parentheses: how many times as many as Byline's.",
+        ]
+    return [
+        *parts,
+        _concurrency(sections, titles),
+        _processes(sections, titles),
+        _alone(sections),
     ]
-    return f"{title}\n\n{_table(['', *OPERATIONS.values()], rows)}\n\n{note}"
 
 
-def _with_ratio(samples: Samples, value: str, operation: str, contender: str) -> str:
-    samples = chosen(samples, operation=operation)
-    number = spaced(middle(samples, value, contender=contender))
-    if contender == "byline":
-        return f"**{number}**"
-    cases = [BYLINE, {"contender": contender}]
-    times = ratio(samples, value, *(cases if value == "per_second" else cases[::-1]))
-    return f"{number} ({times:.1f}x)"
-
-
-def _not_busy(sections: Mapping[str, Samples], titles: Mapping[str, str]) -> str:
+def _not_busy(samples: Samples, titles: Mapping[str, str]) -> str:
     """Names the servers that did not keep a core busy, so that something else limited them."""
-    samples = sections.get("operations", [])
     busy = [{**one, "share": one["cpu"] * one["per_second"] / 1e6} for one in samples]
     idle = [
         f"{title} at {OPERATIONS[operation]} ({share:.0%})"
         for name, title in titles.items()
         for operation in OPERATIONS
-        if busy and (share := middle(busy, "share", contender=name, operation=operation)) < BUSY
+        if (share := middle(busy, "share", contender=name, operation=operation)) < BUSY
     ]
     where = "; ".join(idle)
     return f" Not limited by their core, of which they used less: {where}." if idle else ""
 
 
-def _targets(sections: Mapping[str, Samples]) -> str:
+def _targets(path: str, sections: Mapping[str, Samples]) -> str:
     words = {True: "yes", False: "**no**", None: ""}
-    rows = [[v.figure, v.target, v.measured, words[v.holds]] for v in verdicts(sections)]
-    return f"## Targets\n\n{_table(['', 'target', 'measured', 'holds'], rows)}"
+    rows = [[v.figure, v.target, v.measured, words[v.holds]] for v in verdicts(path, sections)]
+    return table(["", "target", "measured", "holds"], rows)
 
 
 def _concurrency(sections: Mapping[str, Samples], titles: Mapping[str, str]) -> str:
@@ -115,7 +102,7 @@ def _concurrency(sections: Mapping[str, Samples], titles: Mapping[str, str]) -> 
     ]
     head = ["", *(f"{level} connection{'s'[: level > 1]}" for level in levels)]
     note = "Requests per second; median and 99th percentile of the time to an answer."
-    return f"## GET one post at different numbers of connections\n\n{_table(head, rows)}\n\n{note}"
+    return f"### GET one post at different numbers of connections\n\n{table(head, rows)}\n\n{note}"
 
 
 def _crowd(samples: Samples) -> str:
@@ -141,7 +128,7 @@ def _processes(sections: Mapping[str, Samples], titles: Mapping[str, str]) -> st
             resident = f"{last:.0f}"
         rows.append([title, start, resident])
     head = ["", "seconds to the first answer", "MB resident after the operations"]
-    return f"## Start and memory\n\n{_table(head, rows)}"
+    return f"### Start and memory\n\n{table(head, rows)}"
 
 
 def _alone(sections: Mapping[str, Samples]) -> str:
@@ -154,12 +141,7 @@ def _alone(sections: Mapping[str, Samples]) -> str:
                 words.format(spaced(middle(samples, value, case=case))) for value, words in values
             ]
             rows.append([what, case, ", ".join(figures)])
-    return f"## Byline by itself\n\n{_table(['', 'case', 'medians'], rows)}" if rows else ""
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return f"### Byline by itself\n\n{table(['', 'case', 'medians'], rows)}" if rows else ""
 
 
 _RATE = ("per_second", "{} requests per second")
@@ -169,4 +151,8 @@ _CASES = {
     "workers": ("reads, load on the same two cores", [_RATE]),
     "export": ("an export", [("posts", "{} posts"), ("peak", "{} MB at most")]),
     "unread": ("pages of 20 by two threads; ten unread exports", [_RATE]),
+}
+_PATHS = {
+    "embedded": ("The embedded path: SQLite in one process", _embedded),
+    "production": ("The production path: PostgreSQL, Valkey and several workers", production),
 }

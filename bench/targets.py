@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 
-from bench.figures import OPERATIONS, NotMeasured, Samples, chosen, middle, ratio, spaced
-
-Measured = Mapping[str, Samples]  # the samples of each section
+from bench.figures import OPERATIONS, NotMeasured, chosen, middle, ratio, spaced
+from bench.production.targets import PRODUCTION, Measured, Target
 
 
 @dataclass(frozen=True)
@@ -21,10 +20,10 @@ class Verdict:
     holds: bool | None
 
 
-def verdicts(sections: Measured) -> list[Verdict]:
-    """A verdict for each target."""
+def verdicts(path: str, sections: Measured) -> list[Verdict]:
+    """A verdict for each target of the embedded path or of the production path."""
     found = []
-    for figure, target, look in _TARGETS:
+    for figure, target, look in _TARGETS[path]:
         try:
             holds, words = look(sections)
         except NotMeasured:
@@ -118,7 +117,7 @@ def _resident(sections: Measured) -> tuple[bool, str]:
     return megabytes <= 120, f"{megabytes:.0f} MB"
 
 
-_TARGETS: list[tuple[str, str, Callable[[Measured], tuple[bool, str]]]] = [
+_EMBEDDED: list[Target] = [
     (
         "requests per second against FastAPI with its ORM endpoints",
         ">= 5x on each",
@@ -152,3 +151,4 @@ _TARGETS: list[tuple[str, str, Callable[[Measured], tuple[bool, str]]]] = [
     ("start to the first answer", "<= 1.5 s", _start),
     ("resident memory of a worker after the operations", "<= 120 MB", _resident),
 ]
+_TARGETS = {"embedded": _EMBEDDED, "production": PRODUCTION}

@@ -18,9 +18,10 @@ class Peer:
     title: str
     command: Callable[[int], list[str]]  # serves on 127.0.0.1 and this port, in the foreground
     note: str
+    counts_in: str = ""  # "memory" or "Valkey", if it has limits
 
 
-def _uvicorn(name: str, port: int) -> list[str]:
+def uvicorn(name: str, port: int) -> list[str]:
     options = ["--port", str(port), "--no-access-log", "--log-level", "warning"]
     return [sys.executable, "-m", "uvicorn", f"bench.peers.{name}:app", *options]
 
@@ -39,14 +40,14 @@ PEERS = [
     Peer(
         "fastapi_orm",
         "FastAPI, ORM",
-        partial(_uvicorn, "fastapi_orm"),
+        partial(uvicorn, "fastapi_orm"),
         "As its tutorials have it: functions without async, a session and the current user as"
         f" dependencies, response_model. {_LESS}",
     ),
     Peer(
         "fastapi_core",
         "FastAPI, Core statements",
-        partial(_uvicorn, "fastapi_core"),
+        partial(uvicorn, "fastapi_core"),
         "The prepared statements of the bare ASGI function, one thread hop a request,"
         " response_model. It looks the user up, but no session, and writes the search document; no"
         " ETag, no limits. It imports parts of Byline, so its start and memory are not FastAPI's.",
@@ -68,14 +69,14 @@ PEERS = [
     Peer(
         "connexion_stock",
         "Connexion FlaskApp as it comes",
-        partial(_uvicorn, "connexion_stock"),
+        partial(uvicorn, "connexion_stock"),
         "With Flask-SQLAlchemy; strict_validation is on, validate_responses is off, as it is by"
         f" default. {_LESS}",
     ),
     Peer(
         "bare_asgi",
         "A bare ASGI function (the limit)",
-        partial(_uvicorn, "bare_asgi"),
+        partial(uvicorn, "bare_asgi"),
         "Byline's statements, token check and session check on the event loop, and nothing else:"
         " no validation of requests or answers, no ETag, no limits, no telemetry, no threads. It"
         " imports Byline to do so: its start and memory are no limit.",

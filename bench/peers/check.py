@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import urllib.error
 import urllib.request
 from typing import Any, NamedTuple
@@ -10,6 +11,7 @@ from typing import Any, NamedTuple
 POSTS = "/api/posts"
 ME = "/auth/me"
 NEW_POST = {"title": "Notes on tea", "content": "Warm the pot first, then wait.\nDrink it hot."}
+_MOMENT = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,6}))?Z")
 EXPECTED = {"id", "email", "username", "role"}  # of an account, at least
 
 
@@ -30,7 +32,7 @@ def check(
         expected = asked(reference, path, reference_token, body)
         if expected.status >= 400:
             raise SystemExit(f"Byline itself refuses {path} with {expected.status}")
-        return asked(url, path, token, body), expected
+        return _with_microseconds(asked(url, path, token, body)), _with_microseconds(expected)
 
     # The newest posts may be of the measurements; those after an old one are the same for ever.
     after = path_of_post.rpartition("/")[2]
@@ -50,7 +52,7 @@ def check(
     _require(name, f"POST {POSTS}", _shape(post), _shape(expected))
     for field in ("title", "content", "author"):
         _require(name, f"{field} of POST {POSTS}", post.data[field], expected.data[field])
-    kept = asked(url, f"{POSTS}/{post.data['id']}")
+    kept = _with_microseconds(asked(url, f"{POSTS}/{post.data['id']}"))
     _require(name, f"GET of what POST {POSTS} has written", kept, Answer(200, post.data))
 
 
@@ -73,6 +75,20 @@ def _data(content: bytes) -> Any:
         return json.loads(content)
     except ValueError:
         return content
+
+
+def _with_microseconds(value: Any) -> Any:
+    """The value with every moment in one form: a peer may write more or fewer digits."""
+    match value:
+        case Answer(status, data):
+            return Answer(status, _with_microseconds(data))
+        case dict():
+            return {field: _with_microseconds(each) for field, each in value.items()}
+        case list():
+            return [_with_microseconds(each) for each in value]
+        case str() if moment := _MOMENT.fullmatch(value):
+            return f"{moment[1]}.{moment[2] or '':0<6}Z"
+    return value
 
 
 def _shape(value: Any) -> Any:

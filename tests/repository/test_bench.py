@@ -69,7 +69,7 @@ def test_an_unmeasured_figure_is_refused() -> None:
 
 
 def test_every_target_that_is_met_holds(sections: dict[str, list[dict[str, Any]]]) -> None:
-    found = verdicts(sections)
+    found = verdicts("embedded", sections)
     assert [verdict.figure for verdict in found if not verdict.holds] == []
     assert found[0].measured == "get 6.00x, list 6.00x, me 6.00x, post 6.00x"
 
@@ -101,11 +101,13 @@ def test_a_target_that_is_missed_does_not_hold(
     for sample in sections[section]:
         if where.items() <= sample.items():
             sample.update(worse)
-    assert [n for n, verdict in enumerate(verdicts(sections)) if not verdict.holds] == [figure]
+    assert [n for n, verdict in enumerate(verdicts("embedded", sections)) if not verdict.holds] == [
+        figure
+    ]
 
 
 def test_an_unmeasured_target_is_neither_met_nor_missed() -> None:
-    assert {verdict.holds for verdict in verdicts({})} == {None}
+    assert {verdict.holds for verdict in verdicts("embedded", {})} == {None}
 
 
 def test_the_report_has_figures_ratios_and_verdicts(
@@ -186,7 +188,7 @@ def sections() -> dict[str, list[dict[str, Any]]]:
 
 def results(sections: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
     words = dict.fromkeys(("date", "processor", "system", "python", "load"), "some")
-    return {
+    measured = {
         "machine": {**words, "cores": 2, "busy": 0.1, "pinned": True, "packages": {"flask": "3.1"}},
         "rounds": 1,
         "seconds": 1,
@@ -198,6 +200,7 @@ def results(sections: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
         ],
         "sections": sections,
     }
+    return {"embedded": measured}
 
 
 def test_the_readme_quotes_the_last_results() -> None:
