@@ -132,9 +132,10 @@ $(VENV)/.sdk: requirements-sdk.lock $(VENV)/.lint
 	@$(PIP) install --require-hashes -r requirements-sdk.lock
 	@touch $@
 
-$(VENV)/.bench: requirements-bench.lock $(VENV)/.dev
-	@echo "Installing the benchmark's peers into $(VENV)"
+$(VENV)/.bench: requirements-bench.lock bench/peers/node/package-lock.json $(VENV)/.dev
+	@echo "Installing the benchmark's peers into $(VENV) and bench/peers/node/node_modules"
 	@$(PIP) install --require-hashes -r requirements-bench.lock
+	@cd bench/peers/node && ../../../$(BIN)/npm ci --silent
 	@touch $@
 
 # A link to a Python that has gone counts as missing: all is then made anew, stamps included.

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -11,18 +9,11 @@ import orjson
 import sqlalchemy as sa
 
 from bench.peers import statements
+from bench.peers.bare import POSTS, Unauthorized, body_of, claims_of
 from service.engine.problems import Problem
-from service.engine.tokens.keys import KeyRing
-from service.engine.tokens.tokens import ACCESS, Claims, Tokens
+from service.engine.tokens.tokens import Claims
 
-POSTS = "/api/posts"
 engine = statements.engine()
-ring = KeyRing.from_directory(Path(os.environ["BENCH_KEYS"]))
-tokens = Tokens(ring, issuer="byline", audience="byline")
-
-
-class Unauthorized(Exception):
-    pass
 
 
 async def app(scope: dict[str, Any], receive: Any, send: Any) -> None:
@@ -43,13 +34,13 @@ async def _answer(scope: dict[str, Any], receive: Any) -> tuple[int, Any]:
     """Status and data."""
     path: str = scope["path"]
     if path == "/auth/me":
-        claims = _claims(scope)
+        claims = claims_of(scope)
         with engine.connect() as connection:
             _live(connection, claims)
             return 200, statements.account(connection, claims.subject)
     if path == POSTS and scope["method"] == "POST":
-        claims = _claims(scope)
-        new_post = orjson.loads(await _body(receive))
+        claims = claims_of(scope)
+        new_post = orjson.loads(await body_of(receive))
         with statements.writing(engine) as connection:
             user = _live(connection, claims)
             return 201, statements.create_post(
@@ -64,23 +55,8 @@ async def _answer(scope: dict[str, Any], receive: Any) -> tuple[int, Any]:
     return (200, post) if post else (404, None)
 
 
-def _claims(scope: dict[str, Any]) -> Claims:
-    header = dict(scope["headers"]).get(b"authorization", b"").decode("latin-1")
-    return tokens.verify(header.removeprefix("Bearer "), ACCESS)
-
-
 def _live(connection: sa.Connection, claims: Claims) -> statements.Row:
     user = statements.live(connection, claims.session_id, claims.subject)
     if user is None:
         raise Unauthorized
     return user
-
-
-async def _body(receive: Any) -> bytes:
-    body = b""
-    more = True
-    while more:
-        message = await receive()
-        body += message.get("body", b"")
-        more = message.get("more_body", False)
-    return body

@@ -8,6 +8,7 @@ from typing import Any
 import connexion
 import jwt
 import sqlalchemy as sa
+from connexion.resolver import RelativeResolver
 from flask_sqlalchemy import SQLAlchemy
 from werkzeug.exceptions import Unauthorized
 
@@ -83,4 +84,4 @@ app = connexion.FlaskApp(__name__, specification_dir=Path(__file__).parent)
 app.app.config["SQLALCHEMY_DATABASE_URI"] = common.database_url()
 app.app.config["SQLALCHEMY_ENGINE_OPTIONS"] = common.ENGINE_OPTIONS
 db.init_app(app.app)
-app.add_api("connexion_stock.yaml", strict_validation=True)
+app.add_api("openapi.yaml", resolver=RelativeResolver(__name__), strict_validation=True)

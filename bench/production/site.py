@@ -57,6 +57,7 @@ class Site:
             **self.data.settings,
             WORKERS=str(workers),
             WEB_CONCURRENCY=str(workers),  # uvicorn's word for it
+            NODE_ENV="production",
         )
         cores = SERVER if contender.is_pinned else None
         with serving(contender.command, own, environment, cores) as server:

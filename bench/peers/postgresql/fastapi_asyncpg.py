@@ -13,7 +13,6 @@ import jwt
 from fastapi import Depends, FastAPI, HTTPException, Query, Request, status
 from fastapi.security import OAuth2PasswordBearer
 
-from bench.peers.models import new_id
 from bench.peers.postgresql import POOL, schemas, statements, tokens
 from bench.peers.schemas import NewPost
 
@@ -90,9 +89,7 @@ async def get_post(post_id: UUID, connection: Connection) -> dict[str, Any]:
 async def create_post(
     new_post: NewPost, user: CurrentUser, connection: Connection
 ) -> dict[str, Any]:
-    row = await connection.fetchrow(
-        statements.INSERT, new_id(), user["id"], new_post.title, new_post.content
-    )
+    row = await connection.fetchrow(statements.INSERT, user["id"], new_post.title, new_post.content)
     return {**row, "author": {"id": user["id"], "username": user["username"]}}
 
 

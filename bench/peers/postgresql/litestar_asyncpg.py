@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -22,7 +21,6 @@ from litestar.exceptions import NotFoundException
 from litestar.params import Parameter
 from litestar.security.jwt import JWTAuth, Token
 
-from bench.peers.models import new_id
 from bench.peers.postgresql import POOL, statements
 
 Title = Annotated[str, msgspec.Meta(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
@@ -100,9 +98,7 @@ async def get_post(post_id: UUID, connection: asyncpg.Connection) -> Post:
 async def create_post(
     data: NewPost, request: Request[Account, Token, State], connection: asyncpg.Connection
 ) -> Post:
-    row = await connection.fetchrow(
-        statements.INSERT, new_id(), request.user.id, data.title, data.content
-    )
+    row = await connection.fetchrow(statements.INSERT, request.user.id, data.title, data.content)
     author = Author(request.user.id, request.user.username)
     return Post(**row, author=author)
 
@@ -110,11 +106,6 @@ async def create_post(
 def _post(row: asyncpg.Record) -> Post:
     id_, title, content, author_id, username, created_at, updated_at = row
     return Post(id_, title, content, Author(author_id, username), created_at, updated_at)
-
-
-def _public_key() -> str:
-    [key] = jwt.PyJWKSet.from_dict(json.loads(os.environ["BENCH_KEY_SET"])).keys
-    return key.key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
 
 
 @asynccontextmanager
@@ -126,9 +117,10 @@ async def lifespan(app: Litestar) -> AsyncIterator[None]:
         yield
 
 
+[key] = jwt.PyJWKSet.from_json(os.environ["BENCH_KEY_SET"]).keys
 jwt_auth = JWTAuth[Account, Token](
-    token_secret=_public_key(),
-    algorithm="EdDSA",
+    token_secret=key.key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode(),
+    algorithm=key.algorithm_name,
     accepted_audiences=["byline"],
     accepted_issuers=["byline"],
     require_claims=["exp", "sub", "sid"],

@@ -18,5 +18,5 @@ LIST = f"{_POSTS} ORDER BY posts.id DESC LIMIT $1"
 LIST_AFTER = f"{_POSTS} WHERE posts.id < $2 ORDER BY posts.id DESC LIMIT $1"
 INSERT = """
 INSERT INTO posts (id, author_id, title, content, version, created_at, updated_at)
-VALUES ($1, $2, $3, $4, 1, now(), now()) RETURNING id, title, content, created_at, updated_at
+VALUES (uuidv7(), $1, $2, $3, 1, now(), now()) RETURNING id, title, content, created_at, updated_at
 """
