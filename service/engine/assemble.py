@@ -242,8 +242,9 @@ def _lifespan(
         heap.release_large_blocks()
         thresholds = gc.get_threshold()
         gc.set_threshold(COLLECTOR_THRESHOLD_OBJECTS)
+        assembly.limits.start()
         for one in background:
-            one.start()
+            await asyncio.to_thread(one.start)  # readiness waits until it has asked the store
         try:
             async with assembly.metrics.shared(assembly.settings.metrics_dir):
                 yield {UNSENT: unsent, MALFORMED: assembly.limits.count_malformed}
@@ -254,7 +255,7 @@ def _lifespan(
             await asyncio.gather(*(asyncio.to_thread(one.stop) for one in background))
             for pool in services.pools.values():
                 pool.close()
-            assembly.limits.close()
+            await assembly.limits.close()
             if tracing:
                 tracing.close()
             with assembly.flask.app_context():

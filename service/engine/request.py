@@ -38,7 +38,8 @@ class Request:
 
     `headers` maps lower-case names to values; `ip` is the client's address; `limits` collects the
     (`RateLimit-Policy`, `RateLimit`) items of every limit that counted it; `operation` is the
-    operationId once it is known.
+    operationId once it is known; `owes_client_count` says that the limits of its client have not
+    counted it yet.
     """
 
     __slots__ = (
@@ -48,6 +49,7 @@ class Request:
         "limits",
         "method",
         "operation",
+        "owes_client_count",
         "path",
         "path_values",
         "query",
@@ -77,6 +79,7 @@ class Request:
         self.path_values: tuple[str, ...] = ()
         self.claims: Claims | None = None
         self.limits: list[tuple[str, str]] = []
+        self.owes_client_count = False
         self.status = 0
         self.trace_id: str | None = None
         self.span_id: str | None = None

@@ -193,14 +193,14 @@ _live""",
         ),
         Mutant(
             "the writes of all users at one address share a limit",
-            "service/engine/limits/limits.py",
+            "service/engine/limits/policies.py",
             'claims.holder if policy.per == "user" else request.claims.session_id,)',
             'claims.session_id if policy.per == "session" else request.ip,)',
             "tests/web/test_limits.py::test_the_writes_of_one_user_are_not_those_of_another",
         ),
         Mutant(
             "an IPv6 customer has a budget for each of its networks",
-            "service/engine/limits/limits.py",
+            "service/engine/limits/policies.py",
             "return network(ip), network(ip, SITE), network(ip, PROVIDER_BLOCK)",
             "return (network(ip),)",
             "tests/web/test_limits_of_networks.py"

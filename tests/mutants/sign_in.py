@@ -34,12 +34,10 @@ KINDS = {
             """\
         if self._freshness:  # before limits, which the repeated request will count against
             self._freshness.check(request.claims)
-        if self._policies:
-            await self._services.limits.count(request, self._policies)
+        await self._services.limits.count(request, self._policies)
 """,
             """\
-        if self._policies:
-            await self._services.limits.count(request, self._policies)
+        await self._services.limits.count(request, self._policies)
         if self._freshness:
             self._freshness.check(request.claims)
 """,

@@ -93,6 +93,7 @@ EXAMPLES = re.compile(
     re.IGNORECASE,
 )
 NOT_THE_EXAMPLES = {
+    "service/engine/limits/addresses.py": ['get("username")', '["username"]'],  # of redis-py
     "service/engine/spec/schemas.py": ['"email": "idn-email"'],  # a format of JSON Schema
 }
 

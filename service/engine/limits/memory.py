@@ -11,6 +11,8 @@ from typing import Any
 
 from limits.storage import MemoryStorage
 
+from service.engine.limits.hits import Count, Hit
+
 
 class Windows(MemoryStorage):
     """The storage behind `process://`, for the strategy sliding-window-counter.
@@ -24,6 +26,22 @@ class Windows(MemoryStorage):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._windows: dict[int, _Window] = {}
+
+    def hit(self, hits: list[Hit]) -> list[Count]:
+        """The counts of hits, up to the first without room."""
+        counts: list[Count] = []
+        for name, limit, seconds, amount in hits:
+            window, share = self._at_present(seconds)
+            last, present = window.previous.get(name, 0), window.current.get(name, 0)
+            has_room = floor(last * share) + present + amount <= limit
+            if has_room and amount:
+                present += amount
+                window.current[name] = present
+            left = share * seconds
+            counts.append(Count(has_room, last, left, present, left + seconds))
+            if not has_room:
+                break
+        return counts
 
     def acquire_sliding_window_entry(
         self, key: str, limit: int, expiry: int, amount: int = 1

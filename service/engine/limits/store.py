@@ -5,211 +5,171 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-import time
-from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from collections.abc import Callable, Coroutine
+from concurrent.futures import CancelledError
 from contextlib import suppress
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import flask
 from flask_limiter import Limiter
-from limits import RateLimitItemPerMinute
 from limits.errors import ConfigurationError
-from limits.storage import RedisClusterStorage
-from limits.strategies import RateLimiter
 
+from service.engine.limits.hits import Count, Hit, Late
 from service.engine.limits.memory import Windows
 from service.engine.observe.metrics import Metrics
 from service.engine.settings import BadConfiguration
 
+if TYPE_CHECKING:
+    from service.engine.limits.addresses import Servers
+
 logger = logging.getLogger(__name__)
 
-STEP_TIMEOUT_SECONDS = 0.25  # one network step of the client library
-STORE_TIMEOUT_SECONDS = 0.4  # a store that answers nobody for this long has failed
-HEALTH_CHECK_SECONDS = 1  # ping a connection idle for this long: a firewall may have dropped it
 RETRY_SECONDS = 2.0  # between two tries of a store that has failed
 
-_TRIAL = RateLimitItemPerMinute(10**9)
-_HERE = f"{Windows.STORAGE_SCHEME[0]}://"
-
-Result = TypeVar("Result")
-Question = Callable[[RateLimiter], Result]
-_Asked = asyncio.Future[list[Result]] | Future[list[Result]]
+Wait = Callable[[Coroutine[Any, Any, Any]], Any]
 
 
 class Store:
-    """A Redis or Valkey through Flask-Limiter, or the memory of this process.
+    """A Redis or Valkey, or the memory of this process.
 
-    A question is a function that asks a strategy of `limits`. When the store does not answer one in
-    time, that one and all others are answered here at once, until a thread finds the store working:
+        WORKS ---- a request waited for PATIENCE_SECONDS ----> SLOW
+          |  ^                                                 |  |
+          |  +------------ an answer came in time -------------+  |
+          |                                                       |
+          +--- an error, or no connection can be made -----+------+
+                                                           v
+        WORKS <--- _watch: a try every RETRY_SECONDS --- FAILING
 
-        WORKS --- an error, or nobody answered for STORE_TIMEOUT_SECONDS ---> FAILING
-          ^                                                                     |
-          +---- _watch: a try every RETRY_SECONDS was answered quickly ---------+
+    A request that cannot have an answer of the store is counted here, at once. While the store is
+    slow (`Connection` knows), it is asked all the same, so that it counts for the other processes;
+    while it fails, only by `_watch`. A connection on which nothing comes any more is replaced,
+    which is what tells a store that hangs from a firewall that forgets connections.
 
-    Any thread may set `is_failing`, under `_turn` so that one watcher is started; only the watcher
-    unsets it. Questions then under way are abandoned: timeouts end them in their threads.
+    All of this happens on the event loop. Code that runs elsewhere waits for the loop, in
+    `ask_from_work`: by default it blocks the thread; `start` takes another way.
     """
 
     def __init__(self, url: str, metrics: Metrics) -> None:
         """Raises `BadConfiguration` for a URL that cannot be used."""
-        self._url = url
         self._metrics = metrics
-        self._here = _strategy(_HERE)
-        self._shared: RateLimiter | None = None
-        self._turn = threading.Lock()
+        self._here = _memory()
+        self._turn = threading.Lock()  # for `_here`
+        self._servers: Servers | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._watching: asyncio.Task[None] | None = None
         self.is_failing = False
-        self._answered_at = 0.0
-        self._closed = threading.Event()
-        self._threads: ThreadPoolExecutor | None = None
+        self._wait: Wait = self._wait_in_thread
         if url.startswith("memory:"):
             return
-        self._threads = ThreadPoolExecutor(4, "limits")
+        from service.engine.limits.addresses import servers  # with a client library for it only
+
         try:
-            self._connected()
+            self._servers = servers(url, self._fail)
         except (ValueError, ConfigurationError):
             raise BadConfiguration("RATE_LIMIT_STORAGE_URL cannot be used") from None
-        except Exception as error:  # the client of a cluster connects at once, and it is down
-            self._fail(_name(error))
 
-    async def ask(self, question: Question[Result]) -> Result:
-        """The answer to a question of the event loop."""
-        if self._threads and not self.is_failing:
-            loop = asyncio.get_running_loop()
-            asked = loop.run_in_executor(self._threads, self._ask_shared, question)
-            since = time.monotonic()
-            while not asked.done() and (left := self._left(since)) > 0:
-                await asyncio.wait([asked], timeout=left)
-            if answers := self._taken(asked):
-                return answers[0]
-        return self._ask_here(question)
+    def start(self, wait: Wait | None = None) -> None:
+        """Answer code outside of the event loop, too, which must be running.
 
-    def ask_from_thread(self, question: Question[Result]) -> Result:
-        """The answer to a question of another thread."""
-        if self._threads and not self.is_failing:
-            asked = self._threads.submit(self._ask_shared, question)
-            since = time.monotonic()
-            while not asked.done() and (left := self._left(since)) > 0:
-                wait([asked], left)
-            if answers := self._taken(asked):
-                return answers[0]
-        return self._ask_here(question)
+        `wait` returns what a coroutine returns, or raises what it raises.
+        """
+        self._loop = asyncio.get_running_loop()
+        self._wait = wait or self._wait_in_thread
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether a question takes a round trip."""
+        return self._servers is not None and not self.is_failing
+
+    @property
+    def misses_hits(self) -> bool:
+        """Whether other processes may have counted what is not known here."""
+        return self._servers is not None and (self.is_failing or self._servers.is_slow)
+
+    async def ask(self, hits: list[Hit]) -> list[Count]:
+        """The counts of hits, up to the first without room."""
+        if self._servers is not None and not self.is_failing:
+            try:
+                return await self._servers.hit(hits)
+            except Late:
+                pass
+            except Exception as error:
+                self._fail(error)
+        return self._ask_here(hits)
+
+    def ask_from_work(self, hits: list[Hit]) -> list[Count]:
+        """The same for code that is no coroutine."""
+        if self._loop is None or not self.is_shared:
+            return self._ask_here(hits)
+        try:
+            counts: list[Count] = self._wait(self.ask(hits))
+        except CancelledError:  # the loop has ended
+            return self._ask_here(hits)
+        return counts
 
     def works(self) -> bool:
-        """Whether what is counted is counted for all processes."""
-        if self._threads:
-            self.ask_from_thread(_try)
-        return not self.is_failing
+        """Whether what is counted is counted for all processes; for a thread."""
+        if self._servers is not None and self._loop is not None and not self.is_failing:
+            with suppress(CancelledError):  # the loop has ended
+                self._wait_in_thread(self._check(self._servers))
+        return not self.misses_hits
 
-    def close(self) -> None:
-        """Let go of the threads that ask the store."""
-        self._closed.set()
-        if self._threads:
-            self._threads.shutdown(wait=False)
+    async def close(self) -> None:
+        """End the connections."""
+        self._loop, self.is_failing = None, True
+        if self._watching:
+            self._watching.cancel()
+        if self._servers is not None:
+            self._servers.close()
 
-    def _connected(self) -> RateLimiter:
-        if self._shared is None:
-            self._shared = _strategy(self._url)
-        return self._shared
+    def _wait_in_thread(self, asked: Coroutine[Any, Any, Any]) -> Any:
+        loop = self._loop
+        return loop and asyncio.run_coroutine_threadsafe(asked, loop).result()
 
-    def _ask_here(self, question: Question[Result]) -> Result:
+    def _ask_here(self, hits: list[Hit]) -> list[Count]:
         with self._turn:
-            return question(self._here)
+            return self._here.hit(hits)
 
-    def _ask_shared(self, question: Question[Result]) -> list[Result]:
-        """The answer of the store, or none if it fails; runs in one of the threads."""
-        if self.is_failing:
-            return []
+    async def _check(self, servers: Servers) -> None:
         try:
-            answer = question(self._connected())
-        except Exception as error:  # each client library raises its own errors
-            self._fail(_name(error))
-            return []
-        self._answered_at = time.monotonic()
-        return [answer]
+            await servers.check()
+        except Exception as error:
+            self._fail(error)
+        self._metrics.gauge("limiter_fallback", self.misses_hits)
 
-    def _left(self, since: float) -> float:
-        """Seconds left for a question asked at `since`; each answer to another one extends it."""
-        return max(since, self._answered_at) + STORE_TIMEOUT_SECONDS - time.monotonic()
-
-    def _taken(self, asked: _Asked[Result]) -> list[Result]:
-        """The answer if a thread has got it by now; if not, the store has failed."""
-        if asked.done():
-            return asked.result()
-        asked.cancel()
-        self._fail(f"no answer within {STORE_TIMEOUT_SECONDS} s")
-        return []
-
-    def _fail(self, why: str) -> None:
-        with self._turn:
-            if self.is_failing:
-                return
-            self.is_failing = True
+    def _fail(self, error: Exception) -> None:
+        if self.is_failing or self._servers is None:
+            return
+        self.is_failing = True
         self._metrics.count("limiter_store_failures_total")
         self._metrics.gauge("limiter_fallback", 1)
-        logger.warning("rate limit store fails, counting here: %s", why)
-        threading.Thread(target=self._watch, name="limits-watch", daemon=True).start()
+        # Not the text: it may repeat what was sent.
+        logger.warning("rate limit store fails, counting here: %s", type(error).__name__)
+        self._servers.close()
+        self._watching = asyncio.create_task(self._watch(self._servers))
 
-    def _watch(self) -> None:
+    async def _watch(self, servers: Servers) -> None:
         """Wait for the store to work again."""
-        while not self._closed.wait(RETRY_SECONDS):
-            with suppress(Exception):
-                shared, started = self._connected(), time.monotonic()
-                _try(shared)
-                if time.monotonic() - started < STORE_TIMEOUT_SECONDS / 2:
-                    self.is_failing = False
-                    self._metrics.gauge("limiter_fallback", 0)
-                    logger.warning("rate limit store works again")
-                    return
+        while self.is_failing:
+            await asyncio.sleep(RETRY_SECONDS)
+            try:
+                await servers.check()
+                self.is_failing = servers.is_slow
+            except Exception:  # each kind of store has its own
+                servers.close()  # Sentinel may name another by the next time
+        self._metrics.gauge("limiter_fallback", 0)
+        logger.warning("rate limit store works again")
 
 
-def _strategy(url: str) -> RateLimiter:
-    """Flask-Limiter's, on an application of its own: on ours its hooks cost 60 us a request."""
+def _memory() -> Windows:
+    """Flask-Limiter's storage, on an application of its own: on ours its hooks cost 60 us a
+    request."""
     limiter = Limiter(
         key_func=lambda: "",
-        storage_uri=url,
-        storage_options={} if url == _HERE else _options(url),
+        storage_uri=f"{Windows.STORAGE_SCHEME[0]}://",
         strategy="sliding-window-counter",  # no double burst, and two numbers a key
         headers_enabled=False,
     )
     limiter.init_app(flask.Flask(__name__))
-    return limiter.limiter
-
-
-def _options(url: str) -> dict[str, Any]:
-    """Timeouts, and a second try for a connection that was idle, which the client library pings
-    first; a question has no time for more."""
-    from redis.backoff import NoBackoff
-    from redis.retry import Retry
-
-    options: dict[str, Any] = {
-        "socket_timeout": STEP_TIMEOUT_SECONDS,
-        "socket_connect_timeout": STEP_TIMEOUT_SECONDS,
-        "health_check_interval": HEALTH_CHECK_SECONDS,
-    }
-    if not url.startswith("redis+unix:"):  # its client has no such option
-        options["socket_keepalive"] = True
-    once, again = ({"retry": Retry(NoBackoff(), retries)} for retries in (0, 1))
-    if url.startswith("redis+cluster:"):
-        # Look the nodes up by the URL again, in case all their addresses have changed.
-        return options | once | {"dynamic_startup_nodes": False}
-    if url.startswith("redis+sentinel:"):
-        return options | again | {"sentinel_kwargs": options | once}
-    return options | again
-
-
-def _try(strategy: RateLimiter) -> bool:
-    """Count something, in a cluster that is whole; raises what the client library raises."""
-    if isinstance(strategy.storage, RedisClusterStorage):
-        from redis.exceptions import ClusterDownError
-
-        cluster: Any = strategy.storage.storage
-        for node in cluster.get_primaries():
-            if cluster.cluster_info(node)["cluster_state"] != "ok":
-                raise ClusterDownError("A node does not see all others.")
-    return strategy.hit(_TRIAL)
-
-
-def _name(error: Exception) -> str:
-    """The kind of a failure. Its text is not logged: it may repeat what was sent."""
-    return type(error.__cause__ or error).__name__
+    windows: Any = limiter.limiter.storage
+    return windows  # type: ignore[no-any-return] # a Windows, by its scheme

@@ -112,8 +112,7 @@ class Operation(FlaskOperation):
             )
         if self._freshness:  # before limits, which the repeated request will count against
             self._freshness.check(request.claims)
-        if self._policies:
-            await self._services.limits.count(request, self._policies)
+        await self._services.limits.count(request, self._policies)
         answering = self._answer(request, receive)
         if self._failures:
             answering = self._services.limits.only_failures(request, self._failures, answering)
