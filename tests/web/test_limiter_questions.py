@@ -63,11 +63,10 @@ def test_requests_that_reach_no_operation_count_for_their_client(
     for number, ((method, path), status) in enumerate(refused.items()):
         sent = [send(server, f"203.0.113.{number}", method, path) for _ in range(3)]
         assert [answer.status_code for answer in sent] == [status, status, 429]
-        assert sent[0].headers["RateLimit"] == f'"client";r=1;t={86400}'
-    sent = [send(server, "203.0.113.9", "GET", "/", Host="elsewhere") for _ in range(3)]
-    assert [answer.status_code for answer in sent] == [200, 200, 429]
-    sent = [send(server, "203.0.113.10", "GET", "/", a_b="1") for _ in range(3)]
-    assert [answer.status_code for answer in sent] == [400, 400, 429]
+        assert sent[0].headers["RateLimit"] == '"client";r=1;t=86400'
+    for number, header in enumerate([{"Host": "elsewhere"}, {"a_b": "1"}], 10):
+        sent = [send(server, f"203.0.113.{number}", "GET", "/", **header) for _ in range(3)]
+        assert [answer.status_code for answer in sent] == [400, 400, 429]
     assert failures(server) == 0
 
 
