@@ -113,7 +113,10 @@ def test_a_request_waits_longer_than_the_default_timeouts_of_the_database(
     anna = server.sign_up()
     post = anna.post()
     name = sa.make_url(server.settings.database_url).database or ""
-    with psycopg.connect(postgresql.url(name)) as other:
+    # The one that looks must not be in a transaction: that would see each session's first state.
+    looking = psycopg.connect(postgresql.url(name), autocommit=True)
+    with psycopg.connect(postgresql.url(name)) as other, looking:
+        looking.execute("SET statement_timeout = 0")
         other.execute("SET LOCAL statement_timeout = 0; SET LOCAL search_path = public")
         other.execute("SELECT 1 FROM posts WHERE id = %s FOR UPDATE", [post["id"]])
         with ThreadPoolExecutor() as threads:
@@ -123,7 +126,7 @@ def test_a_request_waits_longer_than_the_default_timeouts_of_the_database(
                 json={"title": "New"},
                 headers={"If-Match": "*"},
             )
-            until(lambda: other.execute(WAITING_LONGER).fetchone() or change.done())
+            until(lambda: looking.execute(WAITING_LONGER).fetchone() or change.done())
             assert not change.done(), change.result().text
             other.commit()
             assert change.result().status_code == 200, change.result().text

