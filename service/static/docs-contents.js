@@ -18,13 +18,20 @@ export function contents({ specSelectors, layoutActions }) {
   fold()
 
   document.addEventListener('click', (event) => {
-    const { tag, operation, schemas } = event.target.closest('a')?.dataset ?? {}
-    const path = operation ? ['operations', tagOf[operation], operation] : ['operations-tag', tag]
-    if (tag || operation) layoutActions.show(['operations-tag', tag ?? tagOf[operation]], true)
-    else if (schemas === undefined) return
-    layoutActions.show(schemas === undefined ? path : ['components', 'schemas'], true)
+    const { operation, tag = tagOf[operation], schemas } = event.target.closest('a')?.dataset ?? {}
+    const show = (...path) => layoutActions.show(path, true)
+    if (schemas !== undefined) {
+      show('components', 'schemas')
+      arrive('.models')
+    } else if (operation) {
+      show('operations-tag', tag)
+      show('operations', tag, operation)
+      arrive(`#${CSS.escape(`operations-${tag}-${operation}`)}`)
+    } else if (tag) {
+      show('operations-tag', tag)
+      arrive(`#${CSS.escape(`operations-tag-${tag}`)}`)
+    } else return
     event.preventDefault()
-    arrive(schemas === undefined ? `#${CSS.escape(path.join('-'))}` : '.models')
   })
 }
 

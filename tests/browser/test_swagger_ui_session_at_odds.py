@@ -39,19 +39,30 @@ def refuse(status: int, code: str) -> Callable[[Route], None]:
     return lambda route: route.fulfill(status=status, content_type=kind, body=problem)
 
 
+def second_tab(page: Page, person: Person) -> Docs:
+    """Another tab, in the session of somebody who has signed in on the page."""
+    sign_in(Docs(page), person)
+    docs = Docs(page.context.new_page())
+    expect(docs.page.locator("#session")).to_contain_text(person.email)
+    return docs
+
+
 def execute(docs: Docs, name: str) -> None:
     block = docs.operation(name)
     block.locator(".opblock-summary-control").click()
     block.locator(".btn.execute").click()
 
 
+def expect_success(docs: Docs, name: str) -> None:
+    table = docs.operation(name).locator(".live-responses-table")
+    expect(table.locator("tbody .response-col_status")).to_have_text("200")
+
+
 def test_a_tab_becomes_that_of_whoever_signs_in_in_another(
     page: Page, anna: Person, ben: Person
 ) -> None:
-    sign_in(Docs(page), anna)
-    other = page.context.new_page()
-    docs = Docs(other)
-    expect(other.locator("#session")).to_contain_text(anna.email)
+    docs = second_tab(page, anna)
+    other = docs.page
     sign_in(docs, ben)
     expect(page.locator("#session")).to_contain_text(ben.email)
     other.close()
@@ -94,10 +105,8 @@ def test_a_sign_out_that_fails_is_told_and_can_be_tried_again(page: Page, anna: 
 def test_to_sign_out_leaves_somebody_else_signed_in_in_another_tab(
     page: Page, anna: Person, ben: Person
 ) -> None:
-    sign_in(Docs(page), anna)
-    other = page.context.new_page()
-    docs = Docs(other)
-    expect(other.locator("#session")).to_contain_text(anna.email)
+    docs = second_tab(page, anna)
+    other = docs.page
     page.route("**/auth/refresh", refuse(503, "overloaded"))  # so that it stays that of Anna
     sign_in(docs, ben)
     page.locator("#session").get_by_role("button", name="Sign out").click()
@@ -141,8 +150,7 @@ def test_a_renewal_that_is_lost_leaves_a_token_that_is_still_good_in_use(
     page.evaluate(LATER)
     page.route("**/auth/refresh", lambda route: route.abort())
     execute(docs, "auth/get_me")
-    table = docs.operation("auth/get_me").locator(".live-responses-table")
-    expect(table.locator("tbody .response-col_status")).to_have_text("200")
+    expect_success(docs, "auth/get_me")
 
 
 def test_a_tab_that_keeps_its_turn_is_passed_over(page: Page, anna: Person) -> None:
@@ -157,6 +165,5 @@ def test_a_tab_that_keeps_its_turn_is_passed_over(page: Page, anna: Person) -> N
     other.evaluate("void navigator.locks.request('refresh', () => new Promise(() => {}))")
     page.evaluate(LATER)
     execute(docs, "auth/get_me")
-    table = docs.operation("auth/get_me").locator(".live-responses-table")
-    expect(table.locator("tbody .response-col_status")).to_have_text("200")
+    expect_success(docs, "auth/get_me")
     other.close()
