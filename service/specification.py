@@ -8,10 +8,16 @@ from typing import Any
 
 from service import problems
 from service.engine import problems as of_any_service
+from service.engine.spec.client_names import SIGN_IN, SIGN_OUT
+from service.engine.spec.documents import lines
 from service.engine.spec.limit_notes import PER
 from service.engine.spec.publication import NOTES, Edition
 from service.engine.spec.specification import Specification
 from service.places import OPENAPI
+
+# With operations of these names, clients sign in, stay signed in, sign out and prove who it is.
+ROLES = ("login", "complete_login", "refresh", "logout", "reauthenticate")
+LOGIN, COMPLETE, REFRESH, LOGOUT, PROVE = ROLES
 
 
 def _guesses(declared: list[dict[str, Any]], edition: Edition) -> str:
@@ -23,7 +29,7 @@ class _Specification(Specification):
     """With the limits under `x-guard`, which the guard of the accounts counts."""
 
     problems = (of_any_service, problems)
-    own_methods = MappingProxyType({"login": "sign_in", "logout": "sign_out"})
+    own_methods = MappingProxyType({LOGIN: SIGN_IN, LOGOUT: SIGN_OUT})
     notes = NOTES | {"x-guard": _guesses}
     per = PER | {"email": "e-mail address", "account": "account from unknown networks"}
 
@@ -45,8 +51,7 @@ class _Specification(Specification):
     @cached_property
     def export_lines(self) -> list[str]:
         """The types of the lines that the export of an account has, in their order."""
-        content = self.document["paths"]["/auth/export"]["get"]["responses"]["200"]["content"]
-        return list(content["application/x-ndjson"]["x-lines"])
+        return list(lines(self.document["paths"]["/auth/export"]["get"], self.document))
 
 
 specification = _Specification(OPENAPI)

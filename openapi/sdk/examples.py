@@ -6,24 +6,19 @@ it makes the first call without arguments.
 
 from __future__ import annotations
 
-import json
-import keyword
 import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from service.engine.spec.client_names import ClientName, camel_case, client_names
+from service.engine.spec.client_names import SIGN_IN, ClientName, client_names
+from service.engine.spec.documents import operations
 from service.engine.spec.publication import Edition
+from service.engine.spec.sample_languages import Client, Expression, Language, Python, TypeScript
+from service.specification import LOGIN
 
 # Of a person who may sign in, as in the examples of the specification.
 EMAIL, PASSWORD = "anna@example.com", "correct horse battery staple"
-# If there is this operation, the program signs in with both; otherwise it has a token.
-SIGN_IN = "login"
-INDENT = " " * 4
-# Names that no variable of TypeScript can have, beside those of Python.
-RESERVED = frozenset(
-    {"case", "default", "enum", "function", "interface", "new", "package", "switch", "var", "void"}
-)
+WIDTH = 112  # READMEs are wider than pages
 
 
 class Resource(NamedTuple):
@@ -37,6 +32,13 @@ class Resource(NamedTuple):
     changed: dict[str, Any]
 
 
+class _Terse(TypeScript):
+    """TypeScript with room for eight lines."""
+
+    def loop(self, head: str, statement: str) -> list[str]:
+        return [f"{head} {statement}"]
+
+
 class Operation(NamedTuple):
     name: ClientName
     method: str
@@ -44,69 +46,47 @@ class Operation(NamedTuple):
     declared: dict[str, Any]
 
 
-def python(document: dict[str, Any], module: str, facade: str) -> str:
-    """The program in Python."""
-    client = facade.lower()
-    token = "" if SIGN_IN in client_names(document) else ', token="..."'
-    lines = [
-        f"from {module} import {facade}",
-        "",
-        f'{client} = {facade}("{Edition(document).address}"{token})',
-    ]
-    if not token:
-        lines.append(f'{client}.sign_in("{EMAIL}", "{PASSWORD}")')
-
-    def call(name: ClientName, *arguments: str) -> str:
-        return f"{client}.{name.python_tag}.{name.python}({', '.join(arguments)})"
-
-    def members(body: dict[str, Any]) -> list[str]:
-        return [f"{name}={_python(value)}" for name, value in body.items()]
-
-    if found := resource(document):
-        noun = found.noun
-        lines.append(f"{noun} = {call(found.create, *members(found.created))}")
-        lines.append(call(found.update, noun, *members(found.changed)))
-        lines += [f"for {noun} in {call(found.list)}:", f"{INDENT}print({noun})"]
-    else:
-        lines.append(f"print({call(first_read(document).name)})")
-    return "\n".join(lines)
+def python(document: dict[str, Any], name: str, facade: str) -> str:
+    """The program in Python; `name` is the client's in snake_case, without `_client`."""
+    return _program(document, Client(name, facade, Edition(document).address), Python(WIDTH))
 
 
-def typescript(document: dict[str, Any], package: str, facade: str) -> str:
+def typescript(document: dict[str, Any], name: str, facade: str) -> str:
     """The program in TypeScript."""
-    client = facade[0].lower() + facade[1:]
-    token = "" if SIGN_IN in client_names(document) else ", { token: '...' }"
-    lines = [f"import {{ {facade} }} from '{package}';", ""]
-    lines.append(f"const {client} = new {facade}('{Edition(document).address}'{token});")
-    if not token:
-        lines.append(f"await {client}.signIn('{EMAIL}', '{PASSWORD}');")
+    return _program(document, Client(name, facade, Edition(document).address), _Terse(WIDTH))
 
-    def call(name: ClientName, *arguments: str) -> str:
-        return f"{client}.{name.typescript_tag}.{name.typescript}({', '.join(arguments)})"
 
+def _program(document: dict[str, Any], client: Client, language: Language) -> str:
+    token, lines = "...", []
+    if LOGIN in client_names(document):
+        token, credentials = "", (language.text(EMAIL), language.text(PASSWORD))
+        signing_in = Expression((language.spelled(SIGN_IN),), credentials)
+        lines.append(language.statement(client, signing_in))
     if found := resource(document):
-        noun = camel_case(found.noun)
-        lines.append(f"const {noun} = await {call(found.create, _typescript(found.created))};")
-        lines.append(f"await {call(found.update, noun, _typescript(found.changed))};")
-        lines.append(f"for await (const {noun} of {call(found.list)}) console.log({noun});")
+        created = Expression(language.steps(found.create), members=found.created)
+        read = (language.variable(found.noun),)
+        changed = Expression(language.steps(found.update), read, found.changed)
+        lines.append(language.assignment(client, found.noun, created))
+        lines.append(language.statement(client, changed))
+        listed = Expression(language.steps(found.list))
+        lines += language.shown(client, found.noun, listed, shape="pages")
     else:
-        lines.append(f"console.log(await {call(first_read(document).name)});")
-    return "\n".join(lines)
+        read = Expression(language.steps(first_read(document).name))
+        lines.append(language.printed(f"{language.wait}{language.called(client, read)}"))
+    return language.program(client, token, lines)
 
 
 def resource(document: dict[str, Any]) -> Resource | None:
     """The first kind of thing that a user may write, change and list."""
-    operations = {(one.name.tag, one.name.method): one for one in _open_operations(document)}
-    for tag in dict.fromkeys(tag for tag, _ in operations):
-        create, update, listed = (
-            operations.get((tag, verb)) for verb in ("create", "update", "list")
-        )
+    found = {(one.name.tag, one.name.method): one for one in _open_operations(document)}
+    for tag in dict.fromkeys(tag for tag, _ in found):
+        create, update, listed = (found.get((tag, verb)) for verb in ("create", "update", "list"))
         if not (create and update and listed) or "{" in create.path + listed.path:
             continue
         bodies = [_body(document, one.declared) for one in (create, update)]
         schema = _content(create.declared["responses"]["201"]).get("schema", {})
         if all(bodies) and "$ref" in schema:
-            noun = _variable(schema["$ref"].rsplit("/", 1)[1])
+            noun = re.sub("(?<=[a-z0-9])([A-Z])", r"_\1", schema["$ref"].rsplit("/", 1)[1]).lower()
             return Resource(noun, create.name, update.name, listed.name, *bodies)
     return None
 
@@ -135,17 +115,10 @@ def first_read(document: dict[str, Any]) -> Operation:
 def _open_operations(document: dict[str, Any]) -> Iterator[Operation]:
     """The operations that are not for administrators only."""
     names = client_names(document)
-    for path, item in document["paths"].items():
-        for method, declared in item.items():
-            name = names.get(declared["operationId"])
-            if name and "x-required-role" not in declared:
-                yield Operation(name, method, path, declared)
-
-
-def _variable(schema: str) -> str:
-    """A variable for what has this schema: `post` for Post."""
-    name = re.sub("(?<=[a-z0-9])([A-Z])", r"_\1", schema).lower()
-    return "found" if name in RESERVED or keyword.iskeyword(name) else name
+    for path, method, declared in operations(document):
+        name = names.get(declared["operationId"])
+        if name and "x-required-role" not in declared:
+            yield Operation(name, method, path, declared)
 
 
 def _body(document: dict[str, Any], declared: dict[str, Any]) -> dict[str, Any]:
@@ -160,20 +133,3 @@ def _body(document: dict[str, Any], declared: dict[str, Any]) -> dict[str, Any]:
 def _content(described: dict[str, Any]) -> dict[str, Any]:
     content: dict[str, Any] = described.get("content", {}).get("application/json", {})
     return content
-
-
-def _python(value: Any) -> str:
-    if isinstance(value, list):
-        return f"[{', '.join(map(_python, value))}]"
-    if isinstance(value, dict):
-        return f"{{{', '.join(f'{_python(key)}: {_python(one)}' for key, one in value.items())}}}"
-    return json.dumps(value, ensure_ascii=False) if isinstance(value, str) else repr(value)
-
-
-def _typescript(value: Any) -> str:
-    if isinstance(value, list):
-        return f"[{', '.join(map(_typescript, value))}]"
-    if isinstance(value, dict):
-        return f"{{ {', '.join(f'{key}: {_typescript(one)}' for key, one in value.items())} }}"
-    text = json.dumps(value, ensure_ascii=False)
-    return repr(value) if isinstance(value, str) and text[1:-1] == value else text

@@ -6,6 +6,7 @@ another name has packages of that name.
 
 from __future__ import annotations
 
+import copy
 import json
 import re
 import shutil
@@ -17,6 +18,8 @@ from packaging.licenses import InvalidLicenseExpression, canonicalize_license_ex
 
 from openapi.sdk import examples
 from service.engine.spec.client_names import class_name
+from service.engine.spec.documents import LINES, lines, operations
+from service.engine.spec.specification import Specification
 from service.specification import specification
 
 PACKAGE = f"{specification.name.replace('_', '-')}-client"
@@ -72,18 +75,28 @@ def project(document: dict[str, Any]) -> Project:
     )
 
 
+def with_lines(source: Specification) -> dict[str, Any]:
+    """The document as published, and with it what the lines of its streamed answers are."""
+    document: dict[str, Any] = json.loads(source.public_json())
+    for path, method, operation in operations(source.document):
+        if found := lines(operation, source.document):
+            content = document["paths"][path][method]["responses"]["200"]["content"]
+            content[LINES]["x-lines"] = copy.deepcopy(found)
+    return document
+
+
 def describe(language: str, folder: Path) -> None:
     """Write what the package of a language has beside its code."""
     document = specification.document
     told = project(document)
     if language == "python":
         fill_in(HERE / language / "pyproject.toml.template", folder, more=_toml(told))
-        example = examples.python(document, MODULE, FACADE)
+        example = examples.python(document, specification.name, FACADE)
     else:
         file = fill_in(HERE / language / "package.json.template", folder)
         metadata = json.loads(file.read_text("utf-8")) | _npm(told)
         file.write_text(json.dumps(metadata, indent=2, ensure_ascii=False) + "\n", "utf-8")
-        example = examples.typescript(document, PACKAGE, FACADE)
+        example = examples.typescript(document, specification.name, FACADE)
     guide = _guide(told.urls)
     fill_in(HERE / language / "README.md.template", folder, example=example, guide=guide)
     shutil.copy(ROOT / "LICENSE", folder)

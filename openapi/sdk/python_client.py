@@ -19,14 +19,14 @@ from openapi_python_client.parser.openapi import GeneratorData
 from openapi_python_client.parser.properties import ModelProperty, Property
 from openapi_python_client.strings import pascal_case
 
-from openapi.sdk.packages import FACADE, MODULE, PACKAGE, fill_in
+from openapi.sdk.packages import FACADE, MODULE, PACKAGE, fill_in, with_lines
 from openapi.sdk.programs import BIN, run
 from openapi.sdk.python_facade import tags
-from openapi.sdk.python_methods import SESSIONS, SIGN_IN, SIGN_OUT, Json, Method, Tag, resolved
-from service.specification import specification
+from openapi.sdk.python_methods import Json, Method, Tag
+from service.engine.spec.documents import operations, resolved
+from service.specification import COMPLETE, LOGIN, LOGOUT, PROVE, REFRESH, specification
 
 PYTHON = Path(__file__).parent / "python"
-NDJSON = "application/x-ndjson"
 RUFF = ("--no-cache", "--isolated", "--quiet", "--line-length", "100")
 SECRET = re.compile(r"(?:.+_)?(?:password|secret|token|challenge|recovery_codes)")
 # What is made of a secret, beside it.
@@ -42,13 +42,27 @@ class Problem:
     summary: str
 
 
-def generate(folder: Path, document: Json) -> None:
+# What each of these operations is to the runtime.
+PARTS = {
+    "sign_in": LOGIN,
+    "complete": COMPLETE,
+    "refresh": REFRESH,
+    "prove": PROVE,
+    "sign_out": LOGOUT,
+}
+
+
+def generate(folder: Path) -> None:
     """Write the package MODULE into the folder."""
+    write(folder, for_programs(with_lines(specification)))
+
+
+def write(folder: Path, document: Json) -> None:
+    """The same for any document of the engine."""
     package = folder / MODULE
     project = _project(document, package)
-    found = tags(document, project.openapi, _lines(document))
+    found = tags(document, project.openapi)
     methods = {method.id: method for tag in found for method in tag.methods}
-    parts = SESSIONS | {"sign_in": SIGN_IN, "sign_out": SIGN_OUT}
     project.env.globals.update(
         methods=methods,
         name=FACADE,
@@ -57,7 +71,7 @@ def generate(folder: Path, document: Json) -> None:
         exceptions=_exceptions,
         field_error=_field_error(document),
         tags=found,
-        sessions={part: methods[one] for part, one in parts.items() if one in methods},
+        sessions={part: methods[one] for part, one in PARTS.items() if one in methods},
         user_agent=f"{PACKAGE}-python/{specification.version}",
         is_secret=_is_secret,
         has_version=_versioned(methods.values(), document),
@@ -71,6 +85,35 @@ def generate(folder: Path, document: Json) -> None:
     (package / "py.typed").touch()  # marks the package as typed (PEP 561)
     run(package, BIN / "ruff", "check", *RUFF, "--fix-only", "--select", "F,I,UP", ".")
     run(package, BIN / "ruff", "format", *RUFF, ".")
+
+
+def for_programs(document: Json) -> Json:
+    """The document as the generator needs it, for clients that no browser runs.
+
+    Answers in YAML become files, because clients have no parser for YAML. Objects do not declare
+    additional properties: these clients accept new fields anyway. Only browsers have cookies: there
+    are no security schemes in one, and since nobody can ask for the refresh token in a cookie, it
+    is always in the answer.
+    """
+    schemes = document["components"].get("securitySchemes", {}).items()
+    in_cookies = {name for name, scheme in schemes if scheme.get("in") == "cookie"}
+    for *_, operation in operations(document):
+        operation["security"] = [
+            scheme for scheme in operation["security"] if not scheme.keys() & in_cookies
+        ]
+        for response in operation["responses"].values():
+            if yaml := response.get("content", {}).get("application/yaml"):
+                yaml["schema"] = {"type": "string", "format": "binary"}
+    schemas = document["components"]["schemas"]
+    schemas.pop("TokenTransport", None)
+    for schema in schemas.values():
+        if schema.get("additionalProperties") is True:
+            del schema["additionalProperties"]
+        properties, required = schema.get("properties", {}), schema.get("required", [])
+        properties.pop("transport", None)
+        if "refresh_token" in properties and "refresh_token" not in required:
+            schema["required"] = [*required, "refresh_token"]
+    return document
 
 
 def _project(document: Json, package: Path) -> Project:
@@ -97,24 +140,9 @@ def _add_resources(project: Project, found: list[Tag], package: Path) -> None:
     (package / "facade.py").write_text(facade.render())
 
 
-def _lines(document: Json) -> dict[str, dict[str, str]]:
-    """The models of the lines of each streamed answer, which only the source has (`x-lines`)."""
-    found: dict[str, dict[str, str]] = {}
-    for path, item in document["paths"].items():
-        for verb, operation in item.items():
-            for status in operation["responses"]:
-                source = specification.document["paths"][path][verb]["responses"].get(status, {})
-                lines = source.get("content", {}).get(NDJSON, {}).get("x-lines", {})
-                models = {
-                    line: pascal_case(one["$ref"].rpartition("/")[2]) for line, one in lines.items()
-                }
-                found |= {operation["operationId"]: models} if models else {}
-    return found
-
-
 def _problems(document: Json) -> list[Problem]:
     problem = document["components"]["schemas"]["Problem"]["properties"]
-    codes = resolved(document, problem["code"]).get("enum", [])
+    codes = resolved(problem["code"], document).get("enum", [])
     found = [Problem(code, pascal_case(code), _summary(code, document)) for code in codes]
     names = {problem.class_name for problem in found} | {"ApiError", "UnexpectedAnswer"}
     if len(names) < len(codes) + 2:

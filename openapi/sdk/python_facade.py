@@ -1,8 +1,7 @@
 """What the templates of the Python client need to know: methods, their arguments, their answers.
 
 It joins two descriptions of an operation: that of openapi-python-client, which knows the types, and
-the document, which has the rest. Nothing here is about a certain operation, but for the names in
-`SESSIONS`, which operations have by convention.
+the document, which has the rest.
 """
 
 from __future__ import annotations
@@ -14,42 +13,40 @@ from openapi_python_client.parser.properties import EnumProperty, ModelProperty,
 from openapi_python_client.parser.properties.file import FileProperty
 from openapi_python_client.parser.properties.list_property import ListProperty
 from openapi_python_client.parser.properties.uuid import UuidProperty
+from openapi_python_client.strings import pascal_case
 
-from openapi.sdk.python_methods import (
-    SESSIONS,
-    Argument,
-    Json,
-    Method,
-    Tag,
-    all_operations,
-    resolved,
-)
+from openapi.sdk.python_methods import Argument, Json, Method, Tag
 from openapi.sdk.python_resources import add_changes, add_problems, add_resource
 from service.engine.spec.client_names import ClientName, client_names
+from service.engine.spec.documents import lines, operations, resolved
+from service.specification import REFRESH
 
 RUNTIME = "_rt"  # what generated modules call the runtime: no argument has such a name
 
 
-def tags(document: Json, parsed: GeneratorData, lines: dict[str, dict[str, str]]) -> list[Tag]:
-    """All methods. `lines` has the models in streamed answers, by operation and type of line."""
+def tags(document: Json, parsed: GeneratorData) -> list[Tag]:
+    """All methods."""
     names = client_names(document)
-    operations = {operation["operationId"]: operation for operation in all_operations(document)}
+    declared = {operation["operationId"]: operation for *_, operation in operations(document)}
     endpoints = {
         str(endpoint.name): endpoint
         for collection in parsed.endpoint_collections_by_tag.values()
         for endpoint in collection.endpoints
     }
     methods = {
-        name: _method(client_name, operations[name], endpoints[name], document)
+        name: _method(client_name, declared[name], endpoints[name], document)
         for name, client_name in names.items()
     }
     for name, method in methods.items():
-        method.lines = lines.get(name, {})
+        method.lines = {
+            line: pascal_case(one["$ref"].rpartition("/")[2])
+            for line, one in lines(declared[name], document).items()
+        }
         add_resource(method, methods.values())
     descriptions = {tag["name"]: tag.get("description", "") for tag in document.get("tags", [])}
     found: dict[str, Tag] = {}
     for name, client_name in names.items():
-        tag = operations[name]["tags"][0]
+        tag = declared[name]["tags"][0]
         title = "".join(word.capitalize() for word in client_name.tag.split("_")) + "Api"
         found.setdefault(
             client_name.python_tag,
@@ -98,8 +95,8 @@ def _bearer(operation: Json, document: Json) -> str:
     }
     [renewing] = [
         {name for requirement in one["security"] for name in requirement}
-        for one in all_operations(document)
-        if one["operationId"] == SESSIONS["refresh"]
+        for *_, one in operations(document)
+        if one["operationId"] == REFRESH
     ] or [set()]
     if not bearers:
         return "none"
@@ -165,7 +162,7 @@ def _add_answer(method: Method, document: Json) -> None:
     """What a success has: its types, pages, a version, tokens."""
     kinds: dict[str, None] = {}
     for answer in method.successes:
-        declared = resolved(document, method.operation["responses"][answer.status_code.pattern])
+        declared = resolved(method.operation["responses"][answer.status_code.pattern], document)
         prop, headers = answer.prop, declared.get("headers", {})
         method.media += declared.get("content", {})
         method.has_version |= "ETag" in headers

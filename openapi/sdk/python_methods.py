@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,9 +9,8 @@ from openapi_python_client.parser.openapi import Endpoint
 from openapi_python_client.parser.responses import Response
 from openapi_python_client.strings import snake_case
 
-# The operations that sessions are made of, by what they are to the runtime.
-SESSIONS = {"refresh": "refresh", "complete": "complete_login", "prove": "reauthenticate"}
-SIGN_IN, SIGN_OUT = "login", "logout"
+from service.specification import LOGOUT, REFRESH
+
 SENT_AGAIN = {"get", "head", "put", "delete"}
 Json = dict[str, Any]
 
@@ -80,12 +78,12 @@ class Method:
 
     @property
     def ends_session(self) -> bool:
-        return self.id == SIGN_OUT
+        return self.id == LOGOUT
 
     @property
     def sent_again(self) -> bool:
         if self.gives_tokens:  # a new password, for example, ends the session that would ask again
-            return self.id == SESSIONS["refresh"]
+            return self.id == REFRESH
         return self.endpoint.method in SENT_AGAIN or self.has_key
 
 
@@ -102,18 +100,3 @@ class Tag:
     def imports(self) -> list[str]:
         """The statements that import what the signatures name, and more."""
         return sorted({one for method in self.methods for one in method.imports})
-
-
-def resolved(document: Json, value: Json) -> Json:
-    """The object that a reference within the document refers to."""
-    while "$ref" in value:
-        found: Any = document
-        for part in value["$ref"].removeprefix("#/").split("/"):
-            found = found[part.replace("~1", "/").replace("~0", "~")]
-        value = found
-    return value
-
-
-def all_operations(document: Json) -> Iterator[Json]:
-    for item in document["paths"].values():
-        yield from (one for one in item.values() if isinstance(one, dict) and "operationId" in one)

@@ -9,7 +9,8 @@ from dataclasses import replace
 from openapi_python_client.parser.properties import ModelProperty, Property
 from openapi_python_client.parser.properties.list_property import ListProperty
 
-from openapi.sdk.python_methods import Json, Method, Tag, resolved
+from openapi.sdk.python_methods import Json, Method, Tag
+from service.engine.spec.documents import resolved
 
 
 def add_resource(method: Method, others: Collection[Method]) -> None:
@@ -74,8 +75,8 @@ def add_problems(methods: Collection[Method], document: Json) -> None:
 
 def _codes(operation: Json, document: Json) -> Iterator[str]:
     for status, declared in operation["responses"].items():
-        content = resolved(document, declared).get("content", {})
+        content = resolved(declared, document).get("content", {})
         for media in content.values() if status >= "4" else ():
             for example in media.get("examples", {}).values():
-                value = resolved(document, example).get("value")
+                value = resolved(example, document).get("value")
                 yield from [value["code"]] if isinstance(value, dict) and "code" in value else []

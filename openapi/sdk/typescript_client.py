@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import copy
-import json
 import re
 import shutil
 from pathlib import Path
@@ -11,9 +9,9 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from openapi.sdk.packages import with_lines
 from openapi.sdk.programs import BIN, NPM, run
 from openapi.sdk.typescript_model import TEMPLATES, model
-from openapi.sdk.typescript_types import LINES, lines
 from service.specification import specification
 
 HERE = Path(__file__).parent / "typescript"
@@ -29,7 +27,7 @@ BUNDLE = [
 
 def generate(folder: Path) -> None:
     """Write the code of the package: `dist`, with one module and its types."""
-    write(folder, with_lines())
+    write(folder, with_lines(specification))
 
 
 def write(folder: Path, document: dict[str, Any]) -> None:
@@ -73,14 +71,3 @@ def _rolled_up(types: Path) -> str:
     declaration = re.compile(r"^export (declare \w+|interface|type) (\w+)", re.MULTILINE)
     text = declaration.sub(lambda found: found[0] if found[2] in names else found[0][7:], text)
     return f"{text}export {{}};\n".replace("    ", "\t")
-
-
-def with_lines() -> dict[str, Any]:
-    """The published specification, and what the lines of its streamed answers are."""
-    document: dict[str, Any] = json.loads(specification.public_json())
-    for path, item in specification.document["paths"].items():
-        for method, operation in item.items():
-            if found := lines(specification.document, operation):
-                content = document["paths"][path][method]["responses"]["200"]["content"]
-                content[LINES]["x-lines"] = copy.deepcopy(found)
-    return document

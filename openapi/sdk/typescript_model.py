@@ -8,14 +8,18 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from openapi.sdk.packages import FACADE, PACKAGE
-from openapi.sdk.typescript_types import LINES, Types, comment, lines, resolved
-from service.engine.spec.client_names import ClientName, camel_case, client_names
-from service.specification import specification
+from openapi.sdk.typescript_types import Types, comment
+from service.engine.spec.client_names import (
+    ClientName,
+    camel_case,
+    client_names,
+    snake_case,
+)
+from service.engine.spec.documents import LINES, lines, operations, resolved
+from service.specification import LOGIN, ROLES, specification
 
 TEMPLATES = Path(__file__).parent / "typescript" / "templates"
 JSON = "application/json"
-# Operations of these names make the client sign in, stay signed in and sign out.
-ROLES = ("login", "complete_login", "refresh", "logout", "reauthenticate")
 # These have a class of their own in runtime/errors.ts.
 BUILT_IN = {"precondition-failed"}
 
@@ -85,9 +89,7 @@ def model(document: dict[str, Any]) -> dict[str, Any]:
             for tag in dict.fromkeys(one.name.typescript_tag for one in operations)
         },
         "tag_comments": {
-            camel_case(re.sub("[^a-z0-9]+", "_", tag["name"].lower())): comment(
-                tag.get("description", ""), "  "
-            )
+            camel_case(snake_case(tag["name"])): comment(tag.get("description", ""), "  ")
             for tag in document.get("tags", [])
         },
         "roles": {role: by_id.get(role) for role in ROLES},
@@ -117,13 +119,13 @@ def _operation(
     path: str,
     declared: dict[str, Any],
 ) -> Operation:
-    parameters = [resolved(document, one) for one in declared.get("parameters", [])]
+    parameters = [resolved(one, document) for one in declared.get("parameters", [])]
     status = next(status for status in declared["responses"] if status.startswith("2"))
-    answer = resolved(document, declared["responses"][status])
+    answer = resolved(declared["responses"][status], document)
     kind, schema = _kind(document, answer)
     is_paged = kind == "array" and "Link" in answer.get("headers", {})
     if kind == "lines":
-        type_ = _lines(types, lines(document, declared))
+        type_ = _lines(types, lines(declared, document))
     else:
         item = schema.get("items", {}) if is_paged else schema
         type_ = types.of(item, is_open=True) if kind in ("object", "array") else "string"
@@ -149,7 +151,7 @@ def _kind(document: dict[str, Any], answer: dict[str, Any]) -> tuple[str, dict[s
         return "lines", {}
     if JSON in content:
         schema = content[JSON].get("schema", {})
-        is_array = resolved(document, schema).get("type") == "array"
+        is_array = resolved(schema, document).get("type") == "array"
         return "array" if is_array else "object", schema
     return next(iter(content), ""), {}
 
@@ -173,7 +175,7 @@ def _features(
     refreshing = {scheme for scheme in named if scheme.startswith("refresh")}
     cookies = {scheme for scheme in named if schemes[scheme].get("in") == "cookie"}
     required = {one["name"] for one in parameters if one.get("required")}
-    body = resolved(document, _body(document, declared)).get("properties", {})
+    body = resolved(_body(document, declared), document).get("properties", {})
     found = {
         "d": bool(body),
         "q": any(one["in"] == "query" for one in parameters),
@@ -184,7 +186,7 @@ def _features(
         "k": "Idempotency-Key" in {one["name"] for one in parameters},
         "m": "If-Match" in required,
         "o": "If-Match" in {one["name"] for one in parameters} - required,
-        "t": "access_token" in resolved(document, data).get("properties", {}),
+        "t": "access_token" in resolved(data, document).get("properties", {}),
         "b": "transport" in body,
     }
     return "".join(letter for letter, is_so in found.items() if is_so)
@@ -203,7 +205,7 @@ def _arguments(
             ref = "Ref" if schema == "string" else f"Ref<{schema}>"
             yield Argument(one["name"], ref if is_id else schema, "path", is_required=True)
     if body := _body(document, declared):
-        required = resolved(document, declared["requestBody"]).get("required", False)
+        required = resolved(declared["requestBody"], document).get("required", False)
         yield Argument("body", types.of(body, is_open=False), "body", is_required=required)
     queries = [one for one in parameters if one["in"] == "query"]
     if queries:
@@ -214,38 +216,35 @@ def _arguments(
 
 def _queries(document: dict[str, Any], types: Types) -> Iterator[tuple[str, str]]:
     """The members of the type of each operation's query, by the name of the type."""
-    for item in document["paths"].values():
-        for declared in item.values():
-            found = [resolved(document, one) for one in declared.get("parameters", [])]
-            found = [one for one in found if one["in"] == "query"]
-            members = {
-                one["name"]: {"description": one.get("description", ""), **one["schema"]}
-                for one in found
-            }
-            schema = {
-                "properties": members,
-                "required": [one["name"] for one in found if one.get("required")],
-            }
-            if found:
-                yield _query_name(declared), "\n".join(types.members(schema, is_open=False))
+    for *_, declared in operations(document):
+        found = [resolved(one, document) for one in declared.get("parameters", [])]
+        found = [one for one in found if one["in"] == "query"]
+        members = {
+            one["name"]: {"description": one.get("description", ""), **one["schema"]}
+            for one in found
+        }
+        schema = {
+            "properties": members,
+            "required": [one["name"] for one in found if one.get("required")],
+        }
+        if found:
+            yield _query_name(declared), "\n".join(types.members(schema, is_open=False))
 
 
 def _body(document: dict[str, Any], declared: dict[str, Any]) -> dict[str, Any]:
-    body = resolved(document, declared.get("requestBody", {}))
+    body = resolved(declared.get("requestBody", {}), document)
     return dict(body.get("content", {}).get(JSON, {}).get("schema", {}))
 
 
 def _credentials(document: dict[str, Any], types: Types) -> dict[str, str]:
     """The members that signing in needs, with their types."""
-    for item in document["paths"].values():
-        for declared in item.values():
-            if declared["operationId"] == ROLES[0]:
-                schema = resolved(document, _body(document, declared))
-                members = schema.get("properties", {})
-                return {
-                    name: types.of(members[name], is_open=False)
-                    for name in schema.get("required", ())
-                }
+    for *_, declared in operations(document):
+        if declared["operationId"] == LOGIN:
+            schema = resolved(_body(document, declared), document)
+            members = schema.get("properties", {})
+            return {
+                name: types.of(members[name], is_open=False) for name in schema.get("required", ())
+            }
     return {}
 
 

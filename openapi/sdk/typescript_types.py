@@ -7,8 +7,9 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from service.engine.spec.documents import lines, operations, resolved
+
 REF = "#/components/schemas/"
-LINES = "application/x-ndjson"
 IDENTIFIER = re.compile(r"[A-Za-z_$][\w$]*")
 PRIMITIVES = {"string": "string", "integer": "number", "number": "number", "boolean": "boolean"}
 LONGEST_COMMENT = 52  # the package has to stay small, and /docs has the rest
@@ -25,10 +26,9 @@ class Types:
         self.schemas: dict[str, Any] = document["components"]["schemas"]
         answers = [
             content["schema"]
-            for item in document["paths"].values()
-            for operation in item.values()
+            for *_, operation in operations(document)
             for answer in operation["responses"].values()
-            for content in resolved(document, answer).get("content", {}).values()
+            for content in resolved(answer, document).get("content", {}).values()
             if "schema" in content
         ]
         self._answered = self._reachable([*answers, *self._lines(document)])
@@ -108,9 +108,8 @@ class Types:
     def _lines(self, document: dict[str, Any]) -> list[dict[str, Any]]:
         return [
             schema
-            for item in document["paths"].values()
-            for operation in item.values()
-            for schema in lines(document, operation).values()
+            for *_, operation in operations(document)
+            for schema in lines(operation, document).values()
         ]
 
     def _reachable(self, found: list[Any]) -> set[str]:
@@ -127,22 +126,6 @@ class Types:
             elif isinstance(one, list):
                 found += one
         return names
-
-
-def resolved(document: dict[str, Any], part: dict[str, Any]) -> dict[str, Any]:
-    """The part, or what it refers to."""
-    if "$ref" not in part:
-        return part
-    found: Any = document
-    for key in part["$ref"].removeprefix("#/").split("/"):
-        found = found[key]
-    return dict(found)
-
-
-def lines(document: dict[str, Any], operation: dict[str, Any]) -> dict[str, Any]:
-    """The schemas of the lines of a streamed answer by the `type` of the line, if they have one."""
-    answer = resolved(document, operation["responses"].get("200", {}))
-    return dict(answer.get("content", {}).get(LINES, {}).get("x-lines", {}))
 
 
 def comment(text: str, indentation: str = "") -> str:

@@ -74,7 +74,7 @@ def test_the_example_uses_a_resource_that_any_user_may_change() -> None:
     schemas = document["components"]["schemas"]
     schemas["NewProject"]["example"] = {"name": "Spring", "notes": "It's time."}
     schemas["ProjectChanges"]["example"] = {"tags": [{"due": None}, True]}
-    program = examples.python(document, "planner_client", "Planner")
+    program = examples.python(document, "planner", "Planner")
     assert ast.parse(program)
     assert program.splitlines()[2:] == [
         'planner = Planner("https://planner.example.com", token="...")',
@@ -83,7 +83,7 @@ def test_the_example_uses_a_resource_that_any_user_may_change() -> None:
         "for project in planner.projects.list():",
         "    print(project)",
     ]
-    assert examples.typescript(document, "planner-client", "Planner").splitlines()[2:] == [
+    assert examples.typescript(document, "planner", "Planner").splitlines()[2:] == [
         "const planner = new Planner('https://planner.example.com', { token: '...' });",
         "const project = await planner.projects.create({ name: 'Spring', notes: \"It's time.\" });",
         "await planner.projects.update(project, { tags: [{ due: null }, true] });",
@@ -95,19 +95,19 @@ def test_without_such_a_resource_the_example_reads_something() -> None:
     bare = copy.deepcopy(specification.document)
     for path in [path for path, item in bare["paths"].items() if "patch" in item]:
         del bare["paths"][path]
-    assert examples.python(bare, "tea_client", "Tea").splitlines()[-2:] == [
+    assert examples.python(bare, "tea", "Tea").splitlines()[-2:] == [
         'tea.sign_in("anna@example.com", "correct horse battery staple")',
         "print(tea.auth.get_me())",
     ]
-    assert examples.typescript(bare, "tea-client", "Tea").splitlines()[-1] == (
+    assert examples.typescript(bare, "tea", "Tea").splitlines()[-1] == (
         "console.log(await tea.auth.getMe());"
     )
 
 
 def test_an_example_is_at_most_eight_lines() -> None:
     for program in (
-        examples.python(specification.document, "tea_client", "Tea"),
-        examples.typescript(specification.document, "tea-client", "Tea"),
+        examples.python(specification.document, "tea", "Tea"),
+        examples.typescript(specification.document, "tea", "Tea"),
     ):
         lines = program.splitlines()
         assert len(lines) <= 8

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import copy
-import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +10,7 @@ from typing import Any
 import pytest
 
 from openapi.sdk import python_client
-from openapi.sdk.packages import MODULE
+from openapi.sdk.packages import MODULE, with_lines
 from service.engine.spec.specification import Specification
 from tests.kit.generated_clients import BIN, run
 from tests.kit.planning import planning
@@ -61,9 +59,9 @@ def generate(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., P
     monkeypatch.setattr(python_client, "specification", PLANNER)
 
     def make(change: Callable[[dict[str, Any]], object] = lambda _: None) -> Path:
-        document = copy.deepcopy(json.loads(PLANNER.public_json()))
+        document = with_lines(PLANNER)
         change(document)
-        python_client.generate(tmp_path, document)
+        python_client.write(tmp_path, document)
         return tmp_path
 
     return make

@@ -20,6 +20,7 @@ from tests.kit.generated_clients import BIN, run
 from tests.kit.guide import program_of
 from tests.kit.serving import PASSWORD, Person, Server, serving
 from tests.kit.sessions import call
+from tests.kit.smtp import until
 
 SIZE = 100_000_000  # characters
 LONGEST = 100_000  # characters of a post
@@ -125,8 +126,7 @@ def _run(language: str, clients: Path, tmp_path: Path, arguments: list[str]) -> 
 def _wait_until_expired(server: Server, exchange: Exchange) -> None:
     token = str(exchange.bearer).removeprefix("Bearer ")
     with server.client() as http:
-        while call(http, "GET", "/auth/me", token).status_code == 200:
-            time.sleep(0.05)
+        until(lambda: call(http, "GET", "/auth/me", token).status_code != 200)
 
 
 def _sent(server: Server, person: Person, method: str, path: str, **body: str) -> httpx.Response:

@@ -10,12 +10,16 @@ import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from service.engine.spec.documents import operations
+
 # A page is for people, not for programs.
 _PAGE = "text/html"
 # In JavaScript, what these mean is not ours to change: `await` calls a method `then`, for example.
 _TAKEN = frozenset({"constructor", "then", "to_string", "to_json", "value_of"})
+# Methods that clients have of their own, if there are operations for them.
+SIGN_IN, SIGN_OUT = "sign_in", "sign_out"
 # Members that clients have beside the tags.
-_MEMBERS = frozenset({"aclose", "close", "request", "sign_in", "sign_out"})
+_MEMBERS = frozenset({"aclose", "close", "request", SIGN_IN, SIGN_OUT})
 # After these, the noun is needed: `sort_by_task` is not `sort_by`.
 _PREPOSITIONS = frozenset(
     {"as", "at", "by", "for", "from", "in", "of", "on", "to", "with", "without"}
@@ -63,10 +67,10 @@ def client_names(document: dict[str, Any]) -> dict[str, ClientName]:
     nouns = {tag["name"]: tag["x-noun"] for tag in document.get("tags", []) if "x-noun" in tag}
     names: dict[str, ClientName] = {}
     owners: dict[ClientName, str] = {}
-    for operation in _operations(document):
+    for operation in _for_programs(document):
         identifier, tag = operation["operationId"], operation["tags"][0]
         method = _without_noun(identifier, [tag, *([nouns[tag]] if tag in nouns else [])])
-        name = ClientName(_snake_case(tag), method)
+        name = ClientName(snake_case(tag), method)
         for part, taken in ((name.tag, _TAKEN | _MEMBERS), (name.method, _TAKEN)):
             if not _NAME.fullmatch(part) or part in taken:
                 raise ValueError(
@@ -84,6 +88,11 @@ def client_names(document: dict[str, Any]) -> dict[str, ClientName]:
     return names
 
 
+def snake_case(tag: str) -> str:
+    """The name of a tag, as one of the language: `Tea & cake` is `tea_cake`."""
+    return re.sub("[^a-z0-9]+", "_", tag.lower()).strip("_")
+
+
 def camel_case(name: str) -> str:
     """A name in snake_case, as TypeScript spells it: `get_me` is `getMe`."""
     first, *others = name.split("_")
@@ -95,15 +104,13 @@ def class_name(title: str) -> str:
     return "".join(word[0].upper() + word[1:] for word in re.findall("[A-Za-z0-9]+", title))
 
 
-def _operations(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
+def _for_programs(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """Those that have no page as their answer."""
-    for item in document["paths"].values():
-        for operation in item.values():
-            if isinstance(operation, dict) and "operationId" in operation:
-                answers = operation["responses"].items()
-                kinds = {kind for code, answer in answers for kind in _kinds(str(code), answer)}
-                if _PAGE not in kinds:
-                    yield operation
+    for _, _, operation in operations(document):
+        answers = operation["responses"].items()
+        kinds = {kind for code, answer in answers for kind in _kinds(str(code), answer)}
+        if _PAGE not in kinds:
+            yield operation
 
 
 def _kinds(code: str, answer: dict[str, Any]) -> list[str]:
@@ -115,7 +122,7 @@ def _without_noun(identifier: str, nouns: list[str]) -> str:
     words = identifier.split("_")
     for count in range(len(words) - 1, 0, -1):
         last = "_".join(words[-count:])
-        is_noun = any(_singulars(last) & _singulars(_snake_case(noun)) for noun in nouns)
+        is_noun = any(_singulars(last) & _singulars(snake_case(noun)) for noun in nouns)
         if is_noun and words[-count - 1] not in _PREPOSITIONS:
             return "_".join(words[:-count])
     return identifier
@@ -129,10 +136,6 @@ def _singulars(noun: str) -> set[str]:
         for ending, singular in endings.items()
         if noun.endswith(ending)
     }
-
-
-def _snake_case(tag: str) -> str:
-    return re.sub("[^a-z0-9]+", "_", tag.lower()).strip("_")
 
 
 def _python(name: str) -> str:

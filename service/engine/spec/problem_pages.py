@@ -20,7 +20,7 @@ from service.engine.http import assets
 from service.engine.http.assets import Asset
 from service.engine.problems import Problem
 from service.engine.spec import refusals
-from service.engine.spec.routing import METHODS
+from service.engine.spec.documents import operations
 from service.engine.spec.specification import Specification
 
 _FOLDER = Path(__file__).parents[1] / "pages"
@@ -79,15 +79,13 @@ class ProblemPages:
     def _explained(self) -> dict[str, Explained]:
         document, known = self._specification.document, self._specification.catalogue
         found: dict[str, list[tuple[Source, Problem]]] = {}
-        for path, item in document["paths"].items():
-            for method in METHODS:
-                if method in item:
-                    place = item[method]["operationId"], method.upper(), path
-                    examples = refusals.examples(item[method], path, document, known)
-                    for status, problems in examples.items():
-                        for problem in problems:
-                            source = Source(*place, status, problem.detail)
-                            found.setdefault(problem.code, []).append((source, problem))
+        for path, method, operation in operations(document):
+            place = operation["operationId"], method.upper(), path
+            examples = refusals.examples(operation, path, document, known)
+            for status, problems in examples.items():
+                for problem in problems:
+                    source = Source(*place, status, problem.detail)
+                    found.setdefault(problem.code, []).append((source, problem))
         return {code: self._explain(code, found.get(code, [])) for code in self._codes}
 
     def _explain(self, code: str, found: list[tuple[Source, Problem]]) -> Explained:
@@ -130,9 +128,7 @@ class ProblemPages:
         """A filter that makes the names of operations in a text lead to their documentation."""
         tags = {
             operation["operationId"]: operation["tags"][0]
-            for item in self._specification.document["paths"].values()
-            for operation in item.values()
-            if isinstance(operation, dict)
+            for *_, operation in operations(self._specification.document)
         }
 
         def linked(text: str) -> Markup:

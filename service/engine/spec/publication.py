@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from service.engine.spec import freshness, limit_notes, samples
+from service.engine.spec.documents import operations
 from service.engine.spec.refusals import Catalogue
 from service.engine.spec.shown_problems import ShownProblems
 
@@ -127,24 +128,24 @@ def published(text: str, edition: Edition, notes: Mapping[str, Note] = NOTES) ->
     """The text of a specification in YAML, as everybody may read it, with its comments and layout;
     the edition's document is what the text says."""
     document = edition.document
-    operations = _operations(document)
+    paragraphs = {operation["operationId"]: operation for *_, operation in operations(document)}
     components = document.get("components", {})
     # Without shared answers there is no place for one more.
     has_problems = "Problem" in components.get("schemas", {}) and "responses" in components
     shown = ShownProblems(document, edition.problems) if has_problems else None
     calls = None
-    if operations and "info" in document:
+    if paragraphs and "info" in document:
         calls = samples.Samples(document, edition.address, edition.own_methods)
 
     def completed(found: re.Match[str]) -> str:
         text = found[0]
         name = _NAME.search(text)
-        operation = operations.get(name[1] if name else "")
+        operation = paragraphs.get(name[1] if name else "")
         if operation is None:
             return text
         said = [note(operation[key], edition) for key, note in notes.items() if key in operation]
-        if paragraphs := [textwrap.fill(one, _WIDTH) for one in said if one]:
-            text = _described(text, operation, "\n\n".join(paragraphs))
+        if notes_of_it := [textwrap.fill(one, _WIDTH) for one in said if one]:
+            text = _described(text, operation, "\n\n".join(notes_of_it))
         if has_problems and "default" not in operation.get("responses", {}):
             text = _ANSWERS.sub(lambda answers: answers[0] + DEFAULT, text, count=1)
         text = shown.refer(operation["operationId"], text) if shown else text
@@ -161,16 +162,6 @@ def published(text: str, edition: Edition, notes: Mapping[str, Note] = NOTES) ->
         text = _with_examples(text, shown.examples)
     root = f"servers:\n  - url: {json.dumps(edition.deployment.root)}\n"
     return text if edition.deployment.root == "/" else _SERVER.sub(lambda _: root, text, count=1)
-
-
-def _operations(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """All operations by operationId."""
-    return {
-        operation["operationId"]: operation
-        for item in document.get("paths", {}).values()
-        for operation in item.values()
-        if isinstance(operation, dict) and "operationId" in operation
-    }
 
 
 def _sampled(text: str, found: list[dict[str, str]]) -> str:

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from functools import reduce
 from typing import Any
 
 from service.engine.problems import Problem
+from service.engine.spec.documents import resolved
 
 KEY = "x-problems"
 REQUEST_ID = "8f14e45fceea167a"  # of all examples
@@ -92,28 +92,20 @@ def examples(
 def readable(operation: dict[str, Any], document: dict[str, Any]) -> dict[str, Any]:
     """The operation with its parameters, its body, and their schemas in place of references to
     them; deeper ones stay."""
-    parameters = [read(one, document) for one in operation.get("parameters", [])]
+    parameters = [resolved(one, document) for one in operation.get("parameters", [])]
     found = {
         **operation,
-        "parameters": [{**one, "schema": read(one["schema"], document)} for one in parameters],
+        "parameters": [{**one, "schema": resolved(one["schema"], document)} for one in parameters],
     }
     if "requestBody" in operation:
-        content = read(operation["requestBody"], document)["content"]
+        content = resolved(operation["requestBody"], document)["content"]
         found["requestBody"] = {
             "content": {
-                kind: {**one, "schema": read(one["schema"], document)}
+                kind: {**one, "schema": resolved(one["schema"], document)}
                 for kind, one in content.items()
             }
         }
     return found
-
-
-def read(node: dict[str, Any], document: dict[str, Any]) -> dict[str, Any]:
-    """What a reference refers to; anything else as it is."""
-    if "$ref" not in node:
-        return node
-    keys = node["$ref"].split("/")[1:]
-    return read(reduce(dict.__getitem__, keys, document), document)
 
 
 def _declared(declared: dict[str, Any]) -> dict[int, dict[str, str | None]]:

@@ -9,13 +9,26 @@ import shlex
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from service.engine.spec.client_names import ClientName, class_name, client_names
-from service.engine.spec.refusals import read, readable
-from service.engine.spec.sample_languages import WIDTH, Client, Expression, Python, TypeScript
+from service.engine.spec.client_names import (
+    SIGN_IN,
+    SIGN_OUT,
+    ClientName,
+    class_name,
+    client_names,
+)
+from service.engine.spec.documents import LINES, operations, resolved
+from service.engine.spec.refusals import readable
+from service.engine.spec.sample_languages import (
+    WIDTH,
+    Client,
+    Expression,
+    Language,
+    Python,
+    TypeScript,
+)
 
 KEY = "x-codeSamples"
-_SIGN_IN, _SIGN_OUT = "sign_in", "sign_out"  # methods of the clients themselves
-_JSON, _LINES = "application/json", "application/x-ndjson"
+_JSON = "application/json"
 _BY_FORMAT = {"uuid": "01a1f83c-047f-7c31-9a42-5be07d4f8e16", "date-time": "2026-11-22T16:23:12Z"}
 _BY_TYPE = {"integer": 1, "number": 1, "boolean": True, "array": [], "object": {}}
 _LANGUAGES = (Python(), TypeScript())
@@ -43,8 +56,8 @@ class Call(NamedTuple):
 class Samples:
     """The samples of a document, for a service at an address.
 
-    `own_methods` are the operations for which clients have a method of their own, `sign_in` or
-    `sign_out`, by operationId.
+    `own_methods` are the operations for which clients have a method of their own, SIGN_IN or
+    SIGN_OUT, by operationId.
     """
 
     def __init__(
@@ -57,14 +70,12 @@ class Samples:
         names = client_names(document)
         calls = [
             _call(operation, method, path, names.get(operation["operationId"]), document)
-            for path, item in document["paths"].items()
-            for method, operation in item.items()
-            if isinstance(operation, dict) and "operationId" in operation
+            for path, method, operation in operations(document)
         ]
         self._calls = {call.operation_id: call for call in calls}
         self._reads = {call.path: call for call in calls if call.method == "get"}
         bodies = [
-            call.body for call in calls if self._own_methods.get(call.operation_id) == _SIGN_IN
+            call.body for call in calls if self._own_methods.get(call.operation_id) == SIGN_IN
         ]
         self._credentials = [value for body in bodies[:1] for value in (body or {}).values()]
         schemes = document.get("components", {}).get("securitySchemes", {})
@@ -101,10 +112,10 @@ class Samples:
         parts += [f"--data-urlencode {shlex.quote(f'{k}={v}')}" for k, v in call.query.items()]
         return " \\\n  ".join(parts)
 
-    def _program(self, call: Call, name: ClientName, language: Python) -> str:
+    def _program(self, call: Call, name: ClientName, language: Language) -> str:
         client, lines = self._client, []
         credentials = tuple(map(language.text, self._credentials))
-        signing_in = Expression((language.spelled(_SIGN_IN),), credentials)
+        signing_in = Expression((language.spelled(SIGN_IN),), credentials)
         signs_in = bool(credentials) and call.scheme in self._of_sessions
         if signs_in:
             lines.append(language.statement(client, signing_in))
@@ -114,12 +125,12 @@ class Samples:
         if reader and reader.name:
             got = Expression(language.steps(reader.name), arguments)
             lines.append(language.assignment(client, reader.noun, got))
-            arguments = (*arguments[:-1], language.spelled(reader.noun))
+            arguments = (*arguments[:-1], language.variable(reader.noun))
         made = Expression(language.steps(name), arguments, call.body, call.query, call.formats)
         own = self._own_methods.get(call.operation_id)
-        if own == _SIGN_IN and credentials:
+        if own == SIGN_IN and credentials:
             made = signing_in
-        elif own == _SIGN_OUT and signs_in:
+        elif own == SIGN_OUT and signs_in:
             made = Expression((language.spelled(own),))
         noun = f"changed_{call.noun}" if reader and reader.noun == call.noun else call.noun
         if call.shape:
@@ -144,7 +155,7 @@ def _call(
             values[one["in"]][one["name"]] = _example(one, document)
     content = found.get("requestBody", {}).get("content", {}).get(_JSON)
     members = content["schema"].get("properties", {}) if content else {}
-    formats = {key: read(one, document).get("format", "") for key, one in members.items()}
+    formats = {key: resolved(one, document).get("format", "") for key, one in members.items()}
     noun, shape = _answer(operation, document)
     headers = {key: str(value) for key, value in values["header"].items()}
     schemes = [scheme for one in operation.get("security", []) for scheme in one]
@@ -167,7 +178,7 @@ def _call(
 
 def _example(declared: dict[str, Any], document: dict[str, Any]) -> Any:
     """The example of a parameter or a body, or else a value that its schema may have."""
-    schema = read(declared["schema"], document)
+    schema = resolved(declared["schema"], document)
     if declared.get("name") == "If-Match" and "examples" not in declared:
         return "*"
     shown = [one["value"] for one in declared.get("examples", {}).values() if "value" in one]
@@ -186,14 +197,14 @@ def _example(declared: dict[str, Any], document: dict[str, Any]) -> Any:
 def _answer(operation: dict[str, Any], document: dict[str, Any]) -> tuple[str, str]:
     """What an operation answers with, and in which shape."""
     codes = [code for code in operation["responses"] if str(code).startswith("2")]
-    answer = read(operation["responses"][codes[0]], document) if codes else {}
+    answer = resolved(operation["responses"][codes[0]], document) if codes else {}
     content = answer.get("content", {})
-    if _LINES in content:
+    if LINES in content:
         return "line", "lines"
     if _JSON not in content:
         return "answer", "one" if content else ""
     schema = content[_JSON].get("schema", {})
-    whole = read(schema, document)
+    whole = resolved(schema, document)
     if whole.get("type") == "array":
         shape = "pages" if "Link" in answer.get("headers", {}) else "array"
         return _noun(whole.get("items", {})) or "item", shape

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from service.engine.problems import Problem
 from service.engine.spec import refusals
+from service.engine.spec.documents import operations
 
 _MEDIA_TYPE = "application/problem+json"
 _REFERENCE = re.compile(
@@ -40,14 +41,11 @@ class ShownProblems:
     def __init__(self, document: dict[str, Any], known: refusals.Catalogue) -> None:
         self._shared = document.get("components", {}).get("responses", {})
         found: dict[tuple[str, int], tuple[str, tuple[Example, ...]]] = {}
-        for path, item in document.get("paths", {}).items():
-            for operation in item.values():
-                if isinstance(operation, dict) and "operationId" in operation:
-                    problems = refusals.examples(operation, path, document, known)
-                    for status, shown in problems.items():
-                        if name := self._name(operation["responses"], status):
-                            texts = tuple(Example(one.code, _shown(one)) for one in shown)
-                            found[operation["operationId"], status] = name, texts
+        for path, _, operation in operations(document):
+            for status, shown in refusals.examples(operation, path, document, known).items():
+                if name := self._name(operation["responses"], status):
+                    texts = tuple(Example(one.code, _shown(one)) for one in shown)
+                    found[operation["operationId"], status] = name, texts
         examples = {
             (operation_id, status, one.code): (
                 "".join(map(str.capitalize, one.code.split("-"))),

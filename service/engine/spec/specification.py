@@ -15,6 +15,7 @@ import yaml
 from service.engine import problems
 from service.engine.spec import openapi_31, refusals
 from service.engine.spec.client_names import client_names
+from service.engine.spec.documents import operations
 from service.engine.spec.limit_notes import PER
 from service.engine.spec.publication import FILE, NOTES, Deployment, Edition, Note, published
 
@@ -89,12 +90,7 @@ class Specification:
     @cached_property
     def routes(self) -> dict[str, str]:
         """The path template of each operation, by operationId."""
-        return {
-            operation["operationId"]: path
-            for path, item in self.document["paths"].items()
-            for operation in item.values()
-            if isinstance(operation, dict)
-        }
+        return {operation["operationId"]: path for path, _, operation in operations(self.document)}
 
     @cache  # noqa: B019 # a specification lives as long as its process
     def public_yaml(self, deployment: Deployment = FILE) -> bytes:
@@ -118,16 +114,13 @@ class Specification:
         """Raise ValueError for what would not be published as it should be: a name that no client
         can use, or a code in `x-problems` that no problem has."""
         client_names(self.document)
-        for path, item in self.document["paths"].items():
-            for operation in item.values():
-                if isinstance(operation, dict) and "operationId" in operation:
-                    refusals.examples(operation, path, self.document, self.catalogue)
+        for path, _, operation in operations(self.document):
+            refusals.examples(operation, path, self.document, self.catalogue)
 
     def declarations(self) -> Iterator[dict[str, Any]]:
         """The document itself, and every operation."""
         yield self.document
-        for item in self.document["paths"].values():
-            yield from (operation for operation in item.values() if isinstance(operation, dict))
+        yield from (operation for *_, operation in operations(self.document))
 
 
 def limits(declared: dict[str, Any]) -> Iterator[dict[str, Any]]:

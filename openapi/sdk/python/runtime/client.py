@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from types import TracebackType
-from typing import Any, ClassVar, Self, TypeAlias
+from typing import Any, ClassVar, Generic, Self, TypeAlias, TypeVar
 from urllib.parse import urlsplit
 
 import httpx
@@ -22,13 +22,34 @@ from .threads import Threads
 Timeout: TypeAlias = httpx.Timeout | float | None
 # One text, or members as the body of the operation has them; None to give up.
 Proof: TypeAlias = str | Mapping[str, Any] | None
+C = TypeVar("C", bound=Calls | AsyncCalls)
 
 
-class BaseClient:
-    """A client for threads; a subclass has the operations."""
+class _Client(Generic[C]):
+    """What both have in common; a subclass of either has the operations."""
 
     _operations: ClassVar[SessionOperations]
     _user_agent: ClassVar[str]
+    _calls: C
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._calls.session.exchanges.origin!r})"
+
+    def _session(
+        self,
+        exchanges: Exchanges,
+        token: str | None,
+        store: Store | AsyncStore | None,
+        proofs: tuple[Callable[[Any], Any] | None, Callable[[Any], Any] | None],
+        on_auth_change: Callable[[AuthChange], object] | None,
+    ) -> Session:
+        kept = _store(store, token)
+        keeper = Keeper(exchanges, self._operations.refresh, kept, on_auth_change)
+        return Session(exchanges, keeper, self._operations, _token(token), *proofs)
+
+
+class BaseClient(_Client[Calls]):
+    """A client for threads."""
 
     def __init__(
         self,
@@ -45,16 +66,8 @@ class BaseClient:
         http: httpx.Client | None = None,
     ) -> None:
         exchanges = Exchanges(_origin(base_url), self._user_agent, retries, on_exchange)
-        kept = _store(store, token)
-        keeper = Keeper(exchanges, self._operations.refresh, kept, on_auth_change)
-        session = Session(
-            exchanges,
-            keeper,
-            self._operations,
-            _token(token),
-            second_factor,
-            reauthenticate,
-        )
+        proofs = (second_factor, reauthenticate)
+        session = self._session(exchanges, token, store, proofs, on_auth_change)
         self._calls = Calls(Threads(http, timeout), session)
 
     def close(self) -> None:
@@ -72,15 +85,9 @@ class BaseClient:
     ) -> None:
         self.close()
 
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({self._calls.session.exchanges.origin!r})"
 
-
-class BaseAsyncClient:
-    """A client for tasks of asyncio; a subclass has the operations."""
-
-    _operations: ClassVar[SessionOperations]
-    _user_agent: ClassVar[str]
+class BaseAsyncClient(_Client[AsyncCalls]):
+    """A client for tasks of asyncio."""
 
     def __init__(
         self,
@@ -97,16 +104,8 @@ class BaseAsyncClient:
         http: httpx.AsyncClient | None = None,
     ) -> None:
         exchanges = Exchanges(_origin(base_url), self._user_agent, retries, on_exchange)
-        kept = _store(store, token)
-        keeper = Keeper(exchanges, self._operations.refresh, kept, on_auth_change)
-        session = Session(
-            exchanges,
-            keeper,
-            self._operations,
-            _token(token),
-            second_factor,
-            reauthenticate,
-        )
+        proofs = (second_factor, reauthenticate)
+        session = self._session(exchanges, token, store, proofs, on_auth_change)
         self._calls = AsyncCalls(Tasks(http, timeout), session)
 
     async def aclose(self) -> None:
@@ -123,9 +122,6 @@ class BaseAsyncClient:
         trace: TracebackType | None,
     ) -> None:
         await self.aclose()
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({self._calls.session.exchanges.origin!r})"
 
 
 def _origin(base_url: str) -> str:

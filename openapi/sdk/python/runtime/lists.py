@@ -42,14 +42,20 @@ class _Course:
         return False
 
 
-class _List(Generic[T]):
-    def __init__(self, session: Session, operation: Operation[list[T]], request: Request) -> None:
+class _Request:
+    """A request that is sent anew at each iteration."""
+
+    def __init__(self, session: Session, operation: Operation[Any], request: Request) -> None:
         self._session = session
         self._operation = operation
         self._request = request
 
     def __repr__(self) -> str:
         return f"<{self._operation.name}>"
+
+
+class _List(_Request, Generic[T]):
+    _operation: Operation[list[T]]
 
     def _page(self, request: Request, course: _Course) -> Steps[tuple[list[T], Request | None]]:
         """The items of a page, and the request for the next one."""
@@ -110,17 +116,12 @@ class AsyncPages(_List[T]):
             yield items
 
 
-class _Lines(Generic[T]):
+class _Lines(_Request, Generic[T]):
     def __init__(
         self, session: Session, operation: Operation[Any], request: Request, read: Read[T]
     ) -> None:
-        self._session = session
-        self._operation = operation
-        self._request = request
+        super().__init__(session, operation, request)
         self._read = read
-
-    def __repr__(self) -> str:
-        return f"<{self._operation.name}>"
 
     def _send(self) -> Steps[httpx.Response]:
         return self._session.send(self._operation, self._request, stream=True)

@@ -62,7 +62,7 @@ class Threads:
                 with closing(step.answer):
                     return step.answer.read()
             case Wait():
-                return time.sleep(step.seconds)
+                return time.sleep(step.seconds)  # what the service, or a backoff, asks for
             case Lock():
                 lock.acquire()
                 return lock

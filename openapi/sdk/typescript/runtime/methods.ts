@@ -11,6 +11,7 @@ type Given = readonly unknown[];
 const tags = new WeakMap<object, { tag: string; path: string }>();
 const STALE = '"stale"';
 const CHANGES_BEFORE_GIVING_UP = 20;
+const PAUSE_SECONDS = 0.1; // at most, times the number of tries, so that rivals get out of step
 
 /**
  * The methods of a client. They are given values of the path, body, query and options; what they
@@ -66,7 +67,7 @@ export class Methods {
         const isStale = error instanceof PreconditionFailed;
         if (!isStale || tries === CHANGES_BEFORE_GIVING_UP) throw error;
       }
-      await pause(Math.random() * 0.1 * tries, options.signal);
+      await pause(Math.random() * PAUSE_SECONDS * tries, options.signal);
     }
   }
 

@@ -21,6 +21,8 @@ export interface TokenAnswer {
 const LOCK_TIMEOUT_MS = 10_000; // a page that was put to sleep may hold a lock for ever
 const EARLY_MS = 10_000; // before the expiry, a token is renewed
 const BUSY_MS = 5000; // between early tries to renew a token
+const AT_ONCE_MS = 10; // a lock that nobody else had is given within this
+const SETTLE_SECONDS = 0.05; // until what another tab has kept has arrived here
 const FOR_EVER_SECONDS = 1e9;
 const REFUSED = new Set([401, 403]);
 
@@ -192,8 +194,7 @@ async function locked<T>(name: string, work: () => Promise<T>): Promise<T> {
   let hasBegun = false;
   const begin = async () => {
     hasBegun = true;
-    // What the tab that had it has kept may still be on its way to this one.
-    if (performance.now() - asked > 10) await pause(0.05);
+    if (performance.now() - asked > AT_ONCE_MS) await pause(SETTLE_SECONDS);
     return work();
   };
   try {
