@@ -23,13 +23,16 @@ from service.domain import passwords
 from service.engine import assemble
 from service.engine.jobs.background import Background
 from service.engine.limits import memory as windows
-from tests.kit import databases, waking
+from tests.kit import citus, databases, waking
 from tests.kit.hashing import DUMMY, HASHER, LIGHT, LIGHT_DUMMY, Prepared
 from tests.kit.serving import PASSWORD, Person, Server, serving
 
 pytest_plugins = ["tests.kit.order", "tests.kit.verdict"]
 
 COMPILE_BUILDER = Rule._compile_builder
+NEW = {"postgresql": databases.postgresql}
+if citus.CLUSTER:
+    NEW["citus"] = partial(citus.distributed, "citus")
 _WHOLE_HEAP = ("collect", "freeze", "unfreeze")
 
 
@@ -128,15 +131,16 @@ def _servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str
 
         @cache
         def _start(database: str) -> Server:
-            own = {} if database == "sqlite" else {"database_url": databases.postgresql()}
+            own = {} if database == "sqlite" else {"database_url": NEW[database]()}
             return stack.enter_context(serving(tmp_path_factory.mktemp(database), **own))
 
         yield _start
 
 
-@pytest.fixture(scope="session", params=["sqlite", "postgresql"])
+@pytest.fixture(scope="session", params=["sqlite", *NEW])
 def server(request: pytest.FixtureRequest, _servers: Callable[[str], Server]) -> Server:
-    """The server that most tests share, without limits, once on each database."""
+    """The server that most tests share, without limits, once on each database; on a cluster too if
+    TEST_CITUS_URL names one."""
     return _servers(request.param)
 
 
