@@ -144,7 +144,7 @@ class User(db.Model):  # type: ignore[name-defined,misc] # made at run time
             _fill_key.write(id_=user_id, key=changes["email_key"])  # as in `confirm_email`
         account = cls.account(user_id)
         if _is_unproved_admin(account, changes):
-            raise AdminUnverified("An administrator must have a verified e-mail address.")
+            raise AdminUnverified
         return account, before._asdict()
 
     @classmethod
