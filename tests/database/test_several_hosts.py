@@ -122,7 +122,7 @@ def serve(folder: Path, schema: str, url: str) -> Iterator[Server]:
 
 @pytest.fixture(scope="module")
 def alone() -> Iterator[Cluster]:
-    with cluster() as server:
+    with cluster(listen_addresses="127.0.0.1,127.0.0.2") as server:
         yield server
 
 
@@ -171,6 +171,25 @@ def test_a_name_with_several_addresses_is_asked_at_all_of_them(
     assert place == ("db.example.com", str(alone.port), "127.0.0.1")
     assert hosts.is_current(place)
     assert hosts.is_current(place._replace(address="127.0.0.9")) is not is_sticky
+
+
+def test_a_primary_that_answers_after_another_was_found_is_not_used(alone: Cluster) -> None:
+    """It was frozen, and does not know yet that it is deposed."""
+    hosts = Hosts("read-write")
+    options = {"host": "127.0.0.1,127.0.0.2", "port": alone.port, "user": "postgres"}
+
+    class Frozen(Connection):
+        @classmethod
+        def connect(cls, **asked: Any) -> Any:
+            if asked["host"] == "127.0.0.1":
+                found, _ = hosts.connect(Connection, {**options, "host": "127.0.0.2"})
+                found.close()
+            return Connection.connect(**asked)
+
+    opened, place = hosts.connect(Frozen, options)
+    opened.close()
+    assert place.host == "127.0.0.2"
+    assert hosts.is_current(place)
 
 
 def test_of_several_hosts_an_unknown_name_does_not_matter(alone: Cluster) -> None:

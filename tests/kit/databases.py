@@ -22,9 +22,7 @@ def postgresql() -> str:
 
 def upgrade(url: str) -> None:
     """Create the schema in a database, as `byline db upgrade` does."""
-    address = make_url(url)
-    file = Path(address.database or "")
-    if address.get_backend_name() == "sqlite" and not file.exists():
+    if url.startswith("sqlite:") and not (file := Path(make_url(url).database or "")).exists():
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         file.write_bytes(_file())
     else:

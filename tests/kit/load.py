@@ -124,7 +124,7 @@ class Load:
         Only with `breaks` may connections break or fail to open, with `goes` only fail to open, and
         with `refuses` may requests be refused.
         """
-        assert self.wrong == []
+        assert self.wrong == [], self.wrong
         assert breaks or not self.statuses[BROKEN], f"{self.statuses[BROKEN]} connections broke"
         assert goes or breaks or not self.statuses[GONE], "no connection could be made"
         assert refuses or not self.statuses[503], f"{self.statuses[503]} were refused"

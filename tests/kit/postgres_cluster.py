@@ -105,7 +105,7 @@ class Cluster:
         self._process.kill()
         self._process.wait(PATIENCE)
         self._process = None
-        while not all(map(_has_ended, children)):  # their memory must be free to start again
+        while not all(map(has_ended, children)):  # their memory must be free to start again
             time.sleep(0.001)
 
     def restart(self, mode: str = "fast") -> None:
@@ -213,7 +213,7 @@ def _running(own: Cluster) -> Iterator[Cluster]:
         own.end()
 
 
-def _has_ended(process: psutil.Process) -> bool:
+def has_ended(process: psutil.Process) -> bool:
     try:
         return process.status() == psutil.STATUS_ZOMBIE  # until its new parent reaps it
     except psutil.NoSuchProcess:

@@ -24,6 +24,13 @@ KINDS = {
             only="read-write",
         ),
         Mutant(
+            "a deposed primary that answers late is taken for the new one",
+            FILE,
+            "is_overtaken = self._wanted != ANY and self._home not in (home, place)",
+            "is_overtaken = False",
+            f"{TESTS}test_a_primary_that_answers_after_another_was_found_is_not_used",
+        ),
+        Mutant(
             "a server that does not answer is asked first again",
             FILE,
             "return silent, not (is_home and self._wanted != ANY)",

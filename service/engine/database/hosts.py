@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import random
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from typing import Any, NamedTuple, TypeVar
@@ -56,6 +57,7 @@ class Hosts:
         self._question = WRITABLE.get(wanted) if pooled else None
         self._home: Place | None = None
         self._silent: set[Place] = set()
+        self._turn = threading.Lock()  # to move
         self._failure: tuple[float, psycopg.Error] | None = None
 
     def connect(self, kind: type[C], options: dict[str, Any]) -> tuple[C, Place]:
@@ -65,6 +67,7 @@ class Hosts:
         """
         if self._failure and time.monotonic() < self._failure[0] + PAUSE_SECONDS:
             raise psycopg.OperationalError(*self._failure[1].args)
+        home = self._home
         failures: dict[Place, psycopg.Error] = {}
         silent = 0
         for place, asked in self._places(options):
@@ -81,8 +84,10 @@ class Hosts:
                     break
             else:
                 self._silent.discard(place)
-                self._home, self._failure = place, None
-                return connection, place
+                if self._moves(home, place):
+                    return connection, place
+                connection.close()
+                return self.connect(kind, options)
         raise self._failed(failures)
 
     def is_current(self, place: Place | None) -> bool:
@@ -97,6 +102,15 @@ class Hosts:
         """Look for another server, if there is a choice, because this one is not the best."""
         if self._wanted == PREFER_STANDBY:
             self._home = None
+
+    def _moves(self, home: Place | None, place: Place) -> bool:
+        """Make a place the home, unless another thread has found another one meanwhile: a frozen
+        primary answers after it was deposed those who have waited for it."""
+        with self._turn:
+            is_overtaken = self._wanted != ANY and self._home not in (home, place)
+            if not is_overtaken:
+                self._home, self._failure = place, None
+            return not is_overtaken
 
     def _checked(self, connection: C) -> C:
         """The connection, if its server takes writes or need not.
