@@ -12,6 +12,7 @@ from alembic.script import ScriptDirectory
 from alembic import context
 from service import migrations, settings
 from service.application import create_flask
+from service.engine.database.distribution import PLACE
 from service.engine.database.transaction import db
 
 LOCK = 0x62796C696E65  # an arbitrary number; no other program on the server may lock it
@@ -80,7 +81,8 @@ def _name(_context: object, _revision: object, directives: list[Any]) -> None:
     scripts = ScriptDirectory.from_config(context.config)
     for script in directives:
         for creation in script.upgrade_ops.ops:
-            creation.info = {}  # notes of our code about a table, which a revision cannot render
+            # What else our code notes about a table, a revision cannot render.
+            creation.info = {name: creation.info[name] for name in creation.info if name == PLACE}
         its = [s for s in scripts.walk_revisions() if s.branch_labels and branch in s.branch_labels]
         script.rev_id = f"{branch}_{len(its) + 1:04}"
         if its:

@@ -19,6 +19,7 @@ from service import demo, email_keys, maintenance
 from service.accounts import administrators
 from service.advice import warnings
 from service.application import create_flask
+from service.cluster_commands import distribute
 from service.commands import Commands, Refused
 from service.demo_posts import fill as fill_posts  # posts
 from service.engine.database import revisions
@@ -252,9 +253,6 @@ def _ready_database() -> Iterator[None]:
         yield
 
 
-main.add_command(token_commands(_ready_database))
-
-
 def _reseal(directory: Path) -> None:
     with _database() as engine:
         if revisions.state(engine) in {revisions.State.CURRENT, revisions.State.NEWER}:
@@ -268,6 +266,10 @@ def _agree(yes: bool, harm: str) -> None:
     if not _is_terminal():
         raise Refused(f"{harm}. Add --yes if DATABASE_URL is the database you mean.")
     click.confirm(f"{harm}. Is DATABASE_URL the database you mean?", abort=True)
+
+
+main.add_command(token_commands(_ready_database))
+schema.add_command(distribute(_database, _agree))
 
 
 def _is_terminal() -> bool:

@@ -15,6 +15,7 @@ from sqlalchemy import bindparam
 from service import email_keys, stored_bytes
 from service.accounts.erasure import Erasure
 from service.accounts.resealing import Resealing
+from service.engine.database.citus import SEQUENTIAL
 from service.engine.database.transaction import connection, db
 from service.engine.ids import now
 from service.engine.settings import BadConfiguration
@@ -113,6 +114,8 @@ def _purge(model: Any, moment: str, *conditions: sa.ColumnElement[bool]) -> int:
     total = 0
     while True:
         with db.transaction() as transaction:
+            if transaction.dialect.name == "postgresql":
+                connection().exec_driver_sql(SEQUENTIAL)  # for the users' counts follow
             found = connection().execute(statement, {"moment": moment})
             gone: int = found.rowcount
             if model is IdempotencyKey:

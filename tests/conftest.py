@@ -10,27 +10,25 @@ from contextlib import ExitStack
 from functools import cache, partial
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import httpx
-import orjson
 import pytest
-from connexion.spec import Specification
-from httpx._transports import default
-from werkzeug.routing import Rule
 
 from service.domain import passwords
 from service.engine import assemble
 from service.engine.jobs.background import Background
 from service.engine.limits import memory as windows
-from tests.kit import databases, waking
+from tests.kit import citus, databases, shared_starts, waking
 from tests.kit.hashing import DUMMY, HASHER, LIGHT, LIGHT_DUMMY, Prepared
 from tests.kit.serving import PASSWORD, Person, Server, serving
 
 pytest_plugins = ["tests.kit.order", "tests.kit.verdict"]
 
-COMPILE_BUILDER = Rule._compile_builder
+NEW = {"postgresql": databases.postgresql}
+if citus.CLUSTER:
+    NEW["citus"] = partial(citus.distributed, "citus")
 _WHOLE_HEAP = ("collect", "freeze", "unfreeze")
+gc.disable()  # until all tests are collected, which leaves no garbage and takes a quarter less
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -44,33 +42,9 @@ def _light_hashing() -> Iterator[None]:
 
 @pytest.fixture(scope="session", autouse=True)
 def _the_same_made_once() -> Iterator[None]:
-    """Certificates for clients, and what Connexion makes of a specification: most of what a
-    server's start and a client's would cost each of the suite's hundreds."""
-    from_dict: Callable[[Any], Specification] = Specification.from_dict
-    made: dict[bytes, Specification] = {}
-
-    def _from_dict_once(document: Any) -> Specification:
-        if any("parameters" in path for path in document["paths"].values()):
-            return from_dict(document)  # whose operations get them anew from each server
-        if (content := orjson.dumps(document)) not in made:
-            made[content] = from_dict(document)
-        return made[content]
-
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Specification, "from_dict", staticmethod(_from_dict_once))
-        patch.setattr(Rule, "_compile_builder", _compiled_when_used)
-        patch.setattr(default, "create_ssl_context", cache(default.create_ssl_context))
+        shared_starts.share(patch.setattr)
         yield
-
-
-def _compiled_when_used(rule: Rule, append_unknown: bool = True) -> Callable[..., Any]:
-    """A function that builds URLs: half of what Werkzeug does for a rule, and rarely asked for."""
-    compiled = cache(partial(COMPILE_BUILDER, rule, append_unknown))
-
-    def build(*args: Any, **kwargs: Any) -> Any:
-        return compiled()(*args, **kwargs)
-
-    return build
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -88,6 +62,7 @@ def _tests_skipped_by_the_collector() -> Iterator[None]:
     collector = SimpleNamespace(**{**vars(gc), **dict.fromkeys(_WHOLE_HEAP, lambda: None)})
     gc.collect()
     gc.freeze()
+    gc.enable()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(assemble, "gc", collector)
         yield
@@ -128,15 +103,16 @@ def _servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str
 
         @cache
         def _start(database: str) -> Server:
-            own = {} if database == "sqlite" else {"database_url": databases.postgresql()}
+            own = {} if database == "sqlite" else {"database_url": NEW[database]()}
             return stack.enter_context(serving(tmp_path_factory.mktemp(database), **own))
 
         yield _start
 
 
-@pytest.fixture(scope="session", params=["sqlite", "postgresql"])
+@pytest.fixture(scope="session", params=["sqlite", *NEW])
 def server(request: pytest.FixtureRequest, _servers: Callable[[str], Server]) -> Server:
-    """The server that most tests share, without limits, once on each database."""
+    """The server that most tests share, without limits, once on each database; on a cluster too if
+    TEST_CITUS_URL names one."""
     return _servers(request.param)
 
 

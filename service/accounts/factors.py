@@ -104,7 +104,7 @@ def confirm(caller: Caller, code: str) -> list[str]:
             raise CodeWrong
     User.standing(caller.id)  # locks it
     if not PendingTotp.take(caller.id, pending):
-        raise NotFound("The secret was confirmed or replaced meanwhile.")
+        raise NotFound  # it was confirmed or replaced meanwhile
     TotpFactor.put(caller.id, sealed_anew(caller.id, pending), step)
     codes = _new_recovery_codes(caller.id)
     both = combined(caller.methods, CODE)

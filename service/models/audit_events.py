@@ -12,6 +12,7 @@ from sqlalchemy import bindparam
 from sqlalchemy.orm import Mapped, mapped_column
 
 from service.caller import Caller
+from service.engine.database.distribution import spread
 from service.engine.database.listing import Items, Listing
 from service.engine.database.statements import Prepared, insertion
 from service.engine.database.transaction import db
@@ -60,6 +61,7 @@ class AuditEvent(db.Model):  # type: ignore[name-defined,misc] # made at run tim
         return partial(_own, user_id=user_id)
 
 
+spread(AuditEvent.id)
 declare(
     AuditEvent.user_id,
     export=Exported("audit_event", lambda caller: AuditEvent.of(caller.id)),

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy import bindparam
 from sqlalchemy.orm import Mapped, mapped_column
 
+from service.engine.database.distribution import on_coordinator
 from service.engine.database.statements import Prepared, insertion
 from service.engine.database.transaction import Row, db
 from service.engine.database.types import Id, Time
@@ -79,6 +80,7 @@ class Challenge(db.Model):  # type: ignore[name-defined,misc] # made at run time
         _revoke_all.write(of=user_id)
 
 
+on_coordinator(Challenge)
 declare(Challenge.user_id, export="a challenge is a secret for a few minutes")
 _insert = insertion(Challenge)
 _valid = sa.and_(

@@ -12,6 +12,7 @@ from sqlalchemy import bindparam
 from sqlalchemy.orm import Mapped, mapped_column
 
 from service.caller import Caller
+from service.engine.database.distribution import everywhere
 from service.engine.database.statements import Prepared, insertion
 from service.engine.database.transaction import connection, db
 from service.engine.database.types import Id, Time
@@ -75,6 +76,9 @@ class Deletion(db.Model):  # type: ignore[name-defined,misc] # made at run time
         deleted."""
         row = _waiting.peek()
         return (row.number, row.oldest) if row else (0, None)
+
+
+everywhere(Deletion)
 
 
 class OwnedRows:

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy import bindparam
 from sqlalchemy.orm import Mapped, mapped_column
 
+from service.engine.database.distribution import spread
 from service.engine.database.statements import Prepared
 from service.engine.database.transaction import Row, db
 from service.engine.database.types import Id, Time
@@ -56,6 +57,7 @@ class FactorReset(db.Model):  # type: ignore[name-defined,misc] # made at run ti
         return bool(_take.write(of=user_id, moment=now()))
 
 
+spread(FactorReset.user_id)
 declare(FactorReset.user_id, export="the audit events say who asked for it and when")
 # As text, because SQLAlchemy has an ON CONFLICT for each database and these two share one syntax.
 _ask = Prepared(

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy import bindparam
 from sqlalchemy.orm import Mapped, mapped_column
 
+from service.engine.database.distribution import spread
 from service.engine.database.statements import Prepared, insertion
 from service.engine.database.transaction import Row, current, db
 from service.engine.database.types import Id, Time
@@ -67,6 +68,7 @@ class IdempotencyKey(db.Model):  # type: ignore[name-defined,misc] # made at run
             add_all((row.user_id, -row.size) for row in found)
 
 
+spread(IdempotencyKey.user_id)
 _size = sa.func.octet_length(IdempotencyKey.body)
 declare(
     IdempotencyKey.user_id,

@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy import bindparam
 from sqlalchemy.orm import Mapped, mapped_column
 
+from service.engine.database.distribution import on_coordinator
 from service.engine.database.statements import Prepared
 from service.engine.database.transaction import db
 from service.engine.database.types import Time
@@ -53,6 +54,7 @@ class MailCount(db.Model):  # type: ignore[name-defined,misc] # made at run time
         _keep.write(hash=cls.hashed(mailbox), log=json.dumps(recent), expiry=expiry)
 
 
+on_coordinator(MailCount)
 # As text, because SQLAlchemy has an ON CONFLICT for each database and these two share one syntax.
 _locked = Prepared(
     sa.text(

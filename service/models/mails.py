@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy import bindparam
 from sqlalchemy.orm import Mapped, mapped_column
 
+from service.engine.database.distribution import on_coordinator
 from service.engine.database.statements import Prepared, insertion
 from service.engine.database.transaction import Row, db
 from service.engine.database.types import Id, Time
@@ -186,6 +187,7 @@ class Mail(db.Model):  # type: ignore[name-defined,misc] # made at run time
         return (row.number, row.oldest) if row else (0, None)
 
 
+on_coordinator(Mail)
 declare(Mail.user_id, export="a mail is in the user's mailbox, and holds a token until then")
 _insert = insertion(Mail)
 _due = Prepared(

@@ -12,6 +12,7 @@ from sqlalchemy import bindparam
 from sqlalchemy.orm import Mapped, mapped_column
 
 from service.caller import Caller
+from service.engine.database.distribution import on_coordinator
 from service.engine.database.errors import unique
 from service.engine.database.listing import Items, Listing
 from service.engine.database.owned import Owned
@@ -155,6 +156,7 @@ class Passkey(db.Model):  # type: ignore[name-defined,misc] # made at run time
         _remove_all.write(user_id=user_id)
 
 
+on_coordinator(Passkey)
 declare(Passkey.user_id, export=Exported("passkey", Passkey.of))
 SHOWN = (
     Passkey.id,

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy import bindparam
 from sqlalchemy.orm import Mapped, mapped_column
 
+from service.engine.database.distribution import on_coordinator
 from service.engine.database.listing import Items, Listing
 from service.engine.database.statements import Prepared, insertion
 from service.engine.database.transaction import Row, db
@@ -133,6 +134,7 @@ class PersonalToken(db.Model):  # type: ignore[name-defined,misc] # made at run 
         return _take.all(user_id=user_id, moment=now())
 
 
+on_coordinator(PersonalToken)
 declare(
     PersonalToken.user_id,
     export=Exported("personal_token", lambda caller: PersonalToken.of(caller.id)),

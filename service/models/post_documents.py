@@ -10,6 +10,7 @@ from sqlalchemy import bindparam
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.orm import Mapped, mapped_column
 
+from service.engine.database.distribution import spread
 from service.engine.database.listing import MAX_READ_BYTES, bounded
 from service.engine.database.statements import Prepared
 from service.engine.database.transaction import Row, current, db
@@ -108,6 +109,7 @@ class PostDocument(db.Model):  # type: ignore[name-defined,misc] # made at run t
         return [(shape(row), round(float(row[-1]), 6)) for row in rows]
 
 
+spread(PostDocument.post_id)
 _insert = Prepared(
     sa.insert(PostDocument).values(
         post_id=bindparam("post_id"), words=bindparam("words"), lexemes=bindparam("lexemes")

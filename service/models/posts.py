@@ -12,6 +12,7 @@ from sqlalchemy import bindparam
 from sqlalchemy.orm import Mapped, mapped_column
 
 from service.caller import Caller
+from service.engine.database.distribution import spread
 from service.engine.database.listing import Listing
 from service.engine.database.owned import Owned
 from service.engine.database.statements import Prepared, insertion
@@ -96,6 +97,9 @@ class Post(db.Model):  # type: ignore[name-defined,misc] # made at run time
         """Raises `NotFound`, `Forbidden` or `PreconditionFailed`."""
         if not _owned.delete(post_id, caller, if_match):
             raise _refused(post_id, caller)
+
+
+spread(Post.id)
 
 
 def text_bytes(post: dict[str, Any]) -> int:

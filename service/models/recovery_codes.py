@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy import bindparam
 from sqlalchemy.orm import Mapped, mapped_column
 
+from service.engine.database.distribution import spread
 from service.engine.database.statements import Prepared, insertion
 from service.engine.database.transaction import db
 from service.engine.database.types import Id
@@ -53,6 +54,7 @@ class RecoveryCode(db.Model):  # type: ignore[name-defined,misc] # made at run t
         _remove_all.write(of=user_id)
 
 
+spread(RecoveryCode.user_id)
 declare(RecoveryCode.user_id, export="only the hashes of the codes are known")
 _insert = insertion(RecoveryCode)
 _mine = RecoveryCode.user_id == bindparam("of")

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy import bindparam
 from sqlalchemy.orm import Mapped, mapped_column
 
+from service.engine.database.distribution import on_coordinator
 from service.engine.database.statements import Prepared
 from service.engine.database.transaction import db
 from service.engine.database.types import Id, Time
@@ -50,6 +51,7 @@ class RestingUsername(db.Model):  # type: ignore[name-defined,misc] # made at ru
             _forget_oldest.write(of=user_id)
 
 
+on_coordinator(RestingUsername)
 declare(
     RestingUsername.user_id,
     export="the events of the account say when it had another name",

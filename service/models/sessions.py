@@ -12,6 +12,7 @@ from sqlalchemy import bindparam
 from sqlalchemy.orm import Mapped, mapped_column
 
 from service.caller import Caller
+from service.engine.database.distribution import spread
 from service.engine.database.listing import Items, Listing
 from service.engine.database.statements import Prepared, insertion
 from service.engine.database.transaction import Row, db
@@ -147,6 +148,7 @@ class Session(db.Model):  # type: ignore[name-defined,misc] # made at run time
         return bool(_end_all.write(user_id=user_id, but=but))
 
 
+spread(Session.user_id)
 declare(Session.user_id, export=Exported("session", Session.of))
 _insert = insertion(Session)
 _mine = sa.and_(

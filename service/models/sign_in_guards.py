@@ -6,6 +6,7 @@ import sqlalchemy as sa
 from sqlalchemy import bindparam
 from sqlalchemy.orm import Mapped, mapped_column
 
+from service.engine.database.distribution import on_coordinator, spread
 from service.engine.database.statements import Prepared, insertion
 from service.engine.database.transaction import db
 from service.engine.database.types import Id, Time
@@ -51,6 +52,9 @@ class SignInGuard(db.Model):  # type: ignore[name-defined,misc] # made at run ti
         _sweep.write(moment=now())
 
 
+on_coordinator(SignInGuard)
+
+
 class KnownNetwork(db.Model):  # type: ignore[name-defined,misc] # made at run time
     """A network from which a user has signed in, and its failures in a row since then."""
 
@@ -84,6 +88,7 @@ class KnownNetwork(db.Model):  # type: ignore[name-defined,misc] # made at run t
         return True
 
 
+spread(KnownNetwork.user_id)
 declare(KnownNetwork.user_id, export="the user's sessions and events say where they came from")
 # As text, because SQLAlchemy has an ON CONFLICT for each database and these two share one syntax.
 # The first of an account's attempts has a row to lock as well: one that has expired already.

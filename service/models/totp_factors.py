@@ -12,6 +12,7 @@ from sqlalchemy import bindparam
 from sqlalchemy.orm import Mapped, mapped_column
 
 from service.caller import Caller
+from service.engine.database.distribution import spread
 from service.engine.database.listing import END, Items
 from service.engine.database.statements import Prepared, insertion
 from service.engine.database.transaction import Row, db
@@ -83,6 +84,9 @@ class TotpFactor(db.Model):  # type: ignore[name-defined,misc] # made at run tim
         return partial(_exported, caller)
 
 
+spread(TotpFactor.user_id)
+
+
 class PendingTotp(db.Model):  # type: ignore[name-defined,misc] # made at run time
     """A secret that a user was shown, and has to confirm with a code."""
 
@@ -116,6 +120,7 @@ class PendingTotp(db.Model):  # type: ignore[name-defined,misc] # made at run ti
         _remove_pending.write(of=user_id)
 
 
+spread(PendingTotp.user_id)
 declare(TotpFactor.user_id, export=Exported("totp", TotpFactor.exported))
 declare(PendingTotp.user_id, export="a secret that is not in use")
 _insert = insertion(TotpFactor)

@@ -11,6 +11,7 @@ from sqlalchemy import bindparam
 from sqlalchemy.orm import Mapped, mapped_column
 
 from service.caller import Caller
+from service.engine.database.distribution import everywhere
 from service.engine.database.errors import unique
 from service.engine.database.listing import Listing
 from service.engine.database.owned import Owned
@@ -143,7 +144,7 @@ class User(db.Model):  # type: ignore[name-defined,misc] # made at run time
             _fill_key.write(id_=user_id, key=changes["email_key"])  # as in `confirm_email`
         account = cls.account(user_id)
         if _is_unproved_admin(account, changes):
-            raise AdminUnverified("An administrator must have a verified e-mail address.")
+            raise AdminUnverified
         return account, before._asdict()
 
     @classmethod
@@ -182,6 +183,9 @@ class User(db.Model):  # type: ignore[name-defined,misc] # made at run time
             raise LastAdmin
         if name_rests:
             RestingUsername.rest(before.username, None)
+
+
+everywhere(User, without=["fill_email_key"])  # which serves the previous release
 
 
 def profile_tag(username: str, bio: str) -> str:
@@ -235,11 +239,8 @@ _fill_key = Prepared(
     .where(User.id == bindparam("id_"), User.email_key.is_(None))
     .values(email_key=bindparam("key"))
 )
-_lost_password = sa.exists(
-    sa.select(AuditEvent.id).where(
-        AuditEvent.user_id == bindparam("id"), AuditEvent.action == "email-change-undone"
-    )
-)
+_its = AuditEvent.user_id == bindparam("id")
+_undone = sa.select(AuditEvent.id).where(_its, AuditEvent.action == "email-change-undone")
 _standing = Prepared(
     sa.select(
         User.role,
@@ -250,7 +251,7 @@ _standing = Prepared(
         User.bio,
         User.version,
         (sa.func.length(User.password_hash) > 0).label("has_password"),
-        sa.or_(sa.func.length(User.password_hash) > 0, User.email_verified, _lost_password).label(
+        sa.or_(sa.func.length(User.password_hash) > 0, User.email_verified, _undone.exists()).label(
             "was_in_use"
         ),
     )

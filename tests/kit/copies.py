@@ -22,9 +22,12 @@ OPTIONS = ("--override-ini=addopts=--import-mode=importlib", "-p", "no:cacheprov
 
 # What all tests import; importing them takes longer than most tests.
 LIBRARIES = (
-    *("pytest", "alembic.command", "argon2", "connexion", "email_validator", "flask_limiter"),
-    *("flask_sqlalchemy", "httptools", "jwt", "orjson", "prometheus_client", "psycopg"),
-    *("pydantic_settings", "uvicorn"),
+    *("pytest", "aiosmtpd.controller", "alembic.autogenerate", "alembic.command", "argon2"),
+    *("connexion", "connexion.apps.flask", "email_validator", "flask_limiter", "flask_sqlalchemy"),
+    *("flask_swagger_ui", "h11", "httpcore", "httptools", "jsonschema_path", "jsonschema_rs"),
+    *("jwt", "openapi_core", "openapi_spec_validator", "orjson", "prometheus_client", "psycopg"),
+    *("pydantic_settings", "pyotp", "segno", "sqlalchemy.dialects.sqlite", "starlette.testclient"),
+    *("uvicorn.lifespan.on", "uvicorn.loops.uvloop", "webauthn"),
 )
 
 # All modules of the repository must come from the copy.

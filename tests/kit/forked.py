@@ -31,7 +31,7 @@ from tests.kit import forked_workers
 
 ROOT = Path(__file__).parents[2]
 _PROGRAM = "from tests.kit import forked; exec(forked.serve())"
-SERVICE = ("service.cli",)  # what is imported for a command
+SERVICE = ("service.cli", "tests.kit.warm")  # what is imported for a command
 UNFORKED = {"PYTHONUNBUFFERED": "1"}  # a setting for a process with an interpreter of its own
 _LARGEST = 1 << 20  # bytes of a request
 _SIZE = 4  # bytes of its length, in front of it

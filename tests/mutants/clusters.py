@@ -35,5 +35,27 @@ KINDS = {
             "_over_all_processes",
             only="postgresql",
         ),
+        Mutant(
+            "a table is moved with its foreign keys",
+            "service/engine/database/citus.py",
+            "ALTER TABLE {quoted(row.name)} DROP CONSTRAINT",
+            "ALTER TABLE {quoted(row.name)} VALIDATE CONSTRAINT",
+            "tests/clusters/test_distribution.py"
+            "::test_each_table_goes_to_its_place_and_keeps_its_keys",
+        ),
+        Mutant(
+            "half of the tables are moved when a machine is full",
+            "service/engine/database/citus.py",
+            "        connection.exec_driver_sql(statement)\n    connection.commit()\n",
+            "        connection.exec_driver_sql(statement)\n        connection.commit()\n",
+            "tests/clusters/test_distribution.py::test_all_is_as_it_was_when_a_step_fails",
+        ),
+        Mutant(
+            "a user's events are looked up from each row of users",
+            "service/models/users.py",
+            '_its = AuditEvent.user_id == bindparam("id")',
+            "_its = AuditEvent.user_id == User.id",
+            "tests/clusters/test_statements.py::test_no_statement_asks_what_a_cluster_cannot_do",
+        ),
     ],
 }

@@ -104,12 +104,11 @@ def gather(folder: Path, database: str) -> Evidence:
     return evidence
 
 
-def _first_tour(tour: Tour, evidence: Evidence, engine: sa.Engine, metrics_token: str) -> None:
-    """Everything there is, with every limit out of the way."""
+def everything(tour: Tour, engine: sa.Engine, metrics_token: str) -> dict[str, Visitor]:
+    """Every operation and each of its refusals, but for the end of accounts; the people of it."""
     anna = tour.visitor("anna")
     visits.signing_in(tour, anna)
     ben, ada, cora = tour.sign_up("ben"), tour.sign_up("ada"), tour.visitor("cora")
-    evidence.people = {visitor.name: visitor for visitor in (anna, ben, ada, cora)}
     with engine.begin() as connection:
         connection.exec_driver_sql(f"UPDATE users SET role = 'admin' WHERE id = '{ada.id}'")
     factors.using_factors(tour, anna, ada)
@@ -128,6 +127,13 @@ def _first_tour(tour: Tour, evidence: Evidence, engine: sa.Engine, metrics_token
     programs.calling(tour, anna)
     visits.looking_around(tour, anna, metrics_token)
     unvisited.call(tour, unvisited.UNVISITED, (ben, anna, ada))
+    return {visitor.name: visitor for visitor in (anna, ben, ada, cora)}
+
+
+def _first_tour(tour: Tour, evidence: Evidence, engine: sa.Engine, metrics_token: str) -> None:
+    """Everything there is, with every limit out of the way, and then what goes wrong."""
+    evidence.people = everything(tour, engine, metrics_token)
+    anna, ben, ada, cora = (evidence.people[name] for name in ("anna", "ben", "ada", "cora"))
     mishaps.malformed(tour, anna)
     for visitor in (anna, ada):
         mishaps.misplaced(tour, visitor)

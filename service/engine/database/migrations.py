@@ -16,6 +16,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.util import CommandError
 
 from alembic import command
+from service.engine.database import citus
 from service.engine.database.errors import is_retryable
 from service.engine.database.revisions import State, Unknown, file, graph, require_utf8, state
 from service.engine.database.transaction import db
@@ -79,7 +80,8 @@ def comparison(dialect: sa.Dialect) -> dict[str, Any]:
 @contextmanager
 def connect(engine: sa.Engine) -> Iterator[sa.Connection]:
     """A connection for migrations. It is closed at the end and not returned to the pool, which ends
-    the settings and locks of its session.
+    the settings and locks of its session. In a cluster, a table that is created on it goes where
+    its `info` says.
 
     Raises `BadConfiguration` for a PgBouncer, which may run each transaction in another session.
     """
@@ -88,10 +90,13 @@ def connect(engine: sa.Engine) -> Iterator[sa.Connection]:
             "DATABASE_URL names a PgBouncer: migrations need PostgreSQL's own address"
         )
     with _opened(engine.execution_options(writes=True)) as connection:
+        sa.event.listen(sa.Table, "after_create", citus.settle)
         try:
             require_utf8(connection)
+            citus.prepare(connection)
             yield connection
         finally:
+            sa.event.remove(sa.Table, "after_create", citus.settle)
             connection.invalidate()
 
 

@@ -1,0 +1,43 @@
+"""What each start of a server or of a client would make again, made once in a process: most of what
+the hundreds of starts in a run of the tests cost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache, partial
+from typing import Any
+
+import orjson
+from connexion.spec import Specification
+from httpx._transports import default
+from werkzeug.routing import Rule
+
+COMPILE_BUILDER = Rule._compile_builder
+
+
+def share(patch: Callable[[Any, str, Any], None]) -> None:
+    """Share what Connexion makes of a specification, builders of URLs, and clients' certificates;
+    `patch` is `setattr`, or a MonkeyPatch's."""
+    from_dict: Callable[[Any], Specification] = Specification.from_dict
+    made: dict[bytes, Specification] = {}
+
+    def _from_dict_once(document: Any) -> Specification:
+        if any("parameters" in path for path in document["paths"].values()):
+            return from_dict(document)  # whose operations get them anew from each server
+        if (content := orjson.dumps(document)) not in made:
+            made[content] = from_dict(document)
+        return made[content]
+
+    patch(Specification, "from_dict", staticmethod(_from_dict_once))
+    patch(Rule, "_compile_builder", _compiled_when_used)
+    patch(default, "create_ssl_context", cache(default.create_ssl_context))
+
+
+def _compiled_when_used(rule: Rule, append_unknown: bool = True) -> Callable[..., Any]:
+    """A function that builds URLs: half of what Werkzeug does for a rule, and rarely asked for."""
+    compiled = cache(partial(COMPILE_BUILDER, rule, append_unknown))
+
+    def build(*args: Any, **kwargs: Any) -> Any:
+        return compiled()(*args, **kwargs)
+
+    return build
