@@ -45,9 +45,9 @@ def author(url: str) -> Iterator[httpx.Client]:
         token = client.post("/auth/login", json=account).json()["access_token"]
         client.headers["Authorization"] = f"Bearer {token}"
         event = {"action": "login", "user_id": registered.json()["id"], "ip": "127.0.0.1"}
-        for _ in range(EVENTS // 1000):
-            events = [{"id": new_id(), **event} for _ in range(1000)]
-            execute(sa.insert(AuditEvent).values(events))
+        for _ in range(EVENTS // 5000):
+            events = [{"id": new_id(), **event} for _ in range(5000)]
+            execute(sa.insert(AuditEvent), rows=events)
         yield client
 
 

@@ -115,10 +115,11 @@ def rows(statement):
     return found
 
 
-def execute(*statements):
+def execute(*statements, rows=None):
+    """Run the statements in one transaction, each once for every one of the rows, if given."""
     with create_flask(load()).app_context():
         with db.transaction() as transaction:
             for statement in statements:
-                transaction.connection().execute(statement)
+                transaction.connection().execute(statement, rows)
             transaction.commit()
         db.engine.dispose()

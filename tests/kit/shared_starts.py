@@ -12,12 +12,14 @@ from connexion.spec import Specification
 from httpx._transports import default
 from werkzeug.routing import Rule
 
+from service.engine.spec import schemas
+
 COMPILE_BUILDER = Rule._compile_builder
 
 
 def share(patch: Callable[[Any, str, Any], None]) -> None:
-    """Share what Connexion makes of a specification, builders of URLs, and clients' certificates;
-    `patch` is `setattr`, or a MonkeyPatch's."""
+    """Share what Connexion makes of a specification, compiled schemas, builders of URLs, and
+    clients' certificates; `patch` is `setattr`, or a MonkeyPatch's."""
     from_dict: Callable[[Any], Specification] = Specification.from_dict
     made: dict[bytes, Specification] = {}
 
@@ -29,8 +31,22 @@ def share(patch: Callable[[Any, str, Any], None]) -> None:
         return made[content]
 
     patch(Specification, "from_dict", staticmethod(_from_dict_once))
+    patch(schemas, "compiled", _compiled_once(schemas.compiled))
     patch(Rule, "_compile_builder", _compiled_when_used)
     patch(default, "create_ssl_context", cache(default.create_ssl_context))
+
+
+def _compiled_once(compiled: Callable[..., Any]) -> Callable[..., Any]:
+    """Compile each schema once; a validator has no state."""
+    known: dict[tuple[bytes, bool], Any] = {}
+
+    def compile_(schema: dict[str, Any], *, is_answer: bool = False) -> Any:
+        key = orjson.dumps(schema), is_answer
+        if key not in known:
+            known[key] = compiled(schema, is_answer=is_answer)
+        return known[key]
+
+    return compile_
 
 
 def _compiled_when_used(rule: Rule, append_unknown: bool = True) -> Callable[..., Any]:

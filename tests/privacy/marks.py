@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -30,6 +31,7 @@ class Marks:
 
     def __init__(self) -> None:
         self._needles: dict[bytes, list[tuple[bytes, Secret]]] = {}  # by how they start
+        self._alphabet: set[int] = set()  # the bytes that a start consists of
 
     def word(self, kind: str, owner: str) -> str:
         """Letters and digits, for where nothing else may stand."""
@@ -69,14 +71,19 @@ class Marks:
         secret = Secret(kind, owner, text)
         for needle in {needle for core in cores for needle in _needles(core)}:
             self._needles.setdefault(needle[:_START], []).append((needle, secret))
+            self._alphabet.update(needle[:_START])
         return text
 
     def found(self, *data: bytes) -> set[Secret]:
         """The secrets in the data: as they are, in another case, percent-encoded, JSON-escaped, in
         hexadecimal or in base64."""
         hay = b"\n".join(data).lower()
-        starts = {hay[at : at + _START] for at in range(len(hay))} & self._needles.keys()
-        candidates = [candidate for start in starts for candidate in self._needles[start]]
+        # Most of what is searched is words shorter than a start.
+        letters = re.escape(bytes(sorted(self._alphabet))) or b"a"
+        words = set(re.findall(b"[%b]{%d,}" % (letters, _START), hay))
+        starts = {word[at : at + _START] for word in words for at in range(len(word) - _START + 1)}
+        known = starts & self._needles.keys()
+        candidates = [candidate for start in known for candidate in self._needles[start]]
         return {secret for needle, secret in candidates if needle in hay}
 
 
