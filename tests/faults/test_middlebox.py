@@ -15,11 +15,12 @@ import pytest
 from sqlalchemy import make_url
 
 from tests.kit.load import Load
+from tests.kit.mailer import fresh, opened
 from tests.kit.middlebox import Middlebox
 from tests.kit.postgres_cluster import Cluster
 from tests.kit.processes import Account, Byline, Place, seconds, sign_up
 from tests.kit.proxies import pgbouncer
-from tests.kit.smtp import until
+from tests.kit.smtp import mail_server, until
 
 AT_ONCE = 12  # requests
 QUIET = 1.2  # seconds
@@ -114,6 +115,24 @@ def test_forgotten_connections_to_the_store_cost_no_request_and_no_count(
             assert_that_nobody_pays(answers, report, box)
             text = byline.get("/metrics").text
             assert "byline_limiter_store_failures_total 0.0" in text
+
+
+def test_no_connection_to_the_mail_server_is_there_to_be_forgotten(
+    tmp_path: Path, report: Any
+) -> None:
+    report("a middlebox forgets quiet connections to the mail server")
+    with mail_server() as post, Middlebox(post.port) as box:
+        url = f"smtp://127.0.0.1:{box.port}?starttls=false"
+        with opened(tmp_path, smtp_url=url) as mailer:
+            for number in range(2):
+                address = fresh()
+                mailer.register(address)
+                until(lambda address=address: post.to(address))
+                until(lambda: box.connections == 0)
+                assert post.connections == number + 1
+            deferred = mailer.count("deferred")
+    report(requests=2, acknowledged=2, lost=0, more="a connection for each mail")
+    assert deferred == 0
 
 
 def test_resets_between_service_and_database_lose_and_repeat_no_write(
