@@ -134,7 +134,7 @@ def undistributed(kind: str) -> str:
     execute(CLUSTER, f"CREATE SCHEMA {name}")
     atexit.register(execute, CLUSTER, f"DROP SCHEMA {name} CASCADE")
     cluster = sa.make_url(CLUSTER.replace("+psycopg", ""))
-    own = cluster.update_query_dict({"options": f"-c search_path={name}"})
+    own = cluster.update_query_dict({"options": f"-c search_path={name},public"})
     databases.upgrade(url := own.render_as_string(hide_password=False))
     return url
 
