@@ -16,7 +16,6 @@ import pytest
 from service.engine.database import hosts as hosts_module
 from service.engine.database.hosts import TIMEOUT_SECONDS, Hosts
 from service.engine.database.postgresql import Connection
-from service.engine.jobs import retrying
 from tests.kit import databases
 from tests.kit.postgres_cluster import Cluster, cluster
 from tests.kit.proxies import pgbouncer
@@ -84,13 +83,9 @@ def test_writes_follow_the_primary_and_reads_the_standby(
 
 @pytest.mark.parametrize("way", ["direct", "by way of PgBouncer"])
 def test_no_write_fails_at_a_primary_that_has_become_read_only(
-    way: str,
-    pair: tuple[Cluster, Cluster],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    way: str, pair: tuple[Cluster, Cluster], tmp_path: Path
 ) -> None:
     """Its connections stay open: the service asks elsewhere, and leaves it alone from then on."""
-    monkeypatch.setattr(retrying, "RECONNECT_WITHIN_SECONDS", 60)
     old, new = pair
     schema = old.create("byline")
     url = at(old, new)

@@ -14,6 +14,7 @@ from service.engine import problems
 BUSY = "The database is busy."
 TOO_SLOW = "The database took too long for this."
 RETRYABLE = {"40001", "40P01"}  # serialisation failure, deadlock
+READ_ONLY = "25006"  # a write where none are taken
 
 
 _QUOTED = re.compile('"([^"]+)"')
@@ -68,7 +69,10 @@ def is_retryable(error: Exception) -> bool:
     if isinstance(cause, sqlite3.Error):
         # SQLITE_BUSY itself comes after WRITE_TIMEOUT_SECONDS; trying again would add up.
         return _sqlite_name(cause).startswith("SQLITE_BUSY_")
-    return getattr(cause, "sqlstate", None) in RETRYABLE
+    state = getattr(cause, "sqlstate", None)
+    # Nothing was written, and if the connection is dropped for it, another server may take writes.
+    is_elsewhere = state == READ_ONLY and getattr(error, "connection_invalidated", False)
+    return state in RETRYABLE or is_elsewhere
 
 
 def is_lost(error: Exception) -> bool:
@@ -101,7 +105,7 @@ def refusal(error: Exception) -> problems.Problem:
         return problems.InvalidRequest("The database cannot store this text.")
     if state == "57014":  # statement_timeout
         return problems.Unavailable(TOO_SLOW, is_slow=True)
-    if state[:2] in {"08", "53", "57", "58"} or state in RETRYABLE | {"25006", "55P03"}:
+    if state[:2] in {"08", "53", "57", "58"} or state in RETRYABLE | {READ_ONLY, "55P03"}:
         return problems.Unavailable("The database is not available.")
     # The pool gave no connection in time, or connecting failed.
     if not state and isinstance(error, sa.exc.TimeoutError | sa.exc.OperationalError):

@@ -16,6 +16,8 @@ from typing import Any, NamedTuple, TypeVar
 
 import psycopg
 
+from service.engine.database.errors import READ_ONLY
+
 ONE_TIMEOUT_SECONDS = 3  # after this a server that has no fellows counts as down
 TIMEOUT_SECONDS = 2  # as one of several: the least that psycopg can wait
 MOST_SILENT = 2  # a search ends after so many time-outs; the next one asks other servers first
@@ -25,7 +27,6 @@ WRITABLE = {  # and what such a server answers to which question
     "read-write": ("SHOW transaction_read_only", "off"),
     "primary": ("SELECT pg_is_in_recovery()", False),
 }
-READ_ONLY = "25006"  # a write where none are taken
 
 C = TypeVar("C", bound=psycopg.Connection[Any])
 
