@@ -6,10 +6,21 @@ import os
 import signal
 
 import pytest
+from redis.crc import key_slot
 
 from service.engine.limits import store as limit_store
 from tests.kit import valkey
-from tests.kit.limited import Serve, burst, guess, on, readiness, sharing, statuses
+from tests.kit.limited import (
+    Serve,
+    burst,
+    failures,
+    guess,
+    on,
+    patiently,
+    readiness,
+    sharing,
+    statuses,
+)
 from tests.kit.smtp import until
 
 
@@ -80,3 +91,40 @@ def test_a_server_can_start_before_its_cluster(shared: Serve) -> None:
             node.start()
         until(lambda: readiness(server)["status"] == "ok")
         assert statuses(server.sign_up(), 3) == [204, 204, 429]
+
+
+def test_slots_that_move_cost_no_request_and_no_count(
+    shared: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    patiently(monkeypatch)
+    with valkey.cluster() as cluster:
+        here, there = shared(cluster.url, write="3 per day"), shared(cluster.url, write="3 per day")
+        people = [here.sign_up() for _ in range(6)]  # whose counts are on all servers
+        assert [statuses(one, 1) for one in people] == [[204]] * 6
+        for place, port in enumerate(cluster.ports):
+            first, last = place * valkey.SLOTS // 3, (place + 1) * valkey.SLOTS // 3 - 1
+            following = valkey.ask(cluster.ports[(place + 1) % 3], "CLUSTER", "MYID")
+            middle = (first + last) // 2
+            move = ("CLUSTER", "MIGRATESLOTS", "SLOTSRANGE", middle, last, "NODE", following)
+            assert valkey.ask(port, *move) == "OK"
+        # Three times the end of one third and the beginning of the next are together now.
+        until(lambda: {len(valkey.ask(port, "CLUSTER", "SLOTS")) for port in cluster.ports} == {4})
+        for one in people:
+            assert statuses(on(there, one), 1) == [204]
+        assert [statuses(one, 2) for one in people] == [[204, 429]] * 6
+        assert failures(here) + failures(there) == 0
+
+
+def test_a_slot_on_its_way_costs_no_request(shared: Serve) -> None:
+    with valkey.cluster() as cluster:
+        server = shared(cluster.url, write="3 per day")
+        anna = server.sign_up()
+        assert statuses(anna, 1) == [204]
+        ids = [valkey.ask(port, "CLUSTER", "MYID") for port in cluster.ports]
+        for place, port in enumerate(cluster.ports):
+            to = (place + 1) % 3
+            for slot in {key_slot(key.encode()) for key in valkey.ask(port, "KEYS", "*")}:
+                valkey.ask(cluster.ports[to], "CLUSTER", "SETSLOT", slot, "IMPORTING", ids[place])
+                valkey.ask(port, "CLUSTER", "SETSLOT", slot, "MIGRATING", ids[to])
+        assert statuses(anna, 5) == [204, 204, 204, 429, 429]  # counted here: a key is missing
+        assert failures(server) == 0

@@ -8,7 +8,9 @@ from collections.abc import Callable
 from typing import Any
 
 import httpx
+import pytest
 
+from service.engine.limits import cluster, connection, server
 from tests.kit.serving import Person, Server
 
 Serve = Callable[..., Server]
@@ -28,6 +30,14 @@ def sharing(serve: Serve) -> Serve:
         )
 
     return _serve
+
+
+def patiently(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have servers wait for their store as long as a busy machine may take."""
+    for module in (connection, server, cluster):
+        monkeypatch.setattr(module, "PATIENCE_SECONDS", 10)
+    monkeypatch.setattr(connection, "SILENCE_SECONDS", 10)
+    monkeypatch.setattr(server, "CONNECT_TIMEOUT_SECONDS", 10)
 
 
 def statuses(person: Person, times: int) -> list[int]:

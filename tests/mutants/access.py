@@ -183,6 +183,31 @@ _live""",
     ],
     "limit not counted": [
         Mutant(
+            "a request that reaches no operation does not count",
+            "service/engine/http/front_door.py",
+            "            await self._limits.settle(request)\n",
+            "",
+            "tests/web/test_limiter_questions.py"
+            "::test_requests_that_reach_no_operation_count_for_their_client",
+        ),
+        Mutant(
+            "every request waits for a slow store",
+            "service/engine/limits/connection.py",
+            "        if self.is_slow and not is_patient:\n            answer.set_result(Late())\n",
+            "",
+            "tests/web/test_limiter_questions.py"
+            "::test_a_slow_store_delays_one_request_and_counts_all",
+        ),
+        Mutant(
+            "a request that is gone ends the connection to the store for all",
+            "service/engine/limits/connection.py",
+            "    if not answer.done():  # the request may be gone, or answered without it\n"
+            "        answer.set_result(value)\n",
+            "    answer.set_result(value)\n",
+            "tests/engine/test_store_connection.py"
+            "::test_answers_belong_to_their_questions_although_some_askers_have_gone",
+        ),
+        Mutant(
             "signing in has no limit for an address",
             "openapi/openapi.yaml",
             "        `sign-in-blocked`, and a mail to a verified address.\n"

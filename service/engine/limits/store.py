@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+CHECK_TIMEOUT_SECONDS = 1.0  # what readiness can wait for
 RETRY_SECONDS = 2.0  # between two tries of a store that has failed
 
 Wait = Callable[[Coroutine[Any, Any, Any]], Any]
@@ -132,7 +133,8 @@ class Store:
 
     async def _check(self, servers: Servers) -> None:
         try:
-            await servers.check()
+            async with asyncio.timeout(CHECK_TIMEOUT_SECONDS):
+                await servers.check()
         except Exception as error:
             self._fail(error)
         self._metrics.gauge("limiter_fallback", self.misses_hits)
