@@ -191,14 +191,6 @@ _live""",
             "::test_requests_that_reach_no_operation_count_for_their_client",
         ),
         Mutant(
-            "every request waits for a slow store",
-            "service/engine/limits/connection.py",
-            "        if self.is_slow and not is_patient:\n            answer.set_result(Late())\n",
-            "",
-            "tests/web/test_limiter_questions.py"
-            "::test_a_slow_store_delays_one_request_and_counts_all",
-        ),
-        Mutant(
             "signing in has no limit for an address",
             "openapi/openapi.yaml",
             "        `sign-in-blocked`, and a mail to a verified address.\n"

@@ -183,6 +183,14 @@ KINDS = {
     ],
     "costs without an end": [
         Mutant(
+            "every request waits for a slow store",
+            "service/engine/limits/connection.py",
+            "        if self.is_slow and not is_patient:\n            answer.set_result(Late())\n",
+            "",
+            "tests/web/test_limiter_questions.py"
+            "::test_a_slow_store_delays_one_request_and_counts_all",
+        ),
+        Mutant(
             "a body may be as large as a post, whatever it is for",
             "service/engine/spec/validation.py",
             "min(MAX_BODY_BYTES, largest)",
