@@ -51,6 +51,13 @@ KINDS = {
             "tests/clusters/test_distribution.py::test_all_is_as_it_was_when_a_step_fails",
         ),
         Mutant(
+            "users are counted anew after many shards have changed at once",
+            "service/maintenance.py",
+            "connection().exec_driver_sql(SEQUENTIAL)",
+            "connection()",
+            "tests/clusters/test_tour.py::test_what_has_expired_is_removed",
+        ),
+        Mutant(
             "a user's events are looked up from each row of users",
             "service/models/users.py",
             '_its = AuditEvent.user_id == bindparam("id")',

@@ -57,8 +57,6 @@ _triggers = sa.text(
     " WHERE NOT tgisinternal AND tgrelid = to_regclass(quote_ident(relname))"
     " AND relname = ANY (:names) ORDER BY 1"
 )
-
-
 _shards = sa.text("SELECT max(shardcount) FROM pg_dist_colocation")
 Keys = dict[str, tuple[str, list[str]]]  # the primary key of a table: its name, its columns
 
