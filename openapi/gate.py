@@ -9,9 +9,8 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-import yaml
-
 from openapi.changes import Change, compared
+from service.engine.spec.specification import parsed
 from service.specification import specification
 
 HERE = Path(__file__).parent
@@ -21,7 +20,7 @@ CHANGELOG = HERE.parent / "CHANGELOG.md"
 
 def main() -> int:
     """Print what must be done before a release; the exit code is 1 if there is anything."""
-    released = yaml.safe_load(RELEASED.read_text("utf-8"))
+    released = parsed(RELEASED.read_bytes())
     current = json.loads(specification.public_json())
     [changes] = compared([(released, current)])
     versions = released["info"]["version"], current["info"]["version"]

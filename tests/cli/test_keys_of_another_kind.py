@@ -30,6 +30,7 @@ def public(key: Any) -> str:
 
 
 P256 = ec.generate_private_key(ec.SECP256R1())
+DSA = dsa.generate_private_key(1024)
 LOCKED = serialization.BestAvailableEncryption(b"hunter2")
 GOOD = {
     "P-256": pem(P256),
@@ -41,8 +42,8 @@ BAD = {
     "encrypted": pem(P256, PKCS8, LOCKED),
     "encrypted in the old way": pem(P256, TRADITIONAL, LOCKED),
     "public": public(P256),
-    "DSA": pem(dsa.generate_private_key(1024)),
-    "DSA of OpenSSL": pem(dsa.generate_private_key(1024), TRADITIONAL),
+    "DSA": pem(DSA),
+    "DSA of OpenSSL": pem(DSA, TRADITIONAL),
     "P-384": pem(ec.generate_private_key(ec.SECP384R1())),
     "P-521": pem(ec.generate_private_key(ec.SECP521R1())),
     "secp256k1": pem(ec.generate_private_key(ec.SECP256K1())),

@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from openapi.gate import refused
+from service.engine.spec.specification import parsed
 from service.specification import specification
 from tests.kit.copies import ROOT, copy_repository
 from tests.kit.followed_page import Reader
@@ -71,7 +72,7 @@ def choose(copy: Path, version: str) -> None:
 def test_the_release_is_tagged_with_what_clients_get(reader: Reader, version: str) -> None:
     assert reader.run("git describe") == f"v{version}"
     assert reader.run("git status --porcelain") == ""
-    released = yaml.safe_load(reader.run("git show HEAD:openapi/released.yaml"))
+    released = parsed(reader.run("git show HEAD:openapi/released.yaml"))
     assert released["info"]["version"] == version
     changelog = reader.run("git show HEAD:CHANGELOG.md")
     assert refused([], specification.version, version, changelog) == []

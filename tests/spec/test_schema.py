@@ -11,8 +11,8 @@ import hypothesis
 import pytest
 import schemathesis
 import sqlalchemy
-import yaml
 
+from service.engine.spec.specification import parsed
 from service.models import RestingUsername, User
 from service.specification import specification
 from tests.kit import databases
@@ -41,7 +41,7 @@ CONFIG = schemathesis.Config.from_dict(
     }
 )
 # The file, not what is published: there every operation has a `default` for any other status.
-DOCUMENT = yaml.safe_load(specification.path.read_text("utf-8"))
+DOCUMENT = parsed(specification.path.read_bytes())
 schema = schemathesis.openapi.from_dict(DOCUMENT, config=CONFIG)
 
 

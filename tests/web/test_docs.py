@@ -10,13 +10,12 @@ from typing import Any
 
 import orjson
 import pytest
-import yaml
 
 from service import pages
 from service.domain.mails import DISPUTES, PAGES
 from service.engine.http import docs
 from service.engine.spec.publication import FOR_CLIENTS, Edition
-from service.engine.spec.specification import Specification
+from service.engine.spec.specification import Specification, parsed
 from service.specification import specification
 
 # Where `published` writes: descriptions and answers of operations, and shared answers.
@@ -79,7 +78,7 @@ def _comments(text: str) -> list[str]:
 
 
 def test_the_public_specification_lacks_the_wiring_and_says_what_it_demands() -> None:
-    public = _without_additions(yaml.safe_load(specification.public_yaml()))
+    public = _without_additions(parsed(specification.public_yaml()))
     assert public == _public(specification.document)
     assert public != specification.document
 
@@ -123,7 +122,7 @@ components:
 def test_answers_may_stand_anywhere_in_an_operation(tmp_path: Any) -> None:
     file = tmp_path / "openapi.yaml"
     file.write_text(OPERATION.format("# none", "Other"))
-    public = yaml.safe_load(Specification(file).public_yaml())
+    public = parsed(Specification(file).public_yaml())
     assert [*public["paths"]["/a"]["get"]["responses"]] == ["200", "default"]
     assert [*public["components"]["responses"]] == ["OtherProblem", "Other"]
 
@@ -132,15 +131,15 @@ def test_an_answer_of_ones_own_for_other_problems_stays(tmp_path: Any) -> None:
     own = "default:\n          $ref: '#/components/responses/OtherProblem'"
     file = tmp_path / "openapi.yaml"
     file.write_text(OPERATION.format(own, "OtherProblem"))
-    public = yaml.safe_load(Specification(file).public_yaml())
+    public = parsed(Specification(file).public_yaml())
     assert public["components"]["responses"] == {"OtherProblem": {"description": "Any."}}
     file.write_text(OPERATION.format("default: {description: It.}", "Other"))
-    public = yaml.safe_load(Specification(file).public_yaml())
+    public = parsed(Specification(file).public_yaml())
     assert public["paths"]["/a"]["get"]["responses"]["default"] == {"description": "It."}
 
 
 def test_yaml_and_json_have_the_same_content() -> None:
-    assert orjson.loads(specification.public_json()) == yaml.safe_load(specification.public_yaml())
+    assert orjson.loads(specification.public_json()) == parsed(specification.public_yaml())
 
 
 def test_every_reference_resolves_and_every_component_keeps_its_name() -> None:
@@ -193,7 +192,7 @@ def test_what_a_key_demands_is_added_to_any_kind_of_description(
 ) -> None:
     file = tmp_path / "openapi.yaml"
     file.write_text(DELETE.format(written))
-    [item] = yaml.safe_load(Specification(file).public_yaml())["paths"].values()
+    [item] = parsed(Specification(file).public_yaml())["paths"].values()
     assert item["delete"].keys() == {"operationId", "summary", "description", "tags"}
     description = item["delete"]["description"]
     assert description.startswith(f"{beginning}Requires fresh authentication: if the `auth_time`")

@@ -8,9 +8,9 @@ from urllib.parse import urljoin
 import httpx
 import orjson
 import pytest
-import yaml
 
 from service.engine.spec.publication import Deployment
+from service.engine.spec.specification import parsed
 from service.specification import specification
 from tests.kit.serving import Person, Server
 
@@ -36,7 +36,7 @@ def test_a_probe_is_never_answered_from_a_cache(anonymous: httpx.Client, path: s
 def test_the_public_specification_is_served(anonymous: httpx.Client, path: str) -> None:
     answer = anonymous.get(path)
     assert answer.headers["Content-Type"] == f"application/{path.rpartition('.')[2]}"
-    served = yaml.safe_load(answer.text)
+    served = parsed(answer.content)
     # What is in it: tests/web/test_docs.py, tests/spec/test_openapi_31.py.
     as_json = specification.public_json_31 if "3.1" in path else specification.public_json
     of_tests = Deployment(limits=None, address="http://127.0.0.1:8000")
