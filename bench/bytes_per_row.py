@@ -12,9 +12,8 @@ from typing import Any
 import psycopg
 import sqlalchemy as sa
 
-from service import migrations
+from service import demo, demo_posts, migrations
 from service.application import create_flask
-from service.demo import fill
 from service.engine.database.transaction import connection, db
 from service.engine.ids import new_id, rfc3339
 from service.models import AuditEvent, IdempotencyKey, Session, User
@@ -41,8 +40,8 @@ def bytes_per_row(url: str, rows: int) -> dict[str, float]:
 
 def _kinds(rows: int) -> dict[str, Callable[[], object]]:
     return {
-        "user": lambda: deque(fill(rows, 0), maxlen=0),
-        "post, with its search document": lambda: deque(fill(0, rows), maxlen=0),
+        "user": lambda: deque(demo.fill(rows), maxlen=0),
+        "post, with its search document": lambda: deque(demo_posts.fill(rows), maxlen=0),
         "session": lambda: _insert(Session, rows, _session),
         "audit event": lambda: _insert(AuditEvent, rows, _event),
         "answer under an Idempotency-Key": lambda: _insert(IdempotencyKey, rows, _answer),

@@ -57,7 +57,8 @@ def demo(folder: Path, url: str, users: int, posts: int) -> Data:
         token = sign_in(server.url, "user1@example.com")
         user = asked(server.url, "/auth/me", token).data
         key_set = json.dumps(asked(server.url, "/.well-known/jwks.json").data)
-    engine = sa.create_engine(url, poolclass=sa.NullPool)
+    driver = url.replace("postgresql:", "postgresql+psycopg:")
+    engine = sa.create_engine(driver, poolclass=sa.NullPool)
     with engine.connect() as connection:
         middle = sa.text("SELECT id FROM posts ORDER BY id LIMIT 1 OFFSET :half")
         post_id = str(connection.scalar(middle, {"half": posts // 2}))

