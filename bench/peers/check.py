@@ -32,7 +32,7 @@ def check(
         expected = asked(reference, path, reference_token, body)
         if expected.status >= 400:
             raise SystemExit(f"Byline itself refuses {path} with {expected.status}")
-        return _with_microseconds(asked(url, path, token, body)), _with_microseconds(expected)
+        return with_microseconds(asked(url, path, token, body)), with_microseconds(expected)
 
     # The newest posts may be of the measurements; those after an old one are the same for ever.
     after = path_of_post.rpartition("/")[2]
@@ -52,7 +52,7 @@ def check(
     _require(name, f"POST {POSTS}", _shape(post), _shape(expected))
     for field in ("title", "content", "author"):
         _require(name, f"{field} of POST {POSTS}", post.data[field], expected.data[field])
-    kept = _with_microseconds(asked(url, f"{POSTS}/{post.data['id']}"))
+    kept = with_microseconds(asked(url, f"{POSTS}/{post.data['id']}"))
     _require(name, f"GET of what POST {POSTS} has written", kept, Answer(200, post.data))
 
 
@@ -77,15 +77,15 @@ def _data(content: bytes) -> Any:
         return content
 
 
-def _with_microseconds(value: Any) -> Any:
+def with_microseconds(value: Any) -> Any:
     """The value with every moment in one form: a peer may write more or fewer digits."""
     match value:
         case Answer(status, data):
-            return Answer(status, _with_microseconds(data))
+            return Answer(status, with_microseconds(data))
         case dict():
-            return {field: _with_microseconds(each) for field, each in value.items()}
+            return {field: with_microseconds(each) for field, each in value.items()}
         case list():
-            return [_with_microseconds(each) for each in value]
+            return [with_microseconds(each) for each in value]
         case str() if moment := _MOMENT.fullmatch(value):
             return f"{moment[1]}.{moment[2] or '':0<6}Z"
     return value

@@ -20,28 +20,31 @@ EVERYTHING = (
 
 def contenders(data: Data, names: Sequence[str]) -> list[Contender]:
     """Byline with its limits in Valkey, and those with these names."""
-    valkey = {"command": byline.serve, "token": data.token, "counts_in": "Valkey"}
     everybody = [
-        Contender(BYLINE, "Byline", f"{EVERYTHING}, limits counted in Valkey.", **valkey),
-        Contender(
-            IN_MEMORY,
-            "Byline, limits in memory",
-            "The same, but each worker counts for itself.",
-            byline.serve,
-            data.token,
-            "memory",
-        ),
-        Contender(
-            PINNED,
-            "Byline, pinned",
-            "With its limits in Valkey; its one worker on one core; PostgreSQL, Valkey and the"
-            " load on the other. To see what it costs that nobody pins a service.",
-            **valkey,
-            is_pinned=True,
-        ),
-        *(
-            Contender(peer.name, peer.title, peer.note, peer.command, data.token, peer.counts_in)
-            for peer in PEERS
-        ),
+        Contender(name, title, note, byline.serve, data.token, counts_in, is_pinned)
+        for name, title, note, counts_in, is_pinned in _BYLINE
+    ]
+    everybody += [
+        Contender(peer.name, peer.title, peer.note, peer.command, data.token, peer.counts_in)
+        for peer in PEERS
     ]
     return [one for one in everybody if one.name in {BYLINE, *names}]
+
+
+_BYLINE = [
+    (BYLINE, "Byline", f"{EVERYTHING}, limits counted in Valkey.", "Valkey", False),
+    (
+        IN_MEMORY,
+        "Byline, limits in memory",
+        "The same, but each worker counts for itself.",
+        "memory",
+        False,
+    ),
+    (
+        PINNED,
+        "Byline, pinned",
+        "Limits in Valkey; its worker on one core; PostgreSQL, Valkey and the load on the other.",
+        "Valkey",
+        True,
+    ),
+]

@@ -35,7 +35,7 @@ def measure_production(plan: Plan) -> list[Sample]:
     site = plan.site
     databases = {one.name: site.copy(one) for one in plan.production}
     site.settle()
-    samples = []
+    samples: list[Sample] = []
     for workers in (1, 2):
         with ExitStack() as stack:
             servers = {
@@ -143,11 +143,11 @@ def _after_everything(plan: Plan, server: Server) -> Sample:
 
 @contextmanager
 def _behind_relays(site: Site, one: Contender) -> Iterator[tuple[Server, Relay, Relay]]:
-    url = make_url(site.copy(one))
-    with relay(url.port) as to_database, relay(urlsplit(site.store.url).port) as to_store:
+    url, store = make_url(site.copy(one)), urlsplit(site.store.url)
+    with relay(url.port or 5432) as to_database, relay(store.port or 6379) as to_store:
         database = url.set(port=to_database.port).render_as_string()
-        store = f"redis://127.0.0.1:{to_store.port}"
-        with site.serving(one, database, store) as server:
+        counting = f"redis://127.0.0.1:{to_store.port}"
+        with site.serving(one, database, counting) as server:
             yield server, to_database, to_store
 
 

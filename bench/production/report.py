@@ -8,6 +8,7 @@ from bench.figures import OPERATIONS, Samples, chosen, middle, spaced
 from bench.production.targets import LOADED
 from bench.tables import by_operation, table
 
+QUIET = 0.1  # cores with other work, below which it is not worth a warning
 MEANWHILE = (
     "Cores that processes outside the benchmark kept busy, and cores that the host gave to other"
     " machines: the median of all measurements of a server, and the most. Where they are not near"
@@ -23,6 +24,7 @@ def production(sections: Mapping[str, Samples], titles: Mapping[str, str]) -> li
     if samples:
         loaded = chosen(samples, **LOADED)
         parts = [
+            _disturbed(loaded),
             "### CPU microseconds of the server per request, 64 connections, one worker",
             by_operation(loaded, titles, "cpu"),
             "In parentheses: how many times as many as Byline's.",
@@ -103,6 +105,14 @@ def _crowd(samples: Samples) -> str:
     p50, p99 = (middle(samples, value) for value in ("p50", "p99"))
     cpu = spaced(middle(samples, "cpu"))
     return f"{spaced(middle(samples, 'per_second'))}; {p50:.1f} / {p99:.1f} ms; {cpu} us"
+
+
+def _disturbed(samples: Samples) -> str:
+    others = middle(samples, "others")
+    if others < QUIET:
+        return ""
+    cores = f"{others:.1f} of its {middle(samples, 'cores'):.0f} cores"
+    return f"**The machine had other work, which kept {cores} busy (median).**"
 
 
 def _machine(samples: Samples, titles: Mapping[str, str]) -> str:

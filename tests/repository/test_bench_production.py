@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import socket
+import subprocess
+import sys
 from typing import Any
 
 import pytest
 
 from bench.figures import OPERATIONS
+from bench.peers.check import with_microseconds
+from bench.processes import cpu
 from bench.production.round_trips import relay
 from bench.report import report
 from bench.targets import verdicts
@@ -81,6 +86,7 @@ def test_the_report_shows_what_all_that_takes_part_costs(
     assert "| Slow | 1.0 / 1.0 | 1.0 / 1.0 | 1.0 / 1.0 | 2.0 / 1.0 |" in text
     assert "| Byline | 1 000; 5.0 / 10.0 ms; 100 us | 1 000; 5.0" in text
     assert "| Byline | 0.25 (0.25) | 0.00 (0.00) |" in text
+    assert "The machine had other work, which kept 0.2 of its 2 cores busy" in text
     assert "110 MB after searches" in text
     assert "- **Slow**: Does less." in text
 
@@ -106,6 +112,25 @@ def test_a_relay_counts_how_often_a_client_waits_for_an_answer() -> None:
                     other.sendall(answers)
                     assert client.recv(1) == answers
         assert own.round_trips == 2
+
+
+def test_what_the_children_of_a_server_have_used_stays_counted_when_they_have_ended() -> None:
+    before = cpu(os.getpid())
+    busy = "import time\nwhile time.process_time() < 0.1: pass"
+    subprocess.run([sys.executable, "-c", busy], check=True)
+    assert cpu(os.getpid()) - before >= 0.08  # in ticks of a hundredth of a second
+
+
+@pytest.mark.parametrize(
+    ("given", "same"),
+    [
+        ("2026-11-22T16:23:12.120000Z", "2026-11-22T16:23:12.12Z"),
+        ("2026-11-22T16:23:12.000Z", "2026-11-22T16:23:12Z"),
+    ],
+)
+def test_a_peer_may_write_a_moment_with_other_digits(given: str, same: str) -> None:
+    assert with_microseconds([{"at": given}]) == with_microseconds([{"at": same}])
+    assert with_microseconds(given) != with_microseconds("2026-11-22T16:23:13Z")
 
 
 @pytest.fixture
