@@ -22,7 +22,7 @@ from tests.kit import databases, forked
 from tests.kit.ports import free_port
 
 ROOT = Path(__file__).parents[2]
-COMMAND = [sys.executable, "-c", "from byline import main; main()"]
+COMMAND = [sys.executable, "-c", "from service.cli import main; main(prog_name='byline')"]
 PASSWORD = "correct horse battery staple"
 PATIENCE = 60  # seconds
 _LARGEST = 1 << 24  # bytes that a command may print
