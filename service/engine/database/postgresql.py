@@ -13,6 +13,7 @@ from psycopg.errors import _WaitTimeout
 from psycopg.pq import TransactionStatus
 
 from service.engine.database.hosts import ANY, Hosts, Place
+from service.engine.database.libpq import Statement, Statements
 
 ANSWER_TIMEOUT_SECONDS = 4.5  # longer than PostgreSQL's own timeouts, so that those come first
 TIMEOUTS = {  # milliseconds
@@ -62,6 +63,12 @@ class Connection(psycopg.Connection[Any]):
     patience: float | None = ANSWER_TIMEOUT_SECONDS
     used_at = 0.0  # monotonic seconds
     place: Place | None = None
+    statements: Statements
+
+    def execute(self, query: Any, params: Any = None, **options: Any) -> Any:
+        if type(query) is Statement:
+            return self.statements.run(query, params)
+        return super().execute(query, params, **options)
 
     @property
     def in_transaction(self) -> bool:
@@ -95,11 +102,12 @@ def engine_options(address: str) -> tuple[sa.URL, dict[str, Any]]:
     arguments: dict[str, Any] = {
         "autocommit": True,
         "client_encoding": "utf8",
+        # psycopg would end all prepared statements of the session now and then, those of `libpq`
+        # included.
+        "prepare_threshold": None,
         **kept,
     }
-    if pooled:
-        arguments["prepare_threshold"] = None
-    else:
+    if not pooled:
         all_settings = {"default_transaction_isolation": ISOLATION, **TIMEOUTS}
         pairs = (f"{name}={value}" for name, value in all_settings.items())
         own = " ".join("-c " + pair.replace(" ", r"\ ") for pair in pairs)
@@ -180,6 +188,7 @@ def _connect(
         settings = "; ".join(f"SET {name} = '{value}'" for name, value in SETTINGS.items())
         connection.execute(f"{settings}; {SEARCH_PATH.format(False)}")
     connection.used_at = time.monotonic()
+    connection.statements = Statements(connection, keep=keep)
     return connection
 
 

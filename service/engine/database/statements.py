@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import namedtuple
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
@@ -85,16 +86,38 @@ def insertion(model: Any, *, where: sa.CTE | None = None) -> Prepared:
     return Prepared(sa.insert(model).from_select(list(given), row))
 
 
+_Processor = Callable[[Any], Any] | None
+
+
 class _Form(NamedTuple):
     """A statement for one driver: its SQL, and how to convert parameters and rows."""
 
-    sql: str
+    sql: Any  # text, or libpq's Statement
     bound: Callable[[dict[str, Any]], Any]
     row: Callable[[Any], Row]
     converted: Callable[[list[Any]], list[tuple[Any, ...]]]
 
 
 def _form(statement: Any, dialect: sa.Dialect) -> _Form:
+    if dialect.name == "postgresql":
+        from service.engine.database import libpq  # with a driver for PostgreSQL only
+
+        dialect = libpq.dialect()
+        compiled, binder = _compiled(statement, dialect)
+        makers = _makers(statement, libpq.result_processor)
+        return _Form(libpq.Statement(str(compiled)), libpq.as_text(binder), *makers)
+
+    compiled, binder = _compiled(statement, dialect)
+    makers = _makers(statement, partial(_result_processor, dialect))
+    return _Form(str(compiled), binder, *makers)
+
+
+def _result_processor(dialect: sa.Dialect, type_: Any) -> _Processor:
+    return type_.dialect_impl(dialect).result_processor(dialect, None)  # type: ignore[no-any-return] # untyped there
+
+
+def _compiled(statement: Any, dialect: sa.Dialect) -> tuple[Any, Callable[[dict[str, Any]], Any]]:
+    """The statement in the dialect's SQL, and what converts named parameters for the driver."""
     compiled = statement.compile(dialect=dialect)
     if compiled.post_compile_params:
         raise ValueError("a list of any length cannot be prepared")
@@ -104,39 +127,32 @@ def _form(statement: Any, dialect: sa.Dialect) -> _Form:
         for name, bind in binds.items()
     }
     fixed = {name: compiled.params[name] for name, bind in binds.items() if not bind.required}
-    order = compiled.positiontup if compiled.positional else None
-    binder = _binder(processors, fixed, order)
-    return _Form(str(compiled), binder, *_makers(statement, dialect))
+    return compiled, _binder(processors, fixed, compiled.positiontup or [])
 
 
 def _binder(
-    processors: dict[str, Callable[[Any], Any] | None],
-    fixed: dict[str, Any],
-    order: list[str] | None,
-) -> Callable[[dict[str, Any]], Any]:
-    """Converts named parameters to what the driver binds: a list in `order`, or a mapping."""
+    processors: dict[str, _Processor], fixed: dict[str, Any], order: list[str]
+) -> Callable[[dict[str, Any]], list[Any]]:
+    """Converts named parameters to what the driver binds, in `order`."""
     processed = [(name, process) for name, process in processors.items() if process]
 
-    def by_name(parameters: dict[str, Any]) -> dict[str, Any]:
+    def bound(parameters: dict[str, Any]) -> list[Any]:
         values = {**fixed, **parameters}
         for name, process in processed:
             values[name] = process(values[name])
-        return values
+        return [values[name] for name in order]
 
-    def by_position(parameters: dict[str, Any]) -> list[Any]:
-        values = by_name(parameters)
-        return [values[name] for name in order or ()]
-
-    return by_name if order is None else by_position
+    return bound
 
 
-def _makers(statement: Any, dialect: sa.Dialect) -> tuple[Callable[..., Any], Callable[..., Any]]:
+def _makers(
+    statement: Any, result_processor: Callable[[Any], _Processor]
+) -> tuple[Callable[..., Any], Callable[..., Any]]:
     """Two converters: from a driver's row to a named tuple, and from rows to plain tuples."""
     columns = list(getattr(statement, "exported_columns", ()))
     row_type = namedtuple("Row", [column.name for column in columns])  # type: ignore[misc]
     named: Any = row_type._make
-    types = [column.type.dialect_impl(dialect) for column in columns]
-    processors = [type_.result_processor(dialect, None) for type_ in types]
+    processors = [result_processor(column.type) for column in columns]
     if not any(processors):
         return named, list
 

@@ -104,7 +104,7 @@ class Transaction:
     def dialect(self) -> sa.Dialect:
         return self._engine.dialect
 
-    def execute(self, sql: str, parameters: Any) -> Any:
+    def execute(self, sql: Any, parameters: Any) -> Any:
         """The driver's cursor after a statement.
 
         Raises SQLAlchemy's errors, or `Unavailable` if another writer holds SQLite for too long.
@@ -168,7 +168,7 @@ class Transaction:
                 if self._lock:
                     self._lock.release()
 
-    def _execute(self, sql: str, parameters: Any) -> Any:
+    def _execute(self, sql: Any, parameters: Any) -> Any:
         return self._begun_connection().execute(sql, parameters)
 
     def _begun_connection(self) -> Any:

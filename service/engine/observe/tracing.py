@@ -120,8 +120,8 @@ class _Exporter(OTLPSpanExporter):
 class _TracedTransaction(Transaction):
     __slots__ = ()
 
-    def _execute(self, sql: str, parameters: Any) -> Any:
-        with _statement(self.dialect.name, sql):
+    def _execute(self, sql: Any, parameters: Any) -> Any:
+        with _statement(self.dialect.name, str(sql)):
             return super()._execute(sql, parameters)
 
 
