@@ -12,11 +12,11 @@ from service.accounts.guard import Guard
 from service.accounts.reminders import Reminders
 from service.accounts.resealing import Resealing
 from service.engine import assemble
-from service.engine.jobs.fair_threads import FairPool
-from service.engine.jobs.threads import Pool
 from service.engine.request import size
 from service.engine.spec.app import App
 from service.engine.spec.flask_app import Flask
+from service.engine.work.fair_threads import FairPool
+from service.engine.work.threads import Pool
 from service.mail import outbox
 from service.mail.delivery import Delivery
 from service.measures import MEASURES

@@ -16,8 +16,8 @@ import pytest
 
 from service.domain import passwords
 from service.engine import assemble
-from service.engine.jobs.background import Background
 from service.engine.limits import memory as windows
+from service.engine.work.background import Background
 from tests.kit import citus, databases, shared_starts, waking
 from tests.kit.hashing import DUMMY, HASHER, LIGHT, LIGHT_DUMMY, Prepared
 from tests.kit.serving import PASSWORD, Person, Server, serving

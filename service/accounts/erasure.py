@@ -14,7 +14,7 @@ from collections.abc import Iterator
 import flask
 
 from service.engine.database.transaction import db
-from service.engine.jobs.background import Background
+from service.engine.work.background import Background
 from service.models import Deletion, deletions
 from service.models.ownership import Keys, Removal, piecemeal_on_sqlite
 

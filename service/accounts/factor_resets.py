@@ -14,8 +14,8 @@ from service.accounts import factors
 from service.accounts.audit import record
 from service.caller import Caller
 from service.engine.database.transaction import db
-from service.engine.jobs.background import Background
 from service.engine.problems import NotFound
+from service.engine.work.background import Background
 from service.mail import outbox
 from service.models import (
     AuditEvent,

@@ -7,7 +7,7 @@ import time
 import flask
 
 from service.engine.database.transaction import db
-from service.engine.jobs.background import Background
+from service.engine.work.background import Background
 from service.mail import outbox
 from service.models import PersonalToken, mails
 

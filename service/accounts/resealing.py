@@ -8,8 +8,8 @@ import flask
 
 from service.accounts.factors import sealed_anew
 from service.engine.database.transaction import db
-from service.engine.jobs.background import Background
 from service.engine.tokens.sealing import sealer
+from service.engine.work.background import Background
 from service.models import TotpFactor
 
 ROWS_PER_BATCH = 50  # few, because SQLite's writers wait meanwhile

@@ -20,8 +20,6 @@ from service.engine.http.health import Readiness
 from service.engine.http.problems import Problems
 from service.engine.http.proxies import Proxies
 from service.engine.http.telemetry import Telemetry
-from service.engine.jobs.replica import Replica
-from service.engine.jobs.threads import Pool
 from service.engine.limits.limits import Limits
 from service.engine.observe.catalogue import Measure
 from service.engine.observe.metrics import Metrics, Readings
@@ -39,6 +37,8 @@ from service.engine.spec.routing import Routing
 from service.engine.tokens.authority import Authority, key_ring
 from service.engine.tokens.sealing import Sealer
 from service.engine.tokens.tokens import Claims, Tokens
+from service.engine.work.replica import Replica
+from service.engine.work.threads import Pool
 
 MAX_REQUESTS_IN_FLIGHT = 512  # per process, running or waiting; one more gets a 503 at once
 MAX_SCRAPES_IN_FLIGHT = 64  # of the metrics, running or waiting, in threads of their own

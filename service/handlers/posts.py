@@ -9,8 +9,8 @@ from service.domain import search
 from service.domain.snippets import snippets
 from service.domain.words import document, words
 from service.engine.ids import first_id_after, first_id_from
-from service.engine.jobs.retrying import unlocked
 from service.engine.spec.paging import fitting, page
+from service.engine.work.retrying import unlocked
 from service.models import Post, PostDocument
 from service.models.posts import text_bytes
 

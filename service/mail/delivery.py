@@ -23,8 +23,8 @@ import flask
 from service.domain import mails
 from service.engine.database.transaction import db
 from service.engine.ids import created_at, rfc3339
-from service.engine.jobs.background import Background
 from service.engine.observe.metrics import Metrics
+from service.engine.work.background import Background
 from service.models import Mail
 from service.models.mails import Sending
 from service.settings import Settings

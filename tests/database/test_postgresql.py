@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from service.engine.database import postgresql
-from service.engine.jobs import retrying as transactions
+from service.engine.work import retrying as transactions
 from tests.kit.postgres_cluster import Cluster, cluster
 from tests.kit.serving import Server, serving
 from tests.kit.smtp import until

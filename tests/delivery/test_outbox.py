@@ -14,8 +14,8 @@ import sqlalchemy as sa
 
 from service.domain import passwords
 from service.engine.database.transaction import db
-from service.engine.jobs import background
 from service.engine.observe.metrics import Metrics
+from service.engine.work import background
 from service.mail import delivery, outbox
 from service.models import Mail, Session
 from service.models.mails import EMAIL_CHANGE_NOTICE, EMAIL_VERIFICATION, PASSWORD_RESET

@@ -10,8 +10,8 @@ import yaml
 
 from service.application import create_flask
 from service.engine.database.transaction import READINESS
-from service.engine.jobs import background
 from service.engine.serve.server import UVICORN
+from service.engine.work import background
 from service.settings import Settings
 
 DEPLOY = Path(__file__).parents[2] / "deploy"

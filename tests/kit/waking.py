@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 from weakref import WeakSet
 
-from service.engine.jobs.background import Background
+from service.engine.work.background import Background
 from tests.kit.smtp import until
 
 _started: WeakSet[Background] = WeakSet()

@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from service.engine.jobs import replica
+from service.engine.work import replica
 from tests.kit.postgres_cluster import Cluster, cluster
 from tests.kit.serving import Server, serving
 from tests.kit.smtp import until

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from service.engine.database import postgresql
-from service.engine.jobs import replica
+from service.engine.work import replica
 from tests.kit import valkey
 from tests.kit.postgres_cluster import Cluster
 from tests.kit.serving import Person, Server

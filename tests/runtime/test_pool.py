@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from service.engine.jobs import threads as bridge
-from service.engine.jobs.threads import Pool
 from service.engine.problems import Unavailable
+from service.engine.work import threads as bridge
+from service.engine.work.threads import Pool
 
 
 def test_a_call_returns_the_result_of_the_function() -> None:

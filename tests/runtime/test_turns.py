@@ -7,9 +7,9 @@ import threading
 
 import pytest
 
-from service.engine.jobs import fair_threads as turns
-from service.engine.jobs.fair_threads import MAX_WAITING_PER_SITE, FairPool
 from service.engine.problems import Unavailable
+from service.engine.work import fair_threads as turns
+from service.engine.work.fair_threads import MAX_WAITING_PER_SITE, FairPool
 
 HONEST = "198.51.100.7"
 
@@ -148,8 +148,8 @@ def test_requests_from_loopback_may_wait_without_a_limit(address: str) -> None:
 def test_a_call_that_waited_too_long_is_refused_and_others_run(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("service.engine.jobs.threads.QUEUE_TIMEOUT_SECONDS", 0.05)
-    monkeypatch.setattr("service.engine.jobs.threads.QUEUE_CHECK_SECONDS", 0.01)
+    monkeypatch.setattr("service.engine.work.threads.QUEUE_TIMEOUT_SECONDS", 0.05)
+    monkeypatch.setattr("service.engine.work.threads.QUEUE_CHECK_SECONDS", 0.01)
 
     async def test() -> None:
         async with Stage() as stage:

@@ -24,10 +24,6 @@ from connexion.operations import AbstractOperation
 from service.engine.caller import Caller
 from service.engine.database.transaction import Transaction
 from service.engine.http import conditional, problems
-from service.engine.jobs.fair_threads import FairPool
-from service.engine.jobs.replica import Replica
-from service.engine.jobs.retrying import transact
-from service.engine.jobs.threads import Pool
 from service.engine.limits.limits import Limits
 from service.engine.problems import InternalError, Problem
 from service.engine.request import Answer, Request, Stream, current_request, encoded
@@ -38,6 +34,10 @@ from service.engine.spec.paging import Page, next_link
 from service.engine.spec.validation import Part, RequestValidator, ResponseDrift, ResponseValidator
 from service.engine.tokens.authority import Authority
 from service.engine.tokens.tokens import Claims
+from service.engine.work.fair_threads import FairPool
+from service.engine.work.replica import Replica
+from service.engine.work.retrying import transact
+from service.engine.work.threads import Pool
 
 INJECTED = {"caller", "client"}  # arguments of handlers that are not parameters of the request
 WIRED = {"if_none_match", "idempotency_key"}  # parameters that are handled here and not by handlers

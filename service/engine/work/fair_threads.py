@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from service.engine.http.networks import SITE, Size, is_local, network
-from service.engine.jobs.threads import Job, Pool
+from service.engine.work.threads import Job, Pool
 
 MAX_WAITING_PER_SITE = 2  # jobs; one more is refused at once
 PERIOD_SECONDS = 30.0  # the jobs of this period and the one before decide the order

@@ -15,13 +15,13 @@ import sqlalchemy as sa
 
 from service.engine.database.transaction import REPLICA, Transaction, db
 from service.engine.http.networks import network
-from service.engine.jobs.retrying import transact
 from service.engine.limits.limits import Limits
 from service.engine.observe.metrics import Metrics, Readings
 from service.engine.problems import InvalidToken, NotFound, Unauthorized, Unavailable
 from service.engine.request import Request
 from service.engine.tokens.authority import Authority
 from service.engine.tokens.tokens import ACCESS, PERSONAL
+from service.engine.work.retrying import transact
 
 logger = logging.getLogger(__name__)
 
