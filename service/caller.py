@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 
 class Caller(NamedTuple):
@@ -11,6 +11,8 @@ class Caller(NamedTuple):
     `session_end` is the latest end of the session, `generation` the one in the token.
     `authenticated_at` and `methods` (as in `Session.methods`) say when and how the user proved who
     they are. `by_cookie` says that the token was in a cookie.
+
+    `row` is the user's row as it was read with the session, for `account_rows.account`.
 
     With a personal token there is no session, and `session_id` is empty; `scopes` are the token's.
     """
@@ -26,6 +28,7 @@ class Caller(NamedTuple):
     methods: str = ""
     scopes: frozenset[str] = frozenset()
     by_cookie: bool = False
+    row: Any = None
 
     @property
     def is_admin(self) -> bool:

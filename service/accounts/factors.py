@@ -14,6 +14,7 @@ from service.domain import recovery_codes, totp
 from service.domain.authentication import CODE, combined
 from service.engine.problems import NotFound
 from service.engine.tokens.sealing import sealer
+from service.engine.work.greenlets import aside
 from service.mail import outbox
 from service.models import (
     FactorReset,
@@ -85,7 +86,7 @@ def start(caller: Caller) -> dict[str, str]:
     """A new secret for an app, as text, as an address and as a picture; it has to be confirmed."""
     secret = totp.new_secret()
     uri = totp.key_uri(secret, caller.email, flask.current_app.config["PRODUCT_NAME"])
-    picture = totp.qr_code(uri)
+    picture = aside(totp.qr_code, uri)
     PendingTotp.put(caller.id, sealer().seal(secret.encode(), _context(caller.id)))
     return {"secret": secret, "uri": uri, "qr_code": picture}
 

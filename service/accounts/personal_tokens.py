@@ -48,16 +48,17 @@ def bearer(claims: Claims, transaction: Transaction | None = None) -> Caller:
         raise EmailUnverified
     if transaction is None or row.is_noted:
         return Caller(
-            id=row.user_id,
+            id=row.id,
             email=row.email,
             username=row.username,
             role=row.role,
             session_id="",
             session_end="",
             scopes=frozenset(row.scopes.split()),
+            row=row,
         )
     transaction.close()  # otherwise SQLite's single writer would wait for itself
-    _note_use(row.id)
+    _note_use(row.token_id)
     return bearer(claims)  # it may have been revoked meanwhile
 
 

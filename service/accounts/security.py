@@ -135,6 +135,7 @@ def _caller(claims: Claims, user: Row) -> Caller:
         authenticated_at=user.authenticated_at,
         methods=user.methods,
         by_cookie=claims.by_cookie,
+        row=user,
     )
 
 

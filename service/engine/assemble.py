@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from service.engine.caller import Caller
+from service.engine.database.connections import engine_options
 from service.engine.database.transaction import READINESS, REPLICA, Transaction, db
 from service.engine.http import assets, front_door
 from service.engine.http.cors import Cors, cookie_paths
@@ -37,6 +38,7 @@ from service.engine.spec.routing import Routing
 from service.engine.tokens.authority import Authority, key_ring
 from service.engine.tokens.sealing import Sealer
 from service.engine.tokens.tokens import Claims, Tokens
+from service.engine.work.greenlets import GreenletPool
 from service.engine.work.replica import Replica
 from service.engine.work.threads import Pool
 
@@ -68,12 +70,12 @@ def create_flask(
     app.config["APPLICATION_ROOT"] = urlsplit(settings.public_url).path or "/"
     connections = settings.worker_threads + threads + 2
     known = {"migrations": migrations, "service": settings.specification.name}
-    url, options = _engine(settings.database_url, connections, known)
+    url, options = engine_options(settings.database_url, connections, known)
     app.config["SQLALCHEMY_DATABASE_URI"] = url
     app.config["SQLALCHEMY_ENGINE_OPTIONS"] = options
     binds = {READINESS: {"url": url, **options, "pool_size": 1}}
     if settings.database_replica_url:
-        url, options = _engine(settings.database_replica_url, connections, known)
+        url, options = engine_options(settings.database_replica_url, connections, known)
         binds[REPLICA] = {"url": url, **options}
     app.config["SQLALCHEMY_BINDS"] = binds
     db.init_app(app)
@@ -137,13 +139,17 @@ class Assembly:
             replica = Replica(flask, self.authority, self.limits, metrics)
         # SQLite computes in this process, PostgreSQL does not.
         wake_after = HAND_OFF_SECONDS if settings.embedded else 0
-        requests = Pool(
+        threads = Pool(
             "request",
             settings.worker_threads,
             MAX_REQUESTS_IN_FLIGHT,
             wake_after=wake_after,
             size=size,
         )
+        # Requests that wait for a database elsewhere do so on the event loop.
+        requests: Pool | GreenletPool = threads
+        if not settings.embedded:
+            requests = GreenletPool(settings.worker_threads, MAX_REQUESTS_IN_FLIGHT, threads)
         services = Services(
             flask=flask,
             realm=self.specification.name,
@@ -158,7 +164,7 @@ class Assembly:
             },
             replica=replica,
         )
-        metrics.ask(partial(_readings, flask, services.pools))
+        metrics.ask(partial(_readings, flask, services.pools, threads))
         unsent = Unsent()
         metrics.ask(unsent.readings)
         parts = [
@@ -259,40 +265,23 @@ def _lifespan(
             if tracing:
                 tracing.close()
             with assembly.flask.app_context():
-                for engine in db.engines.values():
-                    engine.dispose()
+                db.close()
 
     return lifespan
 
 
-def _engine(address: str, connections: int, known: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
-    """The URL and the options of the engine for a database."""
-    options: dict[str, Any] = {
-        "execution_options": known,
-        "hide_parameters": True,
-        "pool_size": connections,
-        "max_overflow": 0,
-        "pool_timeout": 5,
-        "pool_use_lifo": True,  # the connection that was used last has the most in its cache
-    }
-    if address.startswith("sqlite:"):
-        return address, options
-    from service.engine.database import postgresql  # with a driver for PostgreSQL only
-
-    url, own = postgresql.engine_options(address)
-    own["execution_options"] = known | own.get("execution_options", {})
-    return url, options | own
-
-
-def _readings(app: Flask, pools: dict[str, Pool]) -> Readings:
-    """How busy the thread pools and connection pools are."""
+def _readings(app: Flask, pools: dict[str, Pool | GreenletPool], threads: Pool) -> Readings:
+    """How busy the pools of threads and greenlets and of connections are, with the threads of what
+    greenlets put aside."""
+    if threads not in pools.values():
+        pools = pools | {"aside": threads}
     readings: Readings = {
         (f"pool_{what}", name): value
         for name, pool in pools.items()
         for what, value in pool.readings().items()
     }
     with app.app_context():
-        connections: Any = db.engine.pool
-    readings["database_connections",] = connections.size()
-    readings["database_connections_in_use",] = connections.checkedout()
+        pool: Any = db.engine.pool
+        readings["database_connections",] = pool.size()
+        readings["database_connections_in_use",] = db.connections_in_use()
     return readings

@@ -22,7 +22,7 @@ Headers = list[tuple[bytes, bytes]]
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}", re.ASCII)
 
 
-# The request that a worker thread is handling.
+# The request that a thread or greenlet is handling.
 current_request: ContextVar[Request] = ContextVar("current_request")
 
 

@@ -34,6 +34,7 @@ from service.models import (
     Session,
     User,
     UserAddress,
+    account_rows,
     mails,
     ownership,
 )
@@ -88,7 +89,7 @@ def reauthenticate(caller: Caller, body: dict):
 
 
 def get_me(caller: Caller):
-    return User.account(caller.id)
+    return account_rows.account(caller.row)
 
 
 def list_sessions(caller: Caller, limit: int, after: UUID | None = None):

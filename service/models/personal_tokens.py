@@ -19,7 +19,7 @@ from service.engine.database.transaction import Row, db
 from service.engine.database.types import Id, Time
 from service.engine.ids import created_at, new_id, now, rfc3339
 from service.models.ownership import Exported, declare
-from service.models.users import User
+from service.models.users import ACCOUNT, User
 from service.problems import TooManyTokens
 
 MAX_TOKENS_PER_USER = 50  # living ones
@@ -85,9 +85,8 @@ class PersonalToken(db.Model):  # type: ignore[name-defined,misc] # made at run 
 
     @classmethod
     def bearer(cls, token_hash: str) -> Row | None:
-        """(id, user_id, scopes, email, username, role, email_verified, is_expired, is_noted) behind
-        a token of a user who is not disabled; `is_noted` says that its use in this hour is
-        recorded."""
+        """`ACCOUNT` and (token_id, scopes, is_expired, is_noted) behind a token of a user who is
+        not disabled; `is_noted` says that its use in this hour is recorded."""
         moment = now()
         return _bearer.first(hash=token_hash, moment=moment, hour=_hour(moment))
 
@@ -151,14 +150,9 @@ _is_expired = PersonalToken.expires_at <= bindparam("moment", type_=Time)
 _noted = PersonalToken.last_used_at >= bindparam("hour", type_=Time)
 _bearer = Prepared(
     sa.select(
-        PersonalToken.id,
-        PersonalToken.user_id,
+        PersonalToken.id.label("token_id"),
         PersonalToken.scopes,
-        User.email,
-        User.username,
-        User.role,
-        # As integers, which need no conversion on SQLite: this is on the way of every request.
-        sa.type_coerce(User.email_verified, sa.Integer).label("email_verified"),
+        *ACCOUNT,
         sa.type_coerce(_is_expired, sa.Integer).label("is_expired"),
         sa.type_coerce(_noted, sa.Integer).label("is_noted"),
     )

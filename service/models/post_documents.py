@@ -53,7 +53,7 @@ class PostDocument(db.Model):  # type: ignore[name-defined,misc] # made at run t
     @classmethod
     def add(cls, post_id: str, words: str) -> None:
         """Index a new post by its words, as `domain.words.document` makes them."""
-        _insert.write(post_id=post_id, words=words, lexemes=words)
+        _insert.write_later(post_id=post_id, words=words, lexemes=words)
 
     @classmethod
     def replace(cls, post_id: str, words: str) -> None:

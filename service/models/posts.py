@@ -52,8 +52,7 @@ class Post(db.Model):  # type: ignore[name-defined,misc] # made at run time
         row = {"id": id_, "author_id": author.id, "version": 1, **text, **times}
         storage = Storage(author.id, text_bytes(text))
         if current().dialect.name == "postgresql":  # which does both in one round trip
-            if not _insert_counted.write(**row, **storage.taking(quota)):
-                raise storage.refusal()
+            _insert_counted.write_later(storage.check, **row, **storage.taking(quota))
         else:
             storage.take(quota)
             _insert.write(**row)

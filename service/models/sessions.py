@@ -20,7 +20,7 @@ from service.engine.database.types import Id, Time
 from service.engine.ids import created_at, new_id, now
 from service.models.challenges import Challenge
 from service.models.ownership import Exported, declare
-from service.models.users import User
+from service.models.users import ACCOUNT, User
 
 MAX_SESSIONS_PER_USER = 100  # living ones
 MAX_USER_AGENT_CHARACTERS = 255  # kept of the header
@@ -88,8 +88,8 @@ class Session(db.Model):  # type: ignore[name-defined,misc] # made at run time
 
     @classmethod
     def live(cls, session_id: str, user_id: str) -> Row | None:
-        """(email, username, role, expires_at, generation, seen, authenticated_at, methods), if
-        session and user are good."""
+        """`ACCOUNT` and (expires_at, generation, seen, authenticated_at, methods), if session and
+        user are good."""
         return _live.first(session_id=session_id, user_id=user_id, moment=now())
 
     @classmethod
@@ -157,9 +157,7 @@ _mine = sa.and_(
 )
 _live = Prepared(
     sa.select(
-        User.email,
-        User.username,
-        User.role,
+        *ACCOUNT,
         Session.expires_at,
         Session.generation,
         Session.seen,

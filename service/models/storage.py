@@ -9,7 +9,6 @@ import sqlalchemy as sa
 from sqlalchemy import bindparam
 
 from service.engine.database.statements import Prepared
-from service.engine.problems import Problem
 from service.models.users import User
 from service.problems import QuotaExceeded, SessionRevoked
 
@@ -25,16 +24,16 @@ class Storage(NamedTuple):
 
         Raises `QuotaExceeded`, or `SessionRevoked` when the user has just been deleted.
         """
-        if not _take.write(**self.taking(quota)):
-            raise self.refusal()
+        self.check(_take.write(**self.taking(quota)))
 
     def taking(self, quota: int) -> dict[str, Any]:
         """The parameters of `TAKE`."""
         return {"user": self.user_id, "size": self.size, "most": quota - self.size}
 
-    def refusal(self) -> Problem:
-        """Why `TAKE` has found no row."""
-        return QuotaExceeded() if _is_there.first(user=self.user_id) else SessionRevoked()
+    def check(self, rows: int) -> None:
+        """Raises as `take` does if `TAKE` has found no row."""
+        if not rows:
+            raise QuotaExceeded if _is_there.first(user=self.user_id) else SessionRevoked
 
     def add(self) -> None:
         """Count them whatever the quota: what is stored with an answer to be repeated."""

@@ -20,6 +20,7 @@ from service.engine.database.transaction import Row, db
 from service.engine.database.types import Id, Time
 from service.engine.ids import created_at, new_id, now
 from service.engine.problems import Forbidden, NotFound, PreconditionFailed, Problem
+from service.models import account_rows
 from service.models.audit_events import AuditEvent
 from service.models.resting_usernames import RestingUsername
 from service.problems import (
@@ -97,8 +98,7 @@ class User(db.Model):  # type: ignore[name-defined,misc] # made at run time
         row = _account.first(id=user_id)
         if row is None:
             raise NotFound
-        fields = row._asdict()
-        return {"etag": str(fields.pop("version")), **fields}
+        return account_rows.account(row)
 
     @classmethod
     def confirm_email(cls, user_id: str, email: str, email_key: str) -> bool:
@@ -195,17 +195,8 @@ def profile_tag(username: str, bio: str) -> str:
     return hashlib.blake2b(shown.encode(), digest_size=8).hexdigest()
 
 
-PRIVATE = (
-    User.id,
-    User.email,
-    User.email_verified,
-    User.username,
-    User.bio,
-    User.role,
-    User.disabled,
-    User.created_at,
-    User.updated_at,
-)
+PRIVATE = account_rows.columns(User)
+ACCOUNT = account_rows.quick_columns(User)
 
 _is_there = User.deleted.is_(False)
 User.accounts = Listing(
@@ -217,7 +208,7 @@ User.accounts = Listing(
 )
 
 _insert = insertion(User)
-_account = Prepared(sa.select(*PRIVATE, User.version).where(User.id == bindparam("id"), _is_there))
+_account = Prepared(sa.select(*ACCOUNT).where(User.id == bindparam("id"), _is_there))
 _confirm_email = Prepared(
     sa.update(User)
     .where(

@@ -10,7 +10,7 @@ import jwt
 import pytest
 
 from service.domain.mails import SUBJECTS
-from service.engine.database.transaction import Transaction, db
+from service.engine.database.transaction import db
 from service.engine.problems import Unavailable
 from service.models import Session
 from service.models.mails import EMAIL_VERIFICATION, SESSIONS_REUSED
@@ -20,6 +20,7 @@ from tests.kit.mailbox import text
 from tests.kit.mails import confirm, mailed
 from tests.kit.serving import Person, Server, serving
 from tests.kit.sessions import ago, generation, me, move, refresh, told
+from tests.kit.statements import noted
 
 HERE, NEAR, FAR = "203.0.113.7", "203.0.113.200", "198.51.100.7"
 BROWSER, OTHER = "Firefox/145.0", "curl/8.0"
@@ -130,19 +131,12 @@ def test_a_rotation_does_not_show_in_any_answer_to_the_session(
 
 
 def test_the_first_use_of_a_pair_is_written_once_and_later_uses_are_not(
-    proxied: Server, anna: Person, monkeypatch: pytest.MonkeyPatch
+    proxied: Server, anna: Person
 ) -> None:
     pair = refresh(at(proxied, HERE), anna.tokens).json()
-    writes, execute = [], Transaction.execute
-
-    def look(transaction: Transaction, sql: str, parameters: Any) -> Any:
-        if sql.startswith("UPDATE sessions"):
-            writes.append(sql)
-        return execute(transaction, sql, parameters)
-
-    monkeypatch.setattr(Transaction, "execute", look)
-    for tokens in (anna.tokens, pair, pair, anna.tokens, pair):
-        assert me(at(proxied, HERE), tokens).status_code == 200
+    with noted("^UPDATE sessions") as writes:
+        for tokens in (anna.tokens, pair, pair, anna.tokens, pair):
+            assert me(at(proxied, HERE), tokens).status_code == 200
     assert len(writes) == 1
 
 

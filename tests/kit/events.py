@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import ipaddress
-import re
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 import httpx
-import pytest
 from sqlalchemy import select
 
-from service.engine.database.transaction import Transaction
 from service.models import AuditEvent
 from service.specification import specification
 from tests.kit.serving import Person, Server
+from tests.kit.statements import noted
 
 ACTIONS: list[str] = specification.document["components"]["schemas"]["AuditAction"]["enum"]
 PATH = "/api/audit-events"
@@ -56,19 +53,9 @@ def forwarded(address: str) -> dict[str, str]:
     return {"X-Forwarded-For": address}
 
 
-@contextmanager
-def changes() -> Iterator[list[str]]:
+def changes() -> AbstractContextManager[list[str]]:
     """The statements that change events, as the service runs them during the block."""
-    found, execute = [], Transaction.execute
-
-    def look(transaction: Transaction, sql: str, parameters: Any) -> Any:
-        if re.match(r"\s*(UPDATE|DELETE FROM|ALTER TABLE|DROP TABLE) audit_events\b", sql):
-            found.append(sql)
-        return execute(transaction, sql, parameters)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Transaction, "execute", look)
-        yield found
+    return noted(r"^\s*(UPDATE|DELETE FROM|ALTER TABLE|DROP TABLE) audit_events\b", requests=False)
 
 
 def latest(server: Server) -> str:

@@ -90,4 +90,4 @@ def in_flight(url: str) -> int:
 def borrowed(server: Service) -> int:
     """The number of database connections in use."""
     with server.flask.app_context():
-        return int(db.engine.pool.checkedout())
+        return db.connections_in_use()

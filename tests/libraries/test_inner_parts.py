@@ -11,7 +11,10 @@ import psycopg
 import pytest
 import sqlalchemy as sa
 import uvicorn
-from psycopg.errors import _WaitTimeout
+from psycopg import generators
+from psycopg._py_transformer import Transformer as PyTransformer
+from psycopg.abc import AdaptContext
+from psycopg.errors import _WaitTimeout, error_from_result
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.pool import PoolProxiedConnection
 from uvicorn.protocols.http import httptools_impl
@@ -57,6 +60,17 @@ def test_the_pool_asks_the_dialect_whether_a_connection_is_there() -> None:
     assert "_do_ping_w_event" in inspect.getsource(sa.pool.base._ConnectionFairy._checkout)
     assert "self.do_ping(" in inspect.getsource(sa.engine.default.DefaultDialect._do_ping_w_event)
     assert "_checkin" in inspect.signature(sa.pool.Pool._invalidate).parameters
+    assert {"_pool", "_connection_record"} <= {*sa.pool.base._ConnectionFairy.__slots__}
+    assert "pool._invalidate_time > self.starttime" in inspect.getsource(sa.pool.base)
+
+
+def test_psycopg_has_what_a_statement_without_its_cursor_needs() -> None:
+    source = inspect.getsource(generators)
+    assert "execute = _psycopg.execute" in source  # which waits as the generator in Python does
+    assert {"connection", "adapters"} <= {*dir(AdaptContext)}
+    assert {"set_loaders"} <= inspect.signature(PyTransformer.set_pgresult).parameters.keys()
+    assert inspect.signature(PyTransformer.load_rows).parameters.keys() >= {"make_row"}
+    assert inspect.signature(error_from_result).return_annotation == "Error"
 
 
 def test_uvicorn_finds_what_it_asks_for_in_our_flow_control_and_pipeline() -> None:

@@ -9,6 +9,7 @@ from tests.mutants import (
     clusters,
     cookies,
     edge,
+    event_loop,
     factors,
     failover,
     links,
@@ -25,6 +26,7 @@ KINDS = (
     | cookies.KINDS
     | edge.KINDS
     | factors.KINDS
+    | event_loop.KINDS
     | failover.KINDS
     | links.KINDS
     | passkeys.KINDS

@@ -93,7 +93,7 @@ KINDS = {
         ),
         Mutant(
             "caches may keep what only some may read",
-            "service/engine/spec/operation.py",
+            "service/engine/spec/caching.py",
             'operation._operation.get("x-cache", usual)',
             "usual",
             "tests/web/test_telemetry.py"

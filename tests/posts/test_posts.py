@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta, timezone
 from typing import Any
 from uuid import UUID, uuid4
@@ -12,28 +12,19 @@ import pytest
 import sqlalchemy as sa
 
 from service.engine.database.listing import MAX_READ_BYTES
-from service.engine.database.transaction import Transaction
-from service.engine.request import current_request
 from service.models import Post, PostDocument, User
 from tests.kit.serving import Person, Server
+from tests.kit.statements import noted
 
 HOUR_AHEAD = timezone(timedelta(hours=1))
 FINE = {"title": "A title", "content": "Some words."}
 
 
 @pytest.fixture
-def statements(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def statements() -> Iterator[list[str]]:
     """What requests ask the database about posts and users, while they are looked at."""
-    asked: list[str] = []
-    execute = Transaction.execute
-
-    def note(transaction: Transaction, sql: str, parameters: Any) -> Any:
-        if current_request.get(None) and ("posts" in sql or "users" in sql):
-            asked.append(sql)
-        return execute(transaction, sql, parameters)
-
-    monkeypatch.setattr(Transaction, "execute", note)
-    return asked
+    with noted("posts|users") as asked:
+        yield asked
 
 
 def found(client: httpx.Client, **filters: Any) -> list[str]:

@@ -149,7 +149,7 @@ def test_readiness_treats_an_old_result_as_a_failure(serve: Serve, stuck: thread
     with server.client() as client:
         assert client.get("/api/users").status_code == 200
         with server.flask.app_context():
-            assert db.engine.pool.checkedout() == 0  # the connection that hangs is no request's
+            assert db.connections_in_use() == 0  # the connection that hangs is no request's
 
 
 @pytest.mark.parametrize("path", ["/health/ready", "/health/live", "/metrics"])

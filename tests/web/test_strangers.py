@@ -6,17 +6,15 @@ import json
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import count
-from typing import Any
 
 import httpx
 import pytest
 import sqlalchemy as sa
 
-from service.engine.database.transaction import Transaction
 from service.engine.ids import now, rfc3339
-from service.engine.request import current_request
 from service.models import AuditEvent, KnownNetwork, SignInGuard, User
 from tests.kit.serving import PASSWORD, Server
+from tests.kit.statements import noted
 
 HOME, NEIGHBOUR, AWAY = "192.0.2.7", "192.0.2.200", "198.51.100.1"
 HOUR, DAY = 3600, 86_400
@@ -136,28 +134,17 @@ def test_an_unknown_address_is_refused_in_the_same_way(guarded: Server) -> None:
     assert told[0] == told[1]
 
 
-def test_a_guess_runs_the_same_statements_for_every_address(
-    guarded: Server, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_guess_runs_the_same_statements_for_every_address(guarded: Server) -> None:
     """From the network of the owner too: neighbours must not learn who has an account."""
     anna, strange, nobody = guarded.sign_up(), guarded.sign_up(), f"no-{guarded.sign_up().email}"
     assert sign_in(guarded, anna.email, HOME, PASSWORD).status_code == 200
-    statements: list[str] = []
-    execute = Transaction.execute
-
-    def look(transaction: Transaction, sql: str, parameters: Any) -> Any:
-        if current_request.get(None):  # and not of the thread that sends mails
-            statements.append(sql)
-        return execute(transaction, sql, parameters)
-
-    monkeypatch.setattr(Transaction, "execute", look)
-    taken = []
+    taken: list[list[list[str]]] = []
     for email in (anna.email, strange.email, nobody):
         taken.append([])
         for _ in range(11):  # the last one is refused
-            statements.clear()
-            sign_in(guarded, email, HOME)
-            taken[-1].append(statements.copy())
+            with noted() as statements:
+                sign_in(guarded, email, HOME)
+            taken[-1].append(statements)
     assert taken[0] == taken[1] == taken[2]
     assert len(taken[0][0]) > 5
     # The first failure at an account takes the same statements as those that follow.

@@ -6,6 +6,7 @@ import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -82,6 +83,12 @@ def is_lost(error: Exception) -> bool:
     return worth and getattr(error, "connection_invalidated", False)
 
 
+def is_refused(error: Exception) -> bool:
+    """Whether PostgreSQL says that it has rolled back: a FATAL error may come after a commit."""
+    diagnosis = getattr(getattr(error, "orig", None), "diag", None)
+    return getattr(diagnosis, "severity_nonlocalized", None) == "ERROR"
+
+
 def first_line(error: Exception) -> str:
     """The database's message, without the lines that follow the first."""
     return str(getattr(error, "orig", error)).partition("\n")[0]
@@ -111,6 +118,20 @@ def refusal(error: Exception) -> problems.Problem:
     if not state and isinstance(error, sa.exc.TimeoutError | sa.exc.OperationalError):
         return problems.Unavailable("The database is not available.")
     return problems.InternalError()
+
+
+def as_sqlalchemy(error: Any, engine: sa.Engine, pooled: Any) -> BaseException:
+    """An error of the driver on a connection of the pool, if it is on one, as SQLAlchemy's; if the
+    connection is lost, the others of the pool most likely are as well."""
+    dialect = engine.dialect
+    gone = pooled is not None and dialect.is_disconnect(error, pooled, None)
+    if gone:
+        engine.pool._invalidate(pooled, error)
+    wrapped: BaseException = sa.exc.DBAPIError.instance(
+        None, None, error, dialect.loaded_dbapi.Error, True, gone, dialect
+    )
+    without_data(wrapped, error)
+    return wrapped
 
 
 def without_data(error: BaseException, driver: BaseException | None) -> None:

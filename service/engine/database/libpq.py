@@ -7,7 +7,7 @@ of ids and moments to objects that become text again.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -16,28 +16,36 @@ import sqlalchemy as sa
 from psycopg.adapt import AdaptersMap, Buffer, Loader, PyFormat, Transformer
 from psycopg.errors import error_from_result
 from psycopg.generators import execute
-from psycopg.pq import ExecStatus
+from psycopg.pq import ConnStatus, ExecStatus
 from psycopg.types.string import TextLoader
+from psycopg.waiting import Ready, Wait
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 
 from service.engine.database.types import Id, Time
 from service.engine.ids import rfc3339_of_postgresql
 
 _PLANNED_FOR_OTHER_TYPES = "0A000"  # a migration has changed the type of a column
+MAX_PREPARED = 250  # statements on one connection; any others are planned each time
 _numbers = itertools.count()
+Parameters = list[Any]  # as Python has them
 
 
 class Statement:
-    """A statement with numbered parameters; `name` is its name where a connection keeps it."""
+    """A statement with numbered parameters; `name` is its name where a connection keeps it, empty
+    if none does."""
 
     __slots__ = ("name", "query")
 
-    def __init__(self, sql: str) -> None:
-        self.name = b"s%d" % next(_numbers)
+    def __init__(self, sql: str, *, keep: bool = True) -> None:
+        self.name = b"s%d" % next(_numbers) if keep else b""
         self.query = sql.encode()
 
     def __str__(self) -> str:
         return self.query.decode()
+
+
+BEGIN: tuple[Statement, Parameters] = (Statement("BEGIN", keep=False), [])
+COMMIT: tuple[Statement, Parameters] = (Statement("COMMIT", keep=False), [])
 
 
 class Result:
@@ -57,48 +65,107 @@ class Result:
 
 
 class Statements:
-    """The statements of one connection. Without `keep`, none is prepared: through PgBouncer, the
-    next transaction may run in another session."""
+    """The statements of one connection. Unless it may `keep` them, none is prepared: through
+    PgBouncer, the next transaction may run in another session."""
 
-    def __init__(self, connection: psycopg.Connection[Any], *, keep: bool) -> None:
+    def __init__(self, connection: psycopg.Connection[Any]) -> None:
         self._connection = connection
-        self._keep = keep
+        self.keep = False
         self._prepared: set[Statement] = set()
         self._loaders: dict[Statement, Any] = {}  # psycopg's Transformers, once there were rows
 
-    def run(self, statement: Statement, parameters: list[bytes | None]) -> Result:
+    def run(self, statement: Statement, parameters: Parameters) -> Result:
         """Raises psycopg's errors."""
+        values = _as_text(parameters)
+        self._prepare(statement)
+        self._send(statement, values)
+        return self._result(statement, self._answer())
+
+    def run_together(
+        self, statements: Sequence[tuple[Statement, Parameters]]
+    ) -> list[Result | psycopg.Error]:
+        """The results of statements that are sent in one round trip, up to the first error, which
+        is the last element. All are one transaction, unless they begin or end one themselves
+        (PostgreSQL manual, 32.5)."""
         pgconn = self._connection.pgconn
-        if not self._keep:
-            pgconn.send_query_params(statement.query, parameters)
+        sent = [(statement, _as_text(parameters)) for statement, parameters in statements]
+        for statement, _ in sent:
+            self._prepare(statement)
+        pgconn.enter_pipeline_mode()
+        for statement, values in sent:
+            self._send(statement, values)
+        pgconn.pipeline_sync()
+        answers = self._connection.wait(_answers(pgconn))
+        pgconn.exit_pipeline_mode()
+        results: list[Result | psycopg.Error] = []
+        for (statement, _), answer in zip(statements, answers, strict=False):
+            if error := self._error(answer):
+                return [*results, error]
+            results.append(self._result(statement, answer))
+        if len(answers) > len(statements):  # it failed as it was committed
+            return [*results, error_from_result(answers[-1])]
+        return results
+
+    def _prepare(self, statement: Statement) -> None:
+        if statement in self._prepared or not (self.keep and statement.name):
+            return
+        if len(self._prepared) < MAX_PREPARED:
+            self._connection.pgconn.send_prepare(statement.name, statement.query)
+            self._answer()
+            self._prepared.add(statement)
+
+    def _send(self, statement: Statement, values: list[bytes | None]) -> None:
+        if statement in self._prepared:
+            self._connection.pgconn.send_query_prepared(statement.name, values)
         else:
-            if statement not in self._prepared:
-                pgconn.send_prepare(statement.name, statement.query)
-                self._answer()
-                self._prepared.add(statement)
-            pgconn.send_query_prepared(statement.name, parameters)
-        result = self._answer()
-        rows = result.ntuples
+            self._connection.pgconn.send_query_params(statement.query, values)
+
+    def _result(self, statement: Statement, answer: Any) -> Result:
+        rows = answer.ntuples
         if not rows:
-            return Result([], result.command_tuples or 0)
+            return Result([], answer.command_tuples or 0)
         loader = self._loaders.get(statement)
         if loader is not None:
-            loader.set_pgresult(result, set_loaders=False)
+            loader.set_pgresult(answer, set_loaders=False)
         else:
             loader = Transformer(_Context(self._connection))
-            loader.set_pgresult(result)
-            if self._keep:
+            loader.set_pgresult(answer)
+            if statement in self._prepared:
                 self._loaders[statement] = loader
         return Result(loader.load_rows(0, rows, tuple), rows)
 
     def _answer(self) -> Any:
-        [result] = self._connection.wait(execute(self._connection.pgconn))
-        if result.status in (ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK):
-            return result
-        error = error_from_result(result)
+        answers = self._connection.wait(execute(self._connection.pgconn))
+        if error := self._error(answers[-1]):  # the second one, if it failed as it was committed
+            raise error
+        return answers[0]
+
+    def _error(self, answer: Any) -> psycopg.Error | None:
+        if answer.status in (ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK):
+            return None
+        error = error_from_result(answer)
         if error.sqlstate == _PLANNED_FOR_OTHER_TYPES:
             self._connection.close()  # a lost connection: the work is done again on another
-        raise error
+        return error
+
+
+def _answers(pgconn: Any) -> Any:
+    """psycopg's kind of generator: sends what waits in pipeline mode, and returns all answers."""
+    while pgconn.flush():
+        if (yield Wait.RW) & Ready.R:
+            pgconn.consume_input()
+    found: list[Any] = []
+    while True:
+        while pgconn.is_busy():
+            yield Wait.R
+            pgconn.consume_input()
+        answer = pgconn.get_result()
+        if answer is not None and answer.status == ExecStatus.PIPELINE_SYNC:
+            return found
+        if answer is not None:
+            found.append(answer)
+        elif pgconn.status != ConnStatus.OK:
+            raise psycopg.OperationalError("the connection is lost")
 
 
 @cache
@@ -107,20 +174,13 @@ def dialect() -> sa.Dialect:
     return PGDialect_psycopg(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call] # is not
 
 
-def as_text(
-    bound: Callable[[dict[str, Any]], list[Any]],
-) -> Callable[[dict[str, Any]], list[bytes | None]]:
-    """Parameters as PostgreSQL reads them in a statement."""
-    return lambda parameters: [_text(value) for value in bound(parameters)]
-
-
 def result_processor(type_: Any) -> Callable[[Any], Any] | None:
     """What converts the values of a column of this type, once loaded.
 
     Raises TypeError for ids and moments of other types than `Id` and `Time`, which are the text of
     those here.
     """
-    if isinstance(type_, Id | Time):
+    if isinstance(type_, Id | Time | sa.Float):
         return None
     impl = type_.dialect_impl(dialect())
     if isinstance(impl, sa.Uuid | sa.DateTime):
@@ -151,16 +211,19 @@ _adapters.register_loader("timestamptz", _Moments)
 _dump = Transformer(_adapters).get_dumper
 
 
+def _as_text(parameters: Parameters) -> list[bytes | None]:
+    return [_text(value) for value in parameters]
+
+
 def _text(value: Any) -> bytes | None:
-    """A parameter as PostgreSQL reads it; raises `psycopg.DataError` for a NUL, which would end it
-    early."""
+    """A parameter as PostgreSQL reads it; raises as that does for a NUL, which would end it."""
     if value is None:
         return None
     kind = type(value)
     if kind is str:
         data: bytes = value.encode()
         if b"\0" in data:
-            raise psycopg.DataError("PostgreSQL text fields cannot contain NUL (0x00) bytes")
+            raise psycopg.errors.CharacterNotInRepertoire("a text contains NUL")
         return data
     if kind is int:
         return b"%d" % value

@@ -119,13 +119,16 @@ class Listing:
         return sum([len(item[self.bulk]) for item in items]) if self.bulk else 0
 
     def _rows(self, kind: _Kind, limit: int, given: dict[str, Any], largest: int) -> list[_Row]:
-        if self.bulk is None:
-            return self._statement(*kind).tuples(**given, limit=limit)
         if current().dialect.name == "sqlite":
             statement = self._statement(*kind)
+            if self.bulk is None:
+                return statement.tuples(**given, limit=limit)
             return statement.within(largest, self._place, **given, limit=limit)
+        most = _round(limit)
+        if self.bulk is None:
+            return self._statement(*kind, most).tuples(**given, limit=limit)
         small = largest // limit
-        rows = self._statement(*kind, "small").tuples(**given, limit=limit, small=small)
+        rows = self._statement(*kind, most, "small").tuples(**given, limit=limit, small=small)
         if None not in [row[self._place] for row in rows]:
             return rows
         # By a sum over the rows a database of several machines would fetch the table to one.
@@ -139,18 +142,31 @@ class Listing:
         filters: frozenset[str],
         after: bool,
         newest: bool,
+        most: int = 0,
         form: str = "plain",
     ) -> Prepared:
-        """The statement; "small" leaves out large texts."""
+        """The statement, for at most `most` rows if that is given; "small" leaves out large
+        texts."""
         statement = select.where(*(self._filters[name] for name in sorted(filters)))
         if after:
             bound = bindparam("after", type_=Id)
             statement = statement.where(self._key < bound if newest else self._key > bound)
         order = self._key.desc() if newest else self._key.asc()
-        statement = statement.order_by(order).limit(bindparam("limit"))
+        statement = statement.order_by(order)
         if form == "small":
             statement = _without_large(statement, self._bulk)
-        return Prepared(statement)
+        if not most:
+            return Prepared(statement.limit(bindparam("limit")))
+        # PostgreSQL plans a statement anew each time if only a parameter says how few its rows are.
+        some = statement.limit(sa.literal_column(str(most))).subquery()
+        key = some.c[self._key.key]
+        ordered = sa.select(*some.c).order_by(key.desc() if newest else key.asc())
+        return Prepared(ordered.limit(bindparam("limit")))
+
+
+def _round(limit: int) -> int:
+    """A limit that few statements share."""
+    return 100 if limit <= 100 else 10 ** len(str(limit - 1))
 
 
 def bounded(statement: Select, bulk: Any, *order: Any) -> Select:

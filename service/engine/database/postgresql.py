@@ -11,9 +11,13 @@ import psycopg
 import sqlalchemy as sa
 from psycopg.errors import _WaitTimeout
 from psycopg.pq import TransactionStatus
+from psycopg.waiting import Wait
 
+from service.engine.database.connections import QUIET_SECONDS
 from service.engine.database.hosts import ANY, Hosts, Place
-from service.engine.database.libpq import Statement, Statements
+from service.engine.database.libpq import BEGIN, COMMIT, Parameters, Result, Statement, Statements
+from service.engine.work.greenlets import is_here
+from service.engine.work.sockets import Socket
 
 ANSWER_TIMEOUT_SECONDS = 4.5  # longer than PostgreSQL's own timeouts, so that those come first
 TIMEOUTS = {  # milliseconds
@@ -35,7 +39,6 @@ SETTINGS = {
 # Keeps an operator's search path and adds `public`, the default.
 SEARCH_PATH = "SELECT set_config('search_path', current_setting('search_path') || ', public', {})"
 ISOLATION = "read committed"  # races are resolved by single statements, not by snapshots
-QUIET_SECONDS = 1.0  # ping a connection idle for this long: a firewall may have dropped it
 PING_TIMEOUT_SECONDS = 0.3  # after this the idle connection is replaced
 # Seconds, but for the last. They keep firewalls from forgetting a connection, and notice when it
 # is lost (libpq, 34.1.2).
@@ -64,15 +67,46 @@ class Connection(psycopg.Connection[Any]):
     used_at = 0.0  # monotonic seconds
     place: Place | None = None
     statements: Statements
+    socket: Socket
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.socket = Socket(self.pgconn.socket)
+        self.statements = Statements(self)
 
     def execute(self, query: Any, params: Any = None, **options: Any) -> Any:
         if type(query) is Statement:
             return self.statements.run(query, params)
         return super().execute(query, params, **options)
 
+    def execute_together(
+        self, statements: list[tuple[Statement, Parameters]], *, commits: bool
+    ) -> list[Result | psycopg.Error]:
+        """The results of statements sent in one round trip, up to the first error, which is the
+        last element. They begin a transaction if there is none, and may commit it."""
+        if self.in_transaction:
+            return self.statements.run_together([*statements, COMMIT] if commits else statements)
+        if not commits:
+            begun, *results = self.statements.run_together([BEGIN, *statements])
+            return results or [begun]
+        if len(statements) > 1:
+            return self.statements.run_together(statements)
+        try:
+            return [self.statements.run(*statements[0])]
+        except psycopg.Error as error:
+            return [error]
+
     @property
     def in_transaction(self) -> bool:
         return self.pgconn.transaction_status != TransactionStatus.IDLE
+
+    def has_news(self) -> bool:
+        """Whether bytes are waiting that nobody asked for, or the end of the connection."""
+        if self.socket.is_registered:
+            return self.socket.has_news
+        arrived = select.poll()
+        arrived.register(self.pgconn.socket, select.POLLIN)
+        return bool(arrived.poll(0))
 
     def limit(self, seconds: float) -> None:
         """Give each further statement of this transaction so many seconds; begins one if needed."""
@@ -83,10 +117,26 @@ class Connection(psycopg.Connection[Any]):
         if timeout is not None:
             return super().wait(gen, interval, timeout)
         try:
+            if is_here():
+                return self._wait_on_loop(gen)
             return super().wait(gen, interval, self.patience)
-        except _WaitTimeout:
-            self.pgconn.finish()
+        except (_WaitTimeout, TimeoutError):
+            self.close()
             raise NoAnswer("the server does not answer") from None
+
+    def close(self) -> None:
+        self.socket.close()
+        super().close()
+
+    def _wait_on_loop(self, gen: Any) -> Any:
+        patience = self.patience
+        until = None if patience is None else time.monotonic() + patience
+        try:
+            wanted = next(gen)
+            while True:
+                wanted = gen.send(self.socket.wait(until, writes=wanted != Wait.R))
+        except StopIteration as end:
+            return end.value
 
 
 def engine_options(address: str) -> tuple[sa.URL, dict[str, Any]]:
@@ -155,13 +205,11 @@ def set_up(engine: sa.Engine) -> None:
     def ping(connection: Connection) -> bool:
         if not known.is_current(connection.place):
             return False
-        # A server that ends a connection says so: if no bytes are waiting, the connection is open,
-        # unless a firewall has forgotten it and drops its packets. Only that needs a round trip.
+        # A server that ends a connection says so: without news, the connection is open, unless a
+        # firewall has forgotten it and drops its packets. Only that needs a round trip.
         quiet = time.monotonic() - connection.used_at
         connection.used_at += quiet
-        arrived = select.poll()
-        arrived.register(connection.pgconn.socket, select.POLLIN)
-        if quiet < QUIET_SECONDS and not arrived.poll(0):
+        if quiet < QUIET_SECONDS and not connection.has_news():
             return True
         patience, connection.patience = connection.patience, PING_TIMEOUT_SECONDS
         try:
@@ -183,12 +231,12 @@ def _connect(
 ) -> Connection:
     connection, place = hosts.connect(Connection, options)
     connection.place = place
+    connection.statements.keep = keep
     if keep:
         # Not as connection options: PGDATESTYLE and PGTZ in the environment would override those.
         settings = "; ".join(f"SET {name} = '{value}'" for name, value in SETTINGS.items())
         connection.execute(f"{settings}; {SEARCH_PATH.format(False)}")
     connection.used_at = time.monotonic()
-    connection.statements = Statements(connection, keep=keep)
     return connection
 
 

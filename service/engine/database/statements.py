@@ -11,8 +11,9 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
+from sqlalchemy.sql import visitors
 
-from service.engine.database.transaction import Row, current, db
+from service.engine.database.transaction import Check, Row, current, db
 
 READ_AHEAD_ROWS = 24  # rows fetched at a time: an ordinary page
 
@@ -25,6 +26,7 @@ class Prepared:
     def __init__(self, statement: sa.Executable) -> None:
         self._statement: Any = statement
         self._forms: dict[str, _Form] = {}
+        self._reads = _only_reads(statement)
 
     def first(self, **parameters: Any) -> Row | None:
         """The first row, if there is one, with its columns as attributes."""
@@ -59,6 +61,13 @@ class Prepared:
         """Run it; the number of rows inserted, changed or deleted."""
         return int(self._execute(parameters)[1].rowcount)
 
+    def write_later(self, check: Check | None = None, **parameters: Any) -> None:
+        """Run it with the next statement or with the commit, if that saves a round trip; see
+        `Transaction.execute_later`."""
+        transaction = current()
+        form = self._form(transaction.dialect)
+        transaction.execute_later(form.sql, form.bound(parameters), check)
+
     def peek(self, **parameters: Any) -> Row | None:
         """The first row, read in a transaction of its own, which gives its connection back at once.
 
@@ -69,11 +78,15 @@ class Prepared:
 
     def _execute(self, parameters: dict[str, Any]) -> tuple[_Form, Any]:
         transaction = current()
-        dialect = transaction.dialect
+        form = self._form(transaction.dialect)
+        bound = form.bound(parameters)
+        return form, transaction.execute(form.sql, bound, reads=self._reads)
+
+    def _form(self, dialect: sa.Dialect) -> _Form:
         form = self._forms.get(dialect.name)
         if form is None:
             form = self._forms[dialect.name] = _form(self._statement, dialect)
-        return form, transaction.execute(form.sql, form.bound(parameters))
+        return form
 
 
 def insertion(model: Any, *, where: sa.CTE | None = None) -> Prepared:
@@ -84,6 +97,21 @@ def insertion(model: Any, *, where: sa.CTE | None = None) -> Prepared:
         return Prepared(sa.insert(model).values(given))
     row = sa.select(*given.values()).select_from(where)
     return Prepared(sa.insert(model).from_select(list(given), row))
+
+
+def _only_reads(statement: Any) -> bool:
+    """Whether it leaves neither a change nor a lock behind."""
+    return (
+        isinstance(statement, sa.Select)
+        and statement._for_update_arg is None
+        and not any(map(_acts, visitors.iterate(statement)))
+    )
+
+
+def _acts(part: Any) -> bool:
+    if isinstance(part, sa.Function):
+        return part.name.startswith(("pg_", "set_"))  # such as advisory locks
+    return isinstance(part, sa.sql.dml.UpdateBase)
 
 
 _Processor = Callable[[Any], Any] | None
@@ -105,7 +133,7 @@ def _form(statement: Any, dialect: sa.Dialect) -> _Form:
         dialect = libpq.dialect()
         compiled, binder = _compiled(statement, dialect)
         makers = _makers(statement, libpq.result_processor)
-        return _Form(libpq.Statement(str(compiled)), libpq.as_text(binder), *makers)
+        return _Form(libpq.Statement(str(compiled)), binder, *makers)
 
     compiled, binder = _compiled(statement, dialect)
     makers = _makers(statement, partial(_result_processor, dialect))

@@ -18,50 +18,28 @@ A transaction takes a connection as late as it can, and gives it back as early a
                statement begins anew.
 
 Only the thread that entered a transaction may use it. `is_committed` is set before the driver is
-told to commit and never unset: a connection that is lost during a commit leaves nobody knowing
-whether it happened, so the work must not be done again.
+told to commit, and unset only if the database says that it has not: a connection that is lost
+during a commit leaves nobody knowing whether it happened, so the work must not be done again.
 """
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
-from typing import Any, NamedTuple
+from typing import Any
 
 import flask
-import flask_sqlalchemy.session
 import sqlalchemy as sa
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy.orm import DeclarativeBase
 
 from service.engine import problems
 from service.engine.database import sqlite
-from service.engine.database.errors import BUSY, without_data
+from service.engine.database.access import Access, access, current_transaction
+from service.engine.database.errors import BUSY, as_sqlalchemy, is_refused
+from service.engine.database.model import Model, RequestSession
 
 REPLICA = "replica"  # the name of its engine
 READINESS = "readiness"  # the name of the engine with the one connection for readiness checks
-
-
-class _Model(DeclarativeBase):
-    metadata = sa.MetaData(
-        naming_convention={
-            "pk": "pk_%(table_name)s",
-            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-            "fk": "fk_%(table_name)s_%(column_0_N_name)s",
-            "ck": "ck_%(table_name)s_%(constraint_name)s",
-        }
-    )
-
-
-class _RequestSession(flask_sqlalchemy.session.Session):
-    """`db.session` on the request's own connection, so the ORM and Core share one transaction."""
-
-    def get_bind(self, *args: Any, **kwargs: Any) -> Any:
-        current = _transaction.get(None)
-        return current.connection() if current else super().get_bind(*args, **kwargs)
 
 
 class Transaction:
@@ -73,46 +51,70 @@ class Transaction:
     __slots__ = (
         "_begin",
         "_connection",
+        "_connections",
         "_driver",
         "_engine",
         "_lock",
         "_pooled",
+        "_queue",
+        "_sends_together",
         "_token",
         "after_commit",
         "is_committed",
     )
 
-    def __init__(self, engine: sa.Engine, begin: str, lock: threading.Lock | None) -> None:
-        self._engine = engine
-        self._begin = begin
-        self._lock = lock
-        self.is_committed = False  # also True if the commit failed half-way
+    def __init__(self, access: Access, *, writes: bool) -> None:
+        self._engine = access.engine
+        self._connections = access.connections
+        self._begin = access.writes if writes else access.reads
+        self._lock = access.lock if writes else None
+        self._sends_together = access.sends_together
+        self._queue: list[_Queued] = []
+        self.is_committed = False  # also True if nobody knows
         self._pooled: Any = None
         self._driver: Any = None
         self._connection: sa.Connection | None = None
         self.after_commit: list[Callable[[], None]] = []
 
     def __enter__(self) -> Transaction:
-        self._token = _transaction.set(self)
+        self._token = current_transaction.set(self)
         return self
 
     def __exit__(self, *_: object) -> None:
-        _transaction.reset(self._token)
+        current_transaction.reset(self._token)
         self.close()
 
     @property
     def dialect(self) -> sa.Dialect:
         return self._engine.dialect
 
-    def execute(self, sql: Any, parameters: Any) -> Any:
-        """The driver's cursor after a statement.
+    def execute(self, sql: Any, parameters: Any, *, reads: bool = False) -> Any:
+        """The driver's cursor after a statement, of which it may be known that it only reads.
 
         Raises SQLAlchemy's errors, or `Unavailable` if another writer holds SQLite for too long.
         """
         try:
-            return self._execute(sql, parameters)
+            return self._execute(sql, parameters, reads)
         except self._engine.dialect.loaded_dbapi.Error as error:
-            raise self._as_sqlalchemy_error(error) from None
+            raise as_sqlalchemy(error, self._engine, self._pooled) from None
+
+    def execute_later(self, sql: Any, parameters: Any, check: Check | None = None) -> None:
+        """Run a statement with the next one or with the commit, if that saves a round trip, and now
+        if not. What goes wrong is raised there, and also what `check` raises, which is given the
+        number of rows. If it raises with the commit, the statements in between are committed, so
+        they must then have done nothing, by a foreign key or a condition of theirs.
+        """
+        if self._sends_together:
+            self._queue.append((sql, parameters, check))
+            return
+        rowcount = self.execute(sql, parameters).rowcount
+        if check:
+            check(rowcount)
+
+    def send_queued(self) -> None:
+        """Run now what `execute_later` has queued; raises as `execute` does, and what checks do."""
+        if self._queue:
+            self._call_driver(self._run_queue)
 
     def connection(self) -> sa.Connection:
         """The same connection as SQLAlchemy's, for the ORM and for statements that are not
@@ -137,16 +139,24 @@ class Transaction:
 
     def commit(self) -> None:
         self.is_committed = True
-        if self._connection is not None:
-            self._connection.commit()
-        if self._driver is not None and self._driver.in_transaction:
-            self._call_driver(self._driver.commit)
+        try:
+            if self._queue:
+                self._call_driver(self._run_queue, True)
+            if self._connection is not None:
+                self._connection.commit()
+            if self._driver is not None and self._driver.in_transaction:
+                self._call_driver(self._driver.commit)
+        except sa.exc.DBAPIError as error:
+            if is_refused(error):
+                self.is_committed = False
+            raise
         for callback in self.after_commit:
             callback()
         self.after_commit.clear()
 
     def rollback(self) -> None:
         self.after_commit.clear()
+        self._queue.clear()
         if self._connection is not None:
             self._connection.rollback()
         if self._driver is not None and self._driver.in_transaction:
@@ -160,30 +170,58 @@ class Transaction:
 
     def close(self) -> None:
         """Give the connection back; what was not committed is rolled back."""
+        self._queue.clear()
         if self._driver is not None:
             try:
-                (self._connection or self._pooled).close()
+                if self._connection is not None:
+                    self._connection.rollback()
+                self._connections.give_back(self._pooled)
             finally:
                 self._connection = self._pooled = self._driver = None
                 if self._lock:
                     self._lock.release()
 
-    def _execute(self, sql: Any, parameters: Any) -> Any:
-        return self._begun_connection().execute(sql, parameters)
+    def _execute(self, sql: Any, parameters: Any, reads: bool) -> Any:
+        if not self._sends_together or isinstance(sql, str):
+            return self._begun_connection().execute(sql, parameters)
+        driver = self._driver or self._open_connection()
+        if self._queue or not (reads or driver.in_transaction):
+            self._queue.append((sql, parameters, None))
+            return self._run_queue()
+        return driver.execute(sql, parameters)
 
     def _begun_connection(self) -> Any:
         """The driver's connection, with the transaction begun."""
+        if self._queue:
+            self._run_queue()
         driver = self._driver or self._open_connection()
         if self._begin and not driver.in_transaction:
             driver.execute(self._begin)
         return driver
+
+    def _run_queue(self, commits: bool = False) -> Any:
+        """Send the queued statements in one round trip, which may also begin and end the
+        transaction; the result of the last of them."""
+        queue, self._queue = self._queue, []
+        driver = self._driver or self._open_connection()
+        results = driver.execute_together([each[:2] for each in queue], commits=commits)
+        failed = isinstance(results[-1], Exception)
+        checks = [check for _, _, check in queue[: len(results) - failed]]
+        if failed and any(checks) and driver.in_transaction:
+            driver.rollback()  # a check may ask the database for its reason
+        for check, result in zip(checks, results, strict=False):
+            if check:
+                check(result.rowcount)
+        if failed:
+            raise results[-1]
+        return results[-1]
 
     def _open_connection(self) -> Any:
         # One queue for writers costs less than SQLite's own busy loop (see docs/architecture).
         if self._lock and not self._lock.acquire(timeout=sqlite.WRITE_TIMEOUT_SECONDS):
             raise problems.Unavailable(BUSY)
         try:
-            self._pooled = self._engine.raw_connection()
+            self._pooled = self._connections.take()
         except BaseException:
             if self._lock:
                 self._lock.release()
@@ -196,34 +234,13 @@ class Transaction:
         try:
             return function(*arguments)
         except self._engine.dialect.loaded_dbapi.Error as error:
-            raise self._as_sqlalchemy_error(error) from None
-
-    def _as_sqlalchemy_error(self, error: Any) -> BaseException:
-        dialect, pooled = self._engine.dialect, self._pooled
-        gone = pooled is not None and dialect.is_disconnect(error, pooled, None)
-        if gone:  # the other pooled connections are most likely lost as well
-            self._engine.pool._invalidate(pooled, error)
-        wrapped: BaseException = sa.exc.DBAPIError.instance(
-            None, None, error, dialect.loaded_dbapi.Error, True, gone, dialect
-        )
-        without_data(wrapped, error)
-        return wrapped
+            raise as_sqlalchemy(error, self._engine, self._pooled) from None
 
 
+Check = Callable[[int], None]
+_Queued = tuple[Any, Any, Check | None]
 Row = sa.Row[*tuple[Any, ...]]
 Select = sa.Select[*tuple[Any, ...]]
-_transaction: ContextVar[Transaction] = ContextVar("transaction")
-
-
-class _Access(NamedTuple):
-    """How transactions of one database begin: the SQL for reads and for writes, and a lock if it
-    has one writer."""
-
-    engine: sa.Engine
-    reads: str
-    writes: str
-    lock: threading.Lock | None = None
-    kind: type[Transaction] = Transaction  # a subclass if statements are traced
 
 
 class Database(SQLAlchemy):
@@ -233,7 +250,18 @@ class Database(SQLAlchemy):
         super().init_app(app)
         with app.app_context():
             engines = self.engines
-        app.extensions["databases"] = {name: _access(engines[name]) for name in engines}
+        app.extensions["databases"] = {name: access(engines[name]) for name in engines}
+
+    def connections_in_use(self) -> int:
+        """How many connections to the database are in transactions, or about to be."""
+        primary: Access = flask.current_app.extensions["databases"][None]
+        return primary.connections.in_use()
+
+    def close(self) -> None:
+        """Close all connections; on the event loop's thread."""
+        for each in flask.current_app.extensions["databases"].values():
+            each.connections.close()
+            each.engine.dispose()
 
     def transaction(self, *, writes: bool = True, replica: bool = False) -> Transaction:
         """One transaction for all statements in its block; commits only when told to.
@@ -242,48 +270,30 @@ class Database(SQLAlchemy):
         never fails to get the lock. If not, each statement sees what was committed before it, as
         every statement does on PostgreSQL. `replica` reads from the replica.
         """
-        access: _Access = flask.current_app.extensions["databases"][REPLICA if replica else None]
-        if writes:
-            return access.kind(access.engine, access.writes, access.lock)
-        return access.kind(access.engine, access.reads, None)
-
-
-def _access(engine: sa.Engine) -> _Access:
-    sa.event.listen(engine, "handle_error", _keep_data_back)
-    if engine.dialect.name == "sqlite":
-        sqlite.set_up(engine)
-        return _Access(engine, "", "BEGIN IMMEDIATE", threading.Lock())
-    from service.engine.database import postgresql  # with a driver for PostgreSQL only
-
-    postgresql.set_up(engine)
-    return _Access(engine, *postgresql.beginnings(engine))
+        one: Access = flask.current_app.extensions["databases"][REPLICA if replica else None]
+        return (one.kind or Transaction)(one, writes=writes)
 
 
 db = Database(
-    model_class=_Model, session_options={"class_": _RequestSession}, disable_autonaming=True
+    model_class=Model, session_options={"class_": RequestSession}, disable_autonaming=True
 )
 
 
 def current() -> Transaction:
     """The transaction that this code runs in; raises LookupError outside of one."""
-    return _transaction.get()
+    return current_transaction.get()
 
 
 def connection() -> sa.Connection:
     """The current transaction's connection, for statements that are not prepared."""
-    return _transaction.get().connection()
+    return current_transaction.get().connection()
 
 
 def commit() -> None:
     """Commit now: only for changes that must stay even though the request is about to fail."""
-    _transaction.get().commit()
+    current_transaction.get().commit()
 
 
 def after_commit(callback: Callable[[], None]) -> None:
     """Call `callback` after the transaction has committed, and not if it is rolled back."""
-    _transaction.get().after_commit.append(callback)
-
-
-def _keep_data_back(context: sa.engine.ExceptionContext) -> None:
-    if context.sqlalchemy_exception:
-        without_data(context.sqlalchemy_exception, context.original_exception)
+    current_transaction.get().after_commit.append(callback)

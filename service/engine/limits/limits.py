@@ -19,7 +19,7 @@ from service.engine.limits.policies import (
     left_of,
     networks_of,
 )
-from service.engine.limits.store import Store, Wait
+from service.engine.limits.store import Store
 from service.engine.observe.catalogue import OUTCOMES
 from service.engine.observe.metrics import Metrics
 from service.engine.problems import Problem, RateLimited, Unauthorized
@@ -179,9 +179,9 @@ class Limits:
         """Whether the shared store fails, so that limits hold for each process alone."""
         return not self._store.works()
 
-    def start(self, wait: Wait | None = None) -> None:
-        """Let code outside of the running event loop count, too; `wait` is as in `Store.start`."""
-        self._store.start(wait)
+    def start(self) -> None:
+        """Answer code that is no coroutine, too; the event loop must be running."""
+        self._store.start()
 
     async def close(self) -> None:
         """End the connections to the store."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from concurrent.futures import CancelledError
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -18,6 +18,7 @@ from service.engine.limits.hits import Count, Hit, Late
 from service.engine.limits.memory import Windows
 from service.engine.observe.metrics import Metrics
 from service.engine.settings import BadConfiguration
+from service.engine.work import greenlets
 
 if TYPE_CHECKING:
     from service.engine.limits.addresses import Servers
@@ -26,8 +27,6 @@ logger = logging.getLogger(__name__)
 
 CHECK_TIMEOUT_SECONDS = 1.0  # what readiness can wait for
 RETRY_SECONDS = 2.0  # between two tries of a store that has failed
-
-Wait = Callable[[Coroutine[Any, Any, Any]], Any]
 
 
 class Store:
@@ -46,8 +45,7 @@ class Store:
     while it fails, only by `_watch`. A connection on which nothing comes any more is replaced,
     which is what tells a store that hangs from a firewall that forgets connections.
 
-    All of this happens on the event loop. Code that runs elsewhere waits for the loop, in
-    `ask_from_work`: by default it blocks the thread; `start` takes another way.
+    All of this happens on the event loop; code that is no coroutine waits in `ask_from_work`.
     """
 
     def __init__(self, url: str, metrics: Metrics) -> None:
@@ -59,7 +57,6 @@ class Store:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._watching: asyncio.Task[None] | None = None
         self.is_failing = False
-        self._wait: Wait = self._wait_in_thread
         if url.startswith("memory:"):
             return
         from service.engine.limits.addresses import servers  # with a client library for it only
@@ -69,13 +66,9 @@ class Store:
         except (ValueError, ConfigurationError):
             raise BadConfiguration("RATE_LIMIT_STORAGE_URL cannot be used") from None
 
-    def start(self, wait: Wait | None = None) -> None:
-        """Answer code outside of the event loop, too, which must be running.
-
-        `wait` returns what a coroutine returns, or raises what it raises.
-        """
+    def start(self) -> None:
+        """Answer code that is no coroutine, too; the event loop must be running."""
         self._loop = asyncio.get_running_loop()
-        self._wait = wait or self._wait_in_thread
 
     @property
     def is_shared(self) -> bool:
@@ -103,7 +96,8 @@ class Store:
         if self._loop is None or not self.is_shared:
             return self._ask_here(hits)
         try:
-            counts: list[Count] = self._wait(self.ask(hits))
+            wait = greenlets.wait_for if greenlets.is_here() else self._wait_in_thread
+            counts: list[Count] = wait(self.ask(hits))
         except CancelledError:  # the loop has ended
             return self._ask_here(hits)
         return counts

@@ -22,7 +22,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExportResult
 from opentelemetry.trace import Span, SpanKind, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from service.engine.database.transaction import Transaction
+from service.engine.database.transaction import Check, Transaction
 from service.engine.request import Request, current_request
 from service.engine.spec.specification import Specification
 
@@ -120,9 +120,14 @@ class _Exporter(OTLPSpanExporter):
 class _TracedTransaction(Transaction):
     __slots__ = ()
 
-    def _execute(self, sql: Any, parameters: Any) -> Any:
+    def execute_later(self, sql: Any, parameters: Any, check: Check | None = None) -> None:
+        rowcount = self.execute(sql, parameters).rowcount  # at once, for a span of its own
+        if check:
+            check(rowcount)
+
+    def _execute(self, sql: Any, parameters: Any, reads: bool) -> Any:
         with _statement(self.dialect.name, str(sql)):
-            return super()._execute(sql, parameters)
+            return super()._execute(sql, parameters, reads)
 
 
 @contextmanager

@@ -9,9 +9,9 @@ The path of one request through operation.py:
       |  parameters or body do not fit --------------------> 400, 413, 415
       |  [x-fresh-authentication with `when` --------------> 401]
       v
-    Pool.run()          one hop to a worker thread; none free -> 503
+    Pool.run()          one hop to a worker thread, or a greenlet here; none free -> 503
       v
-    _in_thread()        `current_request` is set
+    _work()             `current_request` is set
       v
     transact()          begins the transaction, and repeats what follows if it deadlocks
       |
@@ -28,8 +28,8 @@ The path of one request through operation.py:
       v
     Answer              one hop back; a Stream runs _chunk() in a hop and transaction per chunk
 
-Refusals before the hop cost no thread and no connection, so a flood of them delays nobody. If a
-check ran after the commit, the client would get an error for work that was done.
+Refusals before that cost no thread and no connection, so a flood of them delays nobody. If a check
+ran after the commit, the client would get an error for work that was done.
 """
 
 import warnings

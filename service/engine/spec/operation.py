@@ -28,6 +28,7 @@ from service.engine.limits.limits import Limits
 from service.engine.problems import InternalError, Problem
 from service.engine.request import Answer, Request, Stream, current_request, encoded
 from service.engine.spec import freshness, refusals
+from service.engine.spec.caching import cache_control
 from service.engine.spec.demands import Demands
 from service.engine.spec.idempotency import KeptAnswers, Retry
 from service.engine.spec.paging import Page, next_link
@@ -35,6 +36,7 @@ from service.engine.spec.validation import Part, RequestValidator, ResponseDrift
 from service.engine.tokens.authority import Authority
 from service.engine.tokens.tokens import Claims
 from service.engine.work.fair_threads import FairPool
+from service.engine.work.greenlets import GreenletPool
 from service.engine.work.replica import Replica
 from service.engine.work.retrying import transact
 from service.engine.work.threads import Pool
@@ -59,7 +61,7 @@ class Services:
     caller: Callable[[Claims, Transaction | None], Caller]
     kept_answers: type[KeptAnswers]
     limits: Limits
-    pools: dict[str, Pool]
+    pools: dict[str, Pool | GreenletPool]
     replica: Replica | None = None
 
 
@@ -96,7 +98,7 @@ class Operation(FlaskOperation):
         self._has_if_match = "If-Match" in headers
         self._needs_if_match = headers.get("If-Match", {}).get("required", False)
         self._prefix = services.flask.config["APPLICATION_ROOT"].rstrip("/")
-        self._cache_control = _cache_control(declared)
+        self._cache_control = cache_control(declared)
         self._details = refusals.details(spec, declared.path)
         self._injected = self._check_signature(declared.function)
 
@@ -132,14 +134,14 @@ class Operation(FlaskOperation):
                 if self._freshness:
                     self._freshness.check_body(request.claims, body)
         if not self._is_async:
-            return await self._pool.run(self._in_thread, request, arguments, origin=request.ip)
+            return await self._pool.run(self._work, request, arguments, origin=request.ip)
         if_none_match = arguments.pop("if_none_match", None)
         with self._services.flask.app_context():
             return self._finish(request, await self._fn(**arguments), if_none_match)
 
     @contextmanager
     def _in_context(self, request: Request) -> Iterator[None]:
-        """Sets what code in a worker thread may use: `current_request` and Flask's application."""
+        """Sets what handlers may use: `current_request` and Flask's application."""
         token = current_request.set(request)
         try:
             with self._services.flask.app_context():
@@ -147,7 +149,7 @@ class Operation(FlaskOperation):
         finally:
             current_request.reset(token)
 
-    def _in_thread(self, request: Request, arguments: dict[str, Any]) -> Answer | Stream:
+    def _work(self, request: Request, arguments: dict[str, Any]) -> Answer | Stream:
         work = partial(self._transact, request, arguments)
         replica = self._services.replica
         with self._in_context(request):
@@ -166,14 +168,7 @@ class Operation(FlaskOperation):
         arguments = arguments.copy()
         if_none_match = arguments.pop("if_none_match", None)
         key = arguments.pop("idempotency_key", None)
-        if self._has_if_match:
-            arguments["if_match"] = conditional.versions(
-                arguments.get("if_match"), required=self._needs_if_match
-            )
-        if "caller" in self._injected:
-            arguments["caller"] = caller
-        if "client" in self._injected:
-            arguments["client"] = request.client
+        self._complete(arguments, request, caller)
         retry = self._retry(caller, key, arguments["body"]) if key and caller else None
         if retry and (kept := retry.kept()):
             return kept
@@ -181,6 +176,8 @@ class Operation(FlaskOperation):
             transaction.close()
         try:
             answer = self._finish(request, self._fn(**arguments), if_none_match)
+            if retry:
+                transaction.send_queued()  # a refusal is kept as well
         except Problem as problem:
             if not retry:
                 raise
@@ -192,6 +189,17 @@ class Operation(FlaskOperation):
         if retry and isinstance(answer, Answer):
             retry.keep(answer)
         return answer
+
+    def _complete(self, arguments: dict[str, Any], request: Request, caller: Any) -> None:
+        """Add what handlers are given besides the parameters, and the versions of If-Match."""
+        if self._has_if_match:
+            arguments["if_match"] = conditional.versions(
+                arguments.get("if_match"), required=self._needs_if_match
+            )
+        if "caller" in self._injected:
+            arguments["caller"] = caller
+        if "client" in self._injected:
+            arguments["client"] = request.client
 
     def _retry(self, caller: Caller, key: str, body: Any) -> Retry:
         services = self._services
@@ -238,7 +246,7 @@ class Operation(FlaskOperation):
     async def _make_chunk(self, *arguments: Any) -> bytes:
         """The next chunk. Streams take turns, or they would fill the queue of the pool."""
         async with self._turns:
-            chunk: bytes = await self._pool.run(self._chunk, *arguments)
+            chunk: bytes = await self._pool.threads.run(self._chunk, *arguments)
             return chunk
 
     def _chunk(self, request: Request, parts: Iterator[Part], response: ResponseValidator) -> bytes:
@@ -275,16 +283,6 @@ class Operation(FlaskOperation):
         if "caller" in wanted and not self._token_types:
             raise TypeError(f"{self.operation_id}: a public operation has no caller")
         return wanted.keys() & INJECTED
-
-
-def _cache_control(operation: AbstractOperation) -> str:
-    """The Cache-Control of an answer: the value of `x-cache`, or the default."""
-    usual = "private, no-cache" if operation.security else "no-cache"
-    if operation.method != "get":
-        usual = "no-store"
-    # A proxy that compresses would change the entity tag (RFC 9110, section 7.7).
-    tagged = any("ETag" in answer.get("headers", {}) for answer in operation.responses.values())
-    return operation._operation.get("x-cache", usual) + (", no-transform" if tagged else "")
 
 
 def _unpacked(result: Any, success: int) -> tuple[Any, int, dict[str, str]]:

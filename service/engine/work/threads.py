@@ -134,6 +134,11 @@ class Pool:
             self._pending -= 1
             del future  # its exception refers to this frame: a cycle, left to the collector
 
+    @property
+    def threads(self) -> Pool:
+        """The threads for what computes for long: these."""
+        return self
+
     def readings(self) -> dict[str, int]:
         """For the metrics: how busy the pool is, and how many jobs it has refused."""
         return {

@@ -1,0 +1,97 @@
+"""The connections of an engine, for threads and for jobs on the event loop."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import sqlalchemy as sa
+
+from service.engine.work import greenlets
+
+QUIET_SECONDS = 1.0  # ping a connection idle for this long: a firewall may have dropped it
+
+
+def engine_options(
+    address: str, connections: int, known: dict[str, Any]
+) -> tuple[Any, dict[str, Any]]:
+    """The URL and the options of the engine for a database."""
+    options: dict[str, Any] = {
+        "execution_options": known,
+        "hide_parameters": True,
+        "pool_size": connections,
+        "max_overflow": 0,
+        "pool_timeout": 5,
+        "pool_use_lifo": True,  # the connection that was used last has the most in its cache
+    }
+    if address.startswith("sqlite:"):
+        return address, options
+    from service.engine.database import postgresql  # with a driver for PostgreSQL only
+
+    url, own = postgresql.engine_options(address)
+    own["execution_options"] = known | own.get("execution_options", {})
+    return url, options | own
+
+
+class Connections:
+    """Connections of the engine's pool.
+
+    Those that jobs on the event loop give back are kept here for the next job, because the pool
+    would block the loop: to open one, to look whether it works, to reset it.
+    """
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self._engine = engine
+        self._idle: list[Any] = []  # the last one was used last, and has the most in its cache
+
+    def in_use(self) -> int:
+        """How many are in transactions, or about to be."""
+        pool: Any = self._engine.pool
+        return int(pool.checkedout()) - sum(pooled._pool is pool for pooled in self._idle.copy())
+
+    def take(self) -> Any:
+        """A connection as the pool gives them; raises what that raises."""
+        if not greenlets.is_here():
+            return self._engine.raw_connection()
+        while self._idle:
+            pooled = self._idle.pop()
+            if self._is_trusted(pooled) and self._works(pooled):
+                return pooled
+            pooled.invalidate()
+        return greenlets.aside(self._engine.raw_connection)
+
+    def give_back(self, pooled: Any) -> None:
+        """Take back a connection; what was not committed is rolled back."""
+        if not greenlets.is_here():
+            pooled.close()
+            return
+        driver = pooled.driver_connection
+        if driver is None:  # it was lost, and the pool knows
+            return
+        try:
+            if driver.in_transaction:
+                driver.rollback()
+        except self._engine.dialect.loaded_dbapi.Error as error:
+            pooled.invalidate(error)
+            return
+        driver.used_at = time.monotonic()
+        self._idle.append(pooled)
+
+    def close(self) -> None:
+        """Give the idle ones to the pool; on the event loop's thread."""
+        while self._idle:
+            self._idle.pop().close()
+
+    def _is_trusted(self, pooled: Any) -> bool:
+        """Whether the engine has not been given another pool since, by `dispose`, and no connection
+        of the pool was lost."""
+        pool: Any = self._engine.pool
+        return pooled._pool is pool and pooled._connection_record.starttime >= pool._invalidate_time
+
+    def _works(self, pooled: Any) -> bool:
+        """Whether the server has not ended an idle connection, nor a firewall forgotten it."""
+        dialect = self._engine.dialect
+        try:
+            return dialect.do_ping(pooled.driver_connection)
+        except dialect.loaded_dbapi.Error:
+            return False

@@ -1,0 +1,255 @@
+"""Work on the event loop itself, in greenlets that give way while they wait.
+
+For work that mostly waits for a database elsewhere: a hand-over to a thread and back costs more
+than such a request computes. The code that runs here is the same plain, synchronous code as in a
+thread.
+
+A job, in its greenlet:
+
+    run() --full--> refused               at once
+      |
+      v
+    QUEUED --too long--> refused          by _sweep; at most `greenlets` jobs are further than here
+      |
+      v
+    RUNNING --> returned or raised        the loop does nothing else meanwhile
+      |  ^
+      |  | resume(), from a callback of the loop: the awaited answer, or the end of patience
+      v  |
+    WAITING                               in `wait_for` or `Socket.wait`; the loop goes on
+
+The greenlet of a job that has ended runs the next one. A job whose client has gone runs to its end,
+as in a thread. All of this happens in the thread of the loop, so nothing here needs a lock.
+
+What computes for longer than about a millisecond must not do so here, or it holds up all requests
+of the process: `aside` has a thread compute it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from greenlet import GreenletExit, getcurrent, greenlet
+
+from service.engine.problems import Unavailable
+from service.engine.work.threads import QUEUE_CHECK_SECONDS, QUEUE_TIMEOUT_SECONDS, Pool
+
+if TYPE_CHECKING:
+    from service.engine.work.sockets import Socket
+
+Result = TypeVar("Result")
+
+LATENESS_SECONDS = 0.1  # a wait that takes too long ends so much later, at most
+
+
+class GreenletPool:
+    """Runs functions for the event loop, in its own thread; the same interface as `threads.Pool`.
+
+    At most `greenlets` jobs are under way, and at most `capacity` run or wait; one more, or one
+    that has waited too long, is refused with `Unavailable`. `threads` run what the jobs put
+    `aside`.
+    """
+
+    def __init__(self, greenlets: int, capacity: int, threads: Pool) -> None:
+        self._most = greenlets
+        self._capacity = capacity
+        self.threads = threads
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._idle: list[Worker] = []
+        self._turns: deque[tuple[asyncio.Future[None], float]] = deque()
+        self._sweep_timer: asyncio.TimerHandle | None = None
+        self._waiting: dict[Socket, float] = {}
+        self._late_timer: asyncio.TimerHandle | None = None
+        self._pending = 0
+        self._running = 0
+        self._refusals = 0
+
+    async def run(self, function: Callable[..., Any], *arguments: Any, origin: str = "") -> Any:
+        """What the function returns or raises; `origin` is not considered."""
+        if self._pending >= self._capacity:
+            raise self._refusal("Too many requests are being answered.")
+        self._pending += 1
+        future: asyncio.Future[Any] | None = None
+        try:
+            if self._running < self._most:
+                self._running += 1
+            else:
+                await self._turn()
+            worker = self._worker()
+            worker.job = (function, arguments)
+            worker.switch()
+            if worker.outcome is None:
+                worker.future = future = asyncio.get_running_loop().create_future()
+                return await future
+            returned, result = self._rest(worker)
+        finally:
+            self._pending -= 1
+            future = None  # its exception refers to this frame: a cycle, left to the collector
+        if returned:
+            return result
+        try:
+            raise result
+        finally:
+            del result  # as above
+
+    def readings(self) -> dict[str, int]:
+        """For the metrics, as of `threads.Pool`; a greenlet counts as a thread."""
+        return {
+            "threads": self._running + len(self._idle),
+            "threads_busy": self._running,
+            "waiting": len(self._turns),
+            "pending": self._pending,
+            "capacity": self._capacity,
+            "refusals_total": self._refusals,
+        }
+
+    def close(self) -> None:
+        """End the threads when they have run the waiting jobs."""
+        self._idle.clear()
+        self.threads.close()
+
+    def watch(self, socket: Socket, until: float) -> None:
+        """Have the job that waits for this socket end its wait at `until`, in monotonic seconds."""
+        self._waiting[socket] = until
+        if self._late_timer is None and self._loop is not None:
+            self._late_timer = self._loop.call_later(LATENESS_SECONDS, self._end_late_waits)
+
+    def unwatch(self, socket: Socket) -> None:
+        self._waiting.pop(socket, None)
+
+    def resume(self, worker: Worker) -> None:
+        """Go on with a job that waits; called by the loop."""
+        worker.switch()
+        if worker.outcome is not None:
+            future, worker.future = worker.future, None
+            returned, result = self._rest(worker)
+            if future is not None and not future.done():  # else its client has gone
+                (future.set_result if returned else future.set_exception)(result)
+
+    def _worker(self) -> Worker:
+        loop = asyncio.get_running_loop()
+        if loop is not self._loop:  # greenlets cannot leave the thread they were made in
+            self._loop = loop
+            self._idle.clear()
+            self._sweep_timer = self._late_timer = None
+        return self._idle.pop() if self._idle else Worker(self)
+
+    def _rest(self, worker: Worker) -> Any:
+        """The outcome of a job that has ended; its worker may take another, and one may begin."""
+        outcome, worker.outcome = worker.outcome, None
+        self._idle.append(worker)
+        self._pass_on()
+        return outcome
+
+    def _pass_on(self) -> None:
+        """Leave the place of a job to the next one."""
+        while self._turns:
+            turn, _ = self._turns.popleft()
+            if not turn.done():  # else its client has gone
+                turn.set_result(None)
+                return
+        self._running -= 1
+
+    async def _turn(self) -> None:
+        """Wait until one of the running jobs leaves its place to this one."""
+        loop = asyncio.get_running_loop()
+        turn = loop.create_future()
+        self._turns.append((turn, time.monotonic()))
+        if self._sweep_timer is None:
+            self._sweep_timer = loop.call_later(QUEUE_CHECK_SECONDS, self._sweep, loop)
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if not turn.cancelled():  # the place had just been left to this one
+                self._pass_on()
+            raise
+
+    def _end_late_waits(self) -> None:
+        self._late_timer = None
+        now = time.monotonic()
+        for socket in [socket for socket, until in self._waiting.items() if until <= now]:
+            socket.give_up()
+        if self._waiting and self._loop is not None:
+            self._late_timer = self._loop.call_later(LATENESS_SECONDS, self._end_late_waits)
+
+    def _sweep(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Refuse jobs that have waited too long."""
+        self._sweep_timer = None
+        before = time.monotonic() - QUEUE_TIMEOUT_SECONDS
+        while self._turns and self._turns[0][1] < before:
+            turn, _ = self._turns.popleft()
+            if not turn.done():
+                turn.set_exception(self._refusal("The request waited too long for its turn."))
+        if self._turns:
+            self._sweep_timer = loop.call_later(QUEUE_CHECK_SECONDS, self._sweep, loop)
+
+    def _refusal(self, why: str) -> Unavailable:
+        self._refusals += 1
+        return Unavailable(why)
+
+
+class Worker(greenlet):
+    """Runs jobs one after the other: `job` is the function of the next one with its arguments, and
+    `outcome` whether the last one has returned, with what it returned or raised. An idle worker
+    refers to nothing of its last job."""
+
+    def __init__(self, pool: GreenletPool) -> None:
+        super().__init__(self._work)
+        self.pool = pool
+        self.job: tuple[Callable[..., Any], tuple[Any, ...]] | None = None
+        self.outcome: tuple[bool, Any] | None = None
+        self.future: asyncio.Future[Any] | None = None
+
+    def pause(self) -> None:
+        """Let the loop go on, until it switches back."""
+        loop: Any = self.parent
+        loop.switch()
+
+    def _work(self) -> None:
+        while self.job:
+            (function, arguments), self.job = self.job, None
+            try:
+                self.outcome = (True, function(*arguments))
+            except GreenletExit:  # the process ends
+                raise
+            except StopIteration:  # a future does not take it
+                self.outcome = (False, RuntimeError("StopIteration"))
+            except BaseException as error:
+                self.outcome = (False, error)
+            del function, arguments
+            self.pause()
+
+
+def here() -> Worker:
+    """The greenlet of the caller; only where `is_here`."""
+    worker: Any = getcurrent()
+    return worker  # type: ignore[no-any-return] # who calls this runs in one
+
+
+def is_here() -> bool:
+    """Whether the caller runs in a job on the event loop."""
+    return type(getcurrent()) is Worker
+
+
+def wait_for(awaitable: Awaitable[Result]) -> Result:
+    """What it returns or raises; the job gives way meanwhile. Only where `is_here`."""
+    worker = here()
+    awaited = asyncio.ensure_future(awaitable)
+    if not awaited.done():
+        awaited.add_done_callback(lambda _: worker.pool.resume(worker))
+        worker.pause()
+    return awaited.result()
+
+
+def aside(function: Callable[..., Result], *arguments: Any) -> Result:
+    """What the function returns or raises. A thread runs it if the caller is on the event loop, so
+    it must not use the database or the request."""
+    worker = getcurrent()
+    if not isinstance(worker, Worker):
+        return function(*arguments)
+    result: Result = wait_for(worker.pool.threads.run(function, *arguments))
+    return result

@@ -1,0 +1,84 @@
+"""Sockets that jobs on the event loop wait for."""
+
+from __future__ import annotations
+
+import asyncio
+from contextvars import Context
+
+from service.engine.work.greenlets import Worker, here
+
+
+class Socket:
+    """A socket of which one job at a time waits for data; `fileno` is its file descriptor.
+
+    It stays registered with the loop from the first wait to `close`, which comes before the
+    descriptor is closed. `has_news` tells that something came that no job waited for; most likely
+    the other side has closed it.
+    """
+
+    __slots__ = ("_fileno", "_is_late", "_loop", "_ready", "_worker", "has_news")
+
+    def __init__(self, fileno: int) -> None:
+        self._fileno = fileno
+        self._loop: asyncio.AbstractEventLoop | None = None  # once registered
+        self._worker: Worker | None = None
+        self._is_late = False
+        self._ready = 0
+        self.has_news = False
+
+    def wait(self, until: float | None, *, writes: bool) -> int:
+        """Wait until it can be read, or with `writes` also until it can be written: 1, 2 or, for
+        both, 3. Raises TimeoutError at `until`, in monotonic seconds."""
+        worker = here()
+        loop = self._registered()
+        if writes:
+            loop.add_writer(self._fileno, self._on_ready, 2)
+        if until is not None:
+            worker.pool.watch(self, until)
+        self._worker, self._is_late = worker, False
+        try:
+            worker.pause()
+        finally:
+            self._worker = None
+            worker.pool.unwatch(self)
+            if writes:
+                loop.remove_writer(self._fileno)
+        if self._is_late:
+            raise TimeoutError
+        return self._ready
+
+    def give_up(self) -> None:
+        """End the wait of the job that waits for it."""
+        worker, self._worker = self._worker, None
+        if worker:
+            self._is_late = True
+            worker.pool.resume(worker)
+
+    @property
+    def is_registered(self) -> bool:
+        """Whether the loop looks for news, or has found some."""
+        return self._loop is not None or self.has_news
+
+    def close(self) -> None:
+        """Have the loop forget it."""
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.remove_reader(self._fileno)
+        self._loop = None
+
+    def _registered(self) -> asyncio.AbstractEventLoop:
+        loop = asyncio.get_running_loop()
+        if self._loop is not loop:
+            # In an empty context: the loop would keep that of the job, with its request.
+            Context().run(loop.add_reader, self._fileno, self._on_ready, 1)
+            self._loop = loop
+            self.has_news = False
+        return loop
+
+    def _on_ready(self, ready: int) -> None:
+        worker, self._worker = self._worker, None
+        if worker is not None:
+            self._ready = ready
+            worker.pool.resume(worker)
+        elif ready == 1:
+            self.has_news = True
+            self.close()  # or the loop would tell it again and again

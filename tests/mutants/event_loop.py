@@ -1,0 +1,50 @@
+"""Mutants of what runs on the event loop, and of the statements that it sends."""
+
+from tests.mutants.mutant import Mutant
+
+KINDS = {
+    "event loop": [
+        Mutant(
+            "a client that goes while its request waits for its turn costs a place",
+            "service/engine/work/greenlets.py",
+            "                self._pass_on()\n            raise\n",
+            "                pass\n            raise\n",
+            "tests/runtime/test_greenlets.py"
+            "::test_a_client_that_goes_while_its_job_waits_for_a_place_costs_none",
+        ),
+        Mutant(
+            "a job leaves its place when its client goes, and not when it ends",
+            "service/engine/work/greenlets.py",
+            "                return await future\n",
+            "                try:\n"
+            "                    return await future\n"
+            "                except asyncio.CancelledError:\n"
+            "                    self._pass_on()\n"
+            "                    raise\n",
+            "tests/runtime/test_greenlets.py"
+            "::test_a_job_whose_client_has_gone_runs_to_its_end_and_then_leaves_its_place",
+        ),
+        Mutant(
+            "a statement that locks runs outside of the transaction",
+            "service/engine/database/statements.py",
+            "        and statement._for_update_arg is None\n",
+            "",
+            "tests/database/test_libpq.py"
+            "::test_only_a_statement_that_changes_or_locks_something_begins_a_transaction",
+        ),
+        Mutant(
+            "a NUL ends a text early",
+            "service/engine/database/libpq.py",
+            'if b"\\0" in data:',
+            'if b"\\0\\0" in data:',
+            "tests/database/test_libpq.py::test_a_nul_is_refused_and_ends_no_text_early",
+        ),
+        Mutant(
+            "what fails at the commit counts as committed",
+            "service/engine/database/libpq.py",
+            "if len(answers) > len(statements):",
+            "if len(answers) > len(statements) + 1:",
+            "tests/database/test_libpq.py::test_nothing_is_written_if_one_of_them_fails",
+        ),
+    ]
+}

@@ -1,0 +1,111 @@
+"""A job on the event loop waits for a socket, and the loop goes on."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+
+import pytest
+
+from service.engine.work.sockets import Socket
+from tests.runtime.test_greenlets import LONG_SECONDS, pool, run
+
+
+@pytest.fixture
+def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
+    """Two ends of a connection, which do not block."""
+    ends = socket.socketpair()
+    for end in ends:
+        end.setblocking(False)
+    yield ends
+    for end in ends:
+        end.close()
+
+
+def test_a_job_waits_until_a_socket_has_data(pair: tuple[socket.socket, socket.socket]) -> None:
+    here, there = pair
+    one = Socket(here.fileno())
+
+    def read() -> bytes:
+        got = b""
+        while len(got) < 3:
+            assert one.wait(None, writes=False) == 1
+            got += here.recv(1)
+        return got
+
+    async def test() -> None:
+        reading = asyncio.create_task(pool().run(read))
+        for byte in b"abc":
+            await asyncio.sleep(0)
+            there.send(bytes([byte]))
+        assert await reading == b"abc"
+        one.close()
+
+    run(test)
+
+
+def test_a_job_waits_until_a_socket_can_be_written(
+    pair: tuple[socket.socket, socket.socket],
+) -> None:
+    here, there = pair
+    one = Socket(here.fileno())
+
+    def fill() -> int:
+        with suppress(BlockingIOError):
+            while True:
+                here.send(b"x" * 65536)
+        return one.wait(None, writes=True)
+
+    async def test() -> None:
+        filling = asyncio.create_task(pool().run(fill))
+        await asyncio.sleep(0.01)
+        assert not filling.done()
+        with suppress(BlockingIOError):
+            while there.recv(65536):
+                pass
+        assert await filling == 2
+        one.close()
+
+    run(test)
+
+
+def test_a_wait_ends_in_time(pair: tuple[socket.socket, socket.socket]) -> None:
+    here, there = pair
+    one = Socket(here.fileno())
+
+    def wait(seconds: float) -> int:
+        return one.wait(time.monotonic() + seconds, writes=False)
+
+    async def test() -> None:
+        own = pool()
+        with pytest.raises(TimeoutError):
+            await own.run(wait, 0.05)
+        there.send(b"x")
+        assert await own.run(wait, LONG_SECONDS) == 1
+        one.close()
+
+    run(test)
+
+
+def test_a_socket_that_its_other_side_closes_has_news_and_does_not_keep_the_loop_busy(
+    pair: tuple[socket.socket, socket.socket],
+) -> None:
+    here, there = pair
+    one = Socket(here.fileno())
+
+    async def test() -> None:
+        there.send(b"x")
+        assert await pool().run(lambda: one.wait(None, writes=False)) == 1
+        here.recv(1)
+        assert not one.has_news
+        there.close()
+        deadline = time.monotonic() + LONG_SECONDS
+        while not one.has_news:
+            assert time.monotonic() < deadline
+            await asyncio.sleep(0)
+        assert not asyncio.get_running_loop().remove_reader(here.fileno())  # it is forgotten
+
+    run(test)
