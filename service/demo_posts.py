@@ -9,12 +9,12 @@ from typing import Any
 from uuid import UUID
 
 from service.demo import SPAN, WORDS, dice, ids_from, insert, present, text
-from service.domain.words import document
-from service.domain.words import words as words_of
+from service.domain.words import index_text
 from service.engine.database.transaction import db
 from service.engine.ids import created_at
 from service.engine.problems import InvalidRequest
 from service.models import Post, PostDocument
+from service.models.post_documents import lexemes
 from service.models.posts import text_bytes
 from service.models.storage import add_all
 
@@ -67,7 +67,7 @@ def _content() -> str:
 
 def _documents(posts: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [
-        {"post_id": post["id"], "words": words, "lexemes": words}
+        {"post_id": post["id"], "words": words, "lexemes": lexemes(words)}
         for post in posts
-        for words in [document(post["title"], words_of(post["content"]))]
+        for words in [index_text(post["title"], post["content"])]
     ]

@@ -36,7 +36,7 @@ def _renew(post_id: str) -> bool:
     source = _read(PostDocument.source, post_id)
     if source is None:  # deleted since
         return False
-    new = words.document(source.title, words.words(source.content))  # before the lock is taken
+    new = words.index_text(source.title, source.content)  # before the lock is taken
     with db.transaction() as transaction:
         done = PostDocument.renew(post_id, source.words, new)
         transaction.commit()

@@ -74,6 +74,11 @@ def document(title: str, content: list[str]) -> str:
     return " ".join(_bounded([VERSION, *heading, "¶", *heading, "¶", *content]))
 
 
+def index_text(title: str, content: str) -> str:
+    """The searchable document of a post."""
+    return document(title, words(content))
+
+
 def character(word: str) -> str:
     """The first character, with its marks, of a word in a script without spaces; else empty."""
     match = _UNITS.match(word)

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from service.engine.caller import Caller
-from service.engine.database.connections import engine_options
+from service.engine.database.connections import MOST_IDLE, engine_options
 from service.engine.database.transaction import READINESS, REPLICA, Transaction, db
 from service.engine.http import assets, front_door
 from service.engine.http.cors import Cors, cookie_paths
@@ -32,7 +32,7 @@ from service.engine.settings import BadConfiguration, EngineSettings
 from service.engine.spec.app import App
 from service.engine.spec.flask_app import Flask
 from service.engine.spec.idempotency import KeptAnswers
-from service.engine.spec.operation import Services
+from service.engine.spec.operation import MAX_CHUNKS_AT_ONCE, Services
 from service.engine.spec.problem_pages import ProblemPages
 from service.engine.spec.routing import Routing
 from service.engine.tokens.authority import Authority, key_ring
@@ -69,7 +69,9 @@ def create_flask(
     # The path under which a proxy serves the API, from PUBLIC_URL: `/`, or such as `/planner`.
     app.config["APPLICATION_ROOT"] = urlsplit(settings.public_url).path or "/"
     connections = settings.worker_threads + threads + 2
-    known = {"migrations": migrations, "service": settings.specification.name}
+    known: dict[str, Any] = {"migrations": migrations, "service": settings.specification.name}
+    # The rest is for streams, which threads produce.
+    known[MOST_IDLE] = max(1, settings.worker_threads - MAX_CHUNKS_AT_ONCE)
     url, options = engine_options(settings.database_url, connections, known)
     app.config["SQLALCHEMY_DATABASE_URI"] = url
     app.config["SQLALCHEMY_ENGINE_OPTIONS"] = options

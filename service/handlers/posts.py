@@ -7,12 +7,13 @@ from service.accounts import quota
 from service.caller import Caller
 from service.domain import search
 from service.domain.snippets import snippets
-from service.domain.words import document, words
+from service.domain.words import index_text
 from service.engine.ids import first_id_after, first_id_from
 from service.engine.spec.paging import fitting, page
+from service.engine.work.greenlets import aside_if_long
 from service.engine.work.retrying import unlocked
 from service.models import Post, PostDocument
-from service.models.posts import text_bytes
+from service.models.posts import TEXTS, text_bytes
 
 
 def list_posts(
@@ -31,9 +32,9 @@ def list_posts(
 
 
 def create_post(caller: Caller, body: dict):
-    found = unlocked(words, body["content"])
+    text = unlocked(index_text, body["title"], body["content"])
     post = Post.create(caller, quota.bytes_allowed(), **body)
-    PostDocument.add(post["id"], document(body["title"], found))
+    PostDocument.add(post["id"], text)
     return post, 201, {"Location": f"/api/posts/{post['id']}"}
 
 
@@ -42,14 +43,14 @@ def get_post(post_id: UUID):
 
 
 def update_post(caller: Caller, post_id: UUID, body: dict, if_match: list[str] | None):
-    content = body.get("content") or Post.get(post_id)["content"]
-    found = unlocked(words, content)
+    expected = body if body.keys() >= {*TEXTS} else {**Post.get(post_id), **body}
+    text = unlocked(index_text, expected["title"], expected["content"])
     before = Post.stored(post_id)
     post = Post.update(post_id, caller, if_match, body)
     quota.replace(before, text_bytes(post))
-    if post["content"] != content:  # the post has changed meanwhile
-        found = words(post["content"])
-    PostDocument.replace(post["id"], document(post["title"], found))
+    if any(post[name] != expected[name] for name in TEXTS):  # it has changed meanwhile
+        text = aside_if_long(index_text, post["title"], post["content"])
+    PostDocument.replace(post["id"], text)
     return post
 
 

@@ -15,6 +15,7 @@ from service.engine.database.listing import MAX_READ_BYTES, bounded
 from service.engine.database.statements import Prepared
 from service.engine.database.transaction import Row, current, db
 from service.engine.database.types import Id
+from service.engine.work.greenlets import aside_if_long
 from service.models.deletions import Deletion
 from service.models.posts import Post, columns, shape
 from service.models.users import User
@@ -23,16 +24,13 @@ SEARCH_TIMEOUT_SECONDS = 1.0
 
 
 class Lexemes(sa.types.TypeDecorator[str]):
-    """The words again, as a `tsvector` on PostgreSQL; NULL on SQLite.
-
-    The vector is written here, lexeme by lexeme, so that both databases index the same words.
-    """
+    """A `tsvector` on PostgreSQL, as `lexemes` writes it; NULL on SQLite."""
 
     impl = sa.Text().with_variant(postgresql.TSVECTOR(), "postgresql")
     cache_ok = True
 
     def process_bind_param(self, value: str | None, dialect: sa.Dialect) -> str | None:
-        return _tsvector(value) if value is not None and dialect.name == "postgresql" else None
+        return value if dialect.name == "postgresql" else None
 
 
 class PostDocument(db.Model):  # type: ignore[name-defined,misc] # made at run time
@@ -53,12 +51,12 @@ class PostDocument(db.Model):  # type: ignore[name-defined,misc] # made at run t
     @classmethod
     def add(cls, post_id: str, words: str) -> None:
         """Index a new post by its words, as `domain.words.document` makes them."""
-        _insert.write_later(post_id=post_id, words=words, lexemes=words)
+        _insert.write_later(post_id=post_id, words=words, lexemes=lexemes(words))
 
     @classmethod
     def replace(cls, post_id: str, words: str) -> None:
         """Index a changed post again."""
-        _update.write(of=post_id, new=words, new_lexemes=words)
+        _update.write(of=post_id, new=words, new_lexemes=lexemes(words))
 
     @classmethod
     def last_id(cls) -> int:
@@ -79,7 +77,7 @@ class PostDocument(db.Model):  # type: ignore[name-defined,misc] # made at run t
     @classmethod
     def renew(cls, post_id: str, old: str, new: str) -> bool:
         """Index a post again; False if its document was changed or deleted meanwhile."""
-        return _renew.write(of=post_id, old=old, new=new, new_lexemes=new) > 0
+        return _renew.write(of=post_id, old=old, new=new, new_lexemes=lexemes(new)) > 0
 
     @classmethod
     def matching(
@@ -216,6 +214,12 @@ _tsvector_search = Prepared(
         _hits.c.post_id.desc(),
     )
 )
+
+
+def lexemes(words: str) -> str | None:
+    """The words of a document as a `tsvector`, lexeme by lexeme, so that both databases index the
+    same words; None on SQLite."""
+    return aside_if_long(_tsvector, words) if current().dialect.name == "postgresql" else None
 
 
 def _tsvector(words: str) -> str:

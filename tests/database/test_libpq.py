@@ -134,6 +134,14 @@ def test_a_connection_keeps_a_limited_number_of_statements(
         assert transaction.execute(kept, None).fetchone() == (3,)
 
 
+def test_no_result_is_kept_after_it_was_read(things: Server) -> None:
+    statement = Prepared(sa.select(sa.cast(bindparam("value"), sa.Text).label("it")))
+    with db.transaction(writes=False) as transaction:
+        statement.first(value="x")
+        [loader] = transaction._driver.statements._loaders.values()
+        assert loader.pgresult is None
+
+
 def later(transaction: Transaction, *rows: tuple[int, int | None], **options: Any) -> None:
     for id_, parent in rows:
         _insert.write_later(**options, new=id_, parent=parent)

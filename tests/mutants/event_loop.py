@@ -27,8 +27,8 @@ KINDS = {
         Mutant(
             "a statement that locks runs outside of the transaction",
             "service/engine/database/statements.py",
-            "        and statement._for_update_arg is None\n",
-            "",
+            "    return locks or isinstance(",
+            "    return not locks and isinstance(",
             "tests/database/test_libpq.py"
             "::test_only_a_statement_that_changes_or_locks_something_begins_a_transaction",
         ),

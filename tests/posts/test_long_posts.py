@@ -39,15 +39,15 @@ def test_the_indexed_text_of_a_post_is_bounded(anna: Person) -> None:
 def meanwhile(ben: Person, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Ben writes a post while the words of a long one are looked for; the answers he got."""
     answers: list[int] = []
-    find: Callable[[str], list[str]] = handlers.words
+    find: Callable[[str, str], str] = handlers.index_text
 
-    def _find(text: str) -> list[str]:
+    def _find(title: str, text: str) -> str:
         if len(text) > 1000:
             answer = ben.http.post("/api/posts", json={"title": "a", "content": "b"})
             answers.append(answer.status_code)
-        return find(text)
+        return find(title, text)
 
-    monkeypatch.setattr(handlers, "words", _find)
+    monkeypatch.setattr(handlers, "index_text", _find)
     return answers
 
 
@@ -72,18 +72,18 @@ def test_a_change_of_the_content_while_the_title_is_changed_is_found(
 ) -> None:
     rare = f"r{secrets.token_hex(8)}"
     post = anna.post("title", LONG)
-    find: Callable[[str], list[str]] = handlers.words
+    find: Callable[[str, str], str] = handlers.index_text
 
-    def _find(text: str) -> list[str]:
+    def _find(title: str, text: str) -> str:
         if text == LONG:
-            monkeypatch.setattr(handlers, "words", find)
+            monkeypatch.setattr(handlers, "index_text", find)
             change = {"content": f"{LONG} {rare}"}
             answer = anna.http.patch(f"/api/posts/{post['id']}", json=change, headers=any_version)
             assert answer.status_code == 200
-        return find(text)
+        return find(title, text)
 
     any_version = {"If-Match": "*"}
-    monkeypatch.setattr(handlers, "words", _find)
+    monkeypatch.setattr(handlers, "index_text", _find)
     answer = anna.http.patch(f"/api/posts/{post['id']}", json={"title": "b"}, headers=any_version)
     assert answer.status_code == 200
     results = anna.http.get("/api/search", params={"q": rare}).json()["results"]

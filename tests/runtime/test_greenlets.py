@@ -156,6 +156,51 @@ def test_a_client_that_goes_while_its_job_waits_for_a_place_costs_none(steps: in
     run(test)
 
 
+def test_a_client_that_goes_just_as_its_job_is_refused_leaves_no_place_behind(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(greenlets, "QUEUE_TIMEOUT_SECONDS", -1)
+
+    async def test() -> None:
+        own, free = pool(1), asyncio.Event()
+        first = asyncio.create_task(own.run(wait_for, free.wait()))
+        await asyncio.sleep(0)
+        gone = asyncio.create_task(own.run(int))
+        await asyncio.sleep(0)
+        own._sweep(asyncio.get_running_loop())
+        gone.cancel()
+        await asyncio.gather(gone, return_exceptions=True)
+        free.set()
+        await first
+        assert own.readings()["threads_busy"] == 0
+
+    run(test)
+
+
+def test_a_job_that_waits_keeps_no_other_job_alive() -> None:
+    own_context: ContextVar[object] = ContextVar("own_context")
+    kept: list[weakref.ref[Any]] = []
+
+    def work(awaitable: Awaitable[Any]) -> None:
+        large = _Large()
+        kept.append(weakref.ref(large))
+        token = own_context.set(large)
+        wait_for(awaitable)
+        own_context.reset(token)
+
+    async def test() -> None:
+        later: list[asyncio.TimerHandle] = []
+
+        async def open_something() -> None:  # as a connection registers with the loop
+            later.append(asyncio.get_running_loop().call_later(LONG_SECONDS, int))
+
+        await pool().run(work, open_something())
+        assert kept[0]() is None
+        later[0].cancel()
+
+    run(test)
+
+
 class _Large:
     """Stands for what takes much room."""
 

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from service.engine.work import greenlets
 
+MOST_IDLE = "most_idle"  # the option of an engine: how many are kept for the event loop
 QUIET_SECONDS = 1.0  # ping a connection idle for this long: a firewall may have dropped it
 
 
@@ -42,6 +43,7 @@ class Connections:
 
     def __init__(self, engine: sa.Engine) -> None:
         self._engine = engine
+        self._most_idle: int = engine.get_execution_options().get(MOST_IDLE, 1)
         self._idle: list[Any] = []  # the last one was used last, and has the most in its cache
 
     def in_use(self) -> int:
@@ -55,24 +57,33 @@ class Connections:
             return self._engine.raw_connection()
         while self._idle:
             pooled = self._idle.pop()
-            if self._is_trusted(pooled) and self._works(pooled):
+            if not self._is_trusted(pooled):
+                pooled.invalidate()
+            elif self._works(pooled):
                 return pooled
-            pooled.invalidate()
+            else:  # most likely the others do not work either: do not wait for each of them
+                self._engine.pool._invalidate(pooled)
         return greenlets.aside(self._engine.raw_connection)
 
     def give_back(self, pooled: Any) -> None:
         """Take back a connection; what was not committed is rolled back."""
-        if not greenlets.is_here():
-            pooled.close()
-            return
         driver = pooled.driver_connection
         if driver is None:  # it was lost, and the pool knows
+            return
+        if pooled._pool is not self._engine.pool:  # which would forget it without closing it
+            pooled.invalidate()
+            return
+        if not greenlets.is_here():
+            pooled.close()
             return
         try:
             if driver.in_transaction:
                 driver.rollback()
         except self._engine.dialect.loaded_dbapi.Error as error:
             pooled.invalidate(error)
+            return
+        if len(self._idle) >= self._most_idle:
+            pooled.close()
             return
         driver.used_at = time.monotonic()
         self._idle.append(pooled)

@@ -24,7 +24,8 @@ from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from service.engine.database.types import Id, Time
 from service.engine.ids import rfc3339_of_postgresql
 
-_PLANNED_FOR_OTHER_TYPES = "0A000"  # a migration has changed the type of a column
+_NOT_SUPPORTED = "0A000"
+_PLANNED_FOR_OTHER_TYPES = "RevalidateCachedQuery"  # a migration has changed a column's type
 MAX_PREPARED = 250  # statements on one connection; any others are planned each time
 _numbers = itertools.count()
 Parameters = list[Any]  # as Python has them
@@ -79,7 +80,7 @@ class Statements:
         values = _as_text(parameters)
         self._prepare(statement)
         self._send(statement, values)
-        return self._result(statement, self._answer())
+        return self._result(statement, self._answer(statement))
 
     def run_together(
         self, statements: Sequence[tuple[Statement, Parameters]]
@@ -91,15 +92,19 @@ class Statements:
         sent = [(statement, _as_text(parameters)) for statement, parameters in statements]
         for statement, _ in sent:
             self._prepare(statement)
-        pgconn.enter_pipeline_mode()
-        for statement, values in sent:
-            self._send(statement, values)
-        pgconn.pipeline_sync()
-        answers = self._connection.wait(_answers(pgconn))
-        pgconn.exit_pipeline_mode()
+        try:
+            pgconn.enter_pipeline_mode()
+            for statement, values in sent:
+                self._send(statement, values)
+            pgconn.pipeline_sync()
+            answers = self._connection.wait(_answers(pgconn))
+            pgconn.exit_pipeline_mode()
+        except BaseException:  # nobody could go on with a connection in this mode
+            self._connection.close()
+            raise
         results: list[Result | psycopg.Error] = []
         for (statement, _), answer in zip(statements, answers, strict=False):
-            if error := self._error(answer):
+            if error := self._error(statement, answer):
                 return [*results, error]
             results.append(self._result(statement, answer))
         if len(answers) > len(statements):  # it failed as it was committed
@@ -111,7 +116,7 @@ class Statements:
             return
         if len(self._prepared) < MAX_PREPARED:
             self._connection.pgconn.send_prepare(statement.name, statement.query)
-            self._answer()
+            self._answer(statement)
             self._prepared.add(statement)
 
     def _send(self, statement: Statement, values: list[bytes | None]) -> None:
@@ -132,19 +137,27 @@ class Statements:
             loader.set_pgresult(answer)
             if statement in self._prepared:
                 self._loaders[statement] = loader
-        return Result(loader.load_rows(0, rows, tuple), rows)
+        loaded = loader.load_rows(0, rows, tuple)
+        loader.set_pgresult(None, set_loaders=False)  # which would be kept until the next time
+        return Result(loaded, rows)
 
-    def _answer(self) -> Any:
+    def _answer(self, statement: Statement) -> Any:
         answers = self._connection.wait(execute(self._connection.pgconn))
-        if error := self._error(answers[-1]):  # the second one, if it failed as it was committed
+        if error := self._error(
+            statement, answers[-1]
+        ):  # the second one, if it failed as it was committed
             raise error
         return answers[0]
 
-    def _error(self, answer: Any) -> psycopg.Error | None:
+    def _error(self, statement: Statement, answer: Any) -> psycopg.Error | None:
         if answer.status in (ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK):
             return None
         error = error_from_result(answer)
-        if error.sqlstate == _PLANNED_FOR_OTHER_TYPES:
+        if (
+            statement in self._prepared
+            and error.sqlstate == _NOT_SUPPORTED
+            and error.diag.source_function == _PLANNED_FOR_OTHER_TYPES
+        ):
             self._connection.close()  # a lost connection: the work is done again on another
         return error
 

@@ -89,8 +89,9 @@ class Connection(psycopg.Connection[Any]):
         if not commits:
             begun, *results = self.statements.run_together([BEGIN, *statements])
             return results or [begun]
-        if len(statements) > 1:
-            return self.statements.run_together(statements)
+        if len(statements) > 1:  # with BEGIN, because Citus takes only that for a transaction
+            begun, *results = self.statements.run_together([BEGIN, *statements, COMMIT])
+            return results or [begun]
         try:
             return [self.statements.run(*statements[0])]
         except psycopg.Error as error:
@@ -130,10 +131,10 @@ class Connection(psycopg.Connection[Any]):
 
     def _wait_on_loop(self, gen: Any) -> Any:
         patience = self.patience
-        until = None if patience is None else time.monotonic() + patience
         try:
             wanted = next(gen)
-            while True:
+            while True:  # patience begins anew with each answer, as PostgreSQL's own timeouts do
+                until = None if patience is None else time.monotonic() + patience
                 wanted = gen.send(self.socket.wait(until, writes=wanted != Wait.R))
         except StopIteration as end:
             return end.value

@@ -62,8 +62,8 @@ class Prepared:
         return int(self._execute(parameters)[1].rowcount)
 
     def write_later(self, check: Check | None = None, **parameters: Any) -> None:
-        """Run it with the next statement or with the commit, if that saves a round trip; see
-        `Transaction.execute_later`."""
+        """Run it with the next statement or with the commit, if that saves a round trip, and raise
+        what goes wrong there, `unique` or not; see `Transaction.execute_later`."""
         transaction = current()
         form = self._form(transaction.dialect)
         transaction.execute_later(form.sql, form.bound(parameters), check)
@@ -101,17 +101,14 @@ def insertion(model: Any, *, where: sa.CTE | None = None) -> Prepared:
 
 def _only_reads(statement: Any) -> bool:
     """Whether it leaves neither a change nor a lock behind."""
-    return (
-        isinstance(statement, sa.Select)
-        and statement._for_update_arg is None
-        and not any(map(_acts, visitors.iterate(statement)))
-    )
+    return isinstance(statement, sa.Select) and not any(map(_acts, visitors.iterate(statement)))
 
 
 def _acts(part: Any) -> bool:
     if isinstance(part, sa.Function):
         return part.name.startswith(("pg_", "set_"))  # such as advisory locks
-    return isinstance(part, sa.sql.dml.UpdateBase)
+    locks = isinstance(part, sa.Select) and part._for_update_arg is not None
+    return locks or isinstance(part, sa.sql.dml.UpdateBase)
 
 
 _Processor = Callable[[Any], Any] | None

@@ -17,9 +17,10 @@ A transaction takes a connection as late as it can, and gives it back as early a
     BEGUN      All statements are committed or rolled back together. After a commit, the next
                statement begins anew.
 
-Only the thread that entered a transaction may use it. `is_committed` is set before the driver is
-told to commit, and unset only if the database says that it has not: a connection that is lost
-during a commit leaves nobody knowing whether it happened, so the work must not be done again.
+Only the thread, or the job on the event loop, that entered a transaction may use it. `is_committed`
+is set before the driver is told to commit, and unset only if the database says that it has not: a
+connection that is lost during a commit leaves nobody knowing whether it happened, so the work must
+not be done again.
 """
 
 from __future__ import annotations

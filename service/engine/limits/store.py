@@ -98,7 +98,7 @@ class Store:
         try:
             wait = greenlets.wait_for if greenlets.is_here() else self._wait_in_thread
             counts: list[Count] = wait(self.ask(hits))
-        except CancelledError:  # the loop has ended
+        except (CancelledError, asyncio.CancelledError):  # the loop has ended
             return self._ask_here(hits)
         return counts
 

@@ -31,6 +31,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
+from contextvars import Context
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from greenlet import GreenletExit, getcurrent, greenlet
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 
+TEXT_FOR_A_THREAD_CHARACTERS = 2000  # about 1 ms, in which the event loop does nothing else
 LATENESS_SECONDS = 0.1  # a wait that takes too long ends so much later, at most
 
 
@@ -115,8 +117,7 @@ class GreenletPool:
     def watch(self, socket: Socket, until: float) -> None:
         """Have the job that waits for this socket end its wait at `until`, in monotonic seconds."""
         self._waiting[socket] = until
-        if self._late_timer is None and self._loop is not None:
-            self._late_timer = self._loop.call_later(LATENESS_SECONDS, self._end_late_waits)
+        self._look_for_late_waits()
 
     def unwatch(self, socket: Socket) -> None:
         self._waiting.pop(socket, None)
@@ -164,7 +165,7 @@ class GreenletPool:
         try:
             await turn
         except asyncio.CancelledError:
-            if not turn.cancelled():  # the place had just been left to this one
+            if turn.done() and not (turn.cancelled() or turn.exception()):  # it had just got one
                 self._pass_on()
             raise
 
@@ -173,8 +174,12 @@ class GreenletPool:
         now = time.monotonic()
         for socket in [socket for socket, until in self._waiting.items() if until <= now]:
             socket.give_up()
-        if self._waiting and self._loop is not None:
-            self._late_timer = self._loop.call_later(LATENESS_SECONDS, self._end_late_waits)
+        self._look_for_late_waits()
+
+    def _look_for_late_waits(self) -> None:
+        if self._waiting and self._late_timer is None and self._loop is not None:
+            look = self._end_late_waits
+            self._late_timer = self._loop.call_later(LATENESS_SECONDS, look, context=Context())
 
     def _sweep(self, loop: asyncio.AbstractEventLoop) -> None:
         """Refuse jobs that have waited too long."""
@@ -238,7 +243,8 @@ def is_here() -> bool:
 def wait_for(awaitable: Awaitable[Result]) -> Result:
     """What it returns or raises; the job gives way meanwhile. Only where `is_here`."""
     worker = here()
-    awaited = asyncio.ensure_future(awaitable)
+    # In an empty context: a connection that it opens would keep that of the job, with its request.
+    awaited = Context().run(asyncio.ensure_future, awaitable)
     if not awaited.done():
         awaited.add_done_callback(lambda _: worker.pool.resume(worker))
         worker.pause()
@@ -253,3 +259,9 @@ def aside(function: Callable[..., Result], *arguments: Any) -> Result:
         return function(*arguments)
     result: Result = wait_for(worker.pool.threads.run(function, *arguments))
     return result
+
+
+def aside_if_long(function: Callable[..., Result], *texts: str) -> Result:
+    """The same for something that is computed from texts, if they are long."""
+    is_long = sum(map(len, texts)) > TEXT_FOR_A_THREAD_CHARACTERS
+    return aside(function, *texts) if is_long else function(*texts)

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from service.engine.database.errors import first_line, is_lost, is_retryable, refusal
 from service.engine.database.transaction import Transaction, current, db
 from service.engine.problems import IdempotencyKeyInUse, InternalError
-from service.engine.work.greenlets import aside
+from service.engine.work.greenlets import aside_if_long
 
 logger = logging.getLogger(__name__)
 
@@ -21,7 +21,6 @@ T = TypeVar("T")
 
 MAX_TRIES = 3
 LONG_TEXT_CHARACTERS = 10_000  # finding the words of one takes 5 to 20 ms
-TEXT_FOR_A_THREAD_CHARACTERS = 2000  # about 1 ms, in which the event loop does nothing else
 # A connection lost later is not retried: the client has waited enough.
 RECONNECT_WITHIN_SECONDS = 1.0
 
@@ -65,12 +64,12 @@ def transact(
     raise AssertionError
 
 
-def unlocked(compute: Callable[[str], T], text: str) -> T:
-    """Compute something from a text, without holding SQLite's write lock or the event loop if the
-    text is long.
+def unlocked(compute: Callable[..., T], *texts: str) -> T:
+    """Compute something from texts, without holding SQLite's write lock or the event loop if the
+    texts are long.
 
     Only before the handler writes, and what it has read may be stale afterwards.
     """
-    if len(text) > LONG_TEXT_CHARACTERS:
+    if sum(map(len, texts)) > LONG_TEXT_CHARACTERS:
         current().unlock()
-    return aside(compute, text) if len(text) > TEXT_FOR_A_THREAD_CHARACTERS else compute(text)
+    return aside_if_long(compute, *texts)
