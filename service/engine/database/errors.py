@@ -76,6 +76,13 @@ def is_retryable(error: Exception) -> bool:
     return state in RETRYABLE or is_elsewhere
 
 
+def is_busy(error: Exception) -> bool:
+    """Whether another process has locked the SQLite file at this moment; while it switches to WAL,
+    SQLite does not wait."""
+    cause = getattr(error, "orig", error)
+    return isinstance(cause, sqlite3.Error) and _sqlite_name(cause).startswith("SQLITE_BUSY")
+
+
 def is_lost(error: Exception) -> bool:
     """Whether the connection was lost, so that the transaction may be tried again on another one
     unless it was being committed."""

@@ -17,7 +17,7 @@ from alembic.util import CommandError
 
 from alembic import command
 from service.engine.database import citus
-from service.engine.database.errors import is_retryable
+from service.engine.database.errors import is_busy
 from service.engine.database.revisions import State, Unknown, file, graph, require_utf8, state
 from service.engine.database.transaction import db
 from service.engine.settings import BadConfiguration
@@ -107,7 +107,7 @@ def _opened(engine: sa.Engine) -> sa.Connection:
         try:
             return engine.connect()
         except sa.exc.OperationalError as error:
-            if not is_retryable(error) or time.monotonic() > deadline:
+            if not is_busy(error) or time.monotonic() > deadline:
                 raise
         time.sleep(0.02)  # a start waits, not a request
 
