@@ -142,10 +142,9 @@ class Statements:
         return Result(loaded, rows)
 
     def _answer(self, statement: Statement) -> Any:
+        # A second answer says that the statement succeeded, but could not be committed.
         answers = self._connection.wait(execute(self._connection.pgconn))
-        if error := self._error(
-            statement, answers[-1]
-        ):  # the second one, if it failed as it was committed
+        if error := self._error(statement, answers[-1]):
             raise error
         return answers[0]
 
@@ -184,7 +183,7 @@ def _answers(pgconn: Any) -> Any:
 @cache
 def dialect() -> sa.Dialect:
     """psycopg's dialect with the parameters that PostgreSQL itself knows: `$1`."""
-    return PGDialect_psycopg(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call] # is not
+    return PGDialect_psycopg(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call] # SQLAlchemy's
 
 
 def result_processor(type_: Any) -> Callable[[Any], Any] | None:
@@ -198,7 +197,7 @@ def result_processor(type_: Any) -> Callable[[Any], Any] | None:
     impl = type_.dialect_impl(dialect())
     if isinstance(impl, sa.Uuid | sa.DateTime):
         raise TypeError(f"a prepared statement gives no {type(type_).__name__}: use Id or Time")
-    return impl.result_processor(dialect(), None)  # type: ignore[no-any-return] # untyped there
+    return impl.result_processor(dialect(), None)  # type: ignore[no-any-return] # SQLAlchemy's
 
 
 class _Moments(Loader):

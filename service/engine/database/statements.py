@@ -138,7 +138,7 @@ def _form(statement: Any, dialect: sa.Dialect) -> _Form:
 
 
 def _result_processor(dialect: sa.Dialect, type_: Any) -> _Processor:
-    return type_.dialect_impl(dialect).result_processor(dialect, None)  # type: ignore[no-any-return] # untyped there
+    return type_.dialect_impl(dialect).result_processor(dialect, None)  # type: ignore[no-any-return] # SQLAlchemy's
 
 
 def _compiled(statement: Any, dialect: sa.Dialect) -> tuple[Any, Callable[[dict[str, Any]], Any]]:

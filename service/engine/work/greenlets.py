@@ -232,7 +232,7 @@ class Worker(greenlet):
 def here() -> Worker:
     """The greenlet of the caller; only where `is_here`."""
     worker: Any = getcurrent()
-    return worker  # type: ignore[no-any-return] # who calls this runs in one
+    return worker  # type: ignore[no-any-return] # the caller runs in one
 
 
 def is_here() -> bool:

@@ -27,8 +27,9 @@ class Socket:
         self.has_news = False
 
     def wait(self, until: float | None, *, writes: bool) -> int:
-        """Wait until it can be read, or with `writes` also until it can be written: 1, 2 or, for
-        both, 3. Raises TimeoutError at `until`, in monotonic seconds."""
+        """Wait until it can be read, which returns 1, or with `writes` until it can be written,
+        which returns 2 (psycopg's `Ready`). Raises TimeoutError at `until`, in monotonic seconds.
+        """
         worker = here()
         loop = self._registered()
         if writes:
