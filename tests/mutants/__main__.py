@@ -41,10 +41,12 @@ def main(part: str = "") -> int:
         for number in range(AT_ONCE):
             copies.put(copy_repository(Path(folder, str(number))))
         outcomes = pool.map(partial(_tried, copies), trials)
-        good = [_shown(mutant, next(outcomes)) for mutant, _ in trials]
+        became = [_shown(mutant, next(outcomes)) for mutant, _ in trials]
     seconds = time.monotonic() - started
-    print(f"\n{good.count(True)} of {len(good)} as they should be, in {seconds:.0f} s")
-    return 0 if all(good) else 1
+    wrong = [line for line in became if line]
+    print(f"\n{len(became) - len(wrong)} of {len(became)} as they should be, in {seconds:.0f} s")
+    print("".join(wrong), end="")  # again, because who reads a log begins at its end
+    return 1 if wrong else 0
 
 
 def _by_program(mutants: list[Mutant]) -> list[list[Mutant]]:
@@ -64,14 +66,15 @@ def _tried(copies: Copies, trial: Trial) -> Outcome:
         copies.put(copy)
 
 
-def _shown(mutant: Mutant | None, became: Outcome) -> bool:
-    """Whether it is as it should be: with a mutant a test has failed, without one none has."""
+def _shown(mutant: Mutant | None, became: Outcome) -> str:
+    """Print what became of it. What was printed, unless it is as it should be: with a mutant a test
+    has failed, without one none has."""
     fault = mutant.fault if mutant else "(nothing is wrong)"
     said = became.failed or ("TROUBLE" if became.trouble else "no test failed")
-    print(f"{fault:66} {became.seconds:5.1f} s  {said}", flush=True)
-    if became.trouble:
-        print(became.trouble)
-    return not became.trouble and bool(became.failed) == bool(mutant)
+    line = f"{fault:66} {became.seconds:5.1f} s  {said}\n{became.trouble or ''}"
+    print(line, end="", flush=True)
+    is_good = not became.trouble and bool(became.failed) == bool(mutant)
+    return "" if is_good else line
 
 
 if __name__ == "__main__":

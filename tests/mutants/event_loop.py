@@ -42,8 +42,8 @@ KINDS = {
         Mutant(
             "what fails at the commit counts as committed",
             "service/engine/database/libpq.py",
-            "if len(answers) > len(statements):",
-            "if len(answers) > len(statements) + 1:",
+            "if error := self._error(statement, answers[-1]):",
+            "if error := self._error(statement, answers[0]):",
             "tests/database/test_libpq.py::test_nothing_is_written_if_one_of_them_fails",
         ),
     ]

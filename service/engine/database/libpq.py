@@ -86,8 +86,8 @@ class Statements:
         self, statements: Sequence[tuple[Statement, Parameters]]
     ) -> list[Result | psycopg.Error]:
         """The results of statements that are sent in one round trip, up to the first error, which
-        is the last element. All are one transaction, unless they begin or end one themselves
-        (PostgreSQL manual, 32.5)."""
+        is the last element. They must be in a transaction: in one that is open, or in one that the
+        first of them begins."""
         pgconn = self._connection.pgconn
         sent = [(statement, _as_text(parameters)) for statement, parameters in statements]
         for statement, _ in sent:
@@ -107,8 +107,6 @@ class Statements:
             if error := self._error(statement, answer):
                 return [*results, error]
             results.append(self._result(statement, answer))
-        if len(answers) > len(statements):  # it failed as it was committed
-            return [*results, error_from_result(answers[-1])]
         return results
 
     def _prepare(self, statement: Statement) -> None:
