@@ -22,8 +22,10 @@ def rfc3339(moment: datetime) -> str:
 def rfc3339_of_postgresql(text: str) -> str:
     """RFC 3339 in UTC with milliseconds of what PostgreSQL writes with DateStyle ISO and in UTC,
     such as `2026-11-30 09:41:00.5+00`."""
-    if len(text) == 26:  # milliseconds; a fraction ends with its last digit that is not 0
+    if len(text) == 26:  # milliseconds
         return f"{text[:10]}T{text[11:23]}Z"
+    if text[19:20] == "." and len(text) < 26:  # a fraction ends with its last digit that is not 0
+        return f"{text[:10]}T{text[11:-3]:0<12}Z"
     return rfc3339(datetime.fromisoformat(text))
 
 

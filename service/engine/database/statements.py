@@ -178,15 +178,14 @@ def _makers(
     row_type = namedtuple("Row", [column.name for column in columns])  # type: ignore[misc]
     named: Any = row_type._make
     processors = [result_processor(column.type) for column in columns]
-    if not any(processors):
+    processed = [(place, process) for place, process in enumerate(processors) if process]
+    if not processed:
         return named, list
 
-    def processed(row: Any) -> tuple[Any, ...]:
-        return tuple(
-            [
-                process(value) if process else value
-                for process, value in zip(processors, row, strict=True)
-            ]
-        )
+    def values(row: Any) -> list[Any]:
+        values = list(row)
+        for place, process in processed:
+            values[place] = process(values[place])
+        return values
 
-    return lambda row: named(processed(row)), lambda rows: list(map(processed, rows))
+    return lambda row: named(values(row)), lambda rows: [tuple(values(row)) for row in rows]
