@@ -226,5 +226,5 @@ def _tsvector(words: str) -> str:
     positions: dict[str, list[str]] = {}
     for number, word in enumerate(words.split(" "), 1):
         # PostgreSQL stores positions up to 16383, and at most 256 for each word.
-        positions.setdefault(word, []).append(str(min(number, 16383)))
-    return " ".join(f"'{word}':{','.join(at[:256])}" for word, at in positions.items() if word)
+        positions.setdefault(word, []).append(str(number) if number < 16383 else "16383")
+    return " ".join([f"'{word}':{','.join(at[:256])}" for word, at in positions.items() if word])

@@ -67,7 +67,7 @@ class Connections:
 
     def give_back(self, pooled: Any) -> None:
         """Take back a connection; what was not committed is rolled back."""
-        driver = pooled.driver_connection
+        driver = pooled.dbapi_connection
         if driver is None:  # it was lost, and the pool knows
             return
         if pooled._pool is not self._engine.pool:  # which would forget it without closing it
@@ -103,6 +103,6 @@ class Connections:
         """Whether the server has not ended an idle connection, nor a firewall forgotten it."""
         dialect = self._engine.dialect
         try:
-            return dialect.do_ping(pooled.driver_connection)
+            return dialect.do_ping(pooled.dbapi_connection)
         except dialect.loaded_dbapi.Error:
             return False

@@ -25,6 +25,7 @@ TIMEOUTS = {  # milliseconds
     "lock_timeout": 3000,
     "idle_in_transaction_session_timeout": 15000,
 }
+_IDLE = TransactionStatus.IDLE  # looking up a member of an enumeration costs as much as a call
 POOLED = "pgbouncer"
 HOSTS = "hosts"
 # The service relies on these, whatever the defaults of the database or the role. A default of
@@ -99,7 +100,7 @@ class Connection(psycopg.Connection[Any]):
 
     @property
     def in_transaction(self) -> bool:
-        return self.pgconn.transaction_status != TransactionStatus.IDLE
+        return self.pgconn.transaction_status != _IDLE
 
     def has_news(self) -> bool:
         """Whether bytes are waiting that nobody asked for, or the end of the connection."""

@@ -227,7 +227,7 @@ class Transaction:
             if self._lock:
                 self._lock.release()
             raise
-        self._driver = self._pooled.driver_connection
+        self._driver = self._pooled.dbapi_connection
         return self._driver
 
     def _call_driver(self, function: Callable[..., Any], *arguments: Any) -> Any:

@@ -67,5 +67,5 @@ def pages(listing: ListItems, **filters: Any) -> Iterator[list[dict[str, Any]]]:
 
 def next_link(path: str, query: list[tuple[str, str]], next_after: str) -> str:
     """The `Link` header: relative, so that it is right whatever the proxy or the Host header."""
-    kept = [(name, value) for name, value in query if name != "after"]
-    return f'<{path}?{urlencode([*kept, ("after", next_after)])}>; rel="next"'
+    kept = urlencode([(name, value) for name, value in query if name != "after"])
+    return f'<{path}?{kept}{"&" if kept else ""}after={next_after}>; rel="next"'
