@@ -8,6 +8,7 @@ an older release count together with this one.
 from __future__ import annotations
 
 import hashlib
+from functools import lru_cache
 from typing import NamedTuple
 
 NO_LIMIT = 10**9
@@ -73,19 +74,19 @@ return table.concat(counts, ' ')
 """
 _NAME = hashlib.sha1(_SCRIPT, usedforsecurity=False).hexdigest().encode()
 _BY_NAME = b"*%d\r\n$7\r\nEVALSHA\r\n$40\r\n" + _NAME + b"\r\n"
+_KEYS = b"$%d\r\n%b/-1\r\n$%d\r\n%b\r\n"  # the last window's and the present one's
 _WHOLE = b"*%d\r\n$4\r\nEVAL\r\n" + b"$%d\r\n" % len(_SCRIPT) + _SCRIPT + b"\r\n"
 
 
 def question(hits: list[Hit]) -> bytes:
     """The command for a store that knows the script."""
-    keys: list[bytes] = []
-    arguments: list[bytes] = []
+    keys = arguments = b""
     for name, limit, seconds, amount in hits:
         present = counted_key(name)
-        keys += (present + b"/-1", present)
-        arguments += (b"%d" % limit, b"%d" % seconds, b"%d" % amount)
-    parts = [b"%d" % len(keys), *keys, *arguments]
-    return _BY_NAME % (len(parts) + 2) + b"".join(map(_bulk, parts))
+        keys += _KEYS % (len(present) + 3, present, len(present), present)
+        arguments += _arguments(limit, seconds, amount)
+    number = len(hits)
+    return _BY_NAME % (3 + 5 * number) + _bulk(b"%d" % (2 * number)) + keys + arguments
 
 
 def counted_key(name: str) -> bytes:
@@ -107,11 +108,16 @@ def command(*parts: str | int) -> bytes:
 
 def counts(answer: bytes) -> list[Count]:
     """What the script answers."""
-    numbers = list(map(int, answer.split()))
+    numbers = map(int, answer.split())
     return [
         Count(room == 1, last, last_ms / 1000, present, present_ms / 1000)
-        for room, last, last_ms, present, present_ms in zip(*[iter(numbers)] * 5, strict=True)
+        for room, last, last_ms, present, present_ms in zip(*[numbers] * 5, strict=True)
     ]
+
+
+@lru_cache(1024)
+def _arguments(*numbers: int) -> bytes:
+    return b"".join(_bulk(b"%d" % number) for number in numbers)
 
 
 def _bulk(part: bytes) -> bytes:

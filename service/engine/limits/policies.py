@@ -78,24 +78,25 @@ def left_of(policies: list[Policy], keys: list[Keys], counts: list[Count]) -> Le
             for window in windows:
                 count = next(following)
                 if not count.has_room:
-                    return [*left, (-1, _reset(window, count))]
+                    return [*left, (-1, _left(window, count)[1])]
                 if key == its_keys[0]:
-                    own.append((_remaining(window, count), _reset(window, count)))
+                    own.append(_left(window, count))
         left.append(min(own))
     return left
 
 
-def _remaining(window: Window, count: Count) -> int:
-    past = count.last * count.last_ends / window.seconds
-    return max(window.limit - math.floor(past + count.present), 0)
-
-
-def _reset(window: Window, count: Count) -> int:
-    """Seconds until more is left."""
-    resets = [count.present_ends % window.seconds or window.seconds] if count.present else []
-    if count.last:
-        resets.append(count.last_ends % (window.seconds / count.last))
-    return max(1, math.ceil(min(resets, default=0)))
+def _left(window: Window, count: Count) -> tuple[int, int]:
+    """What is left, and the seconds until that is more."""
+    _, last, last_ends, present, present_ends = count
+    limit, seconds, _, _ = window
+    remaining = limit - math.floor(last * last_ends / seconds + present)
+    reset = 0.0
+    if present:
+        reset = present_ends % seconds or seconds
+    if last:
+        of_last = last_ends % (seconds / last)
+        reset = min(reset, of_last) if present else of_last
+    return max(remaining, 0), max(math.ceil(reset), 1)
 
 
 def keys_of(policy: Policy, request: Request) -> Keys:
