@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from service.engine.tokens.tokens import Claims
 
 SCOPE_KEY = "engine.request"  # where the ASGI scope carries the Request
+WHOLE_KEY = "engine.whole"  # is in the scope, and true, once the whole request has come
 Headers = list[tuple[bytes, bytes]]
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}", re.ASCII)
@@ -39,13 +40,14 @@ class Request:
     `headers` maps lower-case names to values; `ip` is the client's address; `limits` collects the
     (`RateLimit-Policy`, `RateLimit`) items of every limit that counted it; `operation` is the
     operationId once it is known; `owes_client_count` says that the limits of its client have not
-    counted it yet.
+    counted it yet; `is_whole` that its body had come when its answer began.
     """
 
     __slots__ = (
         "claims",
         "headers",
         "ip",
+        "is_whole",
         "limits",
         "method",
         "operation",
@@ -74,6 +76,7 @@ class Request:
         self.path: str = scope["path"]
         self.query: bytes = scope["query_string"]
         self.headers: dict[bytes, bytes] = {}
+        self.is_whole: bool = scope.get(WHOLE_KEY, False)
         self.request_id = _request_id(scope["headers"])
         self.operation = ""
         self.path_values: tuple[str, ...] = ()

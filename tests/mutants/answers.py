@@ -191,6 +191,13 @@ KINDS = {
             "::test_a_slow_store_delays_one_request_and_counts_all",
         ),
         Mutant(
+            "a body that does not come is waited for without an end",
+            "service/engine/spec/validation.py",
+            "body.read_now if request.is_whole else body.read",
+            "body.read_now",
+            "tests/web/test_protocol.py::test_a_body_that_never_ends_closes_the_connection",
+        ),
+        Mutant(
             "a body may be as large as a post, whatever it is for",
             "service/engine/spec/validation.py",
             "min(MAX_BODY_BYTES, largest)",

@@ -10,7 +10,7 @@ import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from service.engine.problems import BadRequest, BodyTooLarge, HeadersTooLarge
-from service.engine.request import Headers
+from service.engine.request import WHOLE_KEY, Headers
 
 MAX_HEAD_BYTES = 72 * 1024  # a target and headers that the front door takes, with separators
 MAX_HEADER_LINES = 128  # kept until the head ends; the front door takes fewer
@@ -91,6 +91,7 @@ class Messages(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         if not self._is_reading_head:  # it is, at the end of a head that offers an upgrade
             self.cycle.more_body = False
+            self.cycle.scope[WHOLE_KEY] = True
             self.cycle.message_event.set()
 
     def parse(self, data: bytes) -> None:

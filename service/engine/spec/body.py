@@ -35,9 +35,26 @@ async def read(receive: Any, largest: float = MAX_BODY_BYTES) -> bytes:
     """
     try:
         async with asyncio.timeout(BODY_TIMEOUT_SECONDS):
-            return await _read(receive, largest)
+            return await read_now(receive, largest)
     except TimeoutError:
         raise BadRequest("The body took too long.") from None
+
+
+async def read_now(receive: Any, largest: float) -> bytes:
+    """The same without a time limit, for a body that has come."""
+    chunks: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise BadRequest("The body ended too early.")
+        chunk = message.get("body", b"")
+        size += len(chunk)
+        if size > largest:
+            raise too_large(largest)
+        chunks.append(chunk)
+        if not message.get("more_body", False):
+            return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
 
 def too_large(largest: float) -> BodyTooLarge:
@@ -68,22 +85,6 @@ def parse(raw: bytes) -> Any:
     if _SUSPECT.search(raw) and not _is_clean(value):
         raise MalformedBody("The body has characters that are not allowed in text.")
     return value
-
-
-async def _read(receive: Any, largest: float) -> bytes:
-    chunks: list[bytes] = []
-    size = 0
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise BadRequest("The body ended too early.")
-        chunk = message.get("body", b"")
-        size += len(chunk)
-        if size > largest:
-            raise too_large(largest)
-        chunks.append(chunk)
-        if not message.get("more_body", False):
-            return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
 
 def _commas(raw: bytes) -> int:

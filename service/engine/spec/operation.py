@@ -11,10 +11,9 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import parse_qsl
 
 import flask
@@ -45,6 +44,8 @@ INJECTED = {"caller", "client"}  # arguments of handlers that are not parameters
 WIRED = {"if_none_match", "idempotency_key"}  # parameters that are handled here and not by handlers
 CHUNK_BYTES = 64 * 1024  # each chunk costs a hop and a transaction, so chunks are large
 MAX_CHUNKS_AT_ONCE = 2  # of all streams of an operation, in worker threads at a time
+
+Made = TypeVar("Made")
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,32 +135,31 @@ class Operation(FlaskOperation):
                 if self._freshness:
                     self._freshness.check_body(request.claims, body)
         if not self._is_async:
-            return await self._pool.run(self._work, request, arguments, origin=request.ip)
+            work = (self._in_context, self._work, request, arguments)
+            return await self._pool.run(*work, origin=request.ip)
         if_none_match = arguments.pop("if_none_match", None)
         with self._services.flask.app_context():
             return self._finish(request, await self._fn(**arguments), if_none_match)
 
-    @contextmanager
-    def _in_context(self, request: Request) -> Iterator[None]:
-        """Sets what handlers may use: `current_request` and Flask's application."""
+    def _in_context(self, function: Callable[..., Made], request: Request, *arguments: Any) -> Made:
+        """What the function returns; handlers may use `current_request` and Flask's application."""
         token = current_request.set(request)
         try:
             with self._services.flask.app_context():
-                yield
+                return function(request, *arguments)
         finally:
             current_request.reset(token)
 
     def _work(self, request: Request, arguments: dict[str, Any]) -> Answer | Stream:
         work = partial(self._transact, request, arguments)
         replica = self._services.replica
-        with self._in_context(request):
-            if replica and self._may_be_stale:
-                return replica.read(request, work)
-            # HEAD sends no content, so what a GET would record has not happened.
-            answer = transact(work, writes=self._writes, commits=request.method != "HEAD")
-            if replica and self._writes:
-                replica.wrote(request)
-            return answer
+        if replica and self._may_be_stale:
+            return replica.read(request, work)
+        # HEAD sends no content, so what a GET would record has not happened.
+        answer = transact(work, writes=self._writes, commits=request.method != "HEAD")
+        if replica and self._writes:
+            replica.wrote(request)
+        return answer
 
     def _transact(
         self, request: Request, arguments: dict[str, Any], transaction: Any
@@ -246,7 +246,8 @@ class Operation(FlaskOperation):
     async def _make_chunk(self, *arguments: Any) -> bytes:
         """The next chunk. Streams take turns, or they would fill the queue of the pool."""
         async with self._turns:
-            chunk: bytes = await self._pool.threads.run(self._chunk, *arguments)
+            work = (self._in_context, self._chunk, *arguments)
+            chunk: bytes = await self._pool.threads.run(*work)
             return chunk
 
     def _chunk(self, request: Request, parts: Iterator[Part], response: ResponseValidator) -> bytes:
@@ -264,9 +265,9 @@ class Operation(FlaskOperation):
             self._admit(request)
             return chunk
 
-        with self._in_context(request):
-            # No retry: a generator that raised has ended, and the stream would look complete.
-            return transact(lines, writes=False, tries=1)
+        # No retry: a generator that raised has ended, and the stream would look complete.
+        chunk: bytes = transact(lines, writes=False, tries=1)
+        return chunk
 
     def _check_signature(self, handler: Callable[..., Any]) -> set[str]:
         """The injected arguments that the handler takes; TypeError if the others do not match."""

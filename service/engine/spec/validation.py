@@ -139,7 +139,9 @@ class RequestValidator:
             raise UnsupportedMediaType
         if int(request.header(b"content-length") or 0) > self._largest_body:
             raise body.too_large(self._largest_body)
-        value = body.parse(await body.read(receive, self._largest_body))
+        # Nothing to wait for, as a rule; a time limit costs 4 us.
+        read = body.read_now if request.is_whole else body.read
+        value = body.parse(await read(receive, self._largest_body))
         if not self._body.is_valid(value):
             raise InvalidRequest(errors=list(islice(schemas.errors(self._body, value), MAX_ERRORS)))
         return {**self._body_defaults, **value} if self._body_defaults else value
