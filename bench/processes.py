@@ -53,6 +53,10 @@ class Server:
     def cpu(self) -> float:
         return cpu(self.process.pid)
 
+    def kernel(self) -> float:
+        """The seconds of `cpu` that were system time."""
+        return cpu(self.process.pid, slice(1, None, 2))
+
     def resident(self) -> float:
         """MB of memory in use; NaN without /proc."""
         return self._memory("VmRSS")
@@ -67,12 +71,13 @@ class Server:
         return sum(_status(pid, name) for pid in tree(self.process.pid)) / 1024
 
 
-def cpu(pid: int) -> float:
+def cpu(pid: int, which: slice = slice(None)) -> float:
     """Seconds of user and system time so far of a process and its descendants, those included
-    that have ended; NaN without /proc."""
+    that have ended; NaN without /proc. `which` chooses from (user, system, user of those that have
+    ended, system of those)."""
     if not PROC.is_dir():
         return math.nan
-    return sum(map(_ticks, tree(pid))) / os.sysconf("SC_CLK_TCK")
+    return sum(sum(_ticks(each)[which]) for each in tree(pid)) / os.sysconf("SC_CLK_TCK")
 
 
 @contextmanager
@@ -138,15 +143,15 @@ def tree(pid: int) -> list[int]:
     return found
 
 
-def _ticks(pid: int) -> int:
-    """Those of the process, and of its children that have ended."""
+def _ticks(pid: int) -> list[int]:
+    """User and system time of the process, and of its children that have ended."""
     try:
         line = (PROC / str(pid) / "stat").read_text()
     except (FileNotFoundError, ProcessLookupError):  # it has ended since it was found
-        return 0
+        return [0] * 4
     # The second field is the command in parentheses, which may contain spaces (proc(5)).
     fields = line.rpartition(")")[2].split()
-    return sum(map(int, fields[11:15]))
+    return [int(field) for field in fields[11:15]]
 
 
 def _status(pid: int, name: str) -> int:

@@ -10,10 +10,13 @@ from typing import Any
 
 import pytest
 
+from bench.byline import ROOT
 from bench.figures import OPERATIONS
 from bench.peers.check import with_microseconds
 from bench.processes import cpu
 from bench.production.round_trips import relay
+from bench.profile import Profile
+from bench.profile import report as report_profiles
 from bench.report import report
 from bench.targets import verdicts
 
@@ -119,6 +122,33 @@ def test_what_the_children_of_a_server_have_used_stays_counted_when_they_have_en
     busy = "import time\nwhile time.process_time() < 0.1: pass"
     subprocess.run([sys.executable, "-c", busy], check=True)
     assert cpu(os.getpid()) - before >= 0.08  # in ticks of a hundredth of a second
+
+
+def test_a_profile_names_the_rooms_and_the_functions_that_take_most() -> None:
+    read = str(ROOT / "service/engine/database/libpq.py")
+    profile = Profile(
+        {
+            (read, "run"): 30.0,
+            (read, "_send"): 20.4,
+            (str(ROOT / "service/models/posts.py"), "get"): 2.0,
+            ("/a/lib/python3.12/site-packages/flask/app.py", "push"): 4.0,
+            ("/a/lib/python3.12/uuid.py", "UUID"): 0.3,
+        },
+        kernel=12.0,
+    )
+    text = report_profiles([profile] * 4)
+    rooms, functions = text.split("## ")
+    lines = [line for line in rooms.splitlines() if line.startswith("| ")]
+    assert [line.split(" | ")[:2] for line in lines[2:]] == [
+        ["| **all**", "57"],
+        ["| of which in the kernel", "12"],
+        ["| `service/engine/database`", "50"],
+        ["| flask", "4"],
+        ["| the example", "2"],
+        ["| Python's library", ""],
+    ]
+    assert "| `service/engine/database/libpq.py` run | 30 | 30 | 30 | 30 |" in functions
+    assert "| `flask/app.py` push | 4 | 4 | 4 | 4 |" in functions
 
 
 @pytest.mark.parametrize(
