@@ -45,8 +45,8 @@ class Post(db.Model):  # type: ignore[name-defined,misc] # made at run time
 
         Raises `QuotaExceeded`, or `SessionRevoked` when its author has just been deleted.
         """
-        id_ = new_id()
-        moment = created_at(id_)
+        new = new_id()
+        id_, moment = str(new), created_at(new)
         text = {"title": title, "content": content}
         times = {"created_at": moment, "updated_at": moment}
         row = {"id": id_, "author_id": author.id, "version": 1, **text, **times}
@@ -57,7 +57,7 @@ class Post(db.Model):  # type: ignore[name-defined,misc] # made at run time
             storage.take(quota)
             _insert.write(**row)
         return {
-            "id": str(id_),
+            "id": id_,
             **text,
             "author": {"id": author.id, "username": author.username},
             **times,

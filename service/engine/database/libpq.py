@@ -34,21 +34,20 @@ Parameters = list[Any]  # as Python has them
 
 
 class Statement:
-    """A statement with numbered parameters; `name` is its name where a connection keeps it, empty
-    if none does."""
+    """A statement with numbered parameters; `name` is its name where a connection keeps it."""
 
     __slots__ = ("name", "query")
 
-    def __init__(self, sql: str, *, keep: bool = True) -> None:
-        self.name = b"s%d" % next(_numbers) if keep else b""
+    def __init__(self, sql: str) -> None:
+        self.name = b"s%d" % next(_numbers)
         self.query = sql.encode()
 
     def __str__(self) -> str:
         return self.query.decode()
 
 
-BEGIN: tuple[Statement, Parameters] = (Statement("BEGIN", keep=False), [])
-COMMIT: tuple[Statement, Parameters] = (Statement("COMMIT", keep=False), [])
+BEGIN: tuple[Statement, Parameters] = (Statement("BEGIN"), [])
+COMMIT: tuple[Statement, Parameters] = (Statement("COMMIT"), [])
 
 
 class Result:
@@ -113,9 +112,9 @@ class Statements:
         return results
 
     def _prepare(self, statement: Statement) -> None:
-        if statement in self._prepared or not (self.keep and statement.name):
+        if statement in self._prepared:
             return
-        if len(self._prepared) < MAX_PREPARED:
+        if self.keep and len(self._prepared) < MAX_PREPARED:
             self._connection.pgconn.send_prepare(statement.name, statement.query)
             self._answer(statement)
             self._prepared.add(statement)

@@ -75,17 +75,18 @@ class GreenletPool:
         if self._pending >= self._capacity:
             raise self._refusal("Too many requests are being answered.")
         self._pending += 1
+        loop = asyncio.get_running_loop()  # once, because before Python 3.12 it is a system call
         future: asyncio.Future[Any] | None = None
         try:
             if self._running < self._most:
                 self._running += 1
             else:
                 await self._turn()
-            worker = self._worker()
+            worker = self._worker(loop)
             worker.job = (function, arguments)
             worker.switch()
             if worker.outcome is None:
-                worker.future = future = asyncio.get_running_loop().create_future()
+                worker.future = future = loop.create_future()
                 return await future
             returned, result = self._rest(worker)
         finally:
@@ -117,7 +118,8 @@ class GreenletPool:
     def watch(self, socket: Socket, until: float) -> None:
         """Have the job that waits for this socket end its wait at `until`, in monotonic seconds."""
         self._waiting[socket] = until
-        self._look_for_late_waits()
+        if self._late_timer is None:
+            self._look_for_late_waits()
 
     def unwatch(self, socket: Socket) -> None:
         self._waiting.pop(socket, None)
@@ -131,13 +133,12 @@ class GreenletPool:
             if future is not None and not future.done():  # else its client has gone
                 (future.set_result if returned else future.set_exception)(result)
 
-    def _worker(self) -> Worker:
-        loop = asyncio.get_running_loop()
+    def _worker(self, loop: asyncio.AbstractEventLoop) -> Worker:
         if loop is not self._loop:  # greenlets cannot leave the thread they were made in
             self._loop = loop
             self._idle.clear()
             self._sweep_timer = self._late_timer = None
-        return self._idle.pop() if self._idle else Worker(self)
+        return self._idle.pop() if self._idle else Worker(self, loop)
 
     def _rest(self, worker: Worker) -> Any:
         """The outcome of a job that has ended; its worker may take another, and one may begin."""
@@ -202,9 +203,10 @@ class Worker(greenlet):
     `outcome` whether the last one has returned, with what it returned or raised. An idle worker
     refers to nothing of its last job."""
 
-    def __init__(self, pool: GreenletPool) -> None:
+    def __init__(self, pool: GreenletPool, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(self._work)
         self.pool = pool
+        self.loop = loop
         self.job: tuple[Callable[..., Any], tuple[Any, ...]] | None = None
         self.outcome: tuple[bool, Any] | None = None
         self.future: asyncio.Future[Any] | None = None

@@ -31,7 +31,9 @@ class Socket:
         which returns 2 (psycopg's `Ready`). Raises TimeoutError at `until`, in monotonic seconds.
         """
         worker = here()
-        loop = self._registered()
+        loop = worker.loop
+        if self._loop is not loop:
+            self._register(loop)
         if writes:
             loop.add_writer(self._fileno, self._on_ready, 2)
         if until is not None:
@@ -66,14 +68,11 @@ class Socket:
             self._loop.remove_reader(self._fileno)
         self._loop = None
 
-    def _registered(self) -> asyncio.AbstractEventLoop:
-        loop = asyncio.get_running_loop()
-        if self._loop is not loop:
-            # In an empty context: the loop would keep that of the job, with its request.
-            Context().run(loop.add_reader, self._fileno, self._on_ready, 1)
-            self._loop = loop
-            self.has_news = False
-        return loop
+    def _register(self, loop: asyncio.AbstractEventLoop) -> None:
+        # In an empty context: the loop would keep that of the job, with its request.
+        Context().run(loop.add_reader, self._fileno, self._on_ready, 1)
+        self._loop = loop
+        self.has_news = False
 
     def _on_ready(self, ready: int) -> None:
         worker, self._worker = self._worker, None
