@@ -247,7 +247,7 @@ def _lifespan(
         # leave no reference cycles, so it can run seldom.
         gc.collect()
         gc.freeze()
-        heap.release_large_blocks()
+        heap.keep_small()
         thresholds = gc.get_threshold()
         gc.set_threshold(COLLECTOR_THRESHOLD_OBJECTS)
         assembly.limits.start()

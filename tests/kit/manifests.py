@@ -17,7 +17,7 @@ from service.settings import Settings
 DEPLOY = Path(__file__).parents[2] / "deploy"
 # How long a server may take to stop after SHUTDOWN_DELAY.
 FINISH = UVICORN["timeout_graceful_shutdown"] + background.STOP_TIMEOUT_SECONDS  # seconds
-NOT_OURS = {"POD_IP", "MALLOC_ARENA_MAX"}
+NOT_OURS = {"POD_IP"}
 
 
 def documents(name: str) -> list[dict[str, Any]]:

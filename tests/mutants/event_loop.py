@@ -46,5 +46,20 @@ KINDS = {
             "if error := self._error(statement, answers[0]):",
             "tests/database/test_libpq.py::test_nothing_is_written_if_one_of_them_fails",
         ),
+        Mutant(
+            "each thread keeps an arena of its own",
+            "service/engine/serve/heap.py",
+            "        mallopt(_M_ARENA_MAX, ARENAS)\n",
+            "",
+            "tests/runtime/test_heap.py::test_threads_share_two_arenas",
+        ),
+        Mutant(
+            "Connexion imports its HTTP clients",
+            "service/engine/spec/connexion_parts.py",
+            ', "httpx": [], "requests": []',
+            "",
+            "tests/runtime/test_imports.py"
+            "::test_a_server_imports_no_library_for_what_it_never_does[memory://]",
+        ),
     ]
 }

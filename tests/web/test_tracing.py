@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -67,16 +65,3 @@ def test_a_bad_variable_of_opentelemetry_is_one_line(tmp_path: Any, name: str, v
     assert ended.stderr.count("\n") == 1
     assert "OTEL_" in ended.stderr
     assert value not in ended.stderr
-
-
-def test_without_an_endpoint_opentelemetry_is_not_imported(tmp_path: Any) -> None:
-    code = "import sys, app; print([n for n in sys.modules if n.startswith('opentelemetry')])"
-    ended = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=tmp_path,
-        env=commands.environment(tmp_path),
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert ended.stdout == "[]\n"

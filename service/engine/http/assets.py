@@ -4,7 +4,7 @@ of text, and redirects from addresses that people guess."""
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import cache
+from functools import cache, partial
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -54,10 +54,15 @@ class Assets:
 
 
 def swagger_ui() -> dict[str, Asset]:
-    """Swagger UI's own files, under `/docs/`."""
+    """Swagger UI's own files, under `/docs/`, which are read when they are first asked for."""
     dist = files("flask_swagger_ui") / "dist"
+
+    @cache  # 2 MB, which most processes are never asked for
+    def read(name: str) -> Answer:
+        return _file(name, (dist / name).read_bytes())
+
     names = ("swagger-ui.css", "swagger-ui-bundle.js")
-    found = {f"/docs/{name}": _file(name, (dist / name).read_bytes()) for name in names}
+    found: dict[str, Asset] = {f"/docs/{name}": partial(read, name) for name in names}
     return {**found, "/docs/": redirect("../docs")}
 
 

@@ -7,12 +7,10 @@ from contextlib import suppress
 from typing import Any, Protocol
 
 from limits.storage import storage_from_string
-from redis.asyncio import SSLConnection
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 
 from service.engine.limits.cluster import Cluster
 from service.engine.limits.hits import Count, Hit, command
+from service.engine.limits.redis_parts import ConnectionPool, NoBackoff, Retry, SSLConnection
 from service.engine.limits.server import Access, Address, Failed, Server
 
 SENTINEL_TIMEOUT_SECONDS = 0.25  # of each
@@ -43,23 +41,29 @@ def servers(url: str, failed: Failed) -> Servers:
 
     Raises ValueError or `limits.errors.ConfigurationError` for a URL that cannot be used.
     """
-    options: dict[str, Any] = {"implementation": "redispy"}
+    if url.startswith("redis+cluster:"):
+        bridge = _bridge(url)
+        return Cluster(bridge.options_from_uri.locations, _access(bridge.parsed_auth), failed)
     if url.startswith("redis+sentinel:"):
-        options["sentinel_kwargs"] = {
+        patience = {
             "socket_timeout": SENTINEL_TIMEOUT_SECONDS,
             "socket_connect_timeout": SENTINEL_TIMEOUT_SECONDS,
             "retry": Retry(NoBackoff(), 0),
         }
-    read: Any = storage_from_string(f"async+{url}", **options)
-    bridge = read.bridge
-    if url.startswith("redis+cluster:"):
-        return Cluster(bridge.options_from_uri.locations, _access(bridge.parsed_auth), failed)
-    pool = bridge.storage.connection_pool
+        bridge = _bridge(url, sentinel_kwargs=patience)
+        pool = bridge.storage.connection_pool
+        access = _access(pool.connection_kwargs)
+        return Server(_named_by(bridge.sentinel, pool.service_name), access, failed)
+    pool = ConnectionPool.from_url(url.replace("redis+unix:", "unix:"))
     known = pool.connection_kwargs
-    if url.startswith("redis+sentinel:"):
-        return Server(_named_by(bridge.sentinel, pool.service_name), _access(known), failed)
     address = known.get("path") or (known.get("host", "localhost"), known.get("port", 6379))
     return Server(_always(address), _access(known, pool.connection_class), failed)
+
+
+def _bridge(url: str, **options: Any) -> Any:
+    """What `limits` reads of a URL that only it knows. It imports the client for Valkey, too."""
+    read: Any = storage_from_string(f"async+{url}", implementation="redispy", **options)
+    return read.bridge
 
 
 def _access(known: dict[str, Any], connection_class: Any = None) -> Access:

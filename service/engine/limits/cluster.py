@@ -5,11 +5,15 @@ from __future__ import annotations
 from bisect import bisect_right
 from typing import Any
 
-from redis.crc import key_slot
-from redis.exceptions import AskError, ClusterDownError, MovedError, TryAgainError
-
 from service.engine.limits.connection import PATIENCE_SECONDS
 from service.engine.limits.hits import Count, Hit, Late, command, counted_key
+from service.engine.limits.redis_parts import (
+    AskError,
+    ClusterDownError,
+    MovedError,
+    TryAgainError,
+    key_slot,
+)
 from service.engine.limits.server import TRIAL, Access, Failed, Server, Task, value
 
 MAX_REDIRECTIONS = 3  # of one question

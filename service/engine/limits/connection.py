@@ -12,9 +12,8 @@ import time
 from collections import deque
 from typing import Any
 
-from redis.connection import DefaultParser
-
 from service.engine.limits.hits import Late
+from service.engine.limits.redis_parts import DefaultParser
 
 PATIENCE_SECONDS = 0.04  # a request waits this long for an answer, or LOOK_SECONDS longer
 SILENCE_SECONDS = 0.4  # a connection on which nothing came for this long, although asked, is dead

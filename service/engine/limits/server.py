@@ -9,8 +9,6 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, NamedTuple
 
-from redis.exceptions import NoScriptError
-
 from service.engine.limits.connection import PATIENCE_SECONDS, Connection, Lost
 from service.engine.limits.hits import (
     NO_LIMIT,
@@ -22,6 +20,7 @@ from service.engine.limits.hits import (
     question,
     with_script,
 )
+from service.engine.limits.redis_parts import NoScriptError
 
 CONNECT_TIMEOUT_SECONDS = 0.4
 TRIAL = Hit("trial", NO_LIMIT, 60)

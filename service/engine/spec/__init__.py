@@ -31,8 +31,3 @@ The path of one request through operation.py:
 Refusals before that cost no thread and no connection, so a flood of them delays nobody. If a check
 ran after the commit, the client would get an error for work that was done.
 """
-
-import warnings
-
-# Connexion imports Starlette's test client, which warns about its own dependencies.
-warnings.filterwarnings("ignore", message="Using `httpx` with `starlette.testclient`")

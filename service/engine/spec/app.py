@@ -6,16 +6,21 @@ import importlib
 from typing import Any
 
 import flask
-from connexion.apps.abstract import AbstractApp
-from connexion.apps.flask import FlaskApi, FlaskApp, FlaskASGIApp
-from connexion.middleware.abstract import ROUTING_CONTEXT
-from connexion.middleware.lifespan import LifespanMiddleware
-from connexion.operations import AbstractOperation
-from connexion.resolver import Resolution, Resolver
-from connexion.spec import Specification
 
 from service.engine.problems import NotFound, Problem
 from service.engine.request import SCOPE_KEY, Stream, send_answer, send_stream
+from service.engine.spec.connexion_parts import (
+    ROUTING_CONTEXT,
+    AbstractApp,
+    AbstractOperation,
+    FlaskApi,
+    FlaskApp,
+    FlaskASGIApp,
+    LifespanMiddleware,
+    Resolution,
+    Resolver,
+    Specification,
+)
 from service.engine.spec.operation import Operation, Services
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from connexion.operations import AbstractOperation
+from service.engine.spec.connexion_parts import AbstractOperation
 
 
 def cache_control(operation: AbstractOperation) -> str:

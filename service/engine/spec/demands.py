@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import re
 
-from connexion.operations import AbstractOperation
-
 from service.engine.caller import Caller
 from service.engine.problems import AdminRequired, ScopeMissing
+from service.engine.spec.connexion_parts import AbstractOperation
 from service.engine.tokens.authority import TYPES
 from service.engine.tokens.cookies import Cookie
 from service.engine.tokens.tokens import ACCESS, PERSONAL, Claims

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from service.engine.problems import AuthenticationTooOld, ScopeMissing
 
 if TYPE_CHECKING:
-    from connexion.operations import AbstractOperation
-
+    from service.engine.spec.connexion_parts import AbstractOperation
     from service.engine.tokens.tokens import Claims
 
 

@@ -17,8 +17,6 @@ from typing import Any, TypeVar
 from urllib.parse import parse_qsl
 
 import flask
-from connexion.apps.flask import FlaskOperation
-from connexion.operations import AbstractOperation
 
 from service.engine.caller import Caller
 from service.engine.database.transaction import Transaction
@@ -28,6 +26,7 @@ from service.engine.problems import InternalError, Problem
 from service.engine.request import Answer, Request, Stream, current_request, encoded
 from service.engine.spec import freshness, refusals
 from service.engine.spec.caching import cache_control
+from service.engine.spec.connexion_parts import AbstractOperation, FlaskOperation
 from service.engine.spec.demands import Demands
 from service.engine.spec.idempotency import KeptAnswers, Retry
 from service.engine.spec.paging import Page, next_link

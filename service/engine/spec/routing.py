@@ -8,12 +8,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from connexion.middleware.abstract import ROUTING_CONTEXT, SpecMiddleware
-from connexion.spec import Specification
-
 from service.engine.http.occasional import Occasional
 from service.engine.problems import MethodNotAllowed, NotFound
 from service.engine.request import SCOPE_KEY, Answer, Request, send_answer
+from service.engine.spec.connexion_parts import ROUTING_CONTEXT, Specification, SpecMiddleware
 
 METHODS = ("get", "head", "post", "put", "patch", "delete", "options")
 Operations = dict[str, str]  # method in upper case -> operationId

@@ -16,13 +16,13 @@ from urllib.parse import parse_qsl
 from uuid import UUID
 
 import orjson
-from connexion.operations import AbstractOperation
 from jsonschema_rs import Draft201909Validator
 
 from service.engine.http.front_door import MAX_BODY_BYTES
 from service.engine.problems import InvalidRequest, UnsupportedMediaType
 from service.engine.request import Request
 from service.engine.spec import body, schemas
+from service.engine.spec.connexion_parts import AbstractOperation
 
 Errors = list[dict[str, str]]
 Part = tuple[str, list[dict[str, Any]]]  # the type of some items of a stream, and the items
