@@ -11,7 +11,7 @@ The path of one request through operation.py:
       v
     Pool.run()          one hop to a worker thread, or a greenlet here; none free -> 503
       v
-    _work()             `current_request` is set
+    _in_context()       `current_request` is set
       v
     transact()          begins the transaction, and repeats what follows if it deadlocks
       |
