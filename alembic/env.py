@@ -11,9 +11,9 @@ from alembic.script import ScriptDirectory
 
 from alembic import context
 from service import migrations, settings
-from service.application import create_flask
 from service.engine.database.distribution import PLACE
 from service.engine.database.transaction import db
+from service.flask_app import create_flask
 
 LOCK = 0x62796C696E65  # an arbitrary number; no other program on the server may lock it
 OWN = "own"  # the branch for APIs that build on this service

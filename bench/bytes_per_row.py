@@ -13,9 +13,9 @@ import psycopg
 import sqlalchemy as sa
 
 from service import demo, demo_posts, migrations
-from service.application import create_flask
 from service.engine.database.transaction import connection, db
 from service.engine.ids import new_id, rfc3339
+from service.flask_app import create_flask
 from service.models import AuditEvent, IdempotencyKey, Session, User
 from service.settings import Settings
 

@@ -11,9 +11,9 @@ from itertools import chain, pairwise
 import psycopg
 
 from service import demo, demo_posts, migrations
-from service.application import create_flask
 from service.engine.database.transaction import db
 from service.engine.ids import first_id_from
+from service.flask_app import create_flask
 from service.settings import Settings
 
 POOL = 50_000  # posts of `byline demo`, whose texts are used, each with its own number

@@ -21,7 +21,7 @@ import psycopg
 from bench.partitioned import LAYOUTS, ONE_TABLE, Layout, arrange, load
 from bench.plans import Statement, load_catalog, measured, recorded
 from bench.samples import Operation, operations
-from service.application import create_flask
+from service.flask_app import create_flask
 from service.settings import Settings
 
 RUNS = 11

@@ -14,28 +14,20 @@ from service.accounts.resealing import Resealing
 from service.engine import assemble
 from service.engine.request import size
 from service.engine.spec.app import App
-from service.engine.spec.flask_app import Flask
 from service.engine.work.fair_threads import FairPool
 from service.engine.work.threads import Pool
+from service.flask_app import SEARCH_THREADS, create_flask
 from service.mail import outbox
 from service.mail.delivery import Delivery
 from service.measures import MEASURES
 from service.models import IdempotencyKey
-from service.places import MIGRATIONS
 from service.settings import Settings
 
 MAX_HASHES_IN_FLIGHT = 64  # running or waiting; one more is 503 at once
-SEARCH_THREADS = 2  # few: searches may take long, and the other threads stay free for short calls
 MAX_SEARCHES_IN_FLIGHT = 16  # running or waiting; none takes longer than a second
 
 # Values of `per` and `counts` in `x-rate-limit` that the outbox and `refresh` count themselves.
 OWN_LIMITS = frozenset({"email", "rotations", "repeats"})
-
-
-def create_flask(settings: Settings) -> Flask:
-    """The Flask application with its database, which is enough for commands."""
-    threads = settings.hash_threads + SEARCH_THREADS
-    return assemble.create_flask(settings, "service", migrations=MIGRATIONS, threads=threads)
 
 
 def create_app(settings: Settings) -> App:

@@ -18,21 +18,20 @@ import sqlalchemy as sa
 from service import demo, email_keys, maintenance
 from service.accounts import administrators
 from service.advice import warnings
-from service.application import create_flask
 from service.cluster_commands import distribute
 from service.commands import Commands, Refused
 from service.demo_posts import fill as fill_posts  # posts
 from service.engine.database import revisions
 from service.engine.database.transaction import db
-from service.engine.serve import server
+from service.engine.serve.standard_streams import open_standard_streams
 from service.engine.tokens import keys as signing
+from service.flask_app import create_flask
 from service.reindexing import documents, renew_documents  # posts
 from service.settings import Settings, load
 from service.specification import specification
 from service.token_commands import group as token_commands
 
 NAME = specification.name
-
 
 DEMO = {
     "users": demo.fill,
@@ -57,7 +56,7 @@ def _show_version(ctx: click.Context, _parameter: click.Parameter, wanted: bool)
     help="Show the version and exit.",
 )
 def main() -> None:
-    server.open_standard_streams()
+    open_standard_streams()
     # A garbage collection at exit would take longer than most commands.
     click.get_current_context().call_on_close(gc.freeze)
 
@@ -66,6 +65,8 @@ def main() -> None:
 @click.option("--host", help="The address to listen on, instead of HOST.")
 @click.option("--port", help="The port to listen on, instead of PORT.")
 def serve(host: str | None, port: str | None) -> None:
+    from service.engine.serve import server  # with all that serving needs, and no other command
+
     # Set in the environment, so that the workers read the same settings.
     os.environ.update({k: v for k, v in {"HOST": host, "PORT": port}.items() if v is not None})
     settings = load()

@@ -10,11 +10,9 @@ from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
-from urllib.parse import urlsplit
 
 from service.engine.caller import Caller
-from service.engine.database.connections import MOST_IDLE, engine_options
-from service.engine.database.transaction import READINESS, REPLICA, Transaction, db
+from service.engine.database.transaction import Transaction, db
 from service.engine.http import assets, front_door
 from service.engine.http.cors import Cors, cookie_paths
 from service.engine.http.health import Readiness
@@ -32,7 +30,7 @@ from service.engine.settings import BadConfiguration, EngineSettings
 from service.engine.spec.app import App
 from service.engine.spec.flask_app import Flask
 from service.engine.spec.idempotency import KeptAnswers
-from service.engine.spec.operation import MAX_CHUNKS_AT_ONCE, Services
+from service.engine.spec.operation import Services
 from service.engine.spec.problem_pages import ProblemPages
 from service.engine.spec.routing import Routing
 from service.engine.tokens.authority import Authority, key_ring
@@ -54,34 +52,6 @@ class BackgroundWork(Protocol):
     def start(self) -> None: ...
 
     def stop(self) -> None: ...
-
-
-def create_flask(
-    settings: EngineSettings, name: str, *, migrations: Path, threads: int = 0
-) -> Flask:
-    """The Flask application of the package `name` with its database, which is all a command needs.
-
-    `migrations` is Alembic's folder, with `env.py` and the revisions in `versions`. `threads` is
-    how many threads besides the settings' `worker_threads` need a connection each.
-    """
-    app = Flask(name, static_folder=None)
-    app.config.update({name.upper(): value for name, value in settings})
-    # The path under which a proxy serves the API, from PUBLIC_URL: `/`, or such as `/planner`.
-    app.config["APPLICATION_ROOT"] = urlsplit(settings.public_url).path or "/"
-    connections = settings.worker_threads + threads + 2
-    known: dict[str, Any] = {"migrations": migrations, "service": settings.specification.name}
-    # The rest is for streams, which threads produce.
-    known[MOST_IDLE] = max(1, settings.worker_threads - MAX_CHUNKS_AT_ONCE)
-    url, options = engine_options(settings.database_url, connections, known)
-    app.config["SQLALCHEMY_DATABASE_URI"] = url
-    app.config["SQLALCHEMY_ENGINE_OPTIONS"] = options
-    binds = {READINESS: {"url": url, **options, "pool_size": 1}}
-    if settings.database_replica_url:
-        url, options = engine_options(settings.database_replica_url, connections, known)
-        binds[REPLICA] = {"url": url, **options}
-    app.config["SQLALCHEMY_BINDS"] = binds
-    db.init_app(app)
-    return app
 
 
 class Assembly:

@@ -10,11 +10,11 @@ import pytest
 import sqlalchemy as sa
 
 from service import migrations
-from service.engine import assemble
 from service.engine.database import revisions
 from service.engine.database.revisions import State
 from service.engine.database.transaction import db
 from service.engine.settings import BadConfiguration
+from service.engine.spec import flask_app
 from service.places import MIGRATIONS
 from service.settings import Settings
 from tests.kit import citus, databases
@@ -71,7 +71,7 @@ def upgrade(tmp_path: Path) -> Callable[[str, str], State]:
         written = REVISION.format(after=last("users"), info=info)
         (folder / "versions" / "own_0001_add_projects.py").write_text(written)
         settings = Settings(_env_file=None, database_url=url)
-        with assemble.create_flask(settings, "service", migrations=folder).app_context():
+        with flask_app.create_flask(settings, "service", migrations=folder).app_context():
             try:
                 migrations.upgrade(db.engine)
                 return revisions.state(db.engine)

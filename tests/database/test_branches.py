@@ -12,11 +12,11 @@ import pytest
 import sqlalchemy as sa
 
 from service import migrations
-from service.engine import assemble
 from service.engine.database import revisions
 from service.engine.database.revisions import State
 from service.engine.database.transaction import db
 from service.engine.settings import BadConfiguration
+from service.engine.spec import flask_app
 from service.places import MIGRATIONS
 from service.settings import Settings
 from tests.kit import postgres
@@ -51,7 +51,7 @@ def using(request: pytest.FixtureRequest, tmp_path: Path) -> Open:
 
     @contextmanager
     def open_with(folder: Path) -> Iterator[sa.Engine]:
-        with assemble.create_flask(settings, "service", migrations=folder).app_context():
+        with flask_app.create_flask(settings, "service", migrations=folder).app_context():
             yield db.engine
             db.engine.dispose()
 

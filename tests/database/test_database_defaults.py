@@ -13,8 +13,8 @@ import pytest
 import sqlalchemy as sa
 
 from service import migrations
-from service.application import create_flask
 from service.engine.database.transaction import db
+from service.flask_app import create_flask
 from service.settings import Settings
 from tests.kit import commands, proxies
 from tests.kit.postgres_cluster import Cluster, cluster

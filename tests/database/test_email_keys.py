@@ -9,9 +9,9 @@ import pytest
 import sqlalchemy as sa
 
 from service import migrations
-from service.application import create_flask
 from service.engine.database.transaction import db
 from service.engine.database.types import Id, Time
+from service.flask_app import create_flask
 from service.settings import Settings
 from tests.kit import postgres
 from tests.kit.serving import PASSWORD, Server, serving

@@ -9,8 +9,8 @@ import pytest
 import sqlalchemy as sa
 
 from service import demo, demo_posts, migrations
-from service.application import create_flask
 from service.engine.database.transaction import db
+from service.flask_app import create_flask
 from service.models import PostDocument
 from service.settings import Settings
 from tests.kit import postgres

@@ -13,11 +13,11 @@ import sqlalchemy as sa
 from alembic.script import ScriptDirectory
 
 from service import migrations
-from service.application import create_flask
 from service.engine.database import revisions
 from service.engine.database.revisions import State
 from service.engine.database.transaction import db
 from service.engine.ids import now
+from service.flask_app import create_flask
 from service.models import KnownNetwork
 from service.places import MIGRATIONS
 from service.settings import Settings
@@ -39,7 +39,7 @@ TABLES = {
 RACER = """
 import logging, sys
 from service import migrations
-from service.application import create_flask
+from service.flask_app import create_flask
 from service.engine.database import revisions
 from service.engine.database.transaction import db
 from service.engine.ids import now

@@ -10,9 +10,9 @@ import pytest
 import sqlalchemy as sa
 
 from service import migrations
-from service.application import create_flask
 from service.engine.database.transaction import connection, db
 from service.engine.settings import BadConfiguration
+from service.flask_app import create_flask
 from service.settings import Settings
 from tests.kit import proxies
 from tests.kit.postgres_cluster import Cluster, cluster

@@ -15,9 +15,9 @@ import pytest
 from sqlalchemy import func, select
 
 from service import migrations
-from service.application import create_flask
 from service.engine.database.transaction import db
 from service.engine.tokens.keys import generate_key
+from service.flask_app import create_flask
 from service.models import Mail
 from service.models.mails import EMAIL_CHANGE_NOTICE
 from service.settings import Settings

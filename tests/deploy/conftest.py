@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from service import migrations
-from service.application import create_flask
 from service.engine.database.transaction import db
 from service.engine.tokens.keys import generate_key
+from service.flask_app import create_flask
 from service.settings import Settings
 from tests.kit import postgres, valkey
 from tests.kit.programs import program

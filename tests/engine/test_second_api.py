@@ -11,10 +11,10 @@ import httpx
 import jwt
 import pytest
 
-from service.engine import assemble
 from service.engine.database import revisions
 from service.engine.database.transaction import db
 from service.engine.settings import BadConfiguration
+from service.engine.spec import flask_app
 from service.engine.tokens.authority import key_ring
 from service.engine.tokens.keys import generate_key
 from tests.engine.planner.settings import Settings
@@ -172,7 +172,7 @@ def test_without_a_schema_it_names_the_command_that_makes_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    flask = assemble.create_flask(Settings.load(), "planner", migrations=MIGRATIONS)
+    flask = flask_app.create_flask(Settings.load(), "planner", migrations=MIGRATIONS)
     with flask.app_context(), pytest.raises(revisions.Behind, match="run `planner db upgrade`"):
         revisions.require(db.engine)
 

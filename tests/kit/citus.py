@@ -16,9 +16,9 @@ from typing import Any
 import sqlalchemy as sa
 
 from service import migrations
-from service.application import create_flask
 from service.engine.database import citus
 from service.engine.database.transaction import db
+from service.flask_app import create_flask
 from service.settings import Settings
 from tests.kit import databases, postgres
 

@@ -15,8 +15,8 @@ from typing import IO
 
 import httpx
 
-from service.application import create_flask
 from service.engine.database.transaction import db
+from service.flask_app import create_flask
 from service.settings import load
 from tests.kit import databases, forked
 from tests.kit.ports import free_port

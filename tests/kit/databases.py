@@ -9,8 +9,8 @@ from tempfile import TemporaryDirectory
 from sqlalchemy import make_url
 
 from service import migrations
-from service.application import create_flask
 from service.engine.database.transaction import db
+from service.flask_app import create_flask
 from service.settings import Settings
 from tests.kit import postgres
 

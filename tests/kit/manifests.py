@@ -8,10 +8,10 @@ from typing import Any
 
 import yaml
 
-from service.application import create_flask
 from service.engine.database.transaction import READINESS
 from service.engine.serve.server import UVICORN
 from service.engine.work import background
+from service.flask_app import create_flask
 from service.settings import Settings
 
 DEPLOY = Path(__file__).parents[2] / "deploy"

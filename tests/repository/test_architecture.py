@@ -41,10 +41,11 @@ MAY_IMPORT = {
         "mail",
         "measures",
         "models",
-        "places",
+        "flask_app",
         "pages",
         "settings",
     },
+    "flask_app": {"engine", "places", "settings"},
     "accounts": {
         "engine",
         "problems",

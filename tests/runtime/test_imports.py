@@ -22,6 +22,11 @@ def test_a_server_imports_no_library_for_what_it_never_does(tmp_path, store):
     assert "connexion" in loaded
 
 
+def test_a_command_that_does_not_serve_imports_no_part_of_a_server(tmp_path):
+    loaded = imported_by("import service.cli", tmp_path)
+    assert loaded & {"connexion", "starlette", "uvicorn", "jsonschema_rs", *SPARED} == set()
+
+
 def test_a_library_that_was_spared_can_be_imported_later(tmp_path):
     code = (
         "import app, httpx, requests; from starlette.testclient import TestClient; TestClient(app)"

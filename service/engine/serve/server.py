@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from ipaddress import ip_address
-from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -75,18 +74,6 @@ def run(settings: EngineSettings, program: Program) -> None:
     with ExitStack() as stack:
         listeners = [stack.enter_context(s) for s in bound(settings.host, settings.port)]
         _serve(settings, program, listeners)
-
-
-def open_standard_streams() -> None:
-    """Open /dev/null for each standard stream that is closed, as some process managers leave them.
-
-    The next file or connection would get its number, and lines for the log would go there.
-    """
-    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
-        if getattr(sys, name) is None:
-            stream = Path(os.devnull).open(mode, encoding="utf-8")  # noqa: SIM115 # stays open
-            os.set_inheritable(stream.fileno(), True)  # by workers
-            setattr(sys, name, stream)
 
 
 def _serve(settings: EngineSettings, program: Program, listeners: list[socket.socket]) -> None:

@@ -28,6 +28,7 @@ from service.engine.spec import freshness, refusals
 from service.engine.spec.caching import cache_control
 from service.engine.spec.connexion_parts import AbstractOperation, FlaskOperation
 from service.engine.spec.demands import Demands
+from service.engine.spec.flask_app import MAX_CHUNKS_AT_ONCE
 from service.engine.spec.idempotency import KeptAnswers, Retry
 from service.engine.spec.paging import Page, next_link
 from service.engine.spec.validation import Part, RequestValidator, ResponseDrift, ResponseValidator
@@ -42,7 +43,6 @@ from service.engine.work.threads import Pool
 INJECTED = {"caller", "client"}  # arguments of handlers that are not parameters of the request
 WIRED = {"if_none_match", "idempotency_key"}  # parameters that are handled here and not by handlers
 CHUNK_BYTES = 64 * 1024  # each chunk costs a hop and a transaction, so chunks are large
-MAX_CHUNKS_AT_ONCE = 2  # of all streams of an operation, in worker threads at a time
 
 Made = TypeVar("Made")
 

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from service.engine import assemble
 from service.engine.problems import InvalidToken
+from service.engine.spec import flask_app
 from service.engine.tokens.tokens import PERSONAL, Claims
 from tests.engine.planner.models import KeptAnswer
 from tests.engine.planner.settings import Settings
@@ -23,7 +24,7 @@ class Owner(NamedTuple):
 
 
 def create_flask(settings: Settings) -> Any:
-    return assemble.create_flask(settings, __package__, migrations=HERE / "alembic")
+    return flask_app.create_flask(settings, __package__, migrations=HERE / "alembic")
 
 
 def create_app(settings: Settings) -> Any:
