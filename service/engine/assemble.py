@@ -217,7 +217,7 @@ def _lifespan(
         # leave no reference cycles, so it can run seldom.
         gc.collect()
         gc.freeze()
-        heap.keep_small()
+        heap.release_large_blocks()
         thresholds = gc.get_threshold()
         gc.set_threshold(COLLECTOR_THRESHOLD_OBJECTS)
         assembly.limits.start()

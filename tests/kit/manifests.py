@@ -8,16 +8,16 @@ from typing import Any
 
 import yaml
 
+from service.application import create_flask
 from service.engine.database.transaction import READINESS
 from service.engine.serve.server import UVICORN
 from service.engine.work import background
-from service.flask_app import create_flask
 from service.settings import Settings
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 # How long a server may take to stop after SHUTDOWN_DELAY.
 FINISH = UVICORN["timeout_graceful_shutdown"] + background.STOP_TIMEOUT_SECONDS  # seconds
-NOT_OURS = {"POD_IP"}
+NOT_OURS = {"POD_IP", "MALLOC_ARENA_MAX"}
 
 
 def documents(name: str) -> list[dict[str, Any]]:

@@ -47,11 +47,12 @@ KINDS = {
             "tests/database/test_libpq.py::test_nothing_is_written_if_one_of_them_fails",
         ),
         Mutant(
-            "each thread keeps an arena of its own",
+            "glibc raises the size from which on a block is mapped by itself",
             "service/engine/serve/heap.py",
-            "        mallopt(_M_ARENA_MAX, ARENAS)\n",
-            "",
-            "tests/runtime/test_heap.py::test_threads_share_two_arenas",
+            "        ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, LARGE_BLOCK_BYTES)\n",
+            "        pass\n",
+            "tests/runtime/test_heap.py"
+            "::test_a_large_block_is_mapped_by_itself_after_the_first_one_was_freed_too",
         ),
         Mutant(
             "Connexion imports its HTTP clients",

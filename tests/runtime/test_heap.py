@@ -11,12 +11,12 @@ import pytest
 from tests.kit.commands import ROOT
 
 pytestmark = pytest.mark.skipif(
-    platform.libc_ver()[0] != "glibc", reason="another library has no such settings"
+    platform.libc_ver()[0] != "glibc", reason="another library has no such setting"
 )
 
 # Blocks of C, because Python has an allocator of its own for its small ones.
 _SETTING = """
-import ctypes, re, sys, threading
+import ctypes, re, sys
 from service.engine.serve import heap
 libc = ctypes.CDLL(None)
 libc.malloc.restype = ctypes.c_void_p
@@ -30,30 +30,14 @@ def state():
     libc.fclose(file)
     return open(sys.argv[1]).read()
 """
-_THREADS = """
-heap.keep_small()
-together = threading.Barrier(8)
-def work():
-    together.wait()
-    libc.malloc(1000)
-    together.wait()
-threads = [threading.Thread(target=work) for _ in range(8)]
-for thread in threads: thread.start()
-for thread in threads: thread.join()
-print(len(re.findall("<heap nr=", state())))
-"""
 _BLOCKS = """
-heap.keep_small()
+heap.release_large_blocks()
 libc.free(libc.malloc(1 << 20))  # here glibc would raise its threshold
 mapped = lambda: int(re.findall('type="mmap" count="([0-9]+)"', state())[0])
 before = mapped()
 libc.malloc(1 << 19)
 print(mapped() - before)
 """
-
-
-def test_threads_share_two_arenas(tmp_path):
-    assert _printed(_THREADS, tmp_path) == 2
 
 
 def test_a_large_block_is_mapped_by_itself_after_the_first_one_was_freed_too(tmp_path):
