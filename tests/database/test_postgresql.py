@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -12,6 +14,7 @@ import pytest
 from service.engine.database import postgresql
 from service.engine.work import greenlets
 from service.engine.work import retrying as transactions
+from tests.kit.middlebox import Middlebox, by_way_of
 from tests.kit.postgres_cluster import Cluster, cluster
 from tests.kit.serving import Server, serving
 from tests.kit.smtp import until
@@ -63,6 +66,37 @@ def test_a_change_is_retried_if_its_connection_ends_before_the_commit(
         answer = changing.result()
     assert answer.status_code == 200, answer.text
     assert own.execute(f"SELECT version FROM posts WHERE id = '{post['id']}'", "byline") == [(2,)]
+
+
+def test_a_request_whose_lost_connection_is_still_open_at_the_database_is_a_503_and_not_in_flight(
+    own: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transactions, "RECONNECT_WITHIN_SECONDS", 60)
+    url = own.create("abandoned")
+    waiting = "FROM pg_stat_activity WHERE datname = 'abandoned' AND wait_event_type = 'Lock'"
+    with (
+        Middlebox(own.port) as box,
+        serving(tmp_path, database_url=by_way_of(box, url)) as server,
+        psycopg.connect(url) as other,
+        ThreadPoolExecutor(1) as threads,
+    ):
+        anna = server.sign_up()
+        once = partial(
+            anna.http.post,
+            "/api/posts",
+            json={"title": "Once", "content": "Sent again with its key."},
+            headers={"Idempotency-Key": "abandoned"},
+        )
+        other.execute("LOCK idempotency_keys")
+        sending = threads.submit(once)
+        until(lambda: own.execute(f"SELECT count(*) {waiting}") == [(1,)])
+        box.abandon()
+        answer = sending.result()
+        assert (answer.status_code, answer.headers["Retry-After"]) == (503, "1")
+        other.rollback()
+        box.cut()  # the database notices
+        until(lambda: once().status_code == 201)
+        assert [post["title"] for post in anna.http.get("/api/posts").json()] == ["Once"]
 
 
 def test_a_database_that_does_not_answer_is_a_503_within_seconds(

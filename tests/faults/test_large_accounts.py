@@ -92,7 +92,8 @@ def work_of_others(url: str, accounts: list[Account], requests: int) -> Others:
 
 def rows_left(url: str, user_id: str) -> Callable[[], int]:
     """Asks how many rows of the account there are, itself included."""
-    engine = sa.create_engine(url.replace("postgresql://", "postgresql+psycopg://"))
+    url = url.replace("postgresql://", "postgresql+psycopg://")
+    engine = sa.create_engine(url, poolclass=sa.NullPool)  # whose connections do not stay open
     statement = sa.text(
         "SELECT (SELECT count(*) FROM users WHERE id = :id)"
         " + (SELECT count(*) FROM deletions WHERE user_id = :id)"

@@ -16,7 +16,7 @@ from sqlalchemy import make_url
 
 from tests.kit.load import Load
 from tests.kit.mailer import fresh, opened
-from tests.kit.middlebox import Middlebox
+from tests.kit.middlebox import Middlebox, by_way_of
 from tests.kit.postgres_cluster import Cluster
 from tests.kit.processes import Account, Byline, Place, seconds, sign_up
 from tests.kit.proxies import pgbouncer
@@ -32,10 +32,6 @@ STORM = seconds("STORM", 20)
 def box(database: str) -> Iterator[Middlebox]:
     with Middlebox(make_url(database).port or 0) as own:
         yield own
-
-
-def by_way_of(box: Middlebox, url: str) -> str:
-    return make_url(url).set(port=box.port).render_as_string(hide_password=False)
 
 
 def at_once(byline: Byline, account: Account, path: str) -> list[httpx.Response]:

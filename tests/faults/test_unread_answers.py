@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Iterator
@@ -20,7 +21,8 @@ from tests.kit.visitors import fill
 NUMBER = 500
 LENGTH = 8.0  # seconds
 MOST = 64  # MiB more than before
-WATCHED = {"/health/live": 1.0, "/health/ready": 1.0, "/api/users": LONGEST}  # seconds at most
+# Seconds at most; of the first two, on a machine with a process for each core.
+WATCHED = {"/health/live": 0.5, "/health/ready": 0.5, "/api/users": LONGEST}
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
@@ -49,7 +51,13 @@ def test_clients_that_do_not_read_cost_little_and_others_are_answered(
     told = ", ".join(f"{path} within {seconds:.2f} s" for path, seconds in longest.items())
     report(longest=f"{max(longest.values()):.2f}", more=f"{most - before} MiB, {told}")
     assert most - before <= MOST
-    assert [path for path, limit in WATCHED.items() if longest[path] >= limit] == []
+    most_of = {path: min(limit * _processes_per_core(), LONGEST) for path, limit in WATCHED.items()}
+    assert [path for path, limit in most_of.items() if longest[path] >= limit] == []
+
+
+def _processes_per_core() -> float:
+    """How many processes shared a core in the last minute, at least one."""
+    return max(os.getloadavg()[0] / (os.cpu_count() or 1), 1.0)
 
 
 def _most(byline: Byline) -> int:

@@ -6,6 +6,7 @@ with Middlebox(server.port) as box:
     box.delay = 0.2             # seconds by which all bytes are delayed
     box.refuses = True          # new connections are reset
     box.cut()                   # existing connections are reset
+    box.abandon()               # the same, but the peer does not notice
     box.cuts_at = b"COMMIT"     # forwards this, and resets the connection before the answer
     box.fault = Fault(b"quit", "silence", 0.5)  # happens once: see `Fault`
 """
@@ -20,7 +21,14 @@ import time
 from contextlib import suppress
 from typing import Literal, NamedTuple
 
+from sqlalchemy import make_url
+
 _RESET = struct.pack("ii", 1, 0)  # SO_LINGER: close with a RST
+
+
+def by_way_of(box: Middlebox, url: str) -> str:
+    """The URL of the same server through the box."""
+    return make_url(url).set(port=box.port).render_as_string(hide_password=False)
 
 
 class Fault(NamedTuple):
@@ -80,6 +88,11 @@ class Middlebox:
         for pair in list(self._pairs):
             self.end(pair)
 
+    def abandon(self) -> None:
+        """Reset every connection to the client, and leave the one to the server as it is."""
+        for pair in list(self._pairs):
+            pair.abandon()
+
     def take_fault(self, data: bytes) -> Fault | None:
         """The fault, if these bytes trigger it; it happens once."""
         with self._lock:
@@ -121,6 +134,7 @@ class _Pair:
         self._server = server
         self._seen_at = time.monotonic()
         self._is_forgotten = False
+        self._is_abandoned = False
         self._ends_with_answer = False
 
     def start(self) -> None:
@@ -133,6 +147,10 @@ class _Pair:
     def reset(self) -> None:
         _reset(self._client)
         _reset(self._server)
+
+    def abandon(self) -> None:
+        self._is_abandoned = True
+        _reset(self._client)
 
     def _pass_on(self, source: socket.socket, sink: socket.socket) -> None:
         with suppress(OSError):
@@ -151,7 +169,8 @@ class _Pair:
                 if pattern and source is self._client and pattern in data:
                     self._box.were_cut += 1
                     break
-        self._box.end(self)
+        if not self._is_abandoned:
+            self._box.end(self)
 
     def _strikes(self, fault: Fault, data: bytes) -> bool:
         """Apply a fault; whether to reset the connection at once."""

@@ -34,12 +34,13 @@ Parameters = list[Any]  # as Python has them
 
 
 class Statement:
-    """A statement with numbered parameters; `name` is its name where a connection keeps it."""
+    """A statement with numbered parameters; `name` is its name where a connection keeps it, with
+    its first words for who reads logs and packets."""
 
     __slots__ = ("name", "query")
 
     def __init__(self, sql: str) -> None:
-        self.name = b"s%d" % next(_numbers)
+        self.name = f"{next(_numbers)} {' '.join(sql.split()[:3])}".encode()
         self.query = sql.encode()
 
     def __str__(self) -> str:

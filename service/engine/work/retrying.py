@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from service.engine.database.errors import first_line, is_lost, is_retryable, refusal
 from service.engine.database.transaction import Transaction, current, db
-from service.engine.problems import IdempotencyKeyInUse, InternalError
+from service.engine.problems import IdempotencyKeyInUse, InternalError, Problem
 from service.engine.work.greenlets import aside_if_long
 
 logger = logging.getLogger(__name__)
@@ -40,6 +40,7 @@ def transact(
     again, `tries` times in all. Other database errors become problems.
     """
     began = time.monotonic()
+    lost: Exception | None = None  # the error of a try whose connection was lost
     for left in reversed(range(tries)):
         with db.transaction(writes=writes, replica=replica) as transaction:
             try:
@@ -48,20 +49,32 @@ def transact(
                     transaction.commit()
                 return result
             except IdempotencyKeyInUse:
-                if not left:
+                if left:
+                    continue
+                if lost is None:
                     raise
+                # By that try: the database has not noticed that its connection is lost.
+                raise _refused(lost) from None
             except (sa.exc.SQLAlchemyError, sqlite3.Error) as error:
-                lost = is_lost(error) and not transaction.is_committed
-                again = is_retryable(error) or (
-                    lost and time.monotonic() - began < RECONNECT_WITHIN_SECONDS
-                )
+                again = is_retryable(error)
+                if is_lost(error) and not transaction.is_committed:
+                    lost = error
+                    again |= time.monotonic() - began < RECONNECT_WITHIN_SECONDS
                 if not (left and again):
-                    problem = refusal(error)
+                    problem = _refused(error)
                     if isinstance(problem, InternalError):
                         raise
-                    logger.warning("database: %s", first_line(error))
                     raise problem from None
     raise AssertionError
+
+
+def _refused(error: Exception) -> Problem:
+    """The problem that the client gets. It is logged here; an InternalError is later, with its
+    traceback."""
+    problem = refusal(error)
+    if not isinstance(problem, InternalError):
+        logger.warning("database: %s", first_line(error))
+    return problem
 
 
 def unlocked(compute: Callable[..., T], *texts: str) -> T:
