@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -86,7 +86,8 @@ class Site:
 
     def _move(self, cores: set[int]) -> None:
         for pid in (*tree(self.database.pid), *tree(self.store.pid)):
-            os.sched_setaffinity(pid, cores)
+            with suppress(ProcessLookupError):  # PostgreSQL's workers come and go
+                os.sched_setaffinity(pid, cores)
 
 
 @contextmanager
