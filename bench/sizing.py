@@ -27,6 +27,7 @@ from bench.peers.check import asked
 from bench.processes import BOTH, CORES, LOAD, SERVER, Server, cpu, serving
 
 CONNECTIONS = 16
+SEARCHES = 8  # connections that search: with more than may wait, it is refusals that are measured
 WARM_UP = 2  # seconds
 _POLICIES = ("login", "account", "write", "export", "search")
 
@@ -82,8 +83,11 @@ def speed(
         post = asked(server.url, "/api/posts?limit=1").data[0]["id"]
         found = {"memory": {"at first": server.resident()}}
         for name, request in _requests(token, post).items():
-            load(server.url, request, WARM_UP, CONNECTIONS)
-            samples = [_sample(server, cluster, request, seconds) for _ in range(rounds)]
+            connections = SEARCHES if name.startswith("search") else CONNECTIONS
+            load(server.url, request, WARM_UP, connections)
+            samples = [
+                _sample(server, cluster, request, seconds, connections) for _ in range(rounds)
+            ]
             found[name] = {key: median(s[key] for s in samples) for key in samples[0]}
             found[name]["spread"] = _spread([s["per_second"] for s in samples])
         found["memory"] |= {"at last": server.resident(), "peak": server.peak()}
@@ -106,10 +110,10 @@ def _requests(token: str, post: str) -> dict[str, Request]:
 
 
 def _sample(
-    server: Server, cluster: int | None, request: Request, seconds: int
+    server: Server, cluster: int | None, request: Request, seconds: int, connections: int
 ) -> dict[str, float]:
     before = server.cpu(), cpu(cluster) if cluster else 0.0
-    done = load(server.url, request, seconds, CONNECTIONS)
+    done = load(server.url, request, seconds, connections)
     after = server.cpu(), cpu(cluster) if cluster else 0.0
     if done.refused:
         raise click.ClickException(f"{request.path}: {done}")
