@@ -62,5 +62,14 @@ KINDS = {
             "tests/runtime/test_imports.py"
             "::test_a_server_imports_no_library_for_what_it_never_does[memory://]",
         ),
+        Mutant(
+            "a request is told that its own lost try is in flight",
+            "service/engine/work/retrying.py",
+            "                if lost is None:\n",
+            "                if True:\n",
+            "tests/database/test_postgresql.py::test_a_request_whose_lost_connection_is_still_open"
+            "_at_the_database_is_a_503_and_not_in_flight",
+            only="not_in_flight",  # "postgresql" is in the name of the file
+        ),
     ]
 }
