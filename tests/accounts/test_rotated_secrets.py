@@ -46,8 +46,8 @@ def test_secrets_are_sealed_anew_after_a_rotation(own: Server) -> None:
 
 def test_a_rotation_at_once_seals_secrets_before_it_removes_keys(own: Server, tmp_path) -> None:
     app = add_app(own.sign_up())
-    keys = str(own.settings.jwt_keys_dir)
-    ended = run(tmp_path, "keys", "rotate", "--now", JWT_KEYS_DIR=keys)
+    its = {"JWT_KEYS_DIR": own.settings.jwt_keys_dir, "DATABASE_URL": own.settings.database_url}
+    ended = run(tmp_path, "keys", "rotate", "--now", **{k: str(v) for k, v in its.items()})
     assert "is removed" in ended.stdout
     assert secret(own, app).startswith(newest(own))
     assert signed_in(own, app)

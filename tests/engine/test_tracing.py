@@ -119,7 +119,7 @@ def test_a_span_contains_no_secret_and_no_user(traced: Planner, collector: Recei
 def test_a_span_of_a_failed_request_is_marked(serve: Serve, collector: Receiver) -> None:
     server = serve(otel_exporter_otlp_endpoint=collector.url)
     httpx.get(f"{server.url}/projects?limit=0")
-    server.execute(sa.text("DROP TABLE projects"))
+    server.execute(sa.text("ALTER TABLE projects RENAME TO gone"))
     assert httpx.get(f"{server.url}/projects").status_code >= 500
     refused, failed = collector.wait("list_projects", 2)
     assert (refused.failed, refused.attributes["http.response.status_code"]) == (False, 400)
@@ -127,7 +127,9 @@ def test_a_span_of_a_failed_request_is_marked(serve: Serve, collector: Receiver)
     assert failed.failed
     assert failed.attributes["error.type"] == str(failed.attributes["http.response.status_code"])
     [statement] = collector.within(failed)
-    assert (statement.failed, statement.attributes["error.type"]) == (True, "OperationalError")
+    assert statement.failed
+    # As the drivers of SQLite and of PostgreSQL call a table that is missing.
+    assert statement.attributes["error.type"] in {"OperationalError", "UndefinedTable"}
 
 
 def test_the_log_names_the_span(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -20,11 +21,11 @@ FIRST, LAST = LONG[:2], LONG[-2:]
 
 
 @pytest.fixture
-def server(serve: Callable[..., Server], monkeypatch: pytest.MonkeyPatch) -> Server:
+def server(serve: Callable[..., Server], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Server:
     """On SQLite; removes one row after the other, and notes what each step has the index forget."""
     monkeypatch.setattr(erasure, "FIRST_BATCH_ROWS", 1)
     monkeypatch.setattr(erasure, "MAX_ROWS_PER_BATCH", 1)
-    server = serve()
+    server = serve(database_url=f"sqlite:///{tmp_path}/byline.db")
     server.execute(sa.text("CREATE TABLE forgotten (characters INTEGER)"))
     for event, left in (("UPDATE", "length(new.words)"), ("DELETE", "0")):
         server.execute(
