@@ -10,8 +10,8 @@ from types import ModuleType
 
 @contextmanager
 def without(modules: Mapping[str, Sequence[str]]) -> Iterator[None]:
-    """In this block, these modules are empty, but for these names, which are None. Those that have
-    been imported before stay as they are."""
+    """Whatever imports one of these modules in this block gets an empty one, in which the names
+    given for it are None. Modules that have been imported before stay as they are."""
     stand_ins = {name: ModuleType(name) for name in modules if name not in sys.modules}
     for name, stand_in in stand_ins.items():
         vars(stand_in).update(dict.fromkeys(modules[name]))

@@ -67,8 +67,8 @@ def _tried(copies: Copies, trial: Trial) -> Outcome:
 
 
 def _shown(mutant: Mutant | None, became: Outcome) -> str:
-    """Print what became of it. What was printed, unless it is as it should be: with a mutant a test
-    has failed, without one none has."""
+    """Print what became of it; what was printed, or nothing if it is as it should be: with a mutant
+    a test has failed, without one none has."""
     fault = mutant.fault if mutant else "(nothing is wrong)"
     said = became.failed or ("TROUBLE" if became.trouble else "no test failed")
     line = f"{fault:66} {became.seconds:5.1f} s  {said}\n{became.trouble or ''}"

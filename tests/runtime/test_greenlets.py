@@ -25,6 +25,16 @@ def pool(greenlets: int = 2, capacity: int = 100) -> GreenletPool:
     return GreenletPool(greenlets, capacity, Pool("aside", 2, 100))
 
 
+async def full() -> tuple[GreenletPool, asyncio.Event, asyncio.Task[bool], asyncio.Task[int]]:
+    """A pool of one place, what the job in it waits for, that job, and one that has no place."""
+    own, free = pool(1), asyncio.Event()
+    first = asyncio.create_task(own.run(wait_for, free.wait()))
+    await asyncio.sleep(0)
+    second = asyncio.create_task(own.run(int))
+    await asyncio.sleep(0)
+    return own, free, first, second
+
+
 def run(test: Callable[[], Awaitable[Any]]) -> Any:
     return asyncio.run(asyncio.wait_for(test(), LONG_SECONDS))
 
@@ -141,11 +151,7 @@ def test_a_job_whose_client_has_gone_runs_to_its_end_and_then_leaves_its_place()
 @pytest.mark.parametrize("steps", range(4))
 def test_a_client_that_goes_while_its_job_waits_for_a_place_costs_none(steps: int) -> None:
     async def test() -> None:
-        own, free = pool(1), asyncio.Event()
-        first = asyncio.create_task(own.run(wait_for, free.wait()))
-        await asyncio.sleep(0)
-        gone = asyncio.create_task(own.run(int))
-        await asyncio.sleep(0)
+        own, free, first, gone = await full()
         free.set()
         for _ in range(steps):  # until it has been left a place, and beyond
             await asyncio.sleep(0)
@@ -162,11 +168,7 @@ def test_a_client_that_goes_just_as_its_job_is_refused_leaves_no_place_behind(
     monkeypatch.setattr(greenlets, "QUEUE_TIMEOUT_SECONDS", -1)
 
     async def test() -> None:
-        own, free = pool(1), asyncio.Event()
-        first = asyncio.create_task(own.run(wait_for, free.wait()))
-        await asyncio.sleep(0)
-        gone = asyncio.create_task(own.run(int))
-        await asyncio.sleep(0)
+        own, free, first, gone = await full()
         own._sweep(asyncio.get_running_loop())
         gone.cancel()
         await asyncio.gather(gone, return_exceptions=True)

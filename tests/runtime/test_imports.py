@@ -34,6 +34,11 @@ def test_a_library_that_was_spared_can_be_imported_later(tmp_path):
     assert imported_by(code, tmp_path) >= {"httpx", "requests"}
 
 
+def test_the_client_for_tests_of_connexion_works(tmp_path):
+    code = "import app; assert app.app.test_client().get('/health/live').status_code == 200"
+    assert "httpx" in imported_by(code, tmp_path, TRUSTED_HOSTS="testserver")
+
+
 def imported_by(code, folder, **settings):
     """The names of the modules that this code imports."""
     found = subprocess.run(

@@ -185,7 +185,7 @@ def _answers(pgconn: Any) -> Any:
 @cache
 def dialect() -> sa.Dialect:
     """psycopg's dialect with the parameters that PostgreSQL itself knows: `$1`."""
-    return PGDialect_psycopg(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call] # SQLAlchemy's
+    return PGDialect_psycopg(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call] # SQLAlchemy has no type for it
 
 
 def result_processor(type_: Any) -> Callable[[Any], Any] | None:
@@ -201,7 +201,7 @@ def result_processor(type_: Any) -> Callable[[Any], Any] | None:
     impl = type_.dialect_impl(dialect())
     if isinstance(impl, sa.Uuid | sa.DateTime):
         raise TypeError(f"a prepared statement gives no {type(type_).__name__}: use Id or Time")
-    return impl.result_processor(dialect(), None)  # type: ignore[no-any-return] # SQLAlchemy's
+    return impl.result_processor(dialect(), None)  # type: ignore[no-any-return] # SQLAlchemy has no type for it
 
 
 def _moment(text: str | None) -> str | None:

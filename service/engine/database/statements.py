@@ -138,7 +138,7 @@ def _form(statement: Any, dialect: sa.Dialect) -> _Form:
 
 
 def _result_processor(dialect: sa.Dialect, type_: Any) -> _Processor:
-    return type_.dialect_impl(dialect).result_processor(dialect, None)  # type: ignore[no-any-return] # SQLAlchemy's
+    return type_.dialect_impl(dialect).result_processor(dialect, None)  # type: ignore[no-any-return] # SQLAlchemy has no type for it
 
 
 def _compiled(statement: Any, dialect: sa.Dialect) -> tuple[Any, Callable[[dict[str, Any]], Any]]:
@@ -182,10 +182,10 @@ def _makers(
     if not processed:
         return named, list
 
-    def values(row: Any) -> list[Any]:
+    def converted(row: Any) -> list[Any]:
         values = list(row)
         for place, process in processed:
             values[place] = process(values[place])
         return values
 
-    return lambda row: named(values(row)), lambda rows: [tuple(values(row)) for row in rows]
+    return lambda row: named(converted(row)), lambda rows: [tuple(converted(row)) for row in rows]

@@ -86,7 +86,7 @@ def left_of(policies: list[Policy], keys: list[Keys], counts: list[Count]) -> Le
 
 
 def _left(window: Window, count: Count) -> tuple[int, int]:
-    """What is left, and the seconds until that is more."""
+    """What is left, and the seconds until more is left."""
     _, last, last_ends, present, present_ends = count
     limit, seconds, _, _ = window
     remaining = limit - math.floor(last * last_ends / seconds + present)

@@ -53,6 +53,12 @@ class App(FlaskApp):
         middleware = self.middleware
         middleware.app, middleware.middleware_stack = middleware._build_middleware_stack()
 
+    def test_client(self, **options: Any) -> Any:
+        """Starlette's TestClient, as in Connexion, which is imported without it here."""
+        from starlette.testclient import TestClient
+
+        return TestClient(self, **options)
+
 
 class _TagResolver(Resolver):
     """Finds `list_tasks` with the tag `tasks` in `<package>.tasks`."""

@@ -234,7 +234,7 @@ class Worker(greenlet):
 def here() -> Worker:
     """The greenlet of the caller; only where `is_here`."""
     worker: Any = getcurrent()
-    return worker  # type: ignore[no-any-return] # the caller runs in one
+    return worker  # type: ignore[no-any-return] # `is_here` says so
 
 
 def is_here() -> bool:

@@ -6,13 +6,13 @@ import logging
 import sqlite3
 import time
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import sqlalchemy as sa
 
 from service.engine.database.errors import first_line, is_lost, is_retryable, refusal
 from service.engine.database.transaction import Transaction, current, db
-from service.engine.problems import IdempotencyKeyInUse, InternalError, Problem
+from service.engine.problems import IdempotencyKeyInUse, InternalError
 from service.engine.work.greenlets import aside_if_long
 
 logger = logging.getLogger(__name__)
@@ -54,27 +54,25 @@ def transact(
                 if lost is None:
                     raise
                 # By that try: the database has not noticed that its connection is lost.
-                raise _refused(lost) from None
+                _refuse(lost)
             except (sa.exc.SQLAlchemyError, sqlite3.Error) as error:
                 again = is_retryable(error)
                 if is_lost(error) and not transaction.is_committed:
                     lost = error
                     again |= time.monotonic() - began < RECONNECT_WITHIN_SECONDS
                 if not (left and again):
-                    problem = _refused(error)
-                    if isinstance(problem, InternalError):
-                        raise
-                    raise problem from None
+                    _refuse(error)
     raise AssertionError
 
 
-def _refused(error: Exception) -> Problem:
-    """The problem that the client gets. It is logged here; an InternalError is later, with its
-    traceback."""
+def _refuse(error: Exception) -> NoReturn:
+    """Raise the problem that the client gets for a database error, or the error itself if it is a
+    fault of ours, which is logged later, with its traceback."""
     problem = refusal(error)
-    if not isinstance(problem, InternalError):
-        logger.warning("database: %s", first_line(error))
-    return problem
+    if isinstance(problem, InternalError):
+        raise error
+    logger.warning("database: %s", first_line(error))
+    raise problem from None
 
 
 def unlocked(compute: Callable[..., T], *texts: str) -> T:
