@@ -7,6 +7,7 @@ import time
 
 from tests.kit.installations import Installation, PostgresInstallation
 from tests.kit.mailbox import Mailbox
+from tests.kit.ports import free_port
 from tests.kit.smtp import until
 from tests.kit.writers import WORD, client, register, sign_in, signed_up, writing
 
@@ -83,7 +84,7 @@ def test_without_the_keys_of_the_backup_all_users_sign_in_again(byline: Installa
     byline.lose_keys()
 
     if isinstance(byline, PostgresInstallation):
-        stopped = byline.run("serve")
+        stopped = byline.run("serve", "--port", str(free_port()))
         assert stopped.returncode == 2
         assert "byline keys generate" in stopped.stderr
         assert byline.run("keys", "generate").returncode == 0
