@@ -103,7 +103,7 @@ def reseal(directory: Path) -> None:
 
 
 def superseded_keys(directory: Path, longest_ttl: int) -> list[Path]:
-    """The keys whose tokens have all expired, oldest first; `longest` is in seconds."""
+    """The keys whose tokens have all expired, oldest first; `longest_ttl` is in seconds."""
     before = datetime.now(UTC) - timedelta(seconds=longest_ttl) - SETTLED
     paths = keys.key_files(directory)
     return [path for path, successor in pairwise(paths) if _from(successor) < before]

@@ -1,4 +1,5 @@
-"""The errors that a client of this service may see, beside those of any service."""
+"""The errors that a client of this service may see, beside those of any service, which are in
+`service.engine.problems`."""
 
 from __future__ import annotations
 

@@ -229,7 +229,7 @@ def _lifespan(
         finally:
             gc.set_threshold(*thresholds)
             gc.unfreeze()
-            # All at once: one by one, their timeouts would exceed what the supervisor waits.
+            # All at once: one by one they could take longer than systemd or Docker waits.
             await asyncio.gather(*(asyncio.to_thread(one.stop) for one in background))
             for pool in services.pools.values():
                 pool.close()

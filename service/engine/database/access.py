@@ -38,7 +38,7 @@ def access(engine: sa.Engine) -> Access:
     if engine.dialect.name == "sqlite":
         sqlite.set_up(engine)
         return Access(engine, Connections(engine), "", "BEGIN IMMEDIATE", threading.Lock())
-    from service.engine.database import postgresql  # with a driver for PostgreSQL only
+    from service.engine.database import postgresql  # imports psycopg, which only PostgreSQL needs
 
     postgresql.set_up(engine)
     together = not postgresql.is_pooled(engine)

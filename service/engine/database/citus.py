@@ -26,10 +26,10 @@ from service.engine.database.transaction import db
 from service.engine.settings import BadConfiguration
 
 REVISIONS = "alembic_version"
-# Until the transaction ends, the shards of a machine are changed one after the other. After they
-# were changed at once, no table that is everywhere could be changed. PostgreSQL accepts it as well.
+# The shards of a machine are changed one after the other: a transaction that has changed them at
+# once cannot change a table that is everywhere. PostgreSQL without Citus accepts the setting too.
 SEQUENTIAL = "SET LOCAL citus.multi_shard_modify_mode TO 'sequential'"
-# SELECT ... FOR UPDATE works on a row that is stored once.
+# SELECT ... FOR UPDATE works only on rows that are stored once.
 ONE_COPY = "SET LOCAL citus.shard_replication_factor TO 1"
 UNLIMITED = "SET LOCAL statement_timeout TO 0"
 SHARDS_OF_A_MACHINE = 4
@@ -72,7 +72,7 @@ class Plan:
 def plan(connection: sa.Connection, metadata: sa.MetaData, shards: int | None) -> Plan:
     """How to distribute the tables of the models, in so many shards; changes nothing.
 
-    Raises `BadConfiguration` when the models or the cluster are not ready, or when it is done.
+    Raises `BadConfiguration` if models or cluster are not ready, or tables are distributed already.
     """
     if wrong := flaws(metadata):
         raise BadConfiguration("\n".join(wrong))
@@ -183,12 +183,14 @@ class _Recipe:
         for row in self._references:
             if row.name not in names or row.parent not in names:
                 raise BadConfiguration(
-                    f"{row.rule} is between {row.name} and {row.parent}, and one of them is of no"
-                    " model: drop it first"
+                    f"The foreign key {row.rule} is between {row.name} and {row.parent}, and one of"
+                    " them has no model: drop the key first"
                 )
         for trigger, name in self._triggers:
             if trigger not in useless:
-                raise BadConfiguration(f"The trigger {trigger} of {name} cannot exist in a cluster")
+                raise BadConfiguration(
+                    f"The trigger {trigger} of {name} cannot exist in a cluster: drop it first"
+                )
 
     def summary(self, machines: int) -> Iterator[str]:
         """What is to be done, in words."""
@@ -228,7 +230,8 @@ class _Recipe:
 
 
 def _narrow_keys(connection: sa.Connection, tables: Sequence[sa.Table]) -> Keys:
-    """The primary keys without the column by which their table is spread, and what they become."""
+    """The primary keys that lack the column by which their table is spread, with the columns that
+    they are to have."""
     found: Keys = {}
     for table in tables:
         key = sa.inspect(connection).get_pk_constraint(table.name)

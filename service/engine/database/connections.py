@@ -27,7 +27,7 @@ def engine_options(
     }
     if address.startswith("sqlite:"):
         return address, options
-    from service.engine.database import postgresql  # with a driver for PostgreSQL only
+    from service.engine.database import postgresql  # imports psycopg, which only PostgreSQL needs
 
     url, own = postgresql.engine_options(address)
     own["execution_options"] = known | own.get("execution_options", {})
@@ -38,7 +38,7 @@ class Connections:
     """Connections of the engine's pool.
 
     Those that jobs on the event loop give back are kept here for the next job, because the pool
-    would block the loop: to open one, to look whether it works, to reset it.
+    would block the loop while it opens, checks or resets one.
     """
 
     def __init__(self, engine: sa.Engine) -> None:
@@ -52,7 +52,7 @@ class Connections:
         return int(pool.checkedout()) - sum(pooled._pool is pool for pooled in self._idle.copy())
 
     def take(self) -> Any:
-        """A connection as the pool gives them; raises what that raises."""
+        """A connection of the pool; raises what the pool raises."""
         if not greenlets.is_here():
             return self._engine.raw_connection()
         while self._idle:
@@ -70,7 +70,8 @@ class Connections:
         driver = pooled.dbapi_connection
         if driver is None:  # it was lost, and the pool knows
             return
-        if pooled._pool is not self._engine.pool:  # which would forget it without closing it
+        # Its own pool, if that was disposed of, would forget it without closing it.
+        if pooled._pool is not self._engine.pool:
             pooled.invalidate()
             return
         if not greenlets.is_here():
@@ -89,18 +90,18 @@ class Connections:
         self._idle.append(pooled)
 
     def close(self) -> None:
-        """Give the idle ones to the pool; on the event loop's thread."""
+        """Give the idle ones to the pool. Call this on the event loop's thread."""
         while self._idle:
             self._idle.pop().close()
 
     def _is_trusted(self, pooled: Any) -> bool:
-        """Whether the engine has not been given another pool since, by `dispose`, and no connection
-        of the pool was lost."""
+        """Whether it is of the engine's present pool (`dispose` makes a new one), and no connection
+        of the pool was lost since it was opened."""
         pool: Any = self._engine.pool
         return pooled._pool is pool and pooled._connection_record.starttime >= pool._invalidate_time
 
     def _works(self, pooled: Any) -> bool:
-        """Whether the server has not ended an idle connection, nor a firewall forgotten it."""
+        """Whether it still works: the server may have ended it, or a firewall forgotten it."""
         dialect = self._engine.dialect
         try:
             return dialect.do_ping(pooled.dbapi_connection)

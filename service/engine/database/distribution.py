@@ -1,6 +1,6 @@
 """Where the rows of each table are in a database of several machines, declared beside its model.
 
-A table is in one of three places, which its `info` names in the words of a revision:
+A table is in one of three places. Its `info` names the place, as a revision writes it:
 
 - `{"place": "by owner_id"}`: spread over the machines by a hash of that column. Tables that are
   spread by foreign keys to the same column lie beside each other: equal keys are on one machine.
@@ -23,13 +23,13 @@ WITHOUT = "without"
 EVERYWHERE = "everywhere"
 COORDINATOR = "coordinator"
 _BY = "by "
-_HARMLESS = {None, "NO ACTION", "RESTRICT"}  # what may follow where the parent is on one machine
+_HARMLESS = {None, "NO ACTION", "RESTRICT"}  # ON DELETE that works with a parent on one machine
 
 
 def spread(column: Any) -> None:
-    """Spread the rows of a table over the machines by one of its columns, which every statement
-    that has to be quick compares with a value. It must be in each unique constraint but the primary
-    key, to which it is added."""
+    """Spread the rows of a table over the machines by one of its columns. Every statement that has
+    to be quick must compare this column with a value. Each unique constraint must include it; to
+    the primary key it is added."""
     [own] = column.property.columns
     own.table.info[PLACE] = f"{_BY}{own.name}"
 
@@ -56,7 +56,7 @@ def column_of(place: str | None) -> str | None:
 
 
 def group(table: sa.Table) -> str:
-    """What the tables beside a spread table share with it: the column that theirs refer to."""
+    """What tables that lie beside each other have in common: the column to which theirs refer."""
     column = table.c[column_of(place(table)) or ""]
     return next((str(key.column) for key in column.foreign_keys), str(column))
 

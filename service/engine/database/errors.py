@@ -15,7 +15,7 @@ from service.engine import problems
 BUSY = "The database is busy."
 TOO_SLOW = "The database took too long for this."
 RETRYABLE = {"40001", "40P01"}  # serialisation failure, deadlock
-READ_ONLY = "25006"  # a write where none are taken
+READ_ONLY = "25006"  # a write to a server that takes none
 
 
 _QUOTED = re.compile('"([^"]+)"')
@@ -77,15 +77,15 @@ def is_retryable(error: Exception) -> bool:
 
 
 def is_busy(error: Exception) -> bool:
-    """Whether another process has locked the SQLite file at this moment; while it switches to WAL,
-    SQLite does not wait."""
+    """Whether another process has locked the SQLite file at this moment. SQLite does not wait for
+    one that is switching the file to WAL."""
     cause = getattr(error, "orig", error)
     return isinstance(cause, sqlite3.Error) and _sqlite_name(cause).startswith("SQLITE_BUSY")
 
 
 def is_lost(error: Exception) -> bool:
-    """Whether the connection was lost, so that the transaction may be tried again on another one
-    unless it was being committed."""
+    """Whether the connection was lost, and not because the server does not answer. Unless it was
+    being committed, the transaction may then be tried again on another connection."""
     worth = getattr(getattr(error, "orig", None), "is_worth_a_retry", True)
     return worth and getattr(error, "connection_invalidated", False)
 
@@ -128,8 +128,8 @@ def refusal(error: Exception) -> problems.Problem:
 
 
 def as_sqlalchemy(error: Any, engine: sa.Engine, pooled: Any) -> BaseException:
-    """An error of the driver on a connection of the pool, if it is on one, as SQLAlchemy's; if the
-    connection is lost, the others of the pool most likely are as well."""
+    """An error of the driver as SQLAlchemy's. `pooled` is the connection that it came from, if any:
+    if that is lost, all of the pool are replaced, because most likely the others are lost too."""
     dialect = engine.dialect
     gone = pooled is not None and dialect.is_disconnect(error, pooled, None)
     if gone:
@@ -142,7 +142,7 @@ def as_sqlalchemy(error: Any, engine: sa.Engine, pooled: Any) -> BaseException:
 
 
 def without_data(error: BaseException, driver: BaseException | None) -> None:
-    """Remove the rows and values that PostgreSQL quotes from an error, which may be logged."""
+    """Remove from an error, which may be logged, the rows and values that PostgreSQL quotes."""
     if isinstance(error, sa.exc.DBAPIError) and driver:
         # "DETAIL: Failing row contains" is a later line; a data exception quotes in the first.
         of_data = (getattr(driver, "sqlstate", None) or "").startswith("22")

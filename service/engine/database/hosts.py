@@ -1,8 +1,9 @@
 """Finds the server to connect to, of several hosts and all their addresses (libpq, 34.1.1.3).
 
-libpq asks them in the order of the address, waits the full time for each, and begins anew for each
-connection. Here one that answered is asked first and one that did not last, and the time for all is
-limited: after the primary is lost, only the first connection has to look for the new one.
+libpq asks them in the order in which they are named, waits the full time for each, and starts over
+for each connection. Here a server that answered is asked first, one that did not answer is asked
+last, and the time for all together is limited: after the primary is lost, only the first connection
+has to look for the new one.
 """
 
 from __future__ import annotations
@@ -18,12 +19,12 @@ import psycopg
 
 from service.engine.database.errors import READ_ONLY
 
-ONE_TIMEOUT_SECONDS = 3  # after this a server that has no fellows counts as down
-TIMEOUT_SECONDS = 2  # as one of several: the least that psycopg can wait
-MOST_SILENT = 2  # a search ends after so many time-outs; the next one asks other servers first
+ONE_TIMEOUT_SECONDS = 3  # after this the only server counts as down
+TIMEOUT_SECONDS = 2  # the same for one of several; psycopg cannot wait for less
+MOST_SILENT = 2  # a search ends after this many time-outs; the next one asks other servers first
 PAUSE_SECONDS = 0.2  # between two searches, so that requests do not keep the standbys busy
 ANY, PREFER_STANDBY = "any", "prefer-standby"  # values of target_session_attrs
-WRITABLE = {  # and what such a server answers to which question
+WRITABLE = {  # values that ask for a server that takes writes: a question to it, and its answer
     "read-write": ("SHOW transaction_read_only", "off"),
     "primary": ("SELECT pg_is_in_recovery()", False),
 }
@@ -47,9 +48,9 @@ class Place(NamedTuple):
 class Hosts:
     """The servers that an address names, and what is known of them.
 
-    All connections lead to one server, `_home`, which is where the last one was made: if the
-    primary has moved, the older ones lead to a deposed primary. Where any server will do, several
-    may be in use, and names with several addresses spread the load.
+    Only connections to one server are used, `_home`, where the last one was made: once the primary
+    has moved, older ones lead to a deposed primary. With target_session_attrs=any, several servers
+    may be in use, and a name with several addresses spreads the load.
     """
 
     def __init__(self, wanted: str, *, pooled: bool = False) -> None:
@@ -58,7 +59,7 @@ class Hosts:
         self._question = WRITABLE.get(wanted) if pooled else None
         self._home: Place | None = None
         self._silent: set[Place] = set()
-        self._turn = threading.Lock()  # to move
+        self._turn = threading.Lock()  # to compare `_home` and change it
         self._failure: tuple[float, psycopg.Error] | None = None
 
     def connect(self, kind: type[C], options: dict[str, Any]) -> tuple[C, Place]:
@@ -105,8 +106,8 @@ class Hosts:
             self._home = None
 
     def _moves(self, home: Place | None, place: Place) -> bool:
-        """Make a place the home, unless another thread has found another one meanwhile: a frozen
-        primary answers after it was deposed those who have waited for it."""
+        """Make a place the home; False if another thread has found another one meanwhile. A frozen
+        primary, once deposed, still answers those who were waiting for it."""
         with self._turn:
             is_overtaken = self._wanted != ANY and self._home not in (home, place)
             if not is_overtaken:
@@ -114,9 +115,10 @@ class Hosts:
             return not is_overtaken
 
     def _checked(self, connection: C) -> C:
-        """The connection, if its server takes writes or need not.
+        """The connection, if its server takes writes or does not have to.
 
-        libpq believes what it is told at first, and PgBouncer repeats what its server said once.
+        libpq believes what it is told when it connects, and PgBouncer repeats what its server said
+        earlier.
         """
         if self._question:
             question, right = self._question
@@ -150,8 +152,8 @@ class Hosts:
                     yield place, options | place.options() | wanted | {"connect_timeout": timeout}
 
     def _rank(self, place: Place) -> tuple[bool, bool]:
-        """Sorts silent servers last, and first the one that was found before. A place without its
-        address stands for all addresses."""
+        """Sorts silent servers last, and first the one that was found before. A place without an
+        address stands for all addresses of its host."""
         known = slice(3 if place.address else 2)
         silent = any(one[known] == place[known] for one in self._silent)
         is_home = self._home is not None and self._home[known] == place[known]
@@ -159,12 +161,13 @@ class Hosts:
 
 
 def _reason(error: psycopg.Error) -> str:
-    """The last part of libpq's first line, before which it repeats the server."""
+    """The reason at the end of libpq's first line, which begins with the server."""
     return str(error).partition("\n")[0].rpartition(" failed: ")[2]
 
 
 def _servers(options: dict[str, Any]) -> list[Place]:
-    """The servers as they are named; a single nameless one for a socket or the environment's."""
+    """The servers as they are named; one without a name if libpq is to find it (no `host`, or a
+    `hostaddr`)."""
     if not options.get("host") or options.get("hostaddr"):
         return [Place("", "")]
     hosts = options["host"].split(",")
@@ -175,7 +178,7 @@ def _servers(options: dict[str, Any]) -> list[Place]:
 
 
 def _addresses(server: Place) -> list[Place]:
-    """The server by each address of its name; as it is if the name has none, which libpq says."""
+    """The server once for each address of its name; unchanged if none is found: libpq says so."""
     if not server.host or server.host.startswith(("/", "@")):
         return [server]
     try:

@@ -1,7 +1,7 @@
 """Statements that libpq sends without psycopg's cursor: text in, text out.
 
-Replaces `cursor.execute`, which looks for placeholders and types at each call, and the conversion
-of ids and moments to objects that become text again.
+Replaces `cursor.execute`, which looks for placeholders and types at each call. Ids and moments stay
+text: psycopg would make objects of them, which become text again.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ Parameters = list[Any]  # as Python has them
 
 
 class Statement:
-    """A statement with numbered parameters; `name` is its name where a connection keeps it, with
-    its first words for who reads logs and packets."""
+    """A statement with numbered parameters. A connection keeps it under its `name`, which holds the
+    first words of the SQL for whoever reads logs or packets."""
 
     __slots__ = ("name", "query")
 
@@ -191,8 +191,8 @@ def dialect() -> sa.Dialect:
 def result_processor(type_: Any) -> Callable[[Any], Any] | None:
     """What converts the values of a column of this type, once loaded.
 
-    Raises TypeError for ids and moments of other types than `Id` and `Time`, which are loaded as
-    PostgreSQL writes them.
+    Raises TypeError for ids and moments of other types than `Id` and `Time`: they are loaded as the
+    text that PostgreSQL sends.
     """
     if isinstance(type_, Time):
         return _moment
@@ -230,7 +230,8 @@ def _as_text(parameters: Parameters) -> list[bytes | None]:
 
 
 def _text(value: Any) -> bytes | None:
-    """A parameter as PostgreSQL reads it; raises as that does for a NUL, which would end it."""
+    """A parameter as the text that PostgreSQL reads. Raises PostgreSQL's own error for a NUL, which
+    would cut it off."""
     if value is None:
         return None
     kind = type(value)

@@ -1,4 +1,4 @@
-"""Keyset paging: one prepared statement for each combination of filters (RFC 8288 links)."""
+"""Keyset paging: one prepared statement for each combination of filters."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ _Row = tuple[Any, ...]
 
 
 class Items(NamedTuple):
-    """The rows of a page. `stopped_at` is the id to continue after if reading stopped before the
-    page was full and before the last row."""
+    """The rows of a page. `stopped_at` is the id to continue after, if the page met hidden rows
+    and more rows may follow, or if the rows have no id."""
 
     rows: list[dict[str, Any]]
     stopped_at: str | None = None
@@ -36,12 +36,13 @@ END = Items([])
 
 
 class Listing:
-    """A select that is read page by page, newest first, in the order of its UUIDv7 key.
+    """A select that is read page by page in the order of its UUIDv7 key, by default newest first.
 
     `filters` are conditions, each on the bind parameter of the same name. `shape` turns a row, a
     plain tuple, into JSON data; without it, items are objects keyed by column name.
     `bulk` is a text column that can make a page too large: the page ends with the row in which its
-    sizes add up to `largest`, and later rows are not read.
+    sizes add up to `largest` (on SQLite a few rows later: see `Prepared.within`), and later rows
+    are not read.
 
     `hidden` is a condition, and also the last column of the select. Rows that meet it are skipped
     here and not by the database, so that a page takes a bounded time however many they are.
@@ -131,7 +132,7 @@ class Listing:
         rows = self._statement(*kind, most, "small").tuples(**given, limit=limit, small=small)
         if None not in [row[self._place] for row in rows]:
             return rows
-        # By a sum over the rows a database of several machines would fetch the table to one.
+        # Not with a sum in SQL: a cluster would fetch the whole table to one machine for it.
         sizes = [size for _, size in self._sizes(*kind).tuples(**given, limit=limit)]
         fitting = 1 + sum(before < largest for before in accumulate(sizes[:-1]))
         return self._statement(*kind).tuples(**given, limit=fitting)
@@ -145,7 +146,7 @@ class Listing:
         most: int = 0,
         form: str = "plain",
     ) -> Prepared:
-        """The statement, for at most `most` rows if that is given; "small" leaves out large
+        """The statement, for at most `most` rows if that is given; "small" has NULL for large
         texts."""
         statement = select.where(*(self._filters[name] for name in sorted(filters)))
         if after:
@@ -157,7 +158,7 @@ class Listing:
             statement = _without_large(statement, self._bulk)
         if not most:
             return Prepared(statement.limit(bindparam("limit")))
-        # PostgreSQL plans a statement anew each time if only a parameter says how few its rows are.
+        # PostgreSQL plans a statement anew each time if its low limit is only a parameter.
         some = statement.limit(sa.literal_column(str(most))).subquery()
         key = some.c[self._key.key]
         ordered = sa.select(*some.c).order_by(key.desc() if newest else key.asc())
@@ -165,7 +166,7 @@ class Listing:
 
 
 def _round(limit: int) -> int:
-    """A limit that few statements share."""
+    """The limit rounded up, so that few prepared statements serve all limits."""
     return 100 if limit <= 100 else 10 ** len(str(limit - 1))
 
 

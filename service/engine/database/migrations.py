@@ -79,8 +79,8 @@ def comparison(dialect: sa.Dialect) -> dict[str, Any]:
 
 @contextmanager
 def connect(engine: sa.Engine) -> Iterator[sa.Connection]:
-    """A connection for migrations. It is closed at the end and not returned to the pool, which ends
-    the settings and locks of its session. In a cluster, a table that is created on it goes where
+    """A connection for migrations. It is closed at the end, not returned to the pool, so that the
+    settings and locks of its session end. In a cluster, a table that is created on it goes where
     its `info` says.
 
     Raises `BadConfiguration` for a PgBouncer, which may run each transaction in another session.

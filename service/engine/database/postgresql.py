@@ -19,7 +19,7 @@ from service.engine.database.libpq import BEGIN, COMMIT, Parameters, Result, Sta
 from service.engine.work.greenlets import is_here
 from service.engine.work.sockets import Socket
 
-ANSWER_TIMEOUT_SECONDS = 4.5  # longer than PostgreSQL's own timeouts, so that those come first
+ANSWER_TIMEOUT_SECONDS = 4.5  # longer than statement_timeout and lock_timeout, so those come first
 TIMEOUTS = {  # milliseconds
     "statement_timeout": 4000,
     "lock_timeout": 3000,
@@ -37,12 +37,12 @@ SETTINGS = {
     "bytea_output": "hex",
     "standard_conforming_strings": "on",
 }
-# Keeps an operator's search path and adds `public`, the default.
+# Keeps an operator's search path and appends `public`, where PostgreSQL looks by default.
 SEARCH_PATH = "SELECT set_config('search_path', current_setting('search_path') || ', public', {})"
 ISOLATION = "read committed"  # races are resolved by single statements, not by snapshots
 PING_TIMEOUT_SECONDS = 0.3  # after this the idle connection is replaced
-# Seconds, but for the last. They keep firewalls from forgetting a connection, and notice when it
-# is lost (libpq, 34.1.2).
+# Keep firewalls from forgetting a connection, and notice when it is lost (libpq, 34.1.2). `idle`
+# and `interval` are in seconds.
 KEEPALIVES = {
     "keepalives": 1,
     "keepalives_idle": 60,
@@ -103,7 +103,7 @@ class Connection(psycopg.Connection[Any]):
         return self.pgconn.transaction_status != _IDLE
 
     def has_news(self) -> bool:
-        """Whether bytes are waiting that nobody asked for, or the end of the connection."""
+        """Whether the server has sent something that nobody asked for, or ended the connection."""
         if self.socket.is_registered:
             return self.socket.has_news
         arrived = select.poll()
@@ -111,7 +111,7 @@ class Connection(psycopg.Connection[Any]):
         return bool(arrived.poll(0))
 
     def limit(self, seconds: float) -> None:
-        """Give each further statement of this transaction so many seconds; begins one if needed."""
+        """Give each further statement of the transaction this many seconds; begins it if needed."""
         begin = "" if self.in_transaction else "BEGIN; "
         self.execute(f"{begin}SET LOCAL statement_timeout = {int(seconds * 1000)}")
 
@@ -154,7 +154,7 @@ def engine_options(address: str) -> tuple[sa.URL, dict[str, Any]]:
     arguments: dict[str, Any] = {
         "autocommit": True,
         "client_encoding": "utf8",
-        # psycopg would end all prepared statements of the session now and then, those of `libpq`
+        # psycopg would drop all prepared statements of the session now and then, those of libpq.py
         # included.
         "prepare_threshold": None,
         **kept,
@@ -243,7 +243,7 @@ def _connect(
 
 
 def _begin(connection: Any) -> None:
-    """For connections used without `database.Transaction`: commands, migrations, the ORM."""
+    """For connections used without `Transaction`: commands, migrations, the ORM."""
     driver = connection.driver_connection
     if not driver.in_transaction:
         driver.execute("BEGIN")

@@ -76,7 +76,7 @@ def require(engine: sa.Engine) -> State:
 def require_utf8(connection: sa.Connection) -> None:
     """Raises `BadConfiguration` when the database cannot store all of Unicode."""
     if connection.dialect.name == "postgresql":
-        from service.engine.database import postgresql  # with a driver for PostgreSQL only
+        from service.engine.database import postgresql  # imports psycopg: for PostgreSQL only
 
         if (encoding := postgresql.encoding(connection)) != "UTF8":
             raise BadConfiguration(

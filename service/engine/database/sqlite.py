@@ -54,7 +54,7 @@ def _octet_length(value: str | bytes | None) -> int | None:
 
 
 def _begin(connection: sa.Connection) -> None:
-    """For connections used without `database.Transaction`: commands, migrations, the ORM."""
+    """For connections used without `Transaction`: commands, migrations, the ORM."""
     driver: Any = connection.connection.driver_connection
     if not driver.in_transaction:
         writes = connection.get_execution_options().get("writes")

@@ -45,8 +45,8 @@ class Prepared:
         return form.converted(cursor.fetchall())
 
     def within(self, length: int, place: int, **parameters: Any) -> list[tuple[Any, ...]]:
-        """The rows, as plain tuples, until the texts in the column at `place` add up to `length`
-        characters, and fewer than `READ_AHEAD_ROWS` more; SQLite reads no further."""
+        """The rows, as plain tuples, up to the one where the texts in the column at `place` come to
+        `length` characters, and fewer than `READ_AHEAD_ROWS` more; SQLite reads no further."""
         form, cursor = self._execute(parameters)
         rows: list[Any] = []
         while length > 0 and (some := cursor.fetchmany(READ_AHEAD_ROWS)):
@@ -62,8 +62,8 @@ class Prepared:
         return int(self._execute(parameters)[1].rowcount)
 
     def write_later(self, check: Check | None = None, **parameters: Any) -> None:
-        """Run it with the next statement or with the commit, if that saves a round trip, and raise
-        what goes wrong there, `unique` or not; see `Transaction.execute_later`."""
+        """Run it with the next statement or with the commit, if that saves a round trip. Its errors
+        are then raised there, not in a `unique` around this: see `Transaction.execute_later`."""
         transaction = current()
         form = self._form(transaction.dialect)
         transaction.execute_later(form.sql, form.bound(parameters), check)
@@ -90,7 +90,7 @@ class Prepared:
 
 
 def insertion(model: Any, *, where: sa.CTE | None = None) -> Prepared:
-    """An INSERT that is given every column; with `where`, only if that has a row."""
+    """An INSERT of every column; with `where`, it inserts only if that CTE returns a row."""
     columns = model.__table__.columns
     given = {column.name: sa.bindparam(column.name, type_=column.type) for column in columns}
     if where is None:
@@ -125,7 +125,7 @@ class _Form(NamedTuple):
 
 def _form(statement: Any, dialect: sa.Dialect) -> _Form:
     if dialect.name == "postgresql":
-        from service.engine.database import libpq  # with a driver for PostgreSQL only
+        from service.engine.database import libpq  # imports psycopg, which only PostgreSQL needs
 
         dialect = libpq.dialect()
         compiled, binder = _compiled(statement, dialect)

@@ -12,8 +12,8 @@ A transaction takes a connection as late as it can, and gives it back as early a
 
     NEW        `_driver` is None: no connection, no lock. An operation that hashes a password goes
                back here first, or hashes would hold all connections.
-    CONNECTED  A connection of the pool and, to write on SQLite, the writers' lock. Where reads need
-               no BEGIN, they stay here, and each statement commits by itself.
+    CONNECTED  A connection of the pool and, to write on SQLite, the writers' lock. Reads stay here,
+               except through PgBouncer: without a BEGIN, each statement commits by itself.
     BEGUN      All statements are committed or rolled back together. After a commit, the next
                statement begins anew.
 
@@ -46,7 +46,7 @@ READINESS = "readiness"  # the name of the engine with the one connection for re
 class Transaction:
     """A transaction that takes a connection at the first statement and gives it back at the end.
 
-    `begin` is the SQL that starts it; if empty, each statement commits by itself.
+    `_begin`, from `access`, is the SQL that starts it; if empty, each statement commits by itself.
     """
 
     __slots__ = (
@@ -90,7 +90,7 @@ class Transaction:
         return self._engine.dialect
 
     def execute(self, sql: Any, parameters: Any, *, reads: bool = False) -> Any:
-        """The driver's cursor after a statement, of which it may be known that it only reads.
+        """Run a statement; its cursor or `libpq.Result`. `reads` promises that it only reads.
 
         Raises SQLAlchemy's errors, or `Unavailable` if another writer holds SQLite for too long.
         """
@@ -101,10 +101,9 @@ class Transaction:
 
     def execute_later(self, sql: Any, parameters: Any, check: Check | None = None) -> None:
         """Run a statement with the next one or with the commit, if that saves a round trip, and now
-        if not. What goes wrong is raised there, and also what `check` raises, which is given the
-        number of rows. If it raises with the commit, the statements in between are committed, so
-        they must then have done nothing, by a foreign key or a condition of theirs.
-        """
+        if not. Its errors are raised there, and so are those of `check`, which is called with the
+        number of rows. When `check` raises at the commit, everything is committed already, so the
+        statements after this one must then have done nothing, by a foreign key or a condition."""
         if self._sends_together:
             self._queue.append((sql, parameters, check))
             return
@@ -129,7 +128,8 @@ class Transaction:
 
     @contextmanager
     def limited(self, seconds: float) -> Iterator[None]:
-        """End each statement in the block after so many seconds, as `Unavailable`."""
+        """End statements after this many seconds, as `Unavailable`: on SQLite all of the block
+        together, on PostgreSQL each one from here to the end of the transaction."""
         driver = self._call_driver(self._begun_connection)
         if self._engine.dialect.name == "sqlite":
             with sqlite.limited(driver, seconds):
@@ -209,7 +209,7 @@ class Transaction:
         failed = isinstance(results[-1], Exception)
         checks = [check for _, _, check in queue[: len(results) - failed]]
         if failed and any(checks) and driver.in_transaction:
-            driver.rollback()  # a check may ask the database for its reason
+            driver.rollback()  # so that a check can ask the database for the reason
         for check, result in zip(checks, results, strict=False):
             if check:
                 check(result.rowcount)
@@ -218,7 +218,7 @@ class Transaction:
         return results[-1]
 
     def _open_connection(self) -> Any:
-        # One queue for writers costs less than SQLite's own busy loop (see docs/architecture).
+        # One queue for writers costs less than SQLite's own busy loop (docs/architecture.md).
         if self._lock and not self._lock.acquire(timeout=sqlite.WRITE_TIMEOUT_SECONDS):
             raise problems.Unavailable(BUSY)
         try:
@@ -259,7 +259,7 @@ class Database(SQLAlchemy):
         return primary.connections.in_use()
 
     def close(self) -> None:
-        """Close all connections; on the event loop's thread."""
+        """Close all connections. Call this on the event loop's thread."""
         for each in flask.current_app.extensions["databases"].values():
             each.connections.close()
             each.engine.dispose()

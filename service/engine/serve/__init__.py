@@ -1,4 +1,4 @@
-"""The server: uvicorn with an end to every wait. Its three state machines, drawn.
+"""The server: uvicorn, with an end to every wait. Its three state machines:
 
 A connection (protocol.py, messages.py, idling.py)
 --------------------------------------------------
@@ -15,11 +15,11 @@ All of it runs on the event loop; no other thread may touch a connection.
       |  "Connection: close"                                |       v
       +---------+-----------+------------> LINGERING ----> closed <-+
 
-    state      condition in the code             what ends it, and what happens without that
+    state      condition in the code             what ends it, and why it must end
     HEAD       `_is_reading_head`, or new        HEAD_TIMEOUT_SECONDS, MAX_HEAD_BYTES. Clients that
                                                  send a byte a minute would use up the open files.
     BODY       `cycle.more_body`, and the        BODY_TIMEOUT_SECONDS (spec/body.py),
-               handler waits for it              MAX_MESSAGE_BYTES. The same.
+               handler waits for it              MAX_MESSAGE_BYTES. For the same reason.
     ANSWERING  `_answering` is the request       The answer. Bytes behind it wait unparsed in
                                                  `_unread`, with reading paused, or one client could
                                                  fill the memory. unsent.py disconnects clients that
@@ -32,7 +32,7 @@ All of it runs on the event loop; no other thread may touch a connection.
                closed, what comes is dropped     closed at once while the client sends, the kernel
                                                  would reset the connection and lose the answer.
 
-`_ignores_input`: nothing that follows is parsed any more (LINGERING, or bytes that are not HTTP).
+`_ignores_input`: nothing more is parsed (LINGERING, or after the last request to be answered).
 `_client_has_sent_eof`: the client sends no more, but still reads its answers.
 
 A server process (draining.py)
@@ -58,7 +58,8 @@ The supervisor and its workers (supervisor.py)
 ----------------------------------------------
 One loop in the supervisor's main thread changes all of this; signal handlers only note numbers. A
 worker ignores signals, since a terminal sends them to the whole group, and takes one-byte orders
-over a socket pair. It answers ALIVE every HEARTBEAT_SECONDS, and CLOSED.
+over a socket pair. It says ALIVE every HEARTBEAT_SECONDS, and CLOSED when it has closed its
+listeners.
 
                       first ALIVE            SIGHUP                      replaced
     worker: STARTING -----------> READY -------------> TO BE REPLACED -----------> RETIRING -> gone

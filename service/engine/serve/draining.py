@@ -24,12 +24,12 @@ DRAIN, RETIRE, CLOSE, FORCE = b"d", b"r", b"c", b"f"
 ALIVE, CLOSED = b".", b"x"
 CONNECTIONS_PER_TURN = 16  # accepted in one turn of the loop
 HEARTBEAT_SECONDS = 1.0  # between two ALIVE of a worker
-HANDSHAKE_SECONDS = 0.1  # more than a round trip: handshakes that have begun can finish
+HANDSHAKE_SECONDS = 0.1  # more than most round trips: handshakes that have begun can finish
 _ATTACH_FILTER = 26  # SO_ATTACH_FILTER of asm-generic/socket.h
 
 
 class Server(uvicorn.Server):
-    """Told to end, it goes on answering for `delay` seconds, not ready and with
+    """When told to end, it goes on answering for `delay` seconds, with a readiness of 503 and with
     `Connection: close`, so that clients move elsewhere. Then it closes its sockets and finishes.
 
     SIGINT and a second signal skip the delay. A worker process gets a `line` to its supervisor,
@@ -127,7 +127,7 @@ class Server(uvicorn.Server):
                 self._line.send(what)
 
     async def _close_listeners(self) -> None:
-        """Close the sockets, after accepting what is in their queues: the kernel would reset it."""
+        """Close the sockets, but accept the queued connections first, or they would be reset."""
         listeners = [
             socket.fromfd(listener.fileno(), listener.family, listener.type)
             for server in self.servers
@@ -159,7 +159,7 @@ def _several(listener: socket.socket) -> list[socket.socket]:
 
     libuv accepts one connection from a socket in each turn of the loop. Turns are long while large
     answers are sent, and a health check would wait one turn for each connection before it. Workers
-    do without: replacing one while others listen has reset connections.
+    have no duplicates: with them, replacing one while others listen has reset connections.
     """
     return [listener, *(listener.dup() for _ in range(CONNECTIONS_PER_TURN - 1))]
 

@@ -10,10 +10,10 @@ _M_MMAP_THRESHOLD = -3  # of its malloc.h
 
 
 def release_large_blocks() -> None:
-    """Stop glibc from raising the size from which on a block is mapped by itself.
+    """Stop glibc from raising the size from which a block gets a mapping of its own.
 
     It does so with the first large answer. From then on large blocks share the heap with small
     ones, which keep it from shrinking: after a burst the process stays several times as large.
     """
-    with suppress(AttributeError, OSError):  # another library
+    with suppress(AttributeError, OSError):  # not glibc
         ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, LARGE_BLOCK_BYTES)

@@ -12,8 +12,8 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from service.engine.problems import BadRequest, BodyTooLarge, HeadersTooLarge
 from service.engine.request import WHOLE_KEY, Headers
 
-MAX_HEAD_BYTES = 72 * 1024  # a target and headers that the front door takes, with separators
-MAX_HEADER_LINES = 128  # kept until the head ends; the front door takes fewer
+MAX_HEAD_BYTES = 72 * 1024  # room for a target and headers that the front door accepts
+MAX_HEADER_LINES = 128  # kept while a head is read; the front door accepts fewer
 MAX_MESSAGE_BYTES = 8 * 1024 * 1024  # the longest body, in chunks of one byte
 MAX_DROPPED_BYTES = 32 * 1024 * 1024  # of a message that was answered before its end
 
@@ -27,11 +27,11 @@ class Messages(HttpToolsProtocol):
 
     scope: Any
     headers: Any
-    cycle: Any  # the last request whose head has come, None if it is answered and has come whole
+    cycle: Any  # the last request whose head has come; None once it is complete and answered
     flow: Any
     pipeline: Any
 
-    # With more attributes in it, an instance's dictionary is no longer small.
+    # Slots: with more attributes, the dictionary of each instance would be large.
     __slots__ = ("_ignores_input", "_is_reading_head", "_received")
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
@@ -75,7 +75,7 @@ class Messages(HttpToolsProtocol):
             is_tunnel = self.parser.get_method() == b"CONNECT"
             if not is_tunnel:
                 return  # `parse` reads it again without the offer
-        # The parser lets 0.9 and 2.0 pass, which are no such messages (RFC 9110, section 2.5).
+        # The parser lets 0.9 and 2.0 pass, which are not HTTP/1.x (RFC 9110, section 2.5).
         version = self.parser.get_http_version()
         if version not in {"1.0", "1.1"}:
             raise ValueError
@@ -89,7 +89,7 @@ class Messages(HttpToolsProtocol):
             self.cycle.keep_alive = False
 
     def on_message_complete(self) -> None:
-        if not self._is_reading_head:  # it is, at the end of a head that offers an upgrade
+        if not self._is_reading_head:  # it still is, at the end of a head that offers an upgrade
             self.cycle.more_body = False
             self.cycle.scope[WHOLE_KEY] = True
             self.cycle.message_event.set()
@@ -129,7 +129,7 @@ class Messages(HttpToolsProtocol):
         """The head that has just ended, to be parsed again as if no upgrade had been offered.
 
         An upgrade that is not made is ignored (RFC 9110, section 7.8). The parser cannot do that:
-        it takes the request for one without a body, and the body for what comes next.
+        it reads the request as one without a body, and the body as the next request.
         """
         start = (self.parser.get_method(), self.url, self.parser.get_http_version().encode())
         lines = [b"%b %b HTTP/%b" % start]
@@ -140,8 +140,8 @@ class Messages(HttpToolsProtocol):
 
 
 class Flow:
-    """uvicorn's FlowControl, with reading that nobody resumes while it `is_held`, and an event only
-    while somebody waits for it: there is one of these for each connection, however idle.
+    """uvicorn's FlowControl, except that reading is not resumed while `is_held`, and that there is
+    an event only while somebody waits for it: each connection has a Flow, however idle it is.
     """
 
     __slots__ = ("_is_writable", "_transport", "is_held", "read_paused", "write_paused")
@@ -199,8 +199,8 @@ def _address(name: Any) -> Any:
 
 
 def _with_host_of(target: bytes, headers: Headers) -> Headers:
-    """The headers, with the host that a target in absolute form names for their own (RFC 9112,
-    section 3.2.2); a request without a Host, or with two, stays what it is."""
+    """The headers, with their Host replaced by that of a target in absolute form (RFC 9112, section
+    3.2.2). A request without a Host, or with two, is left as it is."""
     scheme, separator, rest = target.partition(b"://")
     hosts = [value for name, value in headers if name == b"host"]
     if not separator or len(hosts) != 1 or scheme.lower() not in {b"http", b"https"}:

@@ -14,10 +14,10 @@ from service.engine.serve.unsent import UNSENT, Unsent
 
 HEAD_TIMEOUT_SECONDS = 10.0  # a client has this long to send a head
 DROP_TIMEOUT_SECONDS = 60.0  # an unread body is dropped for this long, then the connection closed
-MAX_PARSED_BYTES = 4 * 1024  # at once: what follows an unanswered request is kept unparsed
-FIRST_REQUEST_SECONDS = 1.0  # for a new connection to send a request to a stopping server
-MALFORMED = "malformed"  # is in the lifespan's state: counts what is no HTTP for an address
-LEAVING = "leaving"  # is in the lifespan's state as soon as every answer is a connection's last
+MAX_PARSED_BYTES = 4 * 1024  # in one go, so that little behind an unanswered request is parsed
+FIRST_REQUEST_SECONDS = 1.0  # at a stop: for a first request, or the rest of what is dropped
+MALFORMED = "malformed"  # key in the lifespan's state: counts what is not HTTP, by address
+LEAVING = "leaving"  # key in the lifespan's state, there once every answer is its connection's last
 
 
 class Protocol(Idling):
@@ -25,7 +25,7 @@ class Protocol(Idling):
 
     uvicorn itself waits forever for the rest of a head, and for a client to read its answer. Of
     pipelined requests it keeps any number, tells only the last one that the client has gone, and
-    sends the refusal of a malformed one before the answers to those before it. And it resets
+    sends the refusal of a malformed one ahead of the answers to earlier ones. And it resets
     connections on which a client is still sending, which loses the answer.
     """
 
@@ -46,9 +46,8 @@ class Protocol(Idling):
         self._deadline: asyncio.TimerHandle | None = None
         self._answering: Any = None
         self._waiting_app: Any = None  # the request that waits for earlier answers to be read
-        self._keep_alive_after_body = (
-            False  # after an answer, if the client sends the body it announced
-        )
+        # Whether to keep the connection after an answer, if the client sends the announced body.
+        self._keep_alive_after_body = False
         self._is_lingering = False
         self._client_has_sent_eof = False
         self._expect(HEAD_TIMEOUT_SECONDS)
@@ -83,10 +82,10 @@ class Protocol(Idling):
             self._read(data)
 
     def eof_received(self) -> bool:  # type: ignore[override] # asyncio wants a bool
-        """Whether the connection stays open: until the requests that have come whole are answered.
+        """Whether the connection stays open: until the complete requests are answered.
 
-        A client may close its side behind its last request and read on (RFC 9293, section 3.6), as
-        `nc -N` does. One that has gone looks the same until something is written to it.
+        A client may close its side after its last request and go on reading (RFC 9293, section
+        3.6), as `nc -N` does. One that has gone looks the same until something is written to it.
         """
         last = self._answering
         if self._is_lingering or last is None or last.response_complete or last.more_body:
@@ -160,7 +159,7 @@ class Protocol(Idling):
         cycle.transport = Joining(self.transport, self._close)
         self._answering = cycle
         if cycle.waiting_for_100_continue and cycle.more_body:
-            # Refused before `100 Continue`, a client may send the body or not: close, to be safe.
+            # A client refused before `100 Continue` may send the body or not: close, to be safe.
             self._keep_alive_after_body, cycle.keep_alive = cycle.keep_alive, False
         if self.flow.write_paused:
             self._waiting_app = app  # or unread answers would fill the memory
@@ -253,7 +252,8 @@ class Protocol(Idling):
         cycle.message_event.set()
 
     def _expect(self, seconds: float) -> None:
-        """Close the connection after so many seconds, unless `_stop_waiting` is called first."""
+        """Close the connection after this many seconds, unless `_stop_waiting` is called first. A
+        deadline that is set already stays."""
         if self._deadline is None:
             self._deadline = self.loop.call_later(seconds, self.transport.close)
 

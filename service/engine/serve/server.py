@@ -1,4 +1,4 @@
-"""Starts uvicorn on a database that is there and has the schema, and says where to look."""
+"""Starts uvicorn when the database answers and has the schema, and prints where to look."""
 
 from __future__ import annotations
 
@@ -65,7 +65,8 @@ class Program:
 def run(settings: EngineSettings, program: Program) -> None:
     """Serve until told to stop; the workers read the environment anew.
 
-    Raises OperationalError when there is no database in time, `revisions.Behind`, or SystemExit.
+    Raises BadConfiguration, `revisions.Behind`, SystemExit, or OperationalError when the database
+    does not answer in time.
     """
     set_up_logging(settings.log_level, settings.log_format)
     for line in program.warnings:
@@ -81,7 +82,7 @@ def _serve(settings: EngineSettings, program: Program, listeners: list[socket.so
         _wait(db.engine)
         revisions.require(db.engine)
         db.engine.dispose()
-    # What the application refuses shows here; a supervisor would start its workers for ever.
+    # A setting that the application refuses shows here once, and not in each worker.
     importlib.import_module(program.application.partition(":")[0])
     where = f"http://{_authority(settings.host, listeners[0].getsockname()[1])}"
     lines = [
@@ -123,13 +124,13 @@ def _supervise(
 
 
 def _metrics_folder(name: str) -> TemporaryDirectory[str]:
-    """A folder until the end; raises BadConfiguration where no temporary file can be written."""
+    """A temporary folder, removed at the end; raises BadConfiguration where none can be created."""
     try:
         return TemporaryDirectory(prefix=f"{name}-")
     except OSError:
         raise BadConfiguration(
-            "METRICS_DIR must be set, to a folder in which several WORKERS count together: "
-            "no temporary folder can be written"
+            "METRICS_DIR must be set to a folder: several WORKERS count together in one, "
+            "and no temporary folder can be created"
         ) from None
 
 
@@ -144,8 +145,9 @@ def _end_at_hangup(server: Server) -> None:
 
 
 def _open_many_files() -> None:
-    """Raise the limit of open files as far as it goes without privileges: the usual 1024, which is
-    meant for programs with `select`, would be used up by a thousand idle connections."""
+    """Raise the limit of open files to WANTED_OPEN_FILES, or as far as it goes without privileges.
+    The usual 1024, which is meant for programs with `select`, would be used up by a thousand idle
+    connections."""
     if sys.platform == "win32":
         return
     import resource

@@ -1,4 +1,4 @@
-"""Worker processes that share one listening socket, each replaced when it has died or freezes."""
+"""Worker processes that share listening sockets, each replaced when it has died or is frozen."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ from service.engine.serve.draining import (
 )
 
 POLL_SECONDS = 0.1  # between two looks at the workers
-HEARTBEAT_TIMEOUT_SECONDS = 15.0  # a silent worker is frozen after this long, and killed
+HEARTBEAT_TIMEOUT_SECONDS = 15.0  # a worker silent for this long counts as frozen, and is killed
 START_TIMEOUT_SECONDS = 60.0  # the same for a worker that is starting
-PAUSE_DETECTED_SECONDS = 2.0  # two looks further apart: the supervisor itself was paused
+PAUSE_DETECTED_SECONDS = 2.0  # if two looks are further apart, the supervisor was paused
 CLOSE_TIMEOUT_SECONDS = 1.0  # workers have this long to accept the connections in the queue
 RESTART_DELAY_SECONDS = 1.0  # after a worker that did not start
 
@@ -125,8 +125,8 @@ class Supervisor:
             self._workers_told_to_close = True
         elif late > CLOSE_TIMEOUT_SECONDS or all(w.has_closed_listeners for w in self._workers):
             for listener in self._listeners:
-                with suppress(OSError):  # for frozen workers, which still have it open
-                    listener.shutdown(socket.SHUT_RDWR)
+                with suppress(OSError):
+                    listener.shutdown(socket.SHUT_RDWR)  # in frozen workers too, which have it open
             self._close_listeners()
 
     def _close_listeners(self) -> None:
@@ -140,7 +140,8 @@ class Supervisor:
 
     def _look(self, now: float) -> None:
         """Read what the workers said, kill those that are frozen, and remove those that ended."""
-        # After a pause of the container or job, nothing was read for a while: nobody is frozen.
+        # After a pause of the container or job, nothing was read for a while: a worker that
+        # seems silent need not be frozen.
         was_stopped = now - self._looked > PAUSE_DETECTED_SECONDS
         self._looked = now
         for worker in self._workers.copy():

@@ -35,8 +35,9 @@ class Unsent:
     """Closes connections of clients that do not read: after READ_TIMEOUT_SECONDS, or at once when
     too many bytes wait.
 
-    Then stuck connections are closed first, the oldest before others, and a client with more than
-    its share loses its own ones. So slow clients lose an answer themselves, and cost others none.
+    When too many bytes wait, stuck connections are closed first, the oldest before others, and a
+    client with more than its share loses its own ones. So slow clients lose an answer themselves,
+    and cost others none.
     """
 
     def __init__(self) -> None:

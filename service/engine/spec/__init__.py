@@ -24,7 +24,7 @@ The path of one request through operation.py:
       |    [FairPool: the session is checked again: it may have ended meanwhile]
       |    the answer is kept under the Idempotency-Key, refusals too
       v
-    commit              here and nowhere else
+    commit              here; earlier only to keep something although the answer is a refusal
       v
     Answer              one hop back; a Stream runs _chunk() in a hop and transaction per chunk
 

@@ -17,7 +17,7 @@ MAX_PAGE_BYTES = 1024 * 1024
 MAX_BYTES_BESIDE_BULK = 2048  # of an item's JSON without its bulk text
 MAX_PART_BYTES = 64 * 1024  # yielded by `pages` at a time, unless one item is larger
 ITEMS_PER_PART = 10  # yielded by `pages` at a time, at most
-ListItems = Callable[..., Items]  # a models.listing.ListItems, or one with filters set
+ListItems = Callable[..., Items]  # a database.listing.Listing, or what is called like one
 
 
 @dataclass(frozen=True, slots=True)

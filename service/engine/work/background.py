@@ -1,4 +1,4 @@
-"""A thread beside the requests that does waiting work, one step at a time."""
+"""A thread beside the requests that does pending work, one step at a time."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Background:
         self._thread.start()
 
     def stop(self) -> None:
-        """Wait for the step in progress to end, STOP_TIMEOUT_SECONDS at most."""
+        """Begin no further step, and wait for the one in progress, STOP_TIMEOUT_SECONDS at most."""
         self._stopped.set()
         self._woken.set()
         if self._thread:

@@ -1,4 +1,4 @@
-"""Turns in the hashing pool. A hash takes 20 ms of a core, so many requests, from one network or
+"""Turns in the hashing pool. A hash takes 20 ms of a core. A flood of requests, from one network or
 from many, must not keep others from signing in."""
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from service.engine.work.threads import Job, Pool
 MAX_WAITING_PER_SITE = 2  # jobs; one more is refused at once
 PERIOD_SECONDS = 30.0  # the jobs of this period and the one before decide the order
 
-_REGION = Size(16, 32)  # what a provider owns: tells networks of one attacker that come once each
-_REGION_SHARE = 1 / 8  # the part of a job's cost that counts for other networks of its region
+_REGION = Size(16, 32)  # a provider's block: its networks that come once each may be one attacker's
+_REGION_SHARE = 1 / 8  # how much of a job's cost counts against all networks of its region
 _SUCCESS_WEIGHT = 0.25  # of a job that returned; one that raised weighs 1
 _PROVEN_BONUS = 8.0  # taken off the weight of a network whose jobs have succeeded
 _MAX_PROVEN_SITES = 10_000  # networks remembered as such
@@ -26,10 +26,11 @@ class FairPool(Pool):
     """A pool whose threads take the waiting job of the network that has cost least lately.
 
     A job that raises costs four times as much as one that returns, and a network with one that has
-    returned comes before those that are new: a flood of wrong passwords waits for honest clients.
+    returned has a head start of _PROVEN_BONUS: a flood of wrong passwords waits for honest clients.
     A site (IPv4 /24, IPv6 /56) has at most MAX_WAITING_PER_SITE jobs waiting, unless it is this
-    machine: behind a proxy that is not trusted, every client has its address. When the pool is
-    full, a new job evicts the one that would run last, if it would itself run earlier.
+    machine, whose address all clients have behind a local proxy that TRUSTED_PROXIES does not name.
+    When the pool is full, a new job evicts the one that would run last, if it would itself run
+    earlier.
     """
 
     def __init__(self, name: str, threads: int, capacity: int, *, nice: int = 0) -> None:
@@ -44,7 +45,7 @@ class FairPool(Pool):
     def _admit(self, origin: str) -> None:
         """Make room for a job from this address; raises `Unavailable`."""
         if not is_local(origin) and self._jobs.waiting(origin) >= MAX_WAITING_PER_SITE:
-            raise self._refusal("Too many requests of your network are waiting.")
+            raise self._refusal("Too many requests from your network are waiting.")
         if self._pending < self._capacity:
             return
         evicted = self._jobs.evict(origin)
@@ -70,9 +71,9 @@ class _Share(NamedTuple):
 
 
 class Turns:
-    """The waiting jobs in the order of their turns, with the methods of a deque that a pool calls.
+    """The waiting jobs in the order of their turns, with the deque methods that `Pool` calls.
 
-    The loop appends and evicts, threads take: every method holds the lock.
+    The loop appends and evicts, threads take: all methods but `end` and `__len__` hold the lock.
     """
 
     def __init__(self) -> None:
@@ -93,8 +94,8 @@ class Turns:
             self._jobs.append((Job(*job), _share(job[-1])))
 
     def end(self, threads: int) -> None:
-        """Give None to so many threads when all jobs are taken."""
-        self._closing += threads
+        """Once all jobs are taken, give None to this many threads, which ends them."""
+        self._closing += threads  # no lock: called once, and threads change it only afterwards
 
     def popleft(self) -> Job | None:
         """The next job; raises IndexError when there is none."""
@@ -112,7 +113,7 @@ class Turns:
             return job
 
     def credit(self, origin: str) -> None:
-        """A job for this address returned without raising."""
+        """Note that a job for this address has returned: it costs less, and its site is proven."""
         with self._lock:
             share = _share(origin)
             for name in share:
@@ -142,7 +143,7 @@ class Turns:
             return self._jobs.pop(last)[0]
 
     def remove_older(self, before: float) -> list[Job]:
-        """Remove the jobs that have waited since before then."""
+        """Remove and return the jobs that were queued before this moment."""
         with self._lock:
             overdue = [job for job, _ in self._jobs if job.since < before]
             self._jobs = [(job, share) for job, share in self._jobs if job.since >= before]
@@ -151,7 +152,8 @@ class Turns:
     def _weights(self, *newcomers: _Share) -> list[float]:
         """The weight of each job, then of the newcomers; the lightest is next.
 
-        It is what the networks of the job have cost lately, and will cost by the jobs before it.
+        A weight is what the job's networks have cost lately, plus what the jobs before it will
+        cost them, less the bonus of a proven site.
         """
         ahead: Counter[str] = Counter()
         weights = []

@@ -9,7 +9,7 @@ A job, in its greenlet:
     run() --full--> refused               at once
       |
       v
-    QUEUED --too long--> refused          by _sweep; at most `greenlets` jobs are further than here
+    QUEUED --too long--> refused          by _sweep; at most `greenlets` jobs are past this state
       |
       v
     RUNNING --> returned or raised        the loop does nothing else meanwhile
@@ -45,11 +45,11 @@ if TYPE_CHECKING:
 Result = TypeVar("Result")
 
 TEXT_FOR_A_THREAD_CHARACTERS = 2000  # about 1 ms, in which the event loop does nothing else
-LATENESS_SECONDS = 0.1  # a wait that takes too long ends so much later, at most
+LATENESS_SECONDS = 0.1  # a wait ends at most this long after its deadline
 
 
 class GreenletPool:
-    """Runs functions for the event loop, in its own thread; the same interface as `threads.Pool`.
+    """Runs functions in the thread of the event loop, with the interface of `threads.Pool`.
 
     At most `greenlets` jobs are under way, and at most `capacity` run or wait; one more, or one
     that has waited too long, is refused with `Unavailable`. `threads` run what the jobs put
@@ -71,11 +71,11 @@ class GreenletPool:
         self._refusals = 0
 
     async def run(self, function: Callable[..., Any], *arguments: Any, origin: str = "") -> Any:
-        """What the function returns or raises; `origin` is not considered."""
+        """What the function returns or raises; `origin` is ignored."""
         if self._pending >= self._capacity:
             raise self._refusal("Too many requests are being answered.")
         self._pending += 1
-        loop = asyncio.get_running_loop()  # once, because before Python 3.12 it is a system call
+        loop = asyncio.get_running_loop()  # kept, because before Python 3.12 it is a system call
         future: asyncio.Future[Any] | None = None
         try:
             if self._running < self._most:
@@ -91,7 +91,7 @@ class GreenletPool:
             returned, result = self._rest(worker)
         finally:
             self._pending -= 1
-            future = None  # its exception refers to this frame: a cycle, left to the collector
+            future = None  # breaks a cycle: its exception refers to this frame
         if returned:
             return result
         try:
@@ -141,7 +141,7 @@ class GreenletPool:
         return self._idle.pop() if self._idle else Worker(self, loop)
 
     def _rest(self, worker: Worker) -> Any:
-        """The outcome of a job that has ended; its worker may take another, and one may begin."""
+        """The outcome of a job that has ended. Its worker is idle now; the next job may begin."""
         outcome, worker.outcome = worker.outcome, None
         self._idle.append(worker)
         self._pass_on()
@@ -199,9 +199,9 @@ class GreenletPool:
 
 
 class Worker(greenlet):
-    """Runs jobs one after the other: `job` is the function of the next one with its arguments, and
-    `outcome` whether the last one has returned, with what it returned or raised. An idle worker
-    refers to nothing of its last job."""
+    """A greenlet that runs jobs one after the other. `job` is the next function with its arguments;
+    `outcome` is (True, what the last one returned) or (False, what it raised). An idle worker keeps
+    nothing of its last job."""
 
     def __init__(self, pool: GreenletPool, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(self._work)
@@ -232,7 +232,7 @@ class Worker(greenlet):
 
 
 def here() -> Worker:
-    """The greenlet of the caller; only where `is_here`."""
+    """The caller's greenlet. Call this only where `is_here()` is true."""
     worker: Any = getcurrent()
     return worker  # type: ignore[no-any-return] # `is_here` says so
 
@@ -243,9 +243,9 @@ def is_here() -> bool:
 
 
 def wait_for(awaitable: Awaitable[Result]) -> Result:
-    """What it returns or raises; the job gives way meanwhile. Only where `is_here`."""
+    """What it returns or raises; the job gives way meanwhile. Only where `is_here()` is true."""
     worker = here()
-    # In an empty context: a connection that it opens would keep that of the job, with its request.
+    # In an empty context: a connection opened there would keep the job's context and request.
     awaited = Context().run(asyncio.ensure_future, awaitable)
     if not awaited.done():
         awaited.add_done_callback(lambda _: worker.pool.resume(worker))
@@ -264,6 +264,6 @@ def aside(function: Callable[..., Result], *arguments: Any) -> Result:
 
 
 def aside_if_long(function: Callable[..., Result], *texts: str) -> Result:
-    """The same for something that is computed from texts, if they are long."""
+    """What the function computes from texts; if they are long, it runs `aside`."""
     is_long = sum(map(len, texts)) > TEXT_FOR_A_THREAD_CHARACTERS
     return aside(function, *texts) if is_long else function(*texts)

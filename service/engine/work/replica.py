@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 CHECK_INTERVAL_SECONDS = 1.0  # between two comparisons of the replica with the database
 MAX_LAG_SECONDS = 5.0  # a replica further behind is not read
 STOP_TIMEOUT_SECONDS = 10.0  # a stop waits this long for the check in progress
-READ_OWN_WRITES_SECONDS = 10  # at least; a caller that has written reads the primary
+READ_OWN_WRITES_SECONDS = 10  # a caller that has written reads the primary for at least this long
 
 
 class Replica:
@@ -36,7 +36,7 @@ class Replica:
 
     A thread notes the position of the database's log with the time, and checks when the replica has
     replayed up to it: then nothing older than that time is missing. MAX_LAG_SECONDS is well below
-    READ_OWN_WRITES_SECONDS, so a caller who is sent to the replica finds his own writes there.
+    READ_OWN_WRITES_SECONDS, so a caller who is sent to the replica finds their own writes there.
     """
 
     def __init__(
@@ -61,13 +61,13 @@ class Replica:
         self._thread.join(STOP_TIMEOUT_SECONDS)
 
     def wrote(self, request: Request) -> None:
-        """Remember the caller of a request that has written, by token and by address."""
+        """Remember who has written: the network, and the user or personal token."""
         names = [network(request.ip), *([request.claims.holder] if request.claims else [])]
         for name in names:
             self._limits.remember(f"wrote:{name}", READ_OWN_WRITES_SECONDS)
 
     def read(self, request: Request, work: Callable[[Transaction], Any]) -> Any:
-        """What `work` reads: on the replica if it may answer this request, else on the database."""
+        """What `work` reads: on the replica if it may answer this request, else on the primary."""
         if self._keeps_up() and not self._has_written(request):
             try:
                 answer = transact(work, writes=False, replica=True, tries=1)
@@ -94,8 +94,8 @@ class Replica:
         return self._limits.remembers(f"wrote:{self._who(request)}", READ_OWN_WRITES_SECONDS)
 
     def _who(self, request: Request) -> str:
-        """The user or the personal token, if the request carries a token although it need not; else
-        the network."""
+        """The user or the personal token, if the request carries a token, which is optional here;
+        else the network."""
         try:
             return self._authority.authenticate(request, (ACCESS, PERSONAL)).holder
         except (Unauthorized, InvalidToken):
@@ -118,7 +118,7 @@ class Replica:
             passed = "SELECT pg_last_wal_replay_lsn() >= %s::pg_lsn"
             if not _ask(passed, self._positions[0][1], replica=True):
                 if not _ask("SELECT pg_is_in_recovery()", replica=True):
-                    _leave(db.engines[REPLICA])  # it was promoted, and others may follow it
+                    _leave(db.engines[REPLICA])  # it was promoted: another may be the standby now
                 break
             self._fresh_at, _ = self._positions.popleft()
         self._replica_works = True
@@ -128,7 +128,7 @@ class Replica:
 
 
 def _leave(engine: sa.Engine) -> None:
-    from service.engine.database import postgresql  # with a driver for PostgreSQL only
+    from service.engine.database import postgresql  # imports psycopg, which only PostgreSQL needs
 
     postgresql.hosts(engine).leave()
 

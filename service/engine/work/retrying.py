@@ -1,4 +1,4 @@
-"""A request is one transaction: committed here and nowhere else, tried again when that is safe."""
+"""A request is one transaction: committed here if it succeeds, tried again when that is safe."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 MAX_TRIES = 3
 LONG_TEXT_CHARACTERS = 10_000  # finding the words of one takes 5 to 20 ms
-# A connection lost later is not retried: the client has waited enough.
+# A connection lost later is no reason to try again: the client has waited enough.
 RECONNECT_WITHIN_SECONDS = 1.0
 
 
@@ -35,9 +35,10 @@ def transact(
 ) -> Any:
     """Run `work` in a transaction, commit unless told otherwise, and return what it returned.
 
-    An exception rolls back. After a deadlock, a serialisation failure, a busy SQLite file, a
-    connection lost before the commit, or a lost race for an Idempotency-Key, the work is done
-    again, `tries` times in all. Other database errors become problems.
+    An exception rolls back. After a deadlock, a serialisation failure, one of SQLite's
+    SQLITE_BUSY_*, a connection lost before the commit and within RECONNECT_WITHIN_SECONDS, or a
+    lost race for an Idempotency-Key, the work is done again, `tries` times in all. Other database
+    errors, and that of the last try, become problems, unless they are a fault of ours.
     """
     began = time.monotonic()
     lost: Exception | None = None  # the error of a try whose connection was lost
@@ -53,7 +54,7 @@ def transact(
                     continue
                 if lost is None:
                     raise
-                # By that try: the database has not noticed that its connection is lost.
+                # That try still holds the key: the database has not noticed the loss.
                 _refuse(lost)
             except (sa.exc.SQLAlchemyError, sqlite3.Error) as error:
                 again = is_retryable(error)
@@ -66,8 +67,8 @@ def transact(
 
 
 def _refuse(error: Exception) -> NoReturn:
-    """Raise the problem that the client gets for a database error, or the error itself if it is a
-    fault of ours, which is logged later, with its traceback."""
+    """Raise the problem that the client gets for a database error. If it is a fault of ours, raise
+    the error itself, which is logged later, with its traceback."""
     problem = refusal(error)
     if isinstance(problem, InternalError):
         raise error

@@ -9,11 +9,11 @@ from service.engine.work.greenlets import Worker, here
 
 
 class Socket:
-    """A socket of which one job at a time waits for data; `fileno` is its file descriptor.
+    """A socket on which one job at a time waits; `fileno` is its file descriptor.
 
-    It stays registered with the loop from the first wait to `close`, which comes before the
-    descriptor is closed. `has_news` tells that something came that no job waited for; most likely
-    the other side has closed it.
+    It stays registered with the loop from the first wait until `close`, or until something comes
+    that no job waits for. `has_news` tells of that; most likely the other side has closed the
+    socket. Call `close` before the descriptor is closed.
     """
 
     __slots__ = ("_fileno", "_is_late", "_loop", "_ready", "_worker", "has_news")
@@ -27,9 +27,9 @@ class Socket:
         self.has_news = False
 
     def wait(self, until: float | None, *, writes: bool) -> int:
-        """Wait until it can be read, which returns 1, or with `writes` until it can be written,
-        which returns 2 (psycopg's `Ready`). Raises TimeoutError at `until`, in monotonic seconds.
-        """
+        """Wait until it can be read, which returns 1, or with `writes` until it can be read or
+        written, which returns 1 or 2 (psycopg's `Ready`). Raises TimeoutError at `until`, in
+        monotonic seconds."""
         worker = here()
         loop = worker.loop
         if self._loop is not loop:
@@ -69,7 +69,7 @@ class Socket:
         self._loop = None
 
     def _register(self, loop: asyncio.AbstractEventLoop) -> None:
-        # In an empty context: the loop would keep that of the job, with its request.
+        # In an empty context: the loop would keep the job's context, and with it the request.
         Context().run(loop.add_reader, self._fileno, self._on_ready, 1)
         self._loop = loop
         self.has_news = False
@@ -81,4 +81,4 @@ class Socket:
             worker.pool.resume(worker)
         elif ready == 1:
             self.has_news = True
-            self.close()  # or the loop would tell it again and again
+            self.close()  # or the loop would report it again and again

@@ -1,4 +1,4 @@
-"""From the event loop to a worker thread and back in one hop each, with an end to every queue.
+"""Runs functions in threads for the event loop: one hop each way, and a limit to every queue.
 
 Replaces a2wsgi, which takes three blocking round trips a response, has ten threads for everything
 and loses one for ever when a client stops reading. Saves about 200 us a request.
@@ -18,14 +18,15 @@ A job:
 
 A thread:
 
-    started --> LOOKING <--------------------------+
-                |  ^                               |
-        no job, |  | _wake() releases its lock     | outcome appended, and the loop asked to
-        or must |  |                               | fetch it unless it is asked already
-        rest    v  |                               |
-                IDLE      LOOKING --takes a job--> RUNNING
-                              |
-                              +--takes None, from close()--> ended
+    started --> LOOKING --no job, or must rest---> IDLE
+                | ^ | ^                             |
+                | | | +--_wake() releases its lock--+
+                | | |
+                | | +--takes None, from close()--> ended
+                | |
+    takes a job | | outcome appended; the loop is asked to fetch it, unless it has been asked
+                v | already or its next check will do so
+              RUNNING
 
     field                      who changes it
     _jobs                      the loop appends; threads, and _sweep on the loop, take
@@ -33,11 +34,12 @@ A thread:
     _outcomes, _large          threads append; the loop takes
     _fetch_is_scheduled        threads set it; _fetch clears it before it takes anything, or an
                                outcome appended in between would wait for the next one
+    _jobs_started, _refusals   threads too; an increment that is lost does no harm
     all others                 the loop alone
 
-There is no lock around these: each step is one atomic operation of a deque or list. Hence the two
-double checks. A thread that has gone IDLE looks again, because a job may have come just before; and
-whoever takes from an emptied deque gets an IndexError, and takes it for "another was quicker".
+There is no lock around these: apart from the increments, each step is one atomic operation. Hence
+the two double checks. A thread that has gone IDLE looks again, because a job may have come just
+before; and an IndexError after a job was seen means that another thread was quicker.
 """
 
 from __future__ import annotations
@@ -56,8 +58,8 @@ from service.engine.problems import Unavailable
 
 QUEUE_TIMEOUT_SECONDS = 5.0  # a request waits this long for a thread, then the answer is 503
 LARGE_OUTCOME_BYTES = 64 * 1024  # an outcome from this size on counts against MAX_LARGE_OUTCOMES
-MAX_LARGE_OUTCOMES = 4  # of one pool that wait for the loop
-MAX_THREADS_AFTER_LARGE = 2  # busy threads, up to which one goes on at once after a large outcome
+MAX_LARGE_OUTCOMES = 4  # while the loop has this many of one pool to fetch, no job starts
+MAX_THREADS_AFTER_LARGE = 2  # if more are busy, a thread rests after a large outcome
 QUEUE_CHECK_SECONDS = 0.5  # between two looks for requests that have waited too long
 
 
@@ -79,12 +81,13 @@ class Pool:
     `Unavailable`. `nice` lowers the threads' priority, where threads can have one.
 
     `wake_after` is for functions that mostly compute, where a second thread would only compete for
-    the interpreter: it is woken when no job was started for so many seconds. An outcome may wait as
-    long to be fetched. With 0, each job wakes a thread.
+    the interpreter: it is woken only if jobs wait and none was started for this many seconds. An
+    outcome may wait as long to be fetched. With 0, each job wakes a thread.
 
-    `size` gives the bytes of an outcome. After a large one a thread rests if others are at work,
-    and no thread starts a job while the loop has MAX_LARGE_OUTCOMES to fetch. Threads make answers
-    faster than the loop sends them, so otherwise the answers to many clients would fill the memory.
+    `size` gives the bytes of an outcome. After a large one a thread rests if more than
+    MAX_THREADS_AFTER_LARGE are busy, and no thread starts a job while the loop has
+    MAX_LARGE_OUTCOMES to fetch. Threads make answers faster than the loop sends them, so otherwise
+    the answers to many clients would fill the memory.
     """
 
     def __init__(
@@ -104,8 +107,8 @@ class Pool:
         self._wake_after = wake_after
         self._size = size
         self._large: deque[None] = deque()  # its length counts the large outcomes, without a lock
-        self._jobs: deque[Any] = deque()  # Jobs as plain tuples, which are made faster, or None
-        self._jobs_started = 0  # the same at two checks: every thread is busy with a long job
+        self._jobs: deque[Any] = deque()  # Jobs as tuples, for quick creation; None ends a thread
+        self._jobs_started = 0  # unchanged at the next check: every thread has a long job
         self._idle: list[threading.Lock] = []  # a lock per idle thread; the last is woken first
         self._outcomes: deque[tuple[Any, Callable[[Any], None], Any, bool]] = deque()
         self._fetch_is_scheduled = False
@@ -132,11 +135,11 @@ class Pool:
             return await future
         finally:
             self._pending -= 1
-            del future  # its exception refers to this frame: a cycle, left to the collector
+            del future  # breaks a cycle: its exception refers to this frame
 
     @property
     def threads(self) -> Pool:
-        """The threads for what computes for long: these."""
+        """The pool for long computations: this one."""
         return self
 
     def readings(self) -> dict[str, int]:
@@ -204,7 +207,7 @@ class Pool:
             self._schedule_sweep(loop)
 
     def _overdue_jobs(self, before: float) -> Iterator[Job]:
-        """Remove the jobs that have waited since before then."""
+        """Remove and return the jobs that were queued before this moment."""
         with suppress(IndexError):  # no job is left
             while True:
                 job = self._jobs.popleft()
@@ -260,8 +263,8 @@ class Pool:
         if is_large:
             self._large.append(None)
         self._outcomes.append((*outcome, is_large))
-        # While jobs wait, the outcome is left to the loop's next check: woken now, the loop would
-        # only compete with this thread for the interpreter.
+        # With `wake_after`, a small outcome is left to the loop's next check while jobs wait: woken
+        # now, the loop would only compete with this thread for the interpreter.
         if not self._fetch_is_scheduled and (is_large or not (self._wake_after and self._jobs)):
             self._fetch_is_scheduled = True
             with suppress(RuntimeError):  # the loop is closed: the server has ended
