@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from typing import Any
-from uuid import UUID
 
 from service.domain import words
 from service.engine.database.transaction import db
+from service.engine.ids import NOBODY
 from service.models import PostDocument
 
 DOCUMENTS_READ = 1000  # documents whose versions are read at once
@@ -25,7 +25,7 @@ def renew_documents() -> Iterator[tuple[int, int]]:
     Yields for each batch how many documents there were, and how many of them it has renewed. Needs
     an application context.
     """
-    current, at = f"{words.VERSION} ", str(UUID(int=0))
+    current, at = f"{words.VERSION} ", NOBODY
     while found := _read(PostDocument.beginnings, at, DOCUMENTS_READ, len(current)):
         old = [id_ for id_, beginning in found if beginning != current]
         yield len(found), sum(map(_renew, old))

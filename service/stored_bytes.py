@@ -8,6 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from service.engine.database.types import Id
+from service.engine.ids import NOBODY
 from service.models import ownership
 
 USERS_PER_TRANSACTION = 50  # their rows are locked until it ends
@@ -25,7 +26,6 @@ _fill = (
     .where(_users.c.id == sa.bindparam("of"))
     .values(stored_bytes=sa.bindparam("size"))
 )
-NOBODY = "00000000-0000-0000-0000-000000000000"
 
 
 def fill(connection: sa.Connection, commit: Callable[[], None]) -> None:

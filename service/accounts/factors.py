@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from datetime import datetime
 from typing import Any, NamedTuple
 
 import flask
@@ -12,11 +13,13 @@ from service.accounts.guard import guard
 from service.caller import Caller
 from service.domain import recovery_codes, totp
 from service.domain.authentication import CODE, combined
+from service.engine.ids import first_id_from, rfc3339
 from service.engine.problems import NotFound
 from service.engine.tokens.sealing import sealer
 from service.engine.work.greenlets import aside
 from service.mail import outbox
 from service.models import (
+    AuditEvent,
     FactorReset,
     Passkey,
     PendingTotp,
@@ -30,6 +33,7 @@ from service.problems import CodeWrong, NoSecondFactor, SessionRevoked
 
 # How a sign-in can be completed, as the specification names it.
 TOTP, RECOVERY_CODE, PASSKEY = "totp", "recovery-code", "passkey"
+NEW_CODES = ("recovery-codes-renewed", "totp-added")  # the events that replace recovery codes
 
 
 class Proof(NamedTuple):
@@ -99,7 +103,7 @@ def confirm(caller: Caller, code: str) -> list[str]:
     pending = PendingTotp.peek(caller.id)
     if pending is None:
         raise NotFound
-    with guard().confirmation(caller.session_id, caller.id):
+    with guard().confirmation_by_code(caller.session_id, caller.id):
         step = _step(caller.id, pending, recovery_codes.normalized(code))
         if step is None:
             raise CodeWrong
@@ -139,11 +143,18 @@ def renew_recovery_codes(caller: Caller) -> list[str]:
     return codes
 
 
-def remove_app_since(user_id: str, moment: str) -> None:
-    """Remove the user's app if it was added after a moment in RFC 3339: a thief may have."""
-    if TotpFactor.remove_since(user_id, moment):
-        tidy(user_id)
+def remove_added_since(user_id: str, moment: datetime) -> None:
+    """Remove the factors and recovery codes that the user has got since a moment, because somebody
+    else may have added them."""
+    since = rfc3339(moment)
+    if Passkey.remove_since(user_id, since):
+        record("passkey-removed", user_id, actor_id=user_id)
+    if TotpFactor.remove_since(user_id, since):
         record("totp-removed", user_id, actor_id=user_id)
+    PendingTotp.remove(user_id)
+    if any(AuditEvent.has(action, user_id, first_id_from(moment)) for action in NEW_CODES):
+        RecoveryCode.remove_all(user_id)
+    tidy(user_id)
 
 
 def first_recovery_codes(user_id: str) -> list[str] | None:

@@ -13,7 +13,6 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import NamedTuple, Self
-from uuid import UUID
 
 import flask
 from limits import parse
@@ -22,7 +21,7 @@ from service.accounts.audit import record
 from service.domain.guard import Failure, History, Limit, Rules
 from service.engine.database.transaction import db
 from service.engine.http.networks import PROVIDER_BLOCK, network
-from service.engine.ids import rfc3339
+from service.engine.ids import NOBODY, rfc3339
 from service.engine.observe.catalogue import OUTCOMES
 from service.engine.observe.metrics import Metrics
 from service.engine.problems import Problem, RateLimited
@@ -32,8 +31,6 @@ from service.models import KnownNetwork, SignInGuard, UserAddress, mails
 from service.specification import specification
 
 KNOWN_FOR = timedelta(days=90)  # after a sign-in from a network
-
-_NOBODY = str(UUID(int=0))  # looked up when there is no user, so that it takes the same time
 
 
 class Subject(NamedTuple):
@@ -103,6 +100,11 @@ class Guard:
         key = self._key(f"session {session_id}")
         return self._begun(Subject(key, user_id, "", is_session=True))
 
+    def confirmation_by_code(self, session_id: str, user_id: str) -> Attempt:
+        """The same for a code, counted apart: a right password does not clear wrong codes."""
+        key = self._key(f"codes of session {session_id}")
+        return self._begun(Subject(key, user_id, "", is_session=True, is_factor=True))
+
     def remember_network(self, user_id: str) -> bool:
         """Remember the network of this request as known, after a sign-in; in the request's
         transaction, which has locked the user. False if it was known."""
@@ -171,7 +173,7 @@ class Attempt:
             history = self._locked()
             own = "" if subject.is_session else subject.network
             known = subject.is_session or KnownNetwork.has(
-                subject.user_id or _NOBODY, own, self._rules.in_a_row
+                subject.user_id or NOBODY, own, self._rules.in_a_row
             )
             self._failure = Failure(moment, own, not known)
             refusal = history.refusal(self._rules, self._failure)
@@ -232,7 +234,7 @@ class Attempt:
         """Count in the row of a known network. Unknown networks and addresses have no such row, but
         run the same statements, so that their answers take the same time."""
         if not self._subject.is_session:
-            KnownNetwork.count(self._subject.user_id or _NOBODY, self._failure.network, more)
+            KnownNetwork.count(self._subject.user_id or NOBODY, self._failure.network, more)
 
     def _tell(self) -> None:
         """Record the first refusal of a day, and mail it to the owner's verified address. Without
@@ -240,7 +242,7 @@ class Attempt:
         user_id = self._subject.user_id
         kind = mails.SECOND_FACTOR_FAILED if self._subject.is_factor else mails.SIGN_IN_BLOCKED
         record("sign-in-blocked", user_id)
-        if recipient := UserAddress.verified(user_id or _NOBODY):
+        if recipient := UserAddress.verified(user_id):
             outbox.put(kind, recipient, user_id)
         elif self._subject.address:
             outbox.put(mails.SIGN_IN_BLOCKED, self._subject.address, None)  # is never sent

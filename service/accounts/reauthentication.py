@@ -58,7 +58,7 @@ def _password(caller: Caller, password: str) -> str:
 def _code(caller: Caller, code: str) -> str:
     try:
         # At its session only: a stolen one must not stop the owner from signing in.
-        with guard().confirmation(caller.session_id, caller.id):
+        with guard().confirmation_by_code(caller.session_id, caller.id):
             proof = factors.match(caller.id, code)
             if proof is None:
                 raise CodeWrong

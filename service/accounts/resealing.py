@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from uuid import UUID
-
 import flask
 
 from service.accounts.factors import sealed_anew
 from service.engine.database.transaction import db
+from service.engine.ids import NOBODY
 from service.engine.tokens.sealing import sealer
 from service.engine.work.background import Background
 from service.models import TotpFactor
 
 ROWS_PER_BATCH = 50  # few, because SQLite's writers wait meanwhile
 PAUSE_SECONDS = 0.1  # between batches
-
-_FIRST = str(UUID(int=0))
 
 
 class Resealing(Background):
@@ -26,7 +23,7 @@ class Resealing(Background):
         super().__init__("secrets", self._step, pause=0)
         self._app = app
         self._done = ""  # the prefix with which everything is sealed
-        self._after = _FIRST
+        self._after = NOBODY
 
     def finish(self) -> None:
         """Seal everything anew, now."""
@@ -43,6 +40,6 @@ class Resealing(Background):
                 for row in rows:
                     TotpFactor.reseal(row.user_id, row.secret, sealed_anew(row.user_id, row.secret))
                 transaction.commit()
-        self._after = rows[-1].user_id if rows else _FIRST
+        self._after = rows[-1].user_id if rows else NOBODY
         self._done = self._done if rows else prefix
         return PAUSE_SECONDS if rows else None

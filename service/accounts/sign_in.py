@@ -26,7 +26,7 @@ def sign_in(
 ) -> Any:
     """The answer to an Account whose user has just proved who they are: a SignIn.
 
-    `methods` are those of `domain.authentication`, `transport` is as in `delivered`. The user's row
+    `methods` are those of `domain.authentication`, `transport` is that `requested`. The user's row
     must be locked, so that the account is neither disabled nor gone when the session starts.
     """
     user_id = account["id"]

@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 from service.domain.mails import NOTICES
 
-# The divisor of each total limit that gives the part kept free for mails that a # stranger must not
-# be able to prevent: resets, and notices about an account.
-_RESERVED = ((frozenset({"password-reset"}), 3), (NOTICES, 6))
+# The divisor of each total limit that gives the part kept free for mails that a stranger must not
+# be able to prevent: resets, and notices about an account, but for the one that strangers cause.
+_RESERVED = ((frozenset({"password-reset"}), 3), (NOTICES - {"sign-in-blocked"}, 6))
 
 
 class Limit(NamedTuple):

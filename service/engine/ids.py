@@ -8,6 +8,8 @@ import time
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+NOBODY = "00000000-0000-0000-0000-000000000000"  # the nil UUID (RFC 9562, section 5.9)
+
 
 def now() -> str:
     """This moment in RFC 3339."""

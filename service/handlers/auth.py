@@ -12,14 +12,14 @@ from service.accounts.guard import guard
 from service.accounts.removal import remove_disputed
 from service.accounts.security import confirm, new_hash, prove
 from service.accounts.sign_in import new_session, sign_in, token_pair
-from service.accounts.transport import COOKIE, cleared, delivered
+from service.accounts.transport import COOKIE, cleared, delivered, requested
 from service.caller import Caller
 from service.domain import accounts, addresses
 from service.domain.authentication import PASSWORD
 from service.domain.rotation import Place, Rotation, may_repeat
 from service.engine.database.transaction import commit
 from service.engine.http.networks import PROVIDER_BLOCK, network
-from service.engine.ids import rfc3339
+from service.engine.ids import created_at
 from service.engine.limits.limits import limits
 from service.engine.observe.metrics import count_on_commit
 from service.engine.problems import NotFound
@@ -30,7 +30,6 @@ from service.mail import outbox
 from service.models import (
     Credentials,
     MailedToken,
-    Passkey,
     Session,
     User,
     UserAddress,
@@ -59,9 +58,10 @@ def register(body: dict):
 
 
 def login(body: dict, client: Client):
+    transport = requested(body)
     account = prove(addresses.key(body["email"]), body["password"])
     second_step.demand(account["id"])
-    return sign_in(account, (PASSWORD,), client, body.get("transport"))
+    return sign_in(account, (PASSWORD,), client, transport)
 
 
 def refresh(caller: Caller, client: Client):
@@ -84,8 +84,9 @@ def logout(caller: Caller):
 
 
 def reauthenticate(caller: Caller, body: dict):
+    transport = requested(body)
     proof = {name: value for name, value in body.items() if name != "transport"}
-    return delivered(reauthentication.reauthenticate(caller, proof), body.get("transport"))
+    return delivered(reauthentication.reauthenticate(caller, proof), transport)
 
 
 def get_me(caller: Caller):
@@ -108,6 +109,7 @@ def revoke_session(caller: Caller, session_id: UUID):
 
 
 def change_password(caller: Caller, body: dict, client: Client):
+    transport = requested(body)
     current = confirm(caller, body["current_password"])
     if not Credentials.change_password(caller.id, current, new_hash(body["new_password"], caller)):
         raise CurrentPasswordWrong  # the password has changed meanwhile
@@ -118,7 +120,7 @@ def change_password(caller: Caller, body: dict, client: Client):
     outbox.notify(mails.PASSWORD_CHANGED, caller.id)
     # No fresher than the session before: the password may be only one of two factors.
     pair = new_session(caller.id, client, caller.authenticated_at, caller.methods)
-    return delivered(pair, body.get("transport"))
+    return delivered(pair, transport)
 
 
 def request_password_reset(body: dict):
@@ -136,6 +138,9 @@ def complete_password_reset(body: dict):
     guard().recover(user_id)
     key = addresses.key(email)
     record("password-reset", user_id, actor_id=user_id)
+    if not UserAddress.was_ever_verified(user_id):
+        # Those of whoever registered the address, who may be somebody else.
+        factors.remove_added_since(user_id, datetime.fromisoformat(created_at(UUID(user_id))))
     if User.confirm_email(user_id, email, key):
         record("email-verified", user_id, actor_id=user_id)
     if kind == mails.INVITATION:
@@ -159,7 +164,7 @@ def undo_email_change(body: dict):
     remove_disputed(UserAddress.unverified_owner(key, user_id))  # a thief could make one
     User.confirm_email(user_id, email, key)
     Credentials.remove_password(user_id)  # a thief who changed the address knew it
-    _remove_factors_since(user_id, changed_at - BEFORE_A_THEFT_SHOWS)
+    factors.remove_added_since(user_id, changed_at - BEFORE_A_THEFT_SHOWS)
     end_access(user_id)
     outbox.put(mails.PASSWORD_RESET, email, user_id, even_if_too_many=True)
     record("email-change-undone", user_id, actor_id=user_id)
@@ -208,15 +213,8 @@ def _accept_role(user_id: str):
         record("role-changed", user_id, actor_id=user_id)
 
 
-def _remove_factors_since(user_id: str, moment: datetime):
-    if Passkey.remove_since(user_id, rfc3339(moment)):
-        record("passkey-removed", user_id, actor_id=user_id)
-        factors.tidy(user_id)
-    factors.remove_app_since(user_id, rfc3339(moment))
-
-
 def _addressee(email: str):
-    # Send to the address of the account: the typed one may be another mailbox with the same key. #
+    # Send to the address of the account: the typed one may be another mailbox with the same key.
     # Unknown addresses take the same steps, so that the time of the answer reveals nothing.
     return UserAddress.addressee(addresses.key(addresses.checked(email))) or (None, email)
 

@@ -2,19 +2,21 @@
 
 from service.accounts import factor_resets, factors, reauthentication, second_step
 from service.accounts.sign_in import sign_in
+from service.accounts.transport import requested
 from service.caller import Caller
 from service.domain.authentication import CODE, PASSWORD
 from service.engine.request import Client
 
 
 def complete_login(body: dict, client: Client):
+    transport = requested(body)
     if ("code" in body) == ("passkey" in body):
         raise reauthentication.one_proof()
     if "passkey" in body:
         account, method = second_step.complete_with_passkey(body["challenge"], body["passkey"])
     else:
         account, method = second_step.complete(body["challenge"], body["code"]), CODE
-    return sign_in(account, (PASSWORD, method), client, body.get("transport"))
+    return sign_in(account, (PASSWORD, method), client, transport)
 
 
 def get_factors(caller: Caller):

@@ -8,6 +8,7 @@ from service.accounts import factors, passkeys
 from service.accounts.audit import record
 from service.accounts.security import failed
 from service.accounts.sign_in import sign_in
+from service.accounts.transport import requested
 from service.caller import Caller
 from service.engine.database.transaction import commit
 from service.engine.request import Client
@@ -69,6 +70,7 @@ def start_passkey_login():
 
 
 def login_with_passkey(body: dict, client: Client):
+    transport = requested(body)
     if Challenge.use(body["challenge"], PASSKEY_SIGN_IN) is None:
         raise failed(None, ChallengeInvalid())
     passkey = Passkey.by_credential(body["passkey"]["id"])
@@ -78,7 +80,7 @@ def login_with_passkey(body: dict, client: Client):
         method = passkeys.check(passkey, body["passkey"], body["challenge"])
     except PasskeyWrong as wrong:
         raise failed(passkey.user_id, wrong) from None
-    return sign_in(_admitted(passkey.user_id), (method,), client, body.get("transport"))
+    return sign_in(_admitted(passkey.user_id), (method,), client, transport)
 
 
 def _made(caller: Caller, credential: dict):

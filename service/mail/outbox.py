@@ -35,7 +35,7 @@ def put(
     `even_if_too_many` is for mails without which an account is lost, and which strangers cannot
     cause.
     """
-    if not _counted(kind, recipient, even_if_too_many=even_if_too_many):
+    if not _counted(kind, recipient, user_id, even_if_too_many=even_if_too_many):
         return False
     id_ = None if user_id is None else str(user_id)
     Mail.queue(kind, recipient, id_, {"at": now(), "ip": _origin(id_), **facts})
@@ -65,15 +65,22 @@ def readings(app: flask.Flask) -> Readings:
     }
 
 
-def _counted(kind: str, recipient: str, *, even_if_too_many: bool) -> bool:
+def _counted(
+    kind: str, recipient: str, user_id: UUID | str | None, *, even_if_too_many: bool
+) -> bool:
     """Count a mail against its recipient; returns False, and counts nothing, if there are too
-    many."""
+    many.
+
+    One to an address that nobody has is never sent. It counts for that address alone, or strangers
+    could use up what the owner of a variant may get.
+    """
     limits_ = limits()
     if not limits_.enabled:
         return True
     of_one_kind = [Limit(*limit) for limit in limits_.amounts("mail")]
     in_all = [Limit(*limit) for limit in limits_.amounts("mail-total")]
-    mailbox = addresses.mailbox(recipient)
+    nobodys = f"nobody {addresses.key(recipient)}"
+    mailbox = nobodys if user_id is None else addresses.mailbox(recipient)
     sent = MailCount.locked(mailbox)
     log = [Sent(*mail) for mail in sent]
     moment = time.time()

@@ -17,7 +17,7 @@ from service.engine.database.listing import Items, Listing
 from service.engine.database.statements import Prepared, insertion
 from service.engine.database.transaction import db
 from service.engine.database.types import Id
-from service.engine.ids import created_at, new_id
+from service.engine.ids import NOBODY, created_at, new_id
 from service.models.ownership import Exported, declare
 
 
@@ -45,9 +45,10 @@ class AuditEvent(db.Model):  # type: ignore[name-defined,misc] # made at run tim
         _insert.write(id=new_id(), action=action, actor_id=actor_id, user_id=user_id, ip=ip[:45])
 
     @classmethod
-    def has(cls, action: str, user_id: str) -> bool:
-        """Whether there is an event with this action about the account."""
-        return _any.first(action=action, user_id=user_id) is not None
+    def has(cls, action: str, user_id: str, since: UUID | str = NOBODY) -> bool:
+        """Whether there is an event with this action about the account, with this id or a later
+        one."""
+        return _any.first(action=action, user_id=user_id, later=since) is not None
 
     @classmethod
     def visible_to(cls, caller: Caller) -> Callable[..., Items]:
@@ -70,7 +71,11 @@ declare(
 _insert = insertion(AuditEvent)
 _any = Prepared(
     sa.select(AuditEvent.id)
-    .where(AuditEvent.user_id == bindparam("user_id"), AuditEvent.action == bindparam("action"))
+    .where(
+        AuditEvent.user_id == bindparam("user_id"),
+        AuditEvent.action == bindparam("action"),
+        AuditEvent.id >= bindparam("later"),
+    )
     .limit(1)
 )
 _who = (AuditEvent.id, AuditEvent.action, AuditEvent.actor_id, AuditEvent.user_id)

@@ -7,10 +7,10 @@ from functools import partial
 
 import httpx
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import ColumnElement, select, update
 
 from service.engine.ids import first_id_from, rfc3339
-from service.models import Mail, Passkey, RecoveryCode, TotpFactor
+from service.models import AuditEvent, Mail, Passkey, RecoveryCode, TotpFactor
 from service.models.mails import EMAIL_CHANGED
 from tests.kit.accounts import ANY, told
 from tests.kit.at_once import at_once, rows, statuses
@@ -236,14 +236,31 @@ def test_undoing_removes_the_passkeys_that_a_thief_may_have_added(
         assert signed_in(http, hers).status_code == 200
 
 
+def has_app(person: Person, days: int) -> ColumnElement[bool]:
+    """Give a user an app, added so many days ago; the condition that selects it."""
+    add_app(person)
+    moment = datetime.now(UTC) - timedelta(days=days)
+    its = TotpFactor.user_id == person.id
+    event = AuditEvent.user_id == person.id, AuditEvent.action == "totp-added"
+    person.server.execute(update(TotpFactor).where(its).values(created_at=rfc3339(moment)))
+    person.server.execute(update(AuditEvent).where(*event).values(id=str(first_id_from(moment))))
+    return its
+
+
+def test_undoing_removes_recovery_codes_that_a_thief_may_have_renewed(victim: Person) -> None:
+    app = has_app(victim, days=8)
+    assert victim.http.post("/auth/recovery-codes").status_code == 200
+    moved(victim)
+    assert undo(victim.http, notice(victim, victim.email)).status_code == 204
+    assert rows(victim.server, app)
+    assert not rows(victim.server, RecoveryCode.user_id == victim.id)
+
+
 @pytest.mark.parametrize(("days", "stays"), [(0, False), (8, True)])
 def test_undoing_removes_an_app_that_a_thief_may_have_added(
     victim: Person, days: int, stays: bool
 ) -> None:
-    add_app(victim)
-    added_at = rfc3339(datetime.now(UTC) - timedelta(days=days))
-    mine = TotpFactor.user_id == victim.id
-    victim.server.execute(update(TotpFactor).where(mine).values(created_at=added_at))
+    mine = has_app(victim, days)
     moved(victim)
     assert undo(victim.http, notice(victim, victim.email)).status_code == 204
     assert rows(victim.server, mine) == stays

@@ -236,6 +236,17 @@ def test_without_a_second_factor_a_code_proves_nothing(anna):
     assert told(reauthenticate(anna, code="123456")) == (403, "second-factor-wrong")
 
 
+def test_a_right_password_does_not_clear_the_wrong_codes_of_a_session(serve):
+    server = serve(rate_limit_enabled=True)
+    app = add_app(server.sign_up())
+    guesses = []
+    for _ in range(2):
+        guesses += [reauthenticate(app.person, code=app.wrong_code).status_code for _ in range(6)]
+        weak = {"current_password": PASSWORD, "new_password": "password"}
+        assert told(app.person.http.put("/auth/password", json=weak)) == (400, "weak-password")
+    assert guesses == [403] * 10 + [429] * 2
+
+
 def test_guesses_in_a_session_do_not_stop_a_sign_in(serve):
     server = serve(rate_limit_enabled=True)
     app = add_app(server.sign_up())

@@ -11,6 +11,9 @@ from service.specification import specification
 from tests.kit import raw
 from tests.kit.at_once import bearer
 from tests.kit.cookies import NAME, SAME_ORIGIN, Browser, code
+from tests.kit.mails import NEW_PASSWORD
+from tests.kit.passkeys import added, authenticator, start_login
+from tests.kit.second_factors import add_app, challenged
 from tests.kit.serving import PASSWORD, Person, Server
 
 ID = "01a1f83c-047f-7c31-9a42-5be07d4f8e16"
@@ -67,6 +70,37 @@ def test_a_page_that_could_not_use_the_cookie_is_not_given_one(
         assert code(answer) == (403, "origin-not-allowed"), headers
         assert "Set-Cookie" not in answer.headers
     assert anna.http.get("/auth/sessions").json() == before
+
+
+@pytest.mark.parametrize("password", [PASSWORD, "wrong"])
+def test_a_page_that_could_not_use_the_cookie_does_not_learn_whether_a_password_is_right(
+    anonymous: httpx.Client, anna: Person, password: str
+) -> None:
+    body = {"email": anna.email, "password": password, "transport": "cookie"}
+    assert code(anonymous.post("/auth/login", json=body)) == (403, "origin-not-allowed")
+    proof = {"password": password, "transport": "cookie"}
+    answer = anna.http.post("/auth/reauthenticate", json=proof)
+    assert code(answer) == (403, "origin-not-allowed")
+    change = {"current_password": password, "new_password": NEW_PASSWORD, "transport": "cookie"}
+    assert code(anna.http.put("/auth/password", json=change)) == (403, "origin-not-allowed")
+
+
+def test_a_page_that_could_not_use_the_cookie_uses_no_factor_up(
+    server: Server, anonymous: httpx.Client, anna: Person
+) -> None:
+    device = authenticator(server, step=1)
+    added(anna, device)
+    begun = start_login(anonymous)
+    passkey = device.get(begun["passkey_options"])
+    body = {"challenge": begun["challenge"], "passkey": passkey}
+    refused = anonymous.post("/auth/login/passkey", json=body | {"transport": "cookie"})
+    assert code(refused) == (403, "origin-not-allowed")
+    app = add_app(anna)
+    second = {"challenge": challenged(anonymous, anna), "transport": "cookie"}
+    for guess in (app.code(), app.wrong_code):
+        refused = anonymous.post("/auth/login/second-factor", json=second | {"code": guess})
+        assert code(refused) == (403, "origin-not-allowed")
+    assert anonymous.post("/auth/login/passkey", json=body).status_code == 200
 
 
 def test_what_a_form_can_send_signs_nobody_in(anonymous: httpx.Client, anna: Person) -> None:

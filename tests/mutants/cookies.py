@@ -37,8 +37,8 @@ KINDS = {
         Mutant(
             "another page signs its visitors in to an account of its own",
             "service/accounts/transport.py",
-            "    authority().check_origin(current_request.get())\n",
-            "",
+            "    if transport == COOKIE:\n        authority().check_origin(",
+            "    if False:\n        authority().check_origin(",
             f"{ATTACKS}::test_a_page_that_could_not_use_the_cookie_is_not_given_one",
         ),
         Mutant(

@@ -50,6 +50,20 @@ KINDS = {
             "tests/web/test_factor_guard.py::test_a_right_password_does_not_clear_wrong_codes",
         ),
         Mutant(
+            "a right password clears the wrong codes of a session",
+            "service/accounts/guard.py",
+            'self._key(f"codes of session {session_id}")',
+            'self._key(f"session {session_id}")',
+            SECOND + "test_a_right_password_does_not_clear_the_wrong_codes_of_a_session",
+        ),
+        Mutant(
+            "whoever registers a foreign address keeps its second factors",
+            "service/handlers/auth.py",
+            "    if not UserAddress.was_ever_verified(user_id):",
+            "    if False:",
+            "tests/accounts/test_unproved_factors.py",
+        ),
+        Mutant(
             "a new password leaves challenges",
             "service/models/sessions.py",
             "        Challenge.revoke_all(user_id)\n",
@@ -66,7 +80,7 @@ KINDS = {
         Mutant(
             "an undone change of address leaves the thief's app",
             "service/accounts/factors.py",
-            "    if TotpFactor.remove_since(user_id, moment):",
+            "    if TotpFactor.remove_since(user_id, since):",
             "    if False:",
             "tests/accounts/test_auth_undone_changes.py"
             "::test_undoing_removes_an_app_that_a_thief_may_have_added[sqlite-0-False]",

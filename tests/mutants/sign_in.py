@@ -63,7 +63,7 @@ KINDS = {
         Mutant(
             "a stolen session stops its owner from signing in",
             "service/accounts/reauthentication.py",
-            "guard().confirmation(caller.session_id, caller.id)",
+            "guard().confirmation_by_code(caller.session_id, caller.id)",
             "guard().second_factor(caller.id)",
             "tests/accounts/test_second_factors.py::"
             "test_guesses_in_a_session_do_not_stop_a_sign_in",

@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
+import httpx
 import pytest
 import sqlalchemy as sa
 
@@ -40,6 +41,10 @@ def register(server: Server, email: str) -> Person:
     return server.sign_up(email=email)
 
 
+def ask_for_verification(http: httpx.Client, email: str) -> httpx.Response:
+    return http.post("/auth/email-verifications", json={"email": email})
+
+
 def delete(person: Person) -> None:
     assert person.http.delete(f"/api/users/{person.id}").status_code == 204
 
@@ -57,8 +62,8 @@ def test_an_account_registered_repeatedly_gets_three_mails(
     assert kept == [3]
 
 
-def counts(server: Server, email: str) -> list[sa.Row]:
-    hashed = MailCount.hashed(email)
+def counts(server: Server, counted: str) -> list[sa.Row]:
+    hashed = MailCount.hashed(counted)
     return server.execute(
         sa.select(MailCount.sent, MailCount.expires_at).where(MailCount.recipient == hashed)
     )
@@ -131,12 +136,33 @@ def test_a_reset_arrives_after_a_flood_of_everything_else(limited: Callable[[], 
     assert len(subjects) <= 10
 
 
+@pytest.mark.parametrize(
+    ("own", "unknown"),
+    [
+        ("{}@example.com", "{}+x@example.com"),
+        ("{}+byline@example.com", "{}@example.com"),
+        ("a{}@gmail.com", "a.{}@googlemail.com"),
+    ],
+)
+def test_a_variant_that_nobody_has_does_not_use_up_the_owners_mails(
+    limited: Callable[[], Server], own: str, unknown: str
+) -> None:
+    server, name = limited(), secrets.token_hex(8)
+    anna = register(server, own.format(name))
+    for _ in range(3):
+        assert request_reset(anna.http, unknown.format(name)).status_code == 202
+        assert ask_for_verification(anna.http, unknown.format(name)).status_code == 202
+    assert request_reset(anna.http, anna.email).status_code == 202
+    assert ask_for_verification(anna.http, anna.email).status_code == 202
+    assert received(server, anna.email) == sorted([RESET, VERIFICATION, VERIFICATION])
+
+
 def test_processes_without_a_shared_store_count_together(limited: Callable[[], Server]) -> None:
     here, there, email = limited(), limited(), fresh()
     for server in (here, there) * 3:
         with server.client() as client:
             assert request_reset(client, email).status_code == 202
-    assert counts(here, email)[0].sent.count(RESET_KIND) == 3
+    assert counts(here, f"nobody {email}")[0].sent.count(RESET_KIND) == 3
 
 
 RESET_KIND = "password-reset"
