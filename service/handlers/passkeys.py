@@ -38,6 +38,7 @@ def list_passkeys(caller: Caller):
 def add_passkey(caller: Caller, body: dict):
     made = _made(caller, body["credential"])
     User.standing(caller.id)  # locks the account
+    Challenge.revoke_sign_ins(caller.id)  # what they may be completed with has changed
     codes = factors.first_recovery_codes(caller.id)
     passkey_id = Passkey.add(caller.id, name=body["name"], **made)
     record("passkey-added", caller.id)

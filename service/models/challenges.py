@@ -79,6 +79,11 @@ class Challenge(db.Model):  # type: ignore[name-defined,misc] # made at run time
         """Remove the challenges of this user."""
         _revoke_all.write(of=user_id)
 
+    @classmethod
+    def revoke_sign_ins(cls, user_id: UUID | str) -> None:
+        """Remove those of sign-ins of this user that wait for a second factor."""
+        _revoke_sign_ins.write(of=user_id)
+
 
 on_coordinator(Challenge)
 declare(Challenge.user_id, export="a challenge is a secret for a few minutes")
@@ -96,6 +101,11 @@ _attempt = Prepared(
 )
 _use = Prepared(sa.delete(Challenge).where(_valid).returning(Challenge.user_id, Challenge.data))
 _revoke_all = Prepared(sa.delete(Challenge).where(Challenge.user_id == bindparam("of")))
+_revoke_sign_ins = Prepared(
+    sa.delete(Challenge).where(
+        Challenge.user_id == bindparam("of"), Challenge.purpose == SECOND_FACTOR
+    )
+)
 _expired = (
     sa.select(Challenge.value_hash)
     .where(Challenge.expires_at <= bindparam("moment"))

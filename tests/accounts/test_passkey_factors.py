@@ -53,6 +53,15 @@ def test_a_passkey_completes_a_sign_in_with_a_password(
     assert allowed["id"]
 
 
+def test_a_new_passkey_ends_sign_ins_that_have_begun(
+    anna: Person, device: Authenticator, anonymous: httpx.Client
+) -> None:
+    asked = sign_in(anonymous, anna)
+    added(anna, authenticator(anna.server, step=1))
+    answer = complete(anonymous, asked, passkey=device.get(asked["passkey_options"]))
+    assert told(answer) == (401, "challenge-invalid")
+
+
 def test_a_password_does_not_tell_of_passkeys_before_it_is_right(
     anna: Person, device: Authenticator, anonymous: httpx.Client
 ) -> None:
