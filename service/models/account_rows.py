@@ -40,4 +40,9 @@ def account(row: Any) -> dict[str, Any]:
     """The Account of a row that has `quick_columns`."""
     found = {name: getattr(row, name) for name in NAMES}
     booleans = {name: bool(found[name]) for name in ("email_verified", "disabled")}
-    return {"etag": str(row.version), **found, **booleans}
+    return {"etag": tag(found["username"], row.version), **found, **booleans}
+
+
+def tag(username: str, version: int) -> str:
+    """The ETag of an Account. It names the user, because at /auth/me each user has another one."""
+    return f"{username}.{version}"

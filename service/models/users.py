@@ -132,7 +132,7 @@ class User(db.Model):  # type: ignore[name-defined,misc] # made at run time
             changes = {name: changes[name] for name in changes if not name.startswith("email")}
         with unique(username=UsernameTaken, email=EmailTaken, email_key=EmailTaken):
             if before is None or not _owned.update(
-                user_id, caller, _versions(if_match, before), changes
+                user_id, caller, _tags(if_match, before), changes
             ):
                 raise _refused(user_id, caller)
         if last_admin:
@@ -175,9 +175,7 @@ class User(db.Model):  # type: ignore[name-defined,misc] # made at run time
         """
         last_admin = _is_last_admin(user_id)
         before = _standing.first(id=user_id)
-        if before is None or not _owned.update(
-            user_id, caller, _versions(if_match, before), tombstone
-        ):
+        if before is None or not _owned.update(user_id, caller, _tags(if_match, before), tombstone):
             raise _refused(user_id, caller)
         if last_admin:
             raise LastAdmin
@@ -249,7 +247,12 @@ _standing = Prepared(
     .where(User.id == bindparam("id"), _is_there)
     .with_for_update()
 )
-_owned = Owned(User, owner=User.id, etag=sa.cast(User.version, sa.String), exists=_is_there)
+_owned = Owned(
+    User,
+    owner=User.id,
+    etag=User.username + "." + sa.cast(User.version, sa.String),
+    exists=_is_there,
+)
 _target = sa.orm.aliased(User)
 _active_admins = Prepared(
     sa.select(User.id)
@@ -260,10 +263,10 @@ _active_admins = Prepared(
 )
 
 
-def _versions(if_match: list[str] | None, locked: Row) -> list[str] | None:
-    """The versions of the account that `If-Match` allows, if it may name the profile instead."""
+def _tags(if_match: list[str] | None, locked: Row) -> list[str] | None:
+    """The tags of the account that `If-Match` allows, if it may name the profile instead."""
     if if_match and profile_tag(locked.username, locked.bio) in if_match:
-        return [*if_match, str(locked.version)]
+        return [*if_match, account_rows.tag(locked.username, locked.version)]
     return if_match
 
 

@@ -92,6 +92,16 @@ def test_fields_that_are_not_sent_stay_unchanged(anna: Person) -> None:
     assert patch(anna.http, anna, bio="").json()["bio"] == ""
 
 
+def test_a_tag_of_another_user_at_the_same_address_matches_nothing(
+    anna: Person, ben: Person
+) -> None:
+    answer = ben.http.get("/auth/me", headers={"If-None-Match": etag(anna)})
+    assert (answer.status_code, answer.json()["id"]) == (200, ben.id)
+    headers = {"If-Match": etag(anna)}
+    refused = ben.http.patch(f"/api/users/{ben.id}", json={"bio": "x"}, headers=headers)
+    assert told(refused) == (412, "precondition-failed")
+
+
 def test_a_change_needs_the_current_tag_or_a_star(anna: Person) -> None:
     path, stale = f"/api/users/{anna.id}", etag(anna)
     for tag in ("*", 'W/"x", {}', "{}", "W/{}"):
