@@ -1,9 +1,10 @@
-"""Mutants that write to a deposed primary."""
+"""Mutants that write to a deposed primary, or read a standby that is behind."""
 
 from tests.mutants.mutant import Mutant
 
 FILE = "service/engine/database/hosts.py"
 TESTS = "tests/database/test_several_hosts.py::"
+REPLICA = "tests/replica/test_replica.py::"
 
 KINDS = {
     "deposed primary": [
@@ -36,6 +37,22 @@ KINDS = {
             "return silent, not (is_home and self._wanted != ANY)",
             "return False, not (is_home and self._wanted != ANY)",
             f"{TESTS}test_silent_servers_cost_four_seconds_in_all_and_later_connections_nothing",
+        ),
+    ],
+    "stale replica": [
+        Mutant(
+            "a replica is fresh when the process starts",
+            "service/engine/work/replica.py",
+            "self._fresh_at = -math.inf",
+            "self._fresh_at = time.monotonic()",
+            f"{REPLICA}test_a_server_that_starts_does_not_read_a_replica_that_is_behind",
+        ),
+        Mutant(
+            "a replica is read however far it is behind",
+            "service/engine/work/replica.py",
+            "time.monotonic() - self._fresh_at < MAX_LAG_SECONDS",
+            "True",
+            f"{REPLICA}test_a_replica_too_far_behind_is_not_read_until_it_has_caught_up",
         ),
     ],
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -15,6 +16,13 @@ from tests.kit.postgres_cluster import Cluster
 from tests.kit.serving import Person, Server
 from tests.kit.smtp import until
 from tests.replica.conftest import Pair, came_from, counts, reader
+
+
+def lag(server: Server) -> float:
+    """How far the replica is behind, for all that the server knows."""
+    lines = httpx.get(f"{server.url}/metrics").text.splitlines()
+    [line] = [line for line in lines if line.startswith("byline_replica_lag_seconds ")]
+    return float(line.split()[1])
 
 
 @contextmanager
@@ -115,6 +123,27 @@ def test_a_replica_too_far_behind_is_not_read_until_it_has_caught_up(
         until(lambda: came_from(server, reader(server)) == "primary")
         assert "Unknown there" in bios(reader(server))
     pair.follow(server)
+
+
+def test_a_server_that_starts_does_not_read_a_replica_that_is_behind(
+    server: Server, pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look, have_looked = replica.Replica._look, set[replica.Replica]()
+
+    def noted(self: replica.Replica) -> None:
+        look(self)
+        have_looked.add(self)
+
+    with lagging(pair.standby):
+        assert changed(at_home(server), bio="Unknown there")
+        monkeypatch.setattr(replica.Replica, "_look", noted)
+        other = pair.serve()
+        until(lambda: len(have_looked) == 2)
+        assert came_from(other, reader(other)) == "primary"
+        assert "Unknown there" in bios(reader(other))
+        assert lag(other) == math.inf
+    pair.follow(other)
+    assert lag(other) < replica.MAX_LAG_SECONDS
 
 
 def test_processes_with_one_store_share_who_has_just_written(

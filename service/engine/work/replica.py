@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections import deque
@@ -47,7 +48,7 @@ class Replica:
         self._limits = limits
         self._metrics = metrics
         self._replica_works = False
-        self._fresh_at = time.monotonic()
+        self._fresh_at = -math.inf  # until the thread has seen the replica catch up
         self._positions: deque[tuple[float, str]] = deque(maxlen=600)
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="replica", daemon=True)
