@@ -25,6 +25,23 @@ KINDS = {
             "::test_a_job_whose_client_has_gone_runs_to_its_end_and_then_leaves_its_place",
         ),
         Mutant(
+            "a job that waits again for a socket that was reset is told nothing more",
+            "service/engine/work/sockets.py",
+            "if self._has_ended or (is_late and events):",
+            "if is_late and events:",
+            "tests/runtime/test_sockets.py"
+            "::test_a_job_gets_what_came_before_a_reset_and_then_the_reset",
+            only="uvloop",
+        ),
+        Mutant(
+            "a wait ends late although its answer has come",
+            "service/engine/work/sockets.py",
+            "if self._has_ended or (is_late and events):",
+            "if self._has_ended:",
+            "tests/runtime/test_sockets.py::test_a_wait_is_not_late_if_only_the_loop_is",
+            only="uvloop",
+        ),
+        Mutant(
             "a statement that locks runs outside of the transaction",
             "service/engine/database/statements.py",
             "    return locks or isinstance(",

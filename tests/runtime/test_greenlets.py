@@ -35,8 +35,12 @@ async def full() -> tuple[GreenletPool, asyncio.Event, asyncio.Task[bool], async
     return own, free, first, second
 
 
-def run(test: Callable[[], Awaitable[Any]]) -> Any:
-    return asyncio.run(asyncio.wait_for(test(), LONG_SECONDS))
+def run(
+    test: Callable[[], Awaitable[Any]],
+    new_loop: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop,
+) -> Any:
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        return runner.run(asyncio.wait_for(test(), LONG_SECONDS))
 
 
 def test_a_job_returns_the_result_of_the_function() -> None:

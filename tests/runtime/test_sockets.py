@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import struct
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from typing import Any
 
 import pytest
+import uvloop
 
+from service.engine.work.greenlets import LOOK_SECONDS
 from service.engine.work.sockets import Socket
 from tests.runtime.test_greenlets import LONG_SECONDS, pool, run
 
@@ -109,3 +113,60 @@ def test_a_socket_that_its_other_side_closes_has_news_and_does_not_keep_the_loop
         assert not asyncio.get_running_loop().remove_reader(here.fileno())  # it is forgotten
 
     run(test)
+
+
+@pytest.mark.parametrize("kind", [asyncio, uvloop])
+def test_a_job_gets_what_came_before_a_reset_and_then_the_reset(kind: Any) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        here = socket.create_connection(listener.getsockname())
+        there, _ = listener.accept()
+    here.setblocking(False)
+    one = Socket(here.fileno())
+    got = b""
+
+    def read() -> None:
+        nonlocal got
+        while True:
+            one.wait(time.monotonic() + 2 * LONG_SECONDS, writes=False)
+            got += here.recv(1)
+
+    async def test() -> None:
+        reading = asyncio.create_task(pool().run(read))
+        await asyncio.sleep(0)
+        there.send(b"x" * 1000)  # more than it may have to wait for `look`
+        there.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        there.close()
+        with pytest.raises(ConnectionResetError):
+            await reading
+        one.close()
+
+    run(test, kind.new_event_loop)
+    here.close()
+    assert got == b"x" * 1000
+
+
+@pytest.mark.parametrize("kind", [asyncio, uvloop])
+def test_a_wait_is_not_late_if_only_the_loop_is(
+    pair: tuple[socket.socket, socket.socket], kind: Any
+) -> None:
+    here, there = pair
+    one = Socket(here.fileno())
+    seconds = 0.05
+
+    def hold_up() -> None:
+        loop = asyncio.get_running_loop()
+        loop.remove_reader(there.fileno())
+        there.send(b"x")
+        time.sleep(seconds + LOOK_SECONDS)
+
+    async def test() -> None:
+        waiting = asyncio.create_task(
+            pool().run(lambda: one.wait(time.monotonic() + seconds, writes=False))
+        )
+        await asyncio.sleep(0)
+        asyncio.get_running_loop().add_reader(there.fileno(), hold_up)
+        here.send(b"x")
+        assert await waiting == 1
+        one.close()
+
+    run(test, kind.new_event_loop)

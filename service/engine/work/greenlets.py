@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 Result = TypeVar("Result")
 
 TEXT_FOR_A_THREAD_CHARACTERS = 2000  # about 1 ms, in which the event loop does nothing else
-LATENESS_SECONDS = 0.1  # a wait ends at most this long after its deadline
+LOOK_SECONDS = 0.1  # between two looks at the sockets; a wait ends this late at most
 
 
 class GreenletPool:
@@ -65,7 +65,7 @@ class GreenletPool:
         self._turns: deque[tuple[asyncio.Future[None], float]] = deque()
         self._sweep_timer: asyncio.TimerHandle | None = None
         self._waiting: dict[Socket, float] = {}
-        self._late_timer: asyncio.TimerHandle | None = None
+        self._look_timer: asyncio.TimerHandle | None = None
         self._pending = 0
         self._running = 0
         self._refusals = 0
@@ -118,8 +118,8 @@ class GreenletPool:
     def watch(self, socket: Socket, until: float) -> None:
         """Have the job that waits for this socket end its wait at `until`, in monotonic seconds."""
         self._waiting[socket] = until
-        if self._late_timer is None:
-            self._look_for_late_waits()
+        if self._look_timer is None:
+            self._look_later()
 
     def unwatch(self, socket: Socket) -> None:
         self._waiting.pop(socket, None)
@@ -137,7 +137,7 @@ class GreenletPool:
         if loop is not self._loop:  # greenlets cannot leave the thread they were made in
             self._loop = loop
             self._idle.clear()
-            self._sweep_timer = self._late_timer = None
+            self._sweep_timer = self._look_timer = None
         return self._idle.pop() if self._idle else Worker(self, loop)
 
     def _rest(self, worker: Worker) -> Any:
@@ -170,17 +170,17 @@ class GreenletPool:
                 self._pass_on()
             raise
 
-    def _end_late_waits(self) -> None:
-        self._late_timer = None
+    def _look_at_sockets(self) -> None:
+        self._look_timer = None
         now = time.monotonic()
-        for socket in [socket for socket, until in self._waiting.items() if until <= now]:
-            socket.give_up()
-        self._look_for_late_waits()
+        for socket, until in list(self._waiting.items()):
+            socket.look(is_late=until <= now)
+        self._look_later()
 
-    def _look_for_late_waits(self) -> None:
-        if self._waiting and self._late_timer is None and self._loop is not None:
-            look = self._end_late_waits
-            self._late_timer = self._loop.call_later(LATENESS_SECONDS, look, context=Context())
+    def _look_later(self) -> None:
+        if self._waiting and self._look_timer is None and self._loop is not None:
+            look = self._look_at_sockets
+            self._look_timer = self._loop.call_later(LOOK_SECONDS, look, context=Context())
 
     def _sweep(self, loop: asyncio.AbstractEventLoop) -> None:
         """Refuse jobs that have waited too long."""

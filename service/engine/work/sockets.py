@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import select
 from contextvars import Context
 
 from service.engine.work.greenlets import Worker, here
+
+_ENDED = select.POLLERR | select.POLLHUP
 
 
 class Socket:
@@ -16,13 +19,14 @@ class Socket:
     socket. Call `close` before the descriptor is closed.
     """
 
-    __slots__ = ("_fileno", "_is_late", "_loop", "_ready", "_worker", "has_news")
+    __slots__ = ("_fileno", "_has_ended", "_is_late", "_loop", "_ready", "_worker", "has_news")
 
     def __init__(self, fileno: int) -> None:
         self._fileno = fileno
         self._loop: asyncio.AbstractEventLoop | None = None  # once registered
         self._worker: Worker | None = None
         self._is_late = False
+        self._has_ended = False  # as far as `look` has seen; there may be something left to read
         self._ready = 0
         self.has_news = False
 
@@ -50,11 +54,24 @@ class Socket:
             raise TimeoutError
         return self._ready
 
-    def give_up(self) -> None:
-        """End the wait of the job that waits for it."""
-        worker, self._worker = self._worker, None
-        if worker:
-            self._is_late = True
+    def look(self, *, is_late: bool) -> None:
+        """Tell the job that waits what the loop may not have told it; end its wait if it is late.
+
+        A loop that was held up finds a wait late before it looks for the answer, which may be
+        there. And uvloop tells of a reset once and then forgets the socket, although the job may
+        not have read everything that came before.
+        """
+        worker = self._worker
+        if worker is None:
+            return
+        arrived = select.poll()
+        arrived.register(self._fileno, select.POLLIN)
+        events = next((events for _, events in arrived.poll(0)), 0)
+        self._has_ended = bool(events & _ENDED)
+        if self._has_ended or (is_late and events):
+            self._on_ready(1)
+        elif is_late:
+            self._worker, self._is_late = None, True
             worker.pool.resume(worker)
 
     @property
@@ -79,6 +96,9 @@ class Socket:
         if worker is not None:
             self._ready = ready
             worker.pool.resume(worker)
+            if self._has_ended and self._loop is not None:  # it may wait again
+                self.close()
+                self._register(worker.loop)
         elif ready == 1:
             self.has_news = True
             self.close()  # or the loop would report it again and again
