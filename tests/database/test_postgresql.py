@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -12,8 +14,10 @@ import psycopg
 import pytest
 
 from service.engine.database import postgresql
+from service.engine.database.transaction import db
 from service.engine.work import greenlets
 from service.engine.work import retrying as transactions
+from service.engine.work.sockets import Socket
 from tests.kit.middlebox import Middlebox, by_way_of
 from tests.kit.postgres_cluster import Cluster, cluster
 from tests.kit.serving import Server, serving
@@ -151,6 +155,35 @@ def test_an_ordinary_request_takes_few_round_trips(
         anna.http.request(method, path, json=body).raise_for_status()
         monkeypatch.undo()
     assert len(waits) == round_trips
+
+
+def test_only_the_event_loop_takes_a_connection_off_the_event_loop(
+    own: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    close, closed_in_threads = Socket.close, []
+
+    def noted(self: Socket) -> None:
+        if self._loop is not None and asyncio._get_running_loop() is not self._loop:
+            closed_in_threads.append(threading.current_thread().name)
+        close(self)
+
+    monkeypatch.setattr(Socket, "close", noted)
+    url = own.create("surplus")
+    waiting = "FROM pg_stat_activity WHERE datname = 'surplus' AND wait_event_type = 'Lock'"
+    with (
+        serving(tmp_path, database_url=url, worker_threads=4) as server,
+        psycopg.connect(url) as other,
+        ThreadPoolExecutor() as threads,
+    ):
+        other.execute("LOCK posts")
+        with server.client() as client:
+            reads = [threads.submit(client.get, "/api/posts") for _ in range(4)]
+            until(lambda: own.execute(f"SELECT count(*) {waiting}") == [(4,)])
+            other.rollback()
+            assert [read.result().status_code for read in reads] == [200] * 4
+        with server.flask.app_context():
+            db.engine.dispose()
+    assert closed_in_threads == []
 
 
 def test_a_command_that_never_ends_is_given_up(own: Cluster) -> None:

@@ -42,6 +42,15 @@ KINDS = {
             only="uvloop",
         ),
         Mutant(
+            "a thread takes a connection off the event loop",
+            "service/engine/database/connections.py",
+            "    pooled.dbapi_connection.socket.close()\n",
+            "",
+            "tests/database/test_postgresql.py"
+            "::test_only_the_event_loop_takes_a_connection_off_the_event_loop",
+            only="only_the_event_loop",  # "postgresql" is in the name of the file
+        ),
+        Mutant(
             "a statement that locks runs outside of the transaction",
             "service/engine/database/statements.py",
             "    return locks or isinstance(",

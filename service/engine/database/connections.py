@@ -84,7 +84,7 @@ class Connections:
             pooled.invalidate(error)
             return
         if len(self._idle) >= self._most_idle:
-            pooled.close()
+            _leave_to_threads(pooled)
             return
         driver.used_at = time.monotonic()
         self._idle.append(pooled)
@@ -92,7 +92,7 @@ class Connections:
     def close(self) -> None:
         """Give the idle ones to the pool. Call this on the event loop's thread."""
         while self._idle:
-            self._idle.pop().close()
+            _leave_to_threads(self._idle.pop())
 
     def _is_trusted(self, pooled: Any) -> bool:
         """Whether it is of the engine's present pool (`dispose` makes a new one), and no connection
@@ -107,3 +107,9 @@ class Connections:
             return dialect.do_ping(pooled.dbapi_connection)
         except dialect.loaded_dbapi.Error:
             return False
+
+
+def _leave_to_threads(pooled: Any) -> None:
+    """Give a connection to the pool. A thread may close it there, and must not touch the loop."""
+    pooled.dbapi_connection.socket.close()
+    pooled.close()
