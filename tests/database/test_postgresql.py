@@ -182,7 +182,7 @@ def test_only_the_event_loop_takes_a_connection_off_the_event_loop(
             other.rollback()
             assert [read.result().status_code for read in reads] == [200] * 4
         with server.flask.app_context():
-            db.engine.dispose()
+            db.engine.raw_connection().invalidate()
     assert closed_in_threads == []
 
 
