@@ -54,5 +54,19 @@ KINDS = {
             "True",
             f"{REPLICA}test_a_replica_too_far_behind_is_not_read_until_it_has_caught_up",
         ),
+        Mutant(
+            "what was written is forgotten when the store works again",
+            "service/engine/limits/store.py",
+            "                self._missed_at = time.monotonic()\n                self.is_failing",
+            "                self.is_failing",
+            f"{REPLICA}test_a_client_reads_what_it_wrote_while_the_store_was_down",
+        ),
+        Mutant(
+            "what was written is forgotten while the store is being connected",
+            "service/engine/limits/store.py",
+            "            except NotAsked:\n                self._missed_at = time.monotonic()\n",
+            "",
+            f"{REPLICA}test_a_client_reads_what_it_wrote_while_the_store_was_being_connected",
+        ),
     ],
 }

@@ -5,13 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
 
 from service.engine.database import postgresql
+from service.engine.limits import store
 from service.engine.work import replica
 from tests.kit import valkey
+from tests.kit.middlebox import Middlebox
 from tests.kit.postgres_cluster import Cluster
 from tests.kit.serving import Person, Server
 from tests.kit.smtp import until
@@ -167,6 +170,41 @@ def test_no_read_uses_the_replica_while_the_store_is_down(pair: Pair) -> None:
     pair.follow(server)
     own.terminate()
     assert came_from(server, reader(server)) == "primary"
+
+
+def test_a_client_reads_what_it_wrote_while_the_store_was_down(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(replica, "MAX_LAG_SECONDS", 60)
+    monkeypatch.setattr(store, "RETRY_SECONDS", 0.1)
+    own = valkey.launch()
+    server, port = pair.serve(rate_limit_storage_url=own.connection_url), own.port
+    pair.follow(server)
+    anna = at_home(server)
+    with lagging(pair.standby):
+        own.terminate()
+        assert changed(anna, bio="Written without a store")
+        again = valkey.launch(port)
+        until(lambda: not server.flask.extensions["limits"].is_degraded())
+        assert "Written without a store" in bios(anna.http)
+        again.terminate()
+
+
+def test_a_client_reads_what_it_wrote_while_the_store_was_being_connected(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(replica, "MAX_LAG_SECONDS", 60)
+    with Middlebox(urlsplit(valkey.start()).port or 0) as box:
+        server = pair.serve(rate_limit_storage_url=f"redis://127.0.0.1:{box.port}")
+        pair.follow(server)
+        anna = at_home(server)
+        with lagging(pair.standby):
+            box.delay = 0.15
+            box.cut()
+            assert changed(anna, bio="Written meanwhile")
+            box.delay = 0
+            until(lambda: not server.flask.extensions["limits"].is_degraded())
+            assert "Written meanwhile" in bios(anna.http)
 
 
 def test_no_request_fails_when_the_replica_dies_and_it_is_used_again_later(

@@ -6,7 +6,7 @@ from bisect import bisect_right
 from typing import Any
 
 from service.engine.limits.connection import PATIENCE_SECONDS
-from service.engine.limits.hits import Count, Hit, Late, command, counted_key
+from service.engine.limits.hits import Count, Hit, NotAsked, command, counted_key
 from service.engine.limits.redis_parts import (
     AskError,
     ClusterDownError,
@@ -82,7 +82,7 @@ class Cluster:
             try:
                 return await self._server(place).hit([hit], *first, is_patient=is_patient)
             except TryAgainError:  # one key has moved and the other has not: soon both have
-                raise Late from None
+                raise NotAsked from None
             except AskError as there:
                 place = (there.host or place[0], there.port)
                 first = (_ASKING,)

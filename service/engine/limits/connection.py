@@ -12,7 +12,7 @@ import time
 from collections import deque
 from typing import Any
 
-from service.engine.limits.hits import Late
+from service.engine.limits.hits import Late, NotAsked
 from service.engine.limits.redis_parts import DefaultParser
 
 PATIENCE_SECONDS = 0.04  # a request waits this long for an answer, or LOOK_SECONDS longer
@@ -58,7 +58,7 @@ class Connection(asyncio.Protocol):
             answer.set_result(Lost())
             return answer
         if len(self._unanswered) >= MAX_UNANSWERED:
-            answer.set_result(Late())
+            answer.set_result(NotAsked())
             return answer
         if not self._unsent:
             self._loop.call_soon(self._write)

@@ -18,6 +18,10 @@ class Late(Exception):
     """The store has not answered yet; it may still count what it was asked to."""
 
 
+class NotAsked(Late):
+    """There was nobody to ask yet, so the store does not count it."""
+
+
 class Hit(NamedTuple):
     """Count `amount` for a name, unless more than `limit` of `seconds` would then be counted.
 

@@ -171,9 +171,9 @@ class Limits:
         self._store.ask_from_work([Hit(name, NO_LIMIT, seconds)])
 
     def remembers(self, name: str, seconds: int) -> bool:
-        """Whether a name is remembered, or may be by another process while the store fails."""
+        """Whether a name is remembered, or may be: the store may have failed to hear of it."""
         [count] = self._store.ask_from_work([Hit(name, NO_LIMIT, seconds, 0)])
-        return bool(count.last + count.present) or self._store.misses_hits
+        return bool(count.last + count.present) or self._store.missed_hits(seconds)
 
     def is_degraded(self) -> bool:
         """Whether the shared store fails, so that limits hold for each process alone."""

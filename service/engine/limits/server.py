@@ -14,7 +14,7 @@ from service.engine.limits.hits import (
     NO_LIMIT,
     Count,
     Hit,
-    Late,
+    NotAsked,
     command,
     counts,
     question,
@@ -82,7 +82,7 @@ class Task:
     async def done(self, patience: float | None) -> None:
         """Wait for the work, which begins now unless it is under way.
 
-        Raises `Late` after `patience` seconds, and what the work raises.
+        Raises `NotAsked` after `patience` seconds, and what the work raises.
         """
         task = self._task
         if task is None:
@@ -91,7 +91,7 @@ class Task:
         if patience != 0:
             await asyncio.wait([task], timeout=patience)
         if not task.done():
-            raise Late
+            raise NotAsked
         if task.cancelled():
             raise Lost
         task.result()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+import time
 from collections.abc import Coroutine
 from concurrent.futures import CancelledError
 from contextlib import suppress
@@ -14,7 +15,7 @@ import flask
 from flask_limiter import Limiter
 from limits.errors import ConfigurationError
 
-from service.engine.limits.hits import Count, Hit, Late
+from service.engine.limits.hits import Count, Hit, Late, NotAsked
 from service.engine.limits.memory import Windows
 from service.engine.observe.metrics import Metrics
 from service.engine.settings import BadConfiguration
@@ -56,6 +57,7 @@ class Store:
         self._servers: Servers | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._watching: asyncio.Task[None] | None = None
+        self._missed_at: float | None = None  # monotonic seconds
         self.is_failing = False
         if url.startswith("memory:"):
             return
@@ -80,11 +82,19 @@ class Store:
         """Whether other processes may have counted what is not known here."""
         return self._servers is not None and (self.is_failing or self._servers.is_slow)
 
+    def missed_hits(self, seconds: int) -> bool:
+        """Whether the store may lack hits of the last so many seconds."""
+        return self.misses_hits or (
+            self._missed_at is not None and time.monotonic() - self._missed_at < seconds
+        )
+
     async def ask(self, hits: list[Hit]) -> list[Count]:
         """The counts of hits, up to the first without room."""
         if self._servers is not None and not self.is_failing:
             try:
                 return await self._servers.hit(hits)
+            except NotAsked:
+                self._missed_at = time.monotonic()
             except Late:
                 pass
             except Exception as error:
@@ -150,6 +160,7 @@ class Store:
             await asyncio.sleep(RETRY_SECONDS)
             try:
                 await servers.check()
+                self._missed_at = time.monotonic()
                 self.is_failing = servers.is_slow
             except Exception:  # each kind of store has its own
                 servers.close()  # Sentinel may name another by the next time
