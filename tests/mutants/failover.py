@@ -68,5 +68,12 @@ KINDS = {
             "",
             f"{REPLICA}test_a_client_reads_what_it_wrote_while_the_store_was_being_connected",
         ),
+        Mutant(
+            "a user does not read what a program has written with a personal token",
+            "service/engine/work/replica.py",
+            "names |= {request.claims.holder, request.claims.subject}",
+            "names |= {request.claims.holder}",
+            f"{REPLICA}test_a_user_reads_what_a_program_has_written_with_a_personal_token",
+        ),
     ],
 }

@@ -15,6 +15,7 @@ from service.engine.limits import store
 from service.engine.work import replica
 from tests.kit import valkey
 from tests.kit.middlebox import Middlebox
+from tests.kit.personal_tokens import give
 from tests.kit.postgres_cluster import Cluster
 from tests.kit.serving import Person, Server
 from tests.kit.smtp import until
@@ -84,6 +85,21 @@ def test_a_client_reads_its_own_writes_although_the_replica_is_behind(
         assert "Quite new" not in bios(reader(server))
         assert changed(ben, bio="Newer")
         assert ben.http.get(f"/api/users/{ben.id}").json()["bio"] == "Newer"
+
+
+def test_a_user_reads_what_a_program_has_written_with_a_personal_token(
+    server: Server, pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(replica, "MAX_LAG_SECONDS", 60)
+    anna = server.sign_up()
+    program = reader(server, give(anna))
+    pair.follow(server)
+    with lagging(pair.standby):
+        path = f"/api/users/{anna.id}"
+        answer = program.patch(path, json={"bio": "By a program"}, headers={"If-Match": "*"})
+        assert answer.status_code == 200, answer.text
+        assert "By a program" in bios(program)
+        assert "By a program" in bios(reader(server, anna.tokens["access_token"]))
 
 
 def test_a_client_without_a_token_finds_its_own_change_too(server: Server, pair: Pair) -> None:

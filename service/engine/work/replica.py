@@ -62,8 +62,10 @@ class Replica:
         self._thread.join(STOP_TIMEOUT_SECONDS)
 
     def wrote(self, request: Request) -> None:
-        """Remember who has written: the network, and the user or personal token."""
-        names = [network(request.ip), *([request.claims.holder] if request.claims else [])]
+        """Remember who has written: the network, the user, and the personal token if it was one."""
+        names = {network(request.ip)}
+        if request.claims:
+            names |= {request.claims.holder, request.claims.subject}
         for name in names:
             self._limits.remember(f"wrote:{name}", READ_OWN_WRITES_SECONDS)
 
