@@ -103,6 +103,27 @@ def test_a_request_whose_lost_connection_is_still_open_at_the_database_is_a_503_
         assert [post["title"] for post in anna.http.get("/api/posts").json()] == ["Once"]
 
 
+def test_a_read_that_has_waited_for_a_migration_is_made_again(
+    own: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transactions, "RECONNECT_WITHIN_SECONDS", 0)
+    url = own.create("migrated")
+    waiting = "FROM pg_stat_activity WHERE datname = 'migrated' AND wait_event_type = 'Lock'"
+    with (
+        serving(tmp_path, database_url=url) as server,
+        psycopg.connect(url) as other,
+        ThreadPoolExecutor(1) as threads,
+    ):
+        anna = server.sign_up()
+        path = f"/api/posts/{anna.post()['id']}"
+        before = anna.http.get(path).json()
+        other.execute("ALTER TABLE posts ALTER version TYPE bigint")
+        reading = threads.submit(anna.http.get, path)
+        until(lambda: own.execute(f"SELECT count(*) {waiting}") == [(1,)])
+        other.commit()
+        assert reading.result().json() == before
+
+
 def test_a_database_that_does_not_answer_is_a_503_within_seconds(
     server: Server, own: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -59,6 +59,15 @@ KINDS = {
             "::test_only_a_statement_that_changes_or_locks_something_begins_a_transaction",
         ),
         Mutant(
+            "a read that has waited long for a migration is not made again",
+            "service/engine/database/errors.py",
+            "state in {READ_ONLY, NOT_SUPPORTED}",
+            "state == READ_ONLY",
+            "tests/database/test_postgresql.py"
+            "::test_a_read_that_has_waited_for_a_migration_is_made_again",
+            only="waited_for_a_migration",  # "postgresql" is in the name of the file
+        ),
+        Mutant(
             "a NUL ends a text early",
             "service/engine/database/libpq.py",
             'if b"\\0" in data:',

@@ -16,6 +16,7 @@ BUSY = "The database is busy."
 TOO_SLOW = "The database took too long for this."
 RETRYABLE = {"40001", "40P01"}  # serialisation failure, deadlock
 READ_ONLY = "25006"  # a write to a server that takes none
+NOT_SUPPORTED = "0A000"  # also a statement that was planned for other types: see libpq.py
 
 
 _QUOTED = re.compile('"([^"]+)"')
@@ -71,9 +72,10 @@ def is_retryable(error: Exception) -> bool:
         # SQLITE_BUSY itself comes after WRITE_TIMEOUT_SECONDS; trying again would add up.
         return _sqlite_name(cause).startswith("SQLITE_BUSY_")
     state = getattr(cause, "sqlstate", None)
-    # Nothing was written, and if the connection is dropped for it, another server may take writes.
-    is_elsewhere = state == READ_ONLY and getattr(error, "connection_invalidated", False)
-    return state in RETRYABLE or is_elsewhere
+    # Nothing was written, and if the connection is dropped for it, another may do it: its server
+    # may take writes, or it plans for the present types.
+    is_dropped = getattr(error, "connection_invalidated", False)
+    return state in RETRYABLE or (is_dropped and state in {READ_ONLY, NOT_SUPPORTED})
 
 
 def is_busy(error: Exception) -> bool:

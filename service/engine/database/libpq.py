@@ -21,10 +21,10 @@ from psycopg.types.string import TextLoader
 from psycopg.waiting import Ready, Wait
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 
+from service.engine.database.errors import NOT_SUPPORTED
 from service.engine.database.types import Id, Time
 from service.engine.ids import rfc3339_of_postgresql
 
-_NOT_SUPPORTED = "0A000"
 _SUCCEEDED = (ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK)
 _SYNC = ExecStatus.PIPELINE_SYNC
 _PLANNED_FOR_OTHER_TYPES = "RevalidateCachedQuery"  # a migration has changed a column's type
@@ -155,7 +155,7 @@ class Statements:
         error = error_from_result(answer)
         if (
             statement in self._prepared
-            and error.sqlstate == _NOT_SUPPORTED
+            and error.sqlstate == NOT_SUPPORTED
             and error.diag.source_function == _PLANNED_FOR_OTHER_TYPES
         ):
             self._connection.close()  # a lost connection: the work is done again on another
