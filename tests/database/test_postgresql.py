@@ -18,7 +18,7 @@ from service.engine.database.transaction import db
 from service.engine.work import greenlets
 from service.engine.work import retrying as transactions
 from service.engine.work.sockets import Socket
-from tests.kit.middlebox import Middlebox, by_way_of
+from tests.kit.middlebox import Fault, Middlebox, by_way_of
 from tests.kit.postgres_cluster import Cluster, cluster
 from tests.kit.serving import Server, serving
 from tests.kit.smtp import until
@@ -70,6 +70,42 @@ def test_a_change_is_retried_if_its_connection_ends_before_the_commit(
         answer = changing.result()
     assert answer.status_code == 200, answer.text
     assert own.execute(f"SELECT version FROM posts WHERE id = '{post['id']}'", "byline") == [(2,)]
+
+
+def test_a_read_succeeds_although_its_connection_is_ended_and_reset_at_the_same_moment(
+    own: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transactions, "RECONNECT_WITHIN_SECONDS", 60)
+    is_held, may_go_on = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        is_held.set()
+        may_go_on.wait()
+
+    class Box(Middlebox):
+        """The event loop of the server sees what a fault does when all of it is done."""
+
+        def take_fault(self, data: bytes) -> Fault | None:
+            fault = super().take_fault(data)
+            if fault:
+                may_go_on.clear()
+                server.flask.extensions["limits"]._store._loop.call_soon_threadsafe(hold)
+                is_held.wait()
+            return fault
+
+        def end(self, pair: Any) -> None:
+            super().end(pair)
+            may_go_on.set()
+
+    with (
+        Box(own.port) as box,
+        serving(tmp_path, database_url=by_way_of(box, own.create("ended"))) as server,
+    ):
+        anna = server.sign_up()
+        post = anna.post()
+        box.fault = Fault(b"FROM posts", "farewell")
+        assert anna.http.get(f"/api/posts/{post['id']}").json() == post
+        assert box.fault is None
 
 
 def test_a_request_whose_lost_connection_is_still_open_at_the_database_is_a_503_and_not_in_flight(

@@ -36,11 +36,11 @@ class Fault(NamedTuple):
 
     `passed_on` is the part of the client's bytes that arrives, from 0 to 1; above 1, the server's
     answer passes too. Then the connection is reset, or nothing passes any more, or the client gets
-    `REFUSAL` instead of an answer.
+    `REFUSAL` instead of an answer, or `FAREWELL` and a reset.
     """
 
     at: bytes
-    how: Literal["reset", "silence", "refusal"]
+    how: Literal["reset", "silence", "refusal", "farewell"]
     passed_on: float = 0
 
     def __str__(self) -> str:
@@ -52,6 +52,9 @@ class Fault(NamedTuple):
 
 
 REFUSAL = b"421 4.3.2 Come back later\r\n"
+# What PostgreSQL says when it is stopped, with its length.
+_STOPPED = b"SFATAL\0VFATAL\0C57P01\0Mterminating connection due to administrator command\0\0"
+FAREWELL = b"E" + struct.pack("!i", 4 + len(_STOPPED)) + _STOPPED
 
 
 class Middlebox:
@@ -180,7 +183,9 @@ class _Pair:
         if fault.how == "refusal":
             self._client.sendall(REFUSAL)
             self._client.shutdown(socket.SHUT_WR)
-        return fault.how == "reset" and not fault.waits_for_answer
+        if fault.how == "farewell":
+            self._client.sendall(FAREWELL)
+        return fault.how in {"reset", "farewell"} and not fault.waits_for_answer
 
     def _forgets(self) -> bool:
         now = time.monotonic()
