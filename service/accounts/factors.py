@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from datetime import datetime
 from typing import Any, NamedTuple
+from uuid import UUID
 
 import flask
 
@@ -13,7 +14,7 @@ from service.accounts.guard import guard
 from service.caller import Caller
 from service.domain import recovery_codes, totp
 from service.domain.authentication import CODE, combined
-from service.engine.ids import first_id_from, rfc3339
+from service.engine.ids import created_at, first_id_from, rfc3339
 from service.engine.problems import NotFound
 from service.engine.tokens.sealing import sealer
 from service.engine.work.greenlets import aside
@@ -27,6 +28,7 @@ from service.models import (
     Session,
     TotpFactor,
     User,
+    UserAddress,
     mails,
 )
 from service.problems import CodeWrong, NoSecondFactor, SessionRevoked
@@ -155,6 +157,13 @@ def remove_added_since(user_id: str, moment: datetime) -> None:
     if any(AuditEvent.has(action, user_id, first_id_from(moment)) for action in NEW_CODES):
         RecoveryCode.remove_all(user_id)
     tidy(user_id)
+
+
+def remove_unproved(user_id: str) -> None:
+    """Remove all factors of an account if nobody has ever confirmed an address of it: whoever
+    registered it may be somebody else."""
+    if not UserAddress.was_ever_verified(user_id):
+        remove_added_since(user_id, datetime.fromisoformat(created_at(UUID(user_id))))
 
 
 def first_recovery_codes(user_id: str) -> list[str] | None:

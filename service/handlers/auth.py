@@ -19,7 +19,6 @@ from service.domain.authentication import PASSWORD
 from service.domain.rotation import Place, Rotation, may_repeat
 from service.engine.database.transaction import commit
 from service.engine.http.networks import PROVIDER_BLOCK, network
-from service.engine.ids import created_at
 from service.engine.limits.limits import limits
 from service.engine.observe.metrics import count_on_commit
 from service.engine.problems import NotFound
@@ -138,9 +137,7 @@ def complete_password_reset(body: dict):
     guard().recover(user_id)
     key = addresses.key(email)
     record("password-reset", user_id, actor_id=user_id)
-    if not UserAddress.was_ever_verified(user_id):
-        # Those of whoever registered the address, who may be somebody else.
-        factors.remove_added_since(user_id, datetime.fromisoformat(created_at(UUID(user_id))))
+    factors.remove_unproved(user_id)
     if User.confirm_email(user_id, email, key):
         record("email-verified", user_id, actor_id=user_id)
     if kind == mails.INVITATION:

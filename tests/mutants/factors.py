@@ -58,7 +58,7 @@ KINDS = {
         ),
         Mutant(
             "whoever registers a foreign address keeps its second factors",
-            "service/handlers/auth.py",
+            "service/accounts/factors.py",
             "    if not UserAddress.was_ever_verified(user_id):",
             "    if False:",
             "tests/accounts/test_unproved_factors.py",
