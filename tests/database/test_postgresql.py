@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -34,6 +36,25 @@ def own() -> Iterator[Cluster]:
 def server(own: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     with serving(tmp_path_factory.mktemp("byline"), database_url=own.create("byline")) as running:
         yield running
+
+
+def hold(server: Server, may_go_on: threading.Event) -> None:
+    """Have the event loop of the server stand still from now on, and then run its timers before it
+    looks at any socket."""
+    is_held = threading.Event()
+    here, there = socket.socketpair()
+    loop = server.flask.extensions["limits"]._store._loop
+
+    def stand_still() -> None:
+        loop.remove_reader(here)
+        is_held.set()
+        may_go_on.wait()
+        here.close()
+
+    there.send(b"x")
+    loop.call_soon_threadsafe(loop.add_reader, here, stand_still)
+    is_held.wait()
+    there.close()
 
 
 @pytest.mark.parametrize("mode", ["fast", "immediate"])
@@ -76,11 +97,7 @@ def test_a_read_succeeds_although_its_connection_is_ended_and_reset_at_the_same_
     own: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(transactions, "RECONNECT_WITHIN_SECONDS", 60)
-    is_held, may_go_on = threading.Event(), threading.Event()
-
-    def hold() -> None:
-        is_held.set()
-        may_go_on.wait()
+    may_go_on = threading.Event()
 
     class Box(Middlebox):
         """The event loop of the server sees what a fault does when all of it is done."""
@@ -89,8 +106,7 @@ def test_a_read_succeeds_although_its_connection_is_ended_and_reset_at_the_same_
             fault = super().take_fault(data)
             if fault:
                 may_go_on.clear()
-                server.flask.extensions["limits"]._store._loop.call_soon_threadsafe(hold)
-                is_held.wait()
+                hold(server, may_go_on)
             return fault
 
         def end(self, pair: Any) -> None:
@@ -177,6 +193,26 @@ def test_a_database_that_does_not_answer_is_a_503_within_seconds(
     finally:
         own.thaw()
     assert anna.post("It answers again")["title"] == "It answers again"
+
+
+def test_an_answer_is_taken_that_came_while_the_server_stood_still(
+    server: Server, own: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    anna = server.sign_up()
+    path, may_go_on = f"/api/posts/{anna.post()['id']}", threading.Event()
+    waiting = "FROM pg_stat_activity WHERE datname = 'byline' AND wait_event_type = 'Lock'"
+    monkeypatch.setattr(postgresql.Connection, "patience", 1.0)
+    with psycopg.connect(own.url("byline")) as other, ThreadPoolExecutor(1) as threads:
+        other.execute("LOCK posts")
+        reading = threads.submit(anna.http.get, path)
+        until(lambda: own.execute(f"SELECT count(*) {waiting}") == [(1,)])
+        hold(server, may_go_on)
+        over = time.monotonic() + postgresql.Connection.patience
+        other.rollback()
+        until(lambda: own.execute(f"SELECT count(*) {waiting}") == [(0,)])
+        until(lambda: time.monotonic() > over)
+        may_go_on.set()
+        assert reading.result().status_code == 200
 
 
 @pytest.mark.parametrize(

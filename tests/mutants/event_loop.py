@@ -29,9 +29,9 @@ KINDS = {
             "service/engine/work/sockets.py",
             "if self._has_ended or (is_late and events):",
             "if is_late and events:",
-            "tests/database/test_postgresql.py::test_a_read_succeeds_although_its_connection_is_ended"
-            "_and_reset_at_the_same_moment",
-            only="same_moment",  # "postgresql" is in the name of the file
+            "tests/runtime/test_sockets.py"
+            "::test_a_job_gets_what_came_before_a_reset_and_then_the_reset",
+            only="uvloop",
         ),
         Mutant(
             "a wait ends late although its answer has come",
