@@ -57,6 +57,17 @@ def hold(server: Server, may_go_on: threading.Event) -> None:
     there.close()
 
 
+def test_a_connection_that_is_lost_in_a_thread_is_logged_as_no_fault(
+    server: Server, own: Cluster, caplog: pytest.LogCaptureFixture
+) -> None:
+    with server.flask.app_context(), db.transaction() as transaction:
+        [pid] = transaction.execute("SELECT pg_backend_pid()", ()).fetchone()
+        own.execute(f"SELECT pg_terminate_backend({pid})")
+        until(lambda: own.execute(f"SELECT 1 FROM pg_stat_activity WHERE pid = {pid}") == [])
+    assert [record.message for record in caplog.records if record.exc_info] == []
+    assert server.client().get("/api/users").status_code == 200
+
+
 @pytest.mark.parametrize("mode", ["fast", "immediate"])
 def test_after_a_restart_of_the_database_no_request_fails(
     server: Server, own: Cluster, mode: str

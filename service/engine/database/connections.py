@@ -74,14 +74,14 @@ class Connections:
         if pooled._pool is not self._engine.pool:
             pooled.invalidate()
             return
-        if not greenlets.is_here():
-            pooled.close()
-            return
         try:
             if driver.in_transaction:
-                driver.rollback()
+                driver.rollback()  # the pool would do it, and log a lost connection as a fault
         except self._engine.dialect.loaded_dbapi.Error as error:
             pooled.invalidate(error)
+            return
+        if not greenlets.is_here():
+            pooled.close()
             return
         if len(self._idle) >= self._most_idle:
             _leave_to_threads(pooled)
