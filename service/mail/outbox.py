@@ -71,23 +71,24 @@ def _counted(
     """Count a mail against its recipient; returns False, and counts nothing, if there are too
     many.
 
-    One to an address that nobody has is never sent. It counts for that address alone, or strangers
-    could use up what the owner of a variant may get.
+    One to an address that nobody has is never sent. It counts for that address alone, also once it
+    has an account, or strangers could use up what the owner of a variant may get.
     """
     limits_ = limits()
     if not limits_.enabled:
         return True
     of_one_kind = [Limit(*limit) for limit in limits_.amounts("mail")]
     in_all = [Limit(*limit) for limit in limits_.amounts("mail-total")]
-    nobodys = f"nobody {addresses.key(recipient)}"
-    mailbox = nobodys if user_id is None else addresses.mailbox(recipient)
-    sent = MailCount.locked(mailbox)
-    log = [Sent(*mail) for mail in sent]
+    counted, before = addresses.mailbox(recipient), f"nobody {addresses.key(recipient)}"
+    if user_id is None:
+        counted, before = before, counted
+    sent, earlier = MailCount.locked(counted), MailCount.sent_to(before)
+    log = [Sent(*mail) for mail in (sent if user_id is None else [*sent, *earlier])]
     moment = time.time()
     allowed = allows(kind, log, moment, of_one_kind=of_one_kind, in_all=in_all) or even_if_too_many
     if allowed:
         window = max(limit.seconds for limit in (*of_one_kind, *in_all))
-        MailCount.add(mailbox, kind, sent, window=window)
+        MailCount.add(counted, kind, sent, window=window)
     limits_.decided("mail", allowed)
     return allowed
 

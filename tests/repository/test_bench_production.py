@@ -136,7 +136,8 @@ def test_a_profile_names_the_rooms_and_the_functions_that_take_most() -> None:
         },
         kernel=12.0,
     )
-    text = report_profiles([profile] * 4)
+    at = {"date": "2026-11-30", "processor": "x86-64", "cores": 2, "python": "CPython 3.12"}
+    text = report_profiles([profile] * 4, at)
     rooms, functions = text.split("## ")
     lines = [line for line in rooms.splitlines() if line.startswith("| ")]
     assert [line.split(" | ")[:2] for line in lines[2:]] == [
