@@ -12,7 +12,7 @@ from service.engine.problems import InvalidRequest
 
 # RFC 5321, sections 4.5.3.1.1 and 4.5.3.1.3, the latter without the angle brackets.
 _LONGEST_LOCAL_OCTETS, _LONGEST_OCTETS = 64, 254
-# RFC 2047. Mail software, including Python's library, may decode an encoded word to another #
+# RFC 2047. Mail software, including Python's library, may decode an encoded word to another
 # address or to a line break.
 _ENCODED_WORD = re.compile(r"=\?.+\?=")
 # The last part of an IPv4 address, in any spelling (WHATWG URL Standard, section 3.5).

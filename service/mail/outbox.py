@@ -71,19 +71,19 @@ def _counted(
     """Count a mail against its recipient; returns False, and counts nothing, if there are too
     many.
 
-    One to an address that nobody has is never sent. It counts for that address alone, also once it
-    has an account, or strangers could use up what the owner of a variant may get.
+    A mail to an address that nobody has is never sent. It counts for that address alone and not for
+    its mailbox, or strangers could use up what the owner of a variant may get.
     """
     limits_ = limits()
     if not limits_.enabled:
         return True
     of_one_kind = [Limit(*limit) for limit in limits_.amounts("mail")]
     in_all = [Limit(*limit) for limit in limits_.amounts("mail-total")]
-    counted, before = addresses.mailbox(recipient), f"nobody {addresses.key(recipient)}"
-    if user_id is None:
-        counted, before = before, counted
-    sent, earlier = MailCount.locked(counted), MailCount.sent_to(before)
-    log = [Sent(*mail) for mail in (sent if user_id is None else [*sent, *earlier])]
+    mailbox, nobodys = addresses.mailbox(recipient), f"nobody {addresses.key(recipient)}"
+    counted, other = (nobodys, mailbox) if user_id is None else (mailbox, nobodys)
+    # Both are read in either case, so that the time of the answer reveals nothing.
+    sent, before_the_account = MailCount.locked(counted), MailCount.sent_to(other)
+    log = [Sent(*mail) for mail in (sent if user_id is None else [*sent, *before_the_account])]
     moment = time.time()
     allowed = allows(kind, log, moment, of_one_kind=of_one_kind, in_all=in_all) or even_if_too_many
     if allowed:

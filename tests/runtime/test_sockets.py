@@ -157,7 +157,7 @@ def test_a_wait_is_not_late_if_only_the_loop_is(
         loop = asyncio.get_running_loop()
         loop.remove_reader(there.fileno())
         there.send(b"x")
-        time.sleep(seconds + LOOK_SECONDS)
+        time.sleep(seconds + LOOK_SECONDS)  # the loop stands still: that is what is tried
 
     async def test() -> None:
         waiting = asyncio.create_task(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import threading
 import time
 from collections.abc import Coroutine
@@ -57,7 +58,7 @@ class Store:
         self._servers: Servers | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._watching: asyncio.Task[None] | None = None
-        self._missed_at: float | None = None  # monotonic seconds
+        self._missed_at = -math.inf  # in monotonic seconds
         self.is_failing = False
         if url.startswith("memory:"):
             return
@@ -84,9 +85,7 @@ class Store:
 
     def missed_hits(self, seconds: int) -> bool:
         """Whether the store may lack hits of the last so many seconds."""
-        return self.misses_hits or (
-            self._missed_at is not None and time.monotonic() - self._missed_at < seconds
-        )
+        return self.misses_hits or time.monotonic() - self._missed_at < seconds
 
     async def ask(self, hits: list[Hit]) -> list[Count]:
         """The counts of hits, up to the first without room."""
