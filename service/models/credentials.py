@@ -103,10 +103,11 @@ _change_password = Prepared(
 )
 _inviter = sa.orm.aliased(User)
 _is_vouched_for = sa.exists(
-    sa.select(AuditEvent.id).where(
+    sa.select(AuditEvent.id)
+    .join(_inviter, AuditEvent.actor_id == _inviter.id)
+    .where(
         AuditEvent.user_id == bindparam("id_"),
         sa.or_(AuditEvent.action == "user-created", AuditEvent.action == "recovery-requested"),
-        AuditEvent.actor_id == _inviter.id,
         _inviter.role == "admin",
         _inviter.disabled.is_(False),
     )

@@ -172,7 +172,10 @@ _post = Prepared(
 db.metadata.info.setdefault("virtual", []).append("post_search")
 _index = sa.table("post_search", sa.column("rowid"), sa.column("rank", sa.Float))
 _post_of_row = (
-    sa.select(PostDocument.post_id).where(PostDocument.id == _index.c.rowid).scalar_subquery()
+    sa.select(PostDocument.post_id)
+    .where(PostDocument.id == _index.c.rowid)
+    .correlate(_index)  # SQLAlchemy by itself correlates only with the next statement around it
+    .scalar_subquery()
 )
 _fts5_search = Prepared(
     sa.select(_index.c.rowid.label("id"), (-_index.c.rank).label("score"))

@@ -76,6 +76,20 @@ def test_the_posts_of_a_deleted_account_are_404_at_once(
     assert [hit["post"]["id"] for hit in found] == [kept["id"]]
 
 
+@pytest.mark.parametrize("is_first", [True, False])
+def test_a_search_finds_the_posts_of_others_while_an_account_is_removed(
+    serve: Callable[..., Server], rows_stay: Any, is_first: bool
+) -> None:
+    server = serve()
+    gone, stays = server.sign_up(), server.sign_up()
+    for person in (gone, stays) if is_first else (stays, gone):
+        person.post("A word", "word " * (2 if person is gone else 1))  # the better match goes
+    delete_account(gone)
+    for limit in (1, 10):
+        found = stays.http.get("/api/search", params={"q": "word", "limit": limit}).json()
+        assert [hit["post"]["author"]["id"] for hit in found["results"]] == [stays.id]
+
+
 def test_administrators_cannot_change_or_delete_a_hidden_post(
     anna: Person, admin: Person, rows_stay: Any
 ) -> None:
