@@ -13,6 +13,7 @@ from types import SimpleNamespace
 
 import httpx
 import pytest
+import uvloop
 
 from service.domain import passwords
 from service.engine import assemble
@@ -20,6 +21,7 @@ from service.engine.limits import memory as windows
 from service.engine.work.background import Background
 from tests.kit import citus, databases, shared_starts, waking
 from tests.kit.hashing import DUMMY, HASHER, LIGHT, LIGHT_DUMMY, Prepared
+from tests.kit.loops import StrictLoop
 from tests.kit.serving import PASSWORD, Person, Server, serving
 
 pytest_plugins = ["tests.kit.order", "tests.kit.verdict"]
@@ -52,6 +54,13 @@ def _background_work_is_known() -> Iterator[None]:
     """To `tests.kit.waking.wake`."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Background, "start", waking.remembered(Background.start))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _loops_that_jobs_leave_alone() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(uvloop, "new_event_loop", StrictLoop)
         yield
 
 

@@ -34,6 +34,13 @@ KINDS = {
             only="uvloop",
         ),
         Mutant(
+            "a job tells the event loop itself which sockets to watch",
+            "service/engine/work/greenlets.py",
+            "        worker.pause(function)\n",
+            "        function()\n",
+            "tests/runtime/test_sockets.py::test_the_loop_itself_is_told_which_sockets_to_watch",
+        ),
+        Mutant(
             "a wait ends late although its answer has come",
             "service/engine/work/sockets.py",
             "if self._has_ended or (is_late and events):",

@@ -5,15 +5,18 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
+import subprocess
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import pytest
 import uvloop
 
-from service.engine.work.greenlets import LOOK_SECONDS
+from service.engine.work.greenlets import LOOK_SECONDS, is_here
 from service.engine.work.sockets import Socket
 from tests.runtime.test_greenlets import LONG_SECONDS, pool, run
 
@@ -170,3 +173,56 @@ def test_a_wait_is_not_late_if_only_the_loop_is(
         one.close()
 
     run(test, kind.new_event_loop)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_jobs_with_any_stack_open_and_close_sockets_without_a_crash(seed: int) -> None:
+    subprocess.run([sys.executable, "-m", "tests.kit.stacks", str(seed)], check=True)
+
+
+def test_the_loop_itself_is_told_which_sockets_to_watch(
+    pair: tuple[socket.socket, socket.socket],
+) -> None:
+    here, there = pair
+    one = Socket(here.fileno())
+
+    def read() -> None:
+        with suppress(BlockingIOError):
+            while True:
+                here.send(b"x" * 65536)
+        assert one.wait(None, writes=True) == 1
+        one.close()
+
+    async def test() -> None:
+        there.send(b"x")
+        await pool().run(read)
+        assert told == ["add_reader", "add_writer", "remove_writer", "remove_reader"]
+
+    told: list[str] = []
+
+    def loop() -> asyncio.AbstractEventLoop:
+        new = asyncio.new_event_loop()
+        for name in ("add_reader", "add_writer", "remove_writer", "remove_reader"):
+            setattr(new, name, partial(tell, name, getattr(new, name)))
+        return new
+
+    def tell(name: str, function: Callable[..., Any], fileno: int, *arguments: Any) -> Any:
+        if fileno == here.fileno():
+            assert not is_here()
+            told.append(name)
+        return function(fileno, *arguments)
+
+    run(test, loop)
+
+
+@pytest.mark.parametrize("writes", [False, True])
+def test_a_job_is_told_that_a_socket_cannot_be_watched(writes: bool) -> None:
+    one = Socket(-1)
+
+    async def test() -> None:
+        own = pool(1)
+        with pytest.raises(ValueError, match="Invalid file descriptor"):
+            await own.run(lambda: one.wait(None, writes=writes))
+        assert await own.run(int) == 0
+
+    run(test)

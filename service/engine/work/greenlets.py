@@ -23,6 +23,10 @@ as in a thread. All of this happens in the thread of the loop, so nothing here n
 
 What computes for longer than about a millisecond must not do so here, or it holds up all requests
 of the process: `aside` has a thread compute it.
+
+A job must not tell the loop itself which sockets to watch: `on_loop` does. Greenlets take turns on
+one C stack, and libuv keeps a pointer to a variable of its own there while it reports sockets. A
+job may lie over that variable, and libuv would take the job's data for its own and crash.
 """
 
 from __future__ import annotations
@@ -84,7 +88,7 @@ class GreenletPool:
                 await self._turn()
             worker = self._worker(loop)
             worker.job = (function, arguments)
-            worker.switch()
+            worker.go_on()
             if worker.outcome is None:
                 worker.future = future = loop.create_future()
                 return await future
@@ -126,7 +130,7 @@ class GreenletPool:
 
     def resume(self, worker: Worker) -> None:
         """Go on with a job that waits; called by the loop."""
-        worker.switch()
+        worker.go_on()
         if worker.outcome is not None:
             future, worker.future = worker.future, None
             returned, result = self._rest(worker)
@@ -211,10 +215,22 @@ class Worker(greenlet):
         self.outcome: tuple[bool, Any] | None = None
         self.future: asyncio.Future[Any] | None = None
 
-    def pause(self) -> None:
-        """Let the loop go on, until it switches back."""
+    def go_on(self) -> None:
+        """Run the job until it waits or ends. Called by the loop, in its own greenlet."""
+        wanted = self.switch()
+        while wanted is not None:
+            try:
+                wanted()
+            except Exception as error:
+                wanted = self.throw(error)
+            else:
+                wanted = self.switch()
+
+    def pause(self, wanted: Callable[[], object] | None = None) -> None:
+        """Let the loop go on, until it switches back: at once if it is `wanted` to call something,
+        with what that raises."""
         loop: Any = self.parent
-        loop.switch()
+        loop.switch(wanted)
 
     def _work(self) -> None:
         while self.job:
@@ -240,6 +256,16 @@ def here() -> Worker:
 def is_here() -> bool:
     """Whether the caller runs in a job on the event loop."""
     return type(getcurrent()) is Worker
+
+
+def on_loop(function: Callable[[], object]) -> None:
+    """Call a function that changes which sockets the loop watches; raises what it raises. A job
+    has the loop's own greenlet call it."""
+    worker = getcurrent()
+    if isinstance(worker, Worker):
+        worker.pause(function)
+    else:
+        function()
 
 
 def wait_for(awaitable: Awaitable[Result]) -> Result:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import select
 from contextvars import Context
+from functools import partial
 
-from service.engine.work.greenlets import Worker, here
+from service.engine.work.greenlets import Worker, here, on_loop
 
 _ENDED = select.POLLERR | select.POLLHUP
 
@@ -19,12 +20,22 @@ class Socket:
     socket. Call `close` before the descriptor is closed.
     """
 
-    __slots__ = ("_fileno", "_has_ended", "_is_late", "_loop", "_ready", "_worker", "has_news")
+    __slots__ = (
+        "_fileno",
+        "_has_ended",
+        "_is_late",
+        "_loop",
+        "_ready",
+        "_worker",
+        "_writes",
+        "has_news",
+    )
 
     def __init__(self, fileno: int) -> None:
         self._fileno = fileno
         self._loop: asyncio.AbstractEventLoop | None = None  # once registered
         self._worker: Worker | None = None
+        self._writes = False  # whether the loop looks for room to write, too
         self._is_late = False
         self._has_ended = False  # as far as `look` has seen; there may be something left to read
         self._ready = 0
@@ -36,10 +47,8 @@ class Socket:
         monotonic seconds."""
         worker = here()
         loop = worker.loop
-        if self._loop is not loop:
-            self._register(loop)
-        if writes:
-            loop.add_writer(self._fileno, self._on_ready, 2)
+        if writes or self._loop is not loop:
+            on_loop(partial(self._register, loop, writes=writes))
         if until is not None:
             worker.pool.watch(self, until)
         self._worker, self._is_late = worker, False
@@ -48,8 +57,6 @@ class Socket:
         finally:
             self._worker = None
             worker.pool.unwatch(self)
-            if writes:
-                loop.remove_writer(self._fileno)
         if self._is_late:
             raise TimeoutError
         return self._ready
@@ -71,8 +78,8 @@ class Socket:
         if self._has_ended or (is_late and events):
             self._on_ready(1)
         elif is_late:
-            self._worker, self._is_late = None, True
-            worker.pool.resume(worker)
+            self._is_late = True
+            self._resume(worker)
 
     @property
     def is_registered(self) -> bool:
@@ -81,21 +88,34 @@ class Socket:
 
     def close(self) -> None:
         """Have the loop forget it."""
-        if self._loop is not None and not self._loop.is_closed():
-            self._loop.remove_reader(self._fileno)
-        self._loop = None
+        loop, self._loop = self._loop, None
+        if loop is not None and not loop.is_closed():
+            on_loop(partial(loop.remove_reader, self._fileno))
 
-    def _register(self, loop: asyncio.AbstractEventLoop) -> None:
+    def _register(self, loop: asyncio.AbstractEventLoop, *, writes: bool = False) -> None:
         # In an empty context: the loop would keep the job's context, and with it the request.
-        Context().run(loop.add_reader, self._fileno, self._on_ready, 1)
-        self._loop = loop
-        self.has_news = False
+        context = Context()
+        if self._loop is not loop:
+            context.run(loop.add_reader, self._fileno, self._on_ready, 1)
+            self._loop = loop
+            self.has_news = False
+        if writes:
+            context.run(loop.add_writer, self._fileno, self._on_ready, 2)
+            self._writes = True
+
+    def _resume(self, worker: Worker) -> None:
+        """Go on with the job that waits."""
+        self._worker = None
+        if self._writes:
+            self._writes = False
+            worker.loop.remove_writer(self._fileno)
+        worker.pool.resume(worker)
 
     def _on_ready(self, ready: int) -> None:
-        worker, self._worker = self._worker, None
+        worker = self._worker
         if worker is not None:
             self._ready = ready
-            worker.pool.resume(worker)
+            self._resume(worker)
             if self._has_ended and self._loop is not None:  # it may wait again
                 self.close()
                 self._register(worker.loop)
