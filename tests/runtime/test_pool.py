@@ -135,6 +135,18 @@ def test_a_long_call_does_not_delay_others(wake_after: float) -> None:
     asyncio.run(asyncio.wait_for(calls(), 30))
 
 
+def test_the_more_threads_are_busy_the_longer_a_call_waits_for_another_one() -> None:
+    async def calls() -> None:
+        pool, busy = Pool("held-up", 4, 10, wake_after=0.05), threading.Barrier(5)
+        began = time.monotonic()
+        held = [asyncio.create_task(pool.run(busy.wait, 60)) for _ in range(4)]
+        await asyncio.to_thread(busy.wait, 60)
+        assert time.monotonic() - began >= 0.05 + 0.1 + 0.15
+        await asyncio.gather(*held)
+
+    asyncio.run(calls())
+
+
 @pytest.mark.parametrize("wake_after", [0, 0.001])
 def test_large_results_do_not_pile_up_while_the_loop_is_busy(wake_after: float) -> None:
     made: list[int] = []

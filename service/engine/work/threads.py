@@ -81,8 +81,9 @@ class Pool:
     `Unavailable`. `nice` lowers the threads' priority, where threads can have one.
 
     `wake_after` is for functions that mostly compute, where a second thread would only compete for
-    the interpreter: it is woken only if jobs wait and none was started for this many seconds. An
-    outcome may wait as long to be fetched. With 0, each job wakes a thread.
+    the interpreter: it is woken only if jobs wait and none was started for this many seconds, times
+    the number of busy threads. An outcome may wait `wake_after` to be fetched. With 0, each job
+    wakes a thread.
 
     `size` gives the bytes of an outcome. After a large one a thread rests if more than
     MAX_THREADS_AFTER_LARGE are busy, and no thread starts a job while the loop has
@@ -181,18 +182,23 @@ class Pool:
             self._alive += 1
             threading.Thread(target=self._work, name=name, daemon=True).start()
 
-    def _schedule_check(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._check_timer = loop.call_later(self._wake_after, self._check, loop, self._jobs_started)
+    def _schedule_check(self, loop: asyncio.AbstractEventLoop, stuck: int = 0) -> None:
+        """`stuck` is the number of checks since a job was started or a thread woken."""
+        taken = self._jobs_started
+        self._check_timer = loop.call_later(self._wake_after, self._check, loop, taken, stuck)
 
-    def _check(self, loop: asyncio.AbstractEventLoop, taken: int) -> None:
+    def _check(self, loop: asyncio.AbstractEventLoop, taken: int, stuck: int) -> None:
         self._check_timer = None
         self._fetch()
         if self._jobs:
-            if self._jobs_started == taken and len(self._large) < MAX_LARGE_OUTCOMES:
+            stuck = stuck + 1 if self._jobs_started == taken else 0
+            busy = self._alive - len(self._idle)
+            if stuck >= max(busy, 1) and len(self._large) < MAX_LARGE_OUTCOMES:
                 self._wake()
+                stuck = 0
             if self._sweep_timer is None and self._is_full():
                 self._schedule_sweep(loop)
-            self._schedule_check(loop)
+            self._schedule_check(loop, stuck)
 
     def _schedule_sweep(self, loop: asyncio.AbstractEventLoop) -> None:
         self._sweep_timer = loop.call_later(QUEUE_CHECK_SECONDS, self._sweep, loop)
