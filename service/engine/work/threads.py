@@ -45,8 +45,6 @@ before; and an IndexError after a job was seen means that another thread was qui
 from __future__ import annotations
 
 import asyncio
-import os
-import sys
 import threading
 import time
 from collections import deque
@@ -55,6 +53,7 @@ from contextlib import suppress
 from typing import Any, NamedTuple
 
 from service.engine.problems import Unavailable
+from service.engine.work.priority import lower_priority
 
 QUEUE_TIMEOUT_SECONDS = 5.0  # a request waits this long for a thread, then the answer is 503
 LARGE_OUTCOME_BYTES = 64 * 1024  # an outcome from this size on counts against MAX_LARGE_OUTCOMES
@@ -218,8 +217,7 @@ class Pool:
                 yield job
 
     def _work(self) -> None:
-        if self._nice and sys.platform == "linux":
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), self._nice)
+        lower_priority(self._nice)
         wake_up = threading.Lock()
         wake_up.acquire()
         must_rest = False
