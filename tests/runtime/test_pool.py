@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import sys
 import threading
 import time
 import weakref
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
 
@@ -100,37 +97,6 @@ def test_a_call_is_refused_in_time_although_all_threads_are_stuck(
         assert await asyncio.gather(*(pool.run(abs, -n) for n in range(20))) == [*range(20)]
 
     asyncio.run(asyncio.wait_for(calls(), 30))
-
-
-def _nice_values() -> tuple[int, int]:
-    """Of this thread, and of a thread of a pool that it uses."""
-
-    def nice() -> int:
-        return os.getpriority(os.PRIO_PROCESS, 0)
-
-    call = asyncio.wait_for(Pool("nice", 1, 1, nice=10).run(nice), 60)
-    return nice(), asyncio.run(call)
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="threads have no priority of their own")
-@pytest.mark.parametrize("add", [0, 16])
-def test_a_thread_never_asks_for_more_priority_than_the_process_has(add: int) -> None:
-    with ThreadPoolExecutor(1) as another:  # stands for the process: it cannot take it back
-        another.submit(os.nice, add).result()
-        of_process, of_pool = another.submit(_nice_values).result()
-    assert of_pool == max(of_process, 10)
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="threads have no priority of their own")
-def test_a_thread_runs_calls_although_it_may_not_change_its_priority(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    def forbidden(*_: int) -> None:
-        raise PermissionError
-
-    monkeypatch.setattr(os, "setpriority", forbidden)
-    of_process, of_pool = _nice_values()
-    assert of_pool == of_process
 
 
 def test_a_closed_pool_runs_what_is_waiting_and_ends_its_threads() -> None:

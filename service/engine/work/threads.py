@@ -9,7 +9,7 @@ A job:
       |
       v
     QUEUED --too long--> refused         by _sweep on the loop, or by the thread that takes it
-      |
+      |    --no thread-> refused         by _wake, if none is alive and none can be started
       v
     RUNNING                              in one thread; nobody can interrupt it
       |
@@ -45,6 +45,7 @@ before; and an IndexError after a job was seen means that another thread was qui
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 import time
 from collections import deque
@@ -60,6 +61,9 @@ LARGE_OUTCOME_BYTES = 64 * 1024  # an outcome from this size on counts against M
 MAX_LARGE_OUTCOMES = 4  # while the loop has this many of one pool to fetch, no job starts
 MAX_THREADS_AFTER_LARGE = 2  # if more are busy, a thread rests after a large outcome
 QUEUE_CHECK_SECONDS = 0.5  # between two looks for requests that have waited too long
+_TOO_LONG = "The request waited too long for its turn."
+
+logger = logging.getLogger(__name__)
 
 
 class Job(NamedTuple):
@@ -177,8 +181,15 @@ class Pool:
                 self._idle.pop().release()
         elif self._alive < self._threads:
             name = f"{self._name}-{self._alive}"
-            self._alive += 1
-            threading.Thread(target=self._work, name=name, daemon=True).start()
+            try:
+                threading.Thread(target=self._work, name=name, daemon=True).start()
+                self._alive += 1
+            except RuntimeError as error:  # the system allows no more; the next job tries again
+                logger.warning("thread %s did not start: %s", name, error)
+                if not self._alive:
+                    self._refuse(float("inf"), "There is no thread for the request.")
+                elif self._sweep_timer is None:  # those that are alive may all be stuck
+                    self._schedule_sweep(asyncio.get_running_loop())
 
     def _schedule_check(self, loop: asyncio.AbstractEventLoop) -> None:
         self._check_timer = loop.call_later(self._wake_after, self._check, loop, self._jobs_started)
@@ -199,11 +210,14 @@ class Pool:
     def _sweep(self, loop: asyncio.AbstractEventLoop) -> None:
         """Refuse jobs that waited too long: the threads that would do so may all be stuck."""
         self._sweep_timer = None
-        for job in self._overdue_jobs(time.monotonic() - QUEUE_TIMEOUT_SECONDS):
-            if not job[1].done():
-                job[1].set_exception(self._overdue())
-        if self._jobs:
+        self._refuse(time.monotonic() - QUEUE_TIMEOUT_SECONDS, _TOO_LONG)
+        if self._jobs and self._sweep_timer is None:
             self._schedule_sweep(loop)
+
+    def _refuse(self, before: float, why: str) -> None:
+        for job in self._overdue_jobs(before):
+            if not job[1].done():
+                job[1].set_exception(self._refusal(why))
 
     def _overdue_jobs(self, before: float) -> Iterator[Job]:
         """Remove and return the jobs that were queued before this moment."""
@@ -212,7 +226,8 @@ class Pool:
                 job = self._jobs.popleft()
                 if job is None or job[2] >= before:
                     self._jobs.appendleft(job)
-                    self._wake()  # a thread may have found nothing in between, and gone idle
+                    if self._idle:  # a thread may have found nothing in between, and gone idle
+                        self._wake()
                     return
                 yield job
 
@@ -228,7 +243,7 @@ class Pool:
             loop, future, since, function, arguments, _ = job
             try:
                 if time.monotonic() - since > QUEUE_TIMEOUT_SECONDS:
-                    raise self._overdue()
+                    raise self._refusal(_TOO_LONG)
                 outcome: Any = (future, future.set_result, function(*arguments))
             except StopIteration:  # a future does not take it
                 outcome = (future, future.set_exception, RuntimeError("StopIteration"))
@@ -279,9 +294,6 @@ class Pool:
                 self._large.pop()
                 if self._alive - len(self._idle) < MAX_THREADS_AFTER_LARGE:
                     self._wake()
-
-    def _overdue(self) -> Unavailable:
-        return self._refusal("The request waited too long for its turn.")
 
     def _refusal(self, why: str) -> Unavailable:
         self._refusals += 1
