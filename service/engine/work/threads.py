@@ -38,8 +38,8 @@ A thread:
     all others                 the loop alone
 
 There is no lock around these: apart from the increments, each step is one atomic operation. Hence
-the two double checks. A thread that has gone IDLE looks again, because a job may have come just
-before; and an IndexError after a job was seen means that another thread was quicker.
+the double checks. A thread that has gone IDLE looks again: a job may have come just before, or the
+others may be going to rest as well. An IndexError means that another thread was quicker.
 """
 
 from __future__ import annotations
@@ -88,9 +88,8 @@ class Pool:
     outcome may wait as long to be fetched. With 0, each job wakes a thread.
 
     `size` gives the bytes of an outcome. After a large one a thread rests if more than
-    MAX_THREADS_AFTER_LARGE are busy, and no thread starts a job while the loop has
-    MAX_LARGE_OUTCOMES to fetch. Threads make answers faster than the loop sends them, so otherwise
-    the answers to many clients would fill the memory.
+    MAX_THREADS_AFTER_LARGE are busy, and none starts a job while the loop has MAX_LARGE_OUTCOMES
+    to fetch: they make answers faster than the loop sends them, which would fill the memory.
     """
 
     def __init__(
@@ -263,6 +262,7 @@ class Pool:
                 self._jobs_started += 1
                 return job
             self._idle.append(wake_up)
+            must_rest = must_rest and self._alive - len(self._idle) >= MAX_THREADS_AFTER_LARGE
             if self._jobs and not must_rest and len(self._large) < MAX_LARGE_OUTCOMES:
                 # A job came just before, when this thread still looked busy, and woke nobody.
                 with suppress(ValueError):  # the loop has already taken the lock, to wake it
