@@ -97,18 +97,40 @@ def test_a_call_waits_for_the_threads_there_are_if_no_other_can_be_started(
     assert "lonely-1" in line
 
 
+@pytest.mark.parametrize("wake_after", [0, 0.001])
 def test_a_call_is_refused_in_time_if_the_threads_there_are_are_stuck(
-    monkeypatch: pytest.MonkeyPatch,
+    wake_after: float, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(bridge, "QUEUE_TIMEOUT_SECONDS", 0.2)
-    monkeypatch.setattr(bridge, "QUEUE_CHECK_SECONDS", 0.01)
+    monkeypatch.setattr(bridge, "QUEUE_CHECK_SECONDS", 0.2)
 
     async def calls() -> None:
-        pool, busy = Pool("stuck", 2, 10), threading.Event()
+        pool, busy = Pool("stuck", 2, 10, wake_after=wake_after), threading.Event()
         stuck = asyncio.ensure_future(pool.run(busy.wait))
         await asyncio.sleep(0)
         with _no_more_threads(), pytest.raises(Unavailable):
             await pool.run(int)
+        busy.set()
+        assert await stuck
+
+    asyncio.run(asyncio.wait_for(calls(), 60))
+    assert 1 <= len(caplog.messages) <= 3  # one for each look at the queue
+
+
+def test_a_thread_is_started_for_a_call_that_waits_once_the_system_allows_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(bridge, "QUEUE_TIMEOUT_SECONDS", 1000)
+    monkeypatch.setattr(bridge, "QUEUE_CHECK_SECONDS", 0.01)
+
+    async def calls() -> None:
+        pool, busy = FairPool("later", 2, 10), threading.Event()
+        stuck = asyncio.ensure_future(pool.run(busy.wait))
+        await asyncio.sleep(0)
+        with _no_more_threads():
+            waiting = asyncio.ensure_future(pool.run(abs, -1))
+            await asyncio.sleep(0)
+        assert await waiting == 1
         busy.set()
         assert await stuck
 

@@ -158,7 +158,7 @@ class Pool:
     def close(self) -> None:
         """End the threads when they have run the waiting jobs."""
         self._end(self._alive)
-        self._alive = 0
+        self._alive, self._sweep_timer = 0, None  # its loop may end before the timer does
         while self._idle:
             self._wake()
 
@@ -178,16 +178,16 @@ class Pool:
         if self._idle:
             with suppress(IndexError):  # the thread has just found a job by itself
                 self._idle.pop().release()
-        elif self._alive < self._threads:
+        elif self._alive < self._threads and self._sweep_timer is None:
             name = f"{self._name}-{self._alive}"
             try:
                 threading.Thread(target=self._work, name=name, daemon=True).start()
                 self._alive += 1
-            except RuntimeError as error:  # the system allows no more; the next job tries again
+            except RuntimeError as error:  # the system allows no more; _sweep tries again
                 logger.warning("thread %s did not start: %s", name, error)
                 if not self._alive:
                     self._refuse(float("inf"), "There is no thread for the request.")
-                elif self._sweep_timer is None:  # those that are alive may all be stuck
+                else:  # those that are alive may all be stuck
                     self._schedule_sweep(asyncio.get_running_loop())
 
     def _schedule_check(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -210,8 +210,10 @@ class Pool:
         """Refuse jobs that waited too long: the threads that would do so may all be stuck."""
         self._sweep_timer = None
         self._refuse(time.monotonic() - QUEUE_TIMEOUT_SECONDS, _TOO_LONG)
-        if self._jobs and self._sweep_timer is None:
-            self._schedule_sweep(loop)
+        if self._jobs:
+            self._wake()  # a thread may have found nothing in between, and gone idle
+            if self._sweep_timer is None:
+                self._schedule_sweep(loop)
 
     def _refuse(self, before: float, why: str) -> None:
         for job in self._overdue_jobs(before):
@@ -225,8 +227,6 @@ class Pool:
                 job = self._jobs.popleft()
                 if job is None or job[2] >= before:
                     self._jobs.appendleft(job)
-                    if self._idle:  # a thread may have found nothing in between, and gone idle
-                        self._wake()
                     return
                 yield job
 
