@@ -192,3 +192,41 @@ def test_few_threads_produce_large_results_and_all_produce_small_ones() -> None:
         await asyncio.gather(*stuck)
 
     asyncio.run(asyncio.wait_for(calls(), 30))
+
+
+class _Held(list[Any]):
+    """A list to which nothing is added before `may_add` is set."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.may_add = threading.Event()
+
+    def append(self, one: Any) -> None:
+        self.may_add.wait(60)
+        super().append(one)
+
+
+def test_threads_that_go_to_rest_together_leave_one_to_the_call_that_waits(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(bridge, "QUEUE_CHECK_SECONDS", 1000)  # nothing else wakes them
+    monkeypatch.setattr(bridge, "QUEUE_TIMEOUT_SECONDS", 1000)
+    held = threading.Event()
+
+    def make() -> bytes:
+        held.wait(60)
+        return b"x" * bridge.LARGE_OUTCOME_BYTES
+
+    async def calls() -> None:
+        pool = Pool("tired", bridge.MAX_THREADS_AFTER_LARGE + 1, 10, size=len)
+        pool._idle = idle = _Held()
+        large = [asyncio.ensure_future(pool.run(make)) for _ in range(pool._threads)]
+        await asyncio.sleep(0)
+        waiting = asyncio.ensure_future(pool.run(bytes))
+        await asyncio.sleep(0)
+        held.set()
+        await asyncio.gather(*large)
+        idle.may_add.set()
+        assert await waiting == b""
+
+    asyncio.run(asyncio.wait_for(calls(), 60))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import resource
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -56,6 +58,43 @@ def test_workers_that_are_killed_as_they_start_are_replaced_too(start: Start) ->
                 gone.add(worker.pid)
     until(lambda: others(byline, gone))
     byline.wait()
+
+
+@contextmanager
+def _no_more_files(byline: Byline) -> Iterator[None]:
+    """The supervisor can open no file: what a worker needs to start."""
+    supervisor = psutil.Process(byline.process.pid)
+    limits = supervisor.rlimit(resource.RLIMIT_NOFILE)
+    opened = {int(path.name) for path in Path(f"/proc/{supervisor.pid}/fd").iterdir()}
+    supervisor.rlimit(resource.RLIMIT_NOFILE, (min({*range(1000)} - opened), limits[1]))
+    try:
+        yield
+    finally:
+        supervisor.rlimit(resource.RLIMIT_NOFILE, limits)
+
+
+def test_a_worker_serves_on_until_another_can_be_started(start: Start) -> None:
+    byline = start(WORKERS="2")
+    killed, kept = byline.workers
+    files = byline.held["descriptors"]
+    with _no_more_files(byline):
+        killed.kill()
+        until(lambda: byline.log.read_text().count("another worker did not start") == 2)
+        assert byline.status("/health/ready") == 200
+    until(lambda: len(pids(byline) - {killed.pid}) == 2)
+    assert kept.pid in pids(byline)
+    assert byline.held["descriptors"] == files
+
+
+def test_workers_serve_on_if_none_can_be_started_in_their_place(start: Start) -> None:
+    byline = start(WORKERS="2")
+    before = pids(byline)
+    with _no_more_files(byline):
+        byline.process.send_signal(signal.SIGHUP)
+        until(lambda: "another worker did not start" in byline.log.read_text())
+    assert pids(byline) == before
+    byline.process.send_signal(signal.SIGHUP)
+    until(lambda: others(byline, before))
 
 
 def test_a_worker_that_is_frozen_is_replaced(start: Start, patched: Patched) -> None:

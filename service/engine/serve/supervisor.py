@@ -171,12 +171,15 @@ class Supervisor:
             logger.error("worker %s has died (%s)", worker.process.pid, code)
             return
         logger.error("worker %s did not start (%s)", worker.process.pid, code)
-        self._starts = now + RESTART_DELAY_SECONDS
-        for other in self._workers:
-            other.is_to_be_replaced = False  # the old ones work, the new ones do not
+        self._put_off_starts(now)
         if code > 0 and not self._a_worker_was_ready:  # no other would start either
             self._failure = code
             self._end(now)
+
+    def _put_off_starts(self, now: float) -> None:
+        self._starts = now + RESTART_DELAY_SECONDS
+        for worker in self._workers:
+            worker.is_to_be_replaced = False  # the old ones work, the new ones do not
 
     def _complete(self, now: float) -> None:
         """Start the workers that are missing, and one more while some are to be replaced."""
@@ -184,7 +187,14 @@ class Supervisor:
         stale = [worker for worker in serving if worker.is_to_be_replaced]
         missing = self._config.workers + bool(stale) - len(serving)
         if missing > 0 and now >= self._starts:
-            self._workers += [_Worker(self._config, self._listeners) for _ in range(missing)]
+            try:
+                for _ in range(missing):
+                    self._workers.append(_Worker(self._config, self._listeners))
+            except OSError as error:  # the system allows no more processes, or files
+                if not self._a_worker_was_ready:
+                    raise
+                logger.error("another worker did not start (%s)", error)
+                self._put_off_starts(now)
         elif stale and missing <= 0 and all(worker.is_ready for worker in serving):
             stale[0].is_retiring = True
             stale[0].closes = now + self._delay
@@ -198,8 +208,13 @@ class _Worker:
         self.line, theirs = socket.socketpair()
         self.line.setblocking(False)
         self.process = _spawn.Process(target=_work, args=(config, listeners, theirs))
-        self.process.start()
-        theirs.close()
+        try:
+            self.process.start()
+        except OSError:
+            self.line.close()
+            raise
+        finally:
+            theirs.close()
         self.heard = time.monotonic()
         self.is_ready = False
         self.has_hung_up = False

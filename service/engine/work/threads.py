@@ -9,7 +9,7 @@ A job:
       |
       v
     QUEUED --too long--> refused         by _sweep on the loop, or by the thread that takes it
-      |
+      |    --no thread-> refused         by _wake, if none is alive and none can be started
       v
     RUNNING                              in one thread; nobody can interrupt it
       |
@@ -38,15 +38,14 @@ A thread:
     all others                 the loop alone
 
 There is no lock around these: apart from the increments, each step is one atomic operation. Hence
-the two double checks. A thread that has gone IDLE looks again, because a job may have come just
-before; and an IndexError after a job was seen means that another thread was quicker.
+the double checks. A thread that has gone IDLE looks again: a job may have come just before, or the
+others may be going to rest as well. An IndexError means that another thread was quicker.
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
-import sys
+import logging
 import threading
 import time
 from collections import deque
@@ -55,12 +54,16 @@ from contextlib import suppress
 from typing import Any, NamedTuple
 
 from service.engine.problems import Unavailable
+from service.engine.work.priority import lower_priority
 
 QUEUE_TIMEOUT_SECONDS = 5.0  # a request waits this long for a thread, then the answer is 503
 LARGE_OUTCOME_BYTES = 64 * 1024  # an outcome from this size on counts against MAX_LARGE_OUTCOMES
 MAX_LARGE_OUTCOMES = 4  # while the loop has this many of one pool to fetch, no job starts
 MAX_THREADS_AFTER_LARGE = 2  # if more are busy, a thread rests after a large outcome
 QUEUE_CHECK_SECONDS = 0.5  # between two looks for requests that have waited too long
+_TOO_LONG = "The request waited too long for its turn."
+
+logger = logging.getLogger(__name__)
 
 
 class Job(NamedTuple):
@@ -86,9 +89,8 @@ class Pool:
     wakes a thread.
 
     `size` gives the bytes of an outcome. After a large one a thread rests if more than
-    MAX_THREADS_AFTER_LARGE are busy, and no thread starts a job while the loop has
-    MAX_LARGE_OUTCOMES to fetch. Threads make answers faster than the loop sends them, so otherwise
-    the answers to many clients would fill the memory.
+    MAX_THREADS_AFTER_LARGE are busy, and none starts a job while the loop has MAX_LARGE_OUTCOMES
+    to fetch: they make answers faster than the loop sends them, which would fill the memory.
     """
 
     def __init__(
@@ -157,7 +159,7 @@ class Pool:
     def close(self) -> None:
         """End the threads when they have run the waiting jobs."""
         self._end(self._alive)
-        self._alive = 0
+        self._alive, self._sweep_timer = 0, None  # its loop may end before the timer does
         while self._idle:
             self._wake()
 
@@ -177,10 +179,17 @@ class Pool:
         if self._idle:
             with suppress(IndexError):  # the thread has just found a job by itself
                 self._idle.pop().release()
-        elif self._alive < self._threads:
+        elif self._alive < self._threads and self._sweep_timer is None:
             name = f"{self._name}-{self._alive}"
-            self._alive += 1
-            threading.Thread(target=self._work, name=name, daemon=True).start()
+            try:
+                threading.Thread(target=self._work, name=name, daemon=True).start()
+                self._alive += 1
+            except RuntimeError as error:  # the system allows no more; _sweep tries again
+                logger.warning("thread %s did not start: %s", name, error)
+                if not self._alive:
+                    self._refuse(float("inf"), "There is no thread for the request.")
+                else:  # those that are alive may all be stuck
+                    self._schedule_sweep(asyncio.get_running_loop())
 
     def _schedule_check(self, loop: asyncio.AbstractEventLoop, stuck: int = 0) -> None:
         """`stuck` is the number of checks since a job was started or a thread woken."""
@@ -206,11 +215,16 @@ class Pool:
     def _sweep(self, loop: asyncio.AbstractEventLoop) -> None:
         """Refuse jobs that waited too long: the threads that would do so may all be stuck."""
         self._sweep_timer = None
-        for job in self._overdue_jobs(time.monotonic() - QUEUE_TIMEOUT_SECONDS):
-            if not job[1].done():
-                job[1].set_exception(self._overdue())
+        self._refuse(time.monotonic() - QUEUE_TIMEOUT_SECONDS, _TOO_LONG)
         if self._jobs:
-            self._schedule_sweep(loop)
+            self._wake()  # a thread may have found nothing in between, and gone idle
+            if self._sweep_timer is None:
+                self._schedule_sweep(loop)
+
+    def _refuse(self, before: float, why: str) -> None:
+        for job in self._overdue_jobs(before):
+            if not job[1].done():
+                job[1].set_exception(self._refusal(why))
 
     def _overdue_jobs(self, before: float) -> Iterator[Job]:
         """Remove and return the jobs that were queued before this moment."""
@@ -219,13 +233,11 @@ class Pool:
                 job = self._jobs.popleft()
                 if job is None or job[2] >= before:
                     self._jobs.appendleft(job)
-                    self._wake()  # a thread may have found nothing in between, and gone idle
                     return
                 yield job
 
     def _work(self) -> None:
-        if self._nice and sys.platform == "linux":
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), self._nice)
+        lower_priority(self._nice)
         wake_up = threading.Lock()
         wake_up.acquire()
         must_rest = False
@@ -236,7 +248,7 @@ class Pool:
             loop, future, since, function, arguments, _ = job
             try:
                 if time.monotonic() - since > QUEUE_TIMEOUT_SECONDS:
-                    raise self._overdue()
+                    raise self._refusal(_TOO_LONG)
                 outcome: Any = (future, future.set_result, function(*arguments))
             except StopIteration:  # a future does not take it
                 outcome = (future, future.set_exception, RuntimeError("StopIteration"))
@@ -256,6 +268,7 @@ class Pool:
                 self._jobs_started += 1
                 return job
             self._idle.append(wake_up)
+            must_rest = must_rest and self._alive - len(self._idle) >= MAX_THREADS_AFTER_LARGE
             if self._jobs and not must_rest and len(self._large) < MAX_LARGE_OUTCOMES:
                 # A job came just before, when this thread still looked busy, and woke nobody.
                 with suppress(ValueError):  # the loop has already taken the lock, to wake it
@@ -287,9 +300,6 @@ class Pool:
                 self._large.pop()
                 if self._alive - len(self._idle) < MAX_THREADS_AFTER_LARGE:
                     self._wake()
-
-    def _overdue(self) -> Unavailable:
-        return self._refusal("The request waited too long for its turn.")
 
     def _refusal(self, why: str) -> Unavailable:
         self._refusals += 1
