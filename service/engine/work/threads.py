@@ -4,7 +4,6 @@ Replaces a2wsgi, which takes three blocking round trips a response, has ten thre
 and loses one for ever when a client stops reading. Saves about 200 us a request.
 
 A job:
-
     run() --full--> refused              at once, on the loop
       |
       v
@@ -17,13 +16,11 @@ A job:
     OUTCOME --> settled                  by _fetch on the loop, unless the client has gone
 
 A thread:
-
     started --> LOOKING --no job, or must rest---> IDLE
                 | ^ | ^                             |
                 | | | +--_wake() releases its lock--+
                 | | |
                 | | +--takes None, from close()--> ended
-                | |
     takes a job | | outcome appended; the loop is asked to fetch it, unless it has been asked
                 v | already or its next check will do so
               RUNNING
@@ -62,7 +59,6 @@ MAX_LARGE_OUTCOMES = 4  # while the loop has this many of one pool to fetch, no 
 MAX_THREADS_AFTER_LARGE = 2  # if more are busy, a thread rests after a large outcome
 QUEUE_CHECK_SECONDS = 0.5  # between two looks for requests that have waited too long
 _TOO_LONG = "The request waited too long for its turn."
-
 logger = logging.getLogger(__name__)
 
 
@@ -83,10 +79,9 @@ class Pool:
     At most `capacity` jobs run or wait; one more, or one that has waited too long, is refused with
     `Unavailable`. `nice` lowers the threads' priority, where threads can have one.
 
-    `wake_after` is for functions that mostly compute, where a second thread would only compete for
-    the interpreter: it is woken only if jobs wait and none was started for this many seconds, times
-    the number of busy threads. An outcome may wait `wake_after` to be fetched. With 0, each job
-    wakes a thread.
+    `wake_after` is for functions that mostly compute, where another thread would only compete for
+    the interpreter: it is woken if no waiting job was started for so many seconds, times the number
+    of busy threads. An outcome may wait `wake_after` to be fetched. With 0, each job wakes one.
 
     `size` gives the bytes of an outcome. After a large one a thread rests if more than
     MAX_THREADS_AFTER_LARGE are busy, and none starts a job while the loop has MAX_LARGE_OUTCOMES
@@ -142,8 +137,7 @@ class Pool:
 
     @property
     def threads(self) -> Pool:
-        """The pool for long computations: this one."""
-        return self
+        return self  # the pool for long computations
 
     def readings(self) -> dict[str, int]:
         """For the metrics: how busy the pool is, and how many jobs it has refused."""
@@ -186,25 +180,25 @@ class Pool:
                 self._alive += 1
             except RuntimeError as error:  # the system allows no more; _sweep tries again
                 logger.warning("thread %s did not start: %s", name, error)
-                if not self._alive:
-                    self._refuse(float("inf"), "There is no thread for the request.")
-                else:  # those that are alive may all be stuck
+                if self._alive:  # they may all be stuck
                     self._schedule_sweep(asyncio.get_running_loop())
+                else:
+                    self._refuse(float("inf"), "There is no thread for the request.")
 
     def _schedule_check(self, loop: asyncio.AbstractEventLoop, stuck: int = 0) -> None:
-        """`stuck` is the number of checks since a job was started or a thread woken."""
         taken = self._jobs_started
         self._check_timer = loop.call_later(self._wake_after, self._check, loop, taken, stuck)
 
     def _check(self, loop: asyncio.AbstractEventLoop, taken: int, stuck: int) -> None:
+        """`stuck` is the number of checks since a job was started or a thread woken."""
         self._check_timer = None
         self._fetch()
         if self._jobs:
             stuck = stuck + 1 if self._jobs_started == taken else 0
-            busy = self._alive - len(self._idle)
-            if stuck >= max(busy, 1) and len(self._large) < MAX_LARGE_OUTCOMES:
-                self._wake()
+            is_due = stuck >= max(self._alive - len(self._idle), 1)
+            if is_due and len(self._large) < MAX_LARGE_OUTCOMES:
                 stuck = 0
+                self._wake()
             if self._sweep_timer is None and self._is_full():
                 self._schedule_sweep(loop)
             self._schedule_check(loop, stuck)
