@@ -29,7 +29,11 @@ _fill = (
     .where(_users.c.id == sa.bindparam("of"), _users.c.email_key.is_(None))
     .values(email_key=sa.bindparam("key"))
 )
-_unreachable = sa.select(_users.c.id).where(_users.c.email_key.like("!%")).order_by(_users.c.id)
+_unreachable = (
+    sa.select(_users.c.id, _users.c.email_key)
+    .where(_users.c.email_key.like("!%"))
+    .order_by(_users.c.id)
+)
 
 
 def fill(connection: sa.Connection, commit: Callable[[], None]) -> None:
@@ -51,4 +55,5 @@ def fill(connection: sa.Connection, commit: Callable[[], None]) -> None:
 
 def unreachable(connection: sa.Connection) -> list[str]:
     """The ids of the accounts for which `fill` found no key."""
-    return list(connection.scalars(_unreachable))
+    found = connection.execute(_unreachable)  # addresses that begin with `!` among them
+    return [row.id for row in found if row.email_key == f"!{row.id}"]

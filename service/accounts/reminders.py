@@ -7,6 +7,7 @@ import time
 import flask
 
 from service.engine.database.transaction import db
+from service.engine.ids import now
 from service.engine.work.background import Background
 from service.mail import outbox
 from service.models import PersonalToken, mails
@@ -33,7 +34,9 @@ class Reminders(Background):
             if user_id is None:
                 return False
             with db.transaction() as transaction:
-                if tokens := PersonalToken.take_reminders(user_id):
+                tokens = PersonalToken.take_reminders(user_id)
+                # They may have expired while no process was there to remind anybody.
+                if tokens := [one for one in tokens if one.expires_at > now()]:
                     lines = [f"{one.prefix}..., until {one.expires_at[:10]}" for one in tokens]
                     # Nobody but the owner makes tokens, and one mail is about all of them.
                     outbox.notify(

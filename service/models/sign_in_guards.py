@@ -7,7 +7,7 @@ from sqlalchemy import bindparam
 from sqlalchemy.orm import Mapped, mapped_column
 
 from service.engine.database.distribution import on_coordinator, spread
-from service.engine.database.statements import Prepared, insertion
+from service.engine.database.statements import Prepared
 from service.engine.database.transaction import db
 from service.engine.database.types import Id, Time
 from service.engine.ids import now
@@ -82,9 +82,9 @@ class KnownNetwork(db.Model):  # type: ignore[name-defined,misc] # made at run t
     @classmethod
     def add(cls, user_id: str, network: str, expires_at: str) -> bool:
         """Remember the network as known, without failures, until then; False if it was known."""
-        if _renew.write(of_user=user_id, of_network=network, until=expires_at):
+        if _renew.write(of_user=user_id, of_network=network, until=expires_at, moment=now()):
             return False
-        _learn.write(user_id=user_id, network=network, failures=0, expires_at=expires_at)
+        _learn.write(of_user=user_id, of_network=network, until=expires_at)
         return True
 
 
@@ -135,7 +135,13 @@ _count = Prepared(
 )
 _renew = Prepared(
     sa.update(KnownNetwork)
-    .where(_there)
+    .where(_there, KnownNetwork.expires_at > bindparam("moment"))
     .values(failures=0, expires_at=bindparam("until", type_=Time))
 )
-_learn = insertion(KnownNetwork)
+_learn = Prepared(  # there may be a row that has expired
+    sa.text(
+        "INSERT INTO known_networks (user_id, network, failures, expires_at)"
+        " VALUES (:of_user, :of_network, 0, :until) ON CONFLICT (user_id, network)"
+        " DO UPDATE SET failures = 0, expires_at = excluded.expires_at"
+    ).bindparams(bindparam("of_user", type_=Id), bindparam("until", type_=Time))
+)

@@ -32,8 +32,9 @@ class UserAddress:
 
     @classmethod
     def was_ever_verified(cls, user_id: str) -> bool:
-        """Whether somebody has confirmed an address of this account, the present one or another."""
-        return cls.verified(user_id) is not None or _proved_before.first(id=user_id) is not None
+        """Whether somebody has confirmed an address of this account, the present one or another.
+        An administrator who gives it one confirms nothing."""
+        return cls.verified(user_id) is not None or _was_confirmed.first(id=user_id) is not None
 
     @classmethod
     def disputed(cls, user_id: str, email: str) -> Caller | None:
@@ -72,13 +73,15 @@ _unverified_owner = Prepared(
         User.email_key == bindparam("key"), User.id != bindparam("but")
     ).with_for_update()
 )
-_proved_before = Prepared(
-    sa.select(AuditEvent.id)
-    .where(
-        AuditEvent.user_id == bindparam("id"),
-        sa.or_(AuditEvent.action == "email-verified", AuditEvent.action == "email-changed"),
+_of_user = sa.select(AuditEvent.id).where(AuditEvent.user_id == bindparam("id")).limit(1)
+_is_verified, _is_changed = (
+    AuditEvent.action == action for action in ("email-verified", "email-changed")
+)
+_proved_before = Prepared(_of_user.where(sa.or_(_is_verified, _is_changed)))
+_was_confirmed = Prepared(
+    _of_user.where(
+        sa.or_(_is_verified, sa.and_(_is_changed, AuditEvent.actor_id == AuditEvent.user_id))
     )
-    .limit(1)
 )
 
 

@@ -9,6 +9,7 @@ import httpx
 import pytest
 import sqlalchemy as sa
 
+from service.engine.ids import now
 from service.models import KnownNetwork, User
 from tests.kit.accounts import name
 from tests.kit.at_once import at_once
@@ -121,9 +122,14 @@ def test_the_network_from_which_a_mailed_link_was_used_is_known(anna: Person) ->
 
 
 def test_an_account_that_was_not_used_for_long_is_told_too(anna: Person) -> None:
-    anna.server.execute(sa.delete(KnownNetwork).where(KnownNetwork.user_id == anna.id))
+    networks = KnownNetwork.user_id == anna.id
+    anna.server.execute(sa.delete(KnownNetwork).where(networks))
     assert sign_in(anna, AWAY).status_code == 200
     assert len(told(anna)) == 1
+    anna.server.execute(sa.update(KnownNetwork).where(networks).values(expires_at=now()))
+    for _ in range(2):
+        assert sign_in(anna, AWAY).status_code == 200
+    assert len(told(anna)) == 2
 
 
 def test_sign_ins_at_the_same_time_are_told_once(anna: Person) -> None:

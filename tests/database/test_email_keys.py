@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 import sqlalchemy as sa
 
-from service import migrations
+from service import email_keys, migrations
 from service.engine.database.transaction import db
 from service.engine.database.types import Id, Time
 from service.flask_app import create_flask
@@ -69,12 +69,13 @@ def test_every_row_of_the_previous_release_gets_a_key(engine):
 
 
 def test_of_two_spellings_the_older_account_keeps_the_key_and_nothing_is_lost(engine):
-    insert(engine, EVA_OLD, EVA_NEW, EVA_YOUNGER)
+    insert(engine, EVA_OLD, EVA_NEW, EVA_YOUNGER, "!bang@example.com")
     migrations.upgrade(engine)
-    assert keys(engine) == [EVA_NEW, f"!{id_of(1)}", EVA_YOUNGER]
+    assert keys(engine) == [EVA_NEW, f"!{id_of(1)}", EVA_YOUNGER, "!bang@example.com"]
     with engine.connect() as connection:
         emails = list(connection.scalars(sa.text("SELECT email FROM users ORDER BY id")))
-    assert emails == [EVA_OLD, EVA_NEW, EVA_YOUNGER]
+        assert email_keys.unreachable(connection) == [id_of(1)]
+    assert emails == [EVA_OLD, EVA_NEW, EVA_YOUNGER, "!bang@example.com"]
 
 
 def test_an_upgrade_back_and_forth_leaves_the_rows(engine):

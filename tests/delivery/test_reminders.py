@@ -13,7 +13,7 @@ from service.engine.ids import rfc3339
 from service.mail import outbox
 from service.models import Mail, PersonalToken
 from tests.kit.mailbox import text
-from tests.kit.personal_tokens import DAY, change, give
+from tests.kit.personal_tokens import DAY, change, expire, give
 from tests.kit.serving import Person, Server
 from tests.kit.smtp import until
 
@@ -70,6 +70,23 @@ def test_nobody_is_reminded_at_an_unverified_address(server: Server, anna: Perso
     soon(server, give(anna, expires_in=90 * DAY))
     remind(server)
     assert received(server, anna) == 0
+
+
+def test_nobody_is_reminded_of_a_token_that_has_expired_meanwhile(
+    server: Server, anna: Person
+) -> None:
+    server.verify(anna)
+    tokens = [give(anna, expires_in=90 * DAY) for _ in range(2)]
+    for token in tokens:
+        soon(server, token)
+    expire(server, tokens[0])
+    remind(server)
+    [mail] = server.mailbox.wait(anna.email, SUBJECT)
+    assert tokens[0][:8] not in text(mail)
+    expire(server, tokens[1])
+    soon(server, tokens[1])
+    remind(server)
+    assert received(server, anna) == 1
 
 
 def test_several_processes_remind_once(server: Server, anna: Person) -> None:
