@@ -14,7 +14,7 @@ import psycopg
 import pytest
 
 from service.engine.database import hosts as hosts_module
-from service.engine.database.hosts import TIMEOUT_SECONDS, Hosts
+from service.engine.database.hosts import TIMEOUT_SECONDS, Hosts, Place
 from service.engine.database.postgresql import Connection
 from tests.kit import databases
 from tests.kit.postgres_cluster import Cluster, cluster
@@ -190,3 +190,20 @@ def test_a_primary_that_answers_after_another_was_found_is_not_used(alone: Clust
 def test_of_several_hosts_an_unknown_name_does_not_matter(alone: Cluster) -> None:
     options = {"host": "nowhere.invalid,127.0.0.1", "port": alone.port, "user": "postgres"}
     connect(Hosts("read-write"), options, most=10)
+
+
+def test_servers_are_sorted_while_other_threads_find_out_which_are_silent() -> None:
+    hosts = Hosts("read-write")
+
+    class Host(str):
+        """A name that is compared as another thread finds one more server silent."""
+
+        __hash__ = str.__hash__
+
+        def __eq__(self, other: object) -> bool:
+            hosts._silent.add(Place("127.0.0.1", str(len(hosts._silent))))
+            return str.__eq__(self, other)
+
+    hosts._silent |= {Place("127.0.0.1", "5432"), Place("127.0.0.1", "5433")}
+    assert hosts._rank(Place(Host("127.0.0.2"), "5432")) == (False, True)
+    assert hosts._rank(Place(Host("127.0.0.1"), "5432")) == (True, True)

@@ -1,4 +1,4 @@
-"""The surroundings of a process: closed streams, few open files, signals, a pause."""
+"""The surroundings of a process: closed streams, few open files, signals, a pause, a crash."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.kit.busy_clients import GET, answer, connect
 from tests.kit.ports import free_port
 from tests.kit.processes import Byline, Place
 from tests.kit.smtp import until
-from tests.server.conftest import Start
+from tests.server.conftest import Start, serves
 
 Patched = Callable[[str], None]
 
@@ -114,6 +114,28 @@ def test_workers_survive_a_pause_of_the_whole_service(start: Start, patched: Pat
     until(lambda: byline.status("/health/ready") == 200)
     assert byline.workers == workers
     assert "frozen" not in byline.log.read_text()
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_process_that_crashes_logs_where_its_threads_were(
+    start: Start, patched: Patched, workers: str
+) -> None:
+    patched("import resource; resource.setrlimit(resource.RLIMIT_CORE, (0, 0))")
+    byline = start(WORKERS=workers)
+    crashing = byline.workers[0]
+    crashing.send_signal(signal.SIGSEGV)
+
+    def is_replaced() -> bool:
+        serving = [one for one in byline.workers if serves(one, byline.port)]
+        return len(serving) == 2 and crashing not in serving
+
+    if workers == "1":
+        assert byline.process.wait(60) == -signal.SIGSEGV
+    else:
+        until(is_replaced)
+    log = byline.log.read_text()
+    assert "Fatal Python error: Segmentation fault\n" in log
+    assert "Current thread 0x" in log
 
 
 NO_TEMPORARY_FILES = "import tempfile; tempfile._candidate_tempdir_list = lambda: ['/nowhere']"

@@ -155,7 +155,8 @@ class Hosts:
         """Sorts silent servers last, and first the one that was found before. A place without an
         address stands for all addresses of its host."""
         known = slice(3 if place.address else 2)
-        silent = any(one[known] == place[known] for one in self._silent)
+        silent_ones = self._silent.copy()  # other threads change it, and a copy is made at once
+        silent = any(one[known] == place[known] for one in silent_ones)
         is_home = self._home is not None and self._home[known] == place[known]
         return silent, not (is_home and self._wanted != ANY)
 

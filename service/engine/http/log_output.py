@@ -25,6 +25,9 @@ class LogOutput:
 
     As long as the reader keeps up, a line is one write in the calling thread, and none is lost.
     Otherwise lines wait in memory, and a thread writes them when there is room.
+
+    Any allocation may collect garbage, and a finaliser may log: `write` is then called again by the
+    thread that is in it. So the lock lets that thread in, and its line waits for the one before.
     """
 
     def __init__(self, stream: Any) -> None:
@@ -39,8 +42,10 @@ class LogOutput:
         self._dropped = 0
         self._is_inside_line = False  # part of a line has been written
         self._lost_line_end = False  # of the last line that was begun
-        self._lock = threading.Lock()
-        self._thread: threading.Thread | None = None
+        self._given: deque[bytes] = deque()  # to `write`, which has not looked at it yet
+        self._is_putting = False
+        self._is_draining = False  # a thread writes the queue, or is about to start
+        self._lock = threading.RLock()
 
     def write(self, lines: bytes) -> None:
         """Write lines, each with its line feed, in any thread; raises nothing."""
@@ -50,18 +55,22 @@ class LogOutput:
                 self._stream.buffer.flush()
             return
         with self._lock:
-            rest: bytes | None = lines
-            if self._write and not self._queue:
-                rest = self._try(self._write, lines)
-            # What has begun is finished, so that the next line does not follow half of one.
-            if rest is None or (rest == lines and self._queued + len(rest) > MAX_QUEUED_BYTES):
-                self._dropped += lines.count(b"\n")
-            elif rest:
-                self._queue.append(rest)
-                self._queued += len(rest)
-                if self._thread is None:
-                    self._thread = threading.Thread(target=self._drain, name="log", daemon=True)
-                    self._thread.start()
+            self._given.append(lines)
+            while self._given and not self._is_putting:  # again if one came as the inner loop ended
+                self._is_putting = True
+                try:
+                    while self._given:
+                        self._put(self._given.popleft())
+                finally:
+                    self._is_putting = False
+            is_outermost = not self._is_putting
+            starts = is_outermost and bool(self._queue) and not self._is_draining
+            self._is_draining |= starts
+        if starts:  # without the lock: this waits for the new thread, whose finalisers may log
+            try:
+                threading.Thread(target=self._drain, name="log", daemon=True).start()
+            except RuntimeError:  # there are too many threads; the next line tries again
+                self._is_draining = False
 
     def flush(self) -> None:
         """Wait briefly until queued lines have been read."""
@@ -72,6 +81,18 @@ class LogOutput:
     def readings(self) -> dict[tuple[str, ...], float]:
         """For the metrics."""
         return {("log_lines_dropped_total",): self._dropped}
+
+    def _put(self, lines: bytes) -> None:
+        """Write lines now, or into the queue if there is room, or count them as dropped."""
+        rest: bytes | None = lines
+        if self._write and not self._queue:
+            rest = self._try(self._write, lines)
+        # What has begun is finished, so that the next line does not follow half of one.
+        if rest is None or (rest == lines and self._queued + len(rest) > MAX_QUEUED_BYTES):
+            self._dropped += lines.count(b"\n")
+        elif rest:
+            self._queue.append(rest)
+            self._queued += len(rest)
 
     def _try(self, write: Write, data: bytes) -> bytes | None:
         """The bytes that could not be written yet; None if they never can be."""
@@ -108,16 +129,26 @@ class LogOutput:
                     continue
                 self._queue.popleft()
                 if not self._queue:
-                    self._thread = None
+                    self._is_draining = False
                     return
 
 
 class LogHandler(logging.Handler):
-    """A handler for `logging` that writes to a LogOutput."""
+    """A handler for `logging` that writes to a LogOutput.
+
+    It does not take the lock of `logging`: a finaliser that logs during a `write` would wait for it
+    while the thread that has it waits for the `write`.
+    """
 
     def __init__(self, output: LogOutput) -> None:
         super().__init__()
         self._output = output
+
+    def handle(self, record: logging.LogRecord) -> bool:
+        is_wanted = bool(self.filter(record))
+        if is_wanted:
+            self.emit(record)
+        return is_wanted
 
     def emit(self, record: logging.LogRecord) -> None:
         try:

@@ -28,6 +28,7 @@ from service.engine.http.telemetry import set_up_logging
 from service.engine.serve.draining import Server
 from service.engine.serve.listeners import bound
 from service.engine.serve.protocol import Protocol
+from service.engine.serve.standard_streams import report_crashes
 from service.engine.serve.supervisor import Supervisor
 from service.engine.settings import BadConfiguration, EngineSettings
 
@@ -68,6 +69,7 @@ def run(settings: EngineSettings, program: Program) -> None:
     Raises BadConfiguration, `revisions.Behind`, SystemExit, or OperationalError when the database
     does not answer in time.
     """
+    report_crashes()
     set_up_logging(settings.log_level, settings.log_format)
     for line in program.warnings:
         logger.warning(line)

@@ -1,7 +1,8 @@
-"""The standard streams of a process, which some process managers leave closed."""
+"""The standard streams of a process: opened if they are closed, and told of its crash."""
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import sys
 from pathlib import Path
@@ -17,3 +18,10 @@ def open_standard_streams() -> None:
             stream = Path(os.devnull).open(mode, encoding="utf-8")  # noqa: SIM115 # stays open
             os.set_inheritable(stream.fileno(), True)  # by workers
             setattr(sys, name, stream)
+
+
+def report_crashes() -> None:
+    """Have a process that crashes, as of a segmentation fault, write to standard error where its
+    threads were."""
+    if sys.stderr and not faulthandler.is_enabled():  # it may be by PYTHONFAULTHANDLER
+        faulthandler.enable()

@@ -28,6 +28,7 @@ from service.engine.serve.draining import (
     Server,
     mute,
 )
+from service.engine.serve.standard_streams import report_crashes
 
 POLL_SECONDS = 0.1  # between two looks at the workers
 HEARTBEAT_TIMEOUT_SECONDS = 15.0  # a worker silent for this long counts as frozen, and is killed
@@ -242,6 +243,7 @@ class _Worker:
 
 
 def _work(config: uvicorn.Config, listeners: list[socket.socket], line: socket.socket) -> None:
+    report_crashes()
     for number in _SIGNALS:  # a terminal sends them to the whole group; the supervisor acts
         signal.signal(number, signal.SIG_IGN)
     line.setblocking(False)
