@@ -43,6 +43,11 @@ class RestingUsername(db.Model):  # type: ignore[name-defined,misc] # made at ru
             raise UsernameTaken("The user name was given up less than 90 days ago.")
 
     @classmethod
+    def forget(cls, user_id: UUID, username: str | None = None) -> None:
+        """Let a name of this user rest no more, or all of them."""
+        _forget.write(of=user_id, name=username)
+
+    @classmethod
     def rest(cls, username: str, user_id: UUID | None) -> None:
         """Reserve a name from now on; the user `user_id` may take it back."""
         expiry = rfc3339(datetime.now(UTC) + REST_PERIOD)
@@ -71,6 +76,15 @@ _rest = Prepared(
         " ON CONFLICT (username) DO UPDATE"
         " SET user_id = excluded.user_id, expires_at = excluded.expires_at"
     ).bindparams(bindparam("of", type_=Id), bindparam("expiry", type_=Time))
+)
+_forget = Prepared(
+    sa.delete(RestingUsername).where(
+        RestingUsername.user_id == bindparam("of"),
+        sa.or_(
+            bindparam("name", type_=sa.Text).is_(None),
+            RestingUsername.username == bindparam("name", type_=sa.Text),
+        ),
+    )
 )
 _newest = (
     sa.select(RestingUsername.username)

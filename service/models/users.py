@@ -139,6 +139,7 @@ class User(db.Model):  # type: ignore[name-defined,misc] # made at run time
             raise LastAdmin
         if changes.get("username", before.username) != before.username:
             RestingUsername.check(changes["username"], user_id)
+            RestingUsername.forget(user_id, changes["username"])  # which it may have taken back
             RestingUsername.rest(before.username, user_id)
         if "email" in changes:
             _fill_key.write(id_=user_id, key=changes["email_key"])  # as in `confirm_email`
@@ -181,6 +182,8 @@ class User(db.Model):  # type: ignore[name-defined,misc] # made at run time
             raise LastAdmin
         if name_rests:
             RestingUsername.rest(before.username, None)
+        else:
+            RestingUsername.forget(user_id)
 
 
 everywhere(User, without=["fill_email_key"])  # which serves the previous release

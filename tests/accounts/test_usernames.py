@@ -207,11 +207,19 @@ def test_a_user_has_only_the_newest_names_resting(
     assert told(register(anonymous, given_up[1])) == TAKEN
 
 
-def test_the_name_of_a_disputed_account_does_not_rest(
-    anonymous: httpx.Client, anna: Person
-) -> None:
+def test_no_name_of_a_disputed_account_rests(anonymous: httpx.Client, anna: Person) -> None:
+    names = [anna.username, renamed(anna), renamed(anna)]
+    assert patch(anna.http, anna, username=anna.username).status_code == 200
     assert dispute(anonymous, mailed(EMAIL_VERIFICATION, anna)).status_code == 204
-    assert register(anonymous, anna.username).status_code == 201
+    for one in names:
+        assert register(anonymous, one).status_code == 201
+
+
+def test_a_name_that_was_taken_back_no_longer_rests(server: Server, anna: Person) -> None:
+    renamed(anna)
+    assert resting(server, anna.username) != []
+    assert patch(anna.http, anna, username=anna.username).status_code == 200
+    assert resting(server, anna.username) == []
 
 
 def test_only_the_refusal_is_kept_for_an_idempotency_key(
