@@ -51,7 +51,7 @@ KINDS = {
         Mutant(
             "a thread takes a connection off the event loop",
             "service/engine/database/connections.py",
-            "    pooled.dbapi_connection.socket.close()\n",
+            "        pooled.dbapi_connection.socket.close()\n",
             "",
             "tests/database/test_postgresql.py"
             "::test_only_the_event_loop_takes_a_connection_off_the_event_loop",

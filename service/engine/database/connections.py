@@ -81,10 +81,10 @@ class Connections:
             pooled.invalidate(error)
             return
         if not greenlets.is_here():
-            pooled.close()
+            self._leave_to_pool(pooled)
             return
         if len(self._idle) >= self._most_idle:
-            _leave_to_threads(pooled)
+            self._leave_to_threads(pooled)
             return
         driver.used_at = time.monotonic()
         self._idle.append(pooled)
@@ -92,7 +92,7 @@ class Connections:
     def close(self) -> None:
         """Give the idle ones to the pool. Call this on the event loop's thread."""
         while self._idle:
-            _leave_to_threads(self._idle.pop())
+            self._leave_to_threads(self._idle.pop())
 
     def _is_trusted(self, pooled: Any) -> bool:
         """Whether it is of the engine's present pool (`dispose` makes a new one), and no connection
@@ -108,8 +108,14 @@ class Connections:
         except dialect.loaded_dbapi.Error:
             return False
 
+    def _leave_to_threads(self, pooled: Any) -> None:
+        """Give a connection to the pool. A thread may close it there, and must not touch the
+        loop."""
+        pooled.dbapi_connection.socket.close()
+        self._leave_to_pool(pooled)
 
-def _leave_to_threads(pooled: Any) -> None:
-    """Give a connection to the pool. A thread may close it there, and must not touch the loop."""
-    pooled.dbapi_connection.socket.close()
-    pooled.close()
+    def _leave_to_pool(self, pooled: Any) -> None:
+        pool = pooled._pool
+        pooled.close()
+        if pool is not self._engine.pool:  # it was disposed of meanwhile, and would not close it
+            pool.dispose()
