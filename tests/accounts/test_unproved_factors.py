@@ -14,6 +14,7 @@ from tests.kit.mails import (
     VERIFICATION,
     confirm,
     fresh,
+    moved,
     request_reset,
     reset,
 )
@@ -47,6 +48,19 @@ def test_who_registers_a_foreign_address_has_no_passkey_in_it_after_a_reset(
         "/api/audit-events", headers=bearer(answer.json()["access_token"])
     ).json()
     assert "passkey-removed" in {event["action"] for event in events}
+
+
+def test_the_factors_of_an_owner_who_has_only_confirmed_a_change_stay_after_a_reset(
+    server: Server, admin: Person, anonymous: httpx.Client
+) -> None:
+    owner = server.sign_up()
+    moved(owner)  # the address of the registration is never confirmed
+    add_app(owner)
+    owner.email = fresh()
+    assert patch(admin.http, owner, email=owner.email).status_code == 200
+    request_reset(anonymous, owner.email)
+    recovered(anonymous, owner)
+    assert told(log_in(anonymous, owner, NEW_PASSWORD)) == (401, "second-factor-required")
 
 
 def test_who_registers_a_foreign_address_does_not_shut_its_owner_out_with_an_app(
