@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 from http.client import HTTPResponse
 from urllib.parse import urlsplit
@@ -11,6 +12,7 @@ import pytest
 
 from tests.kit import exports, raw
 from tests.kit.cookies import Browser
+from tests.kit.proxy import CONFIGURATION, nginx
 from tests.kit.smtp import until
 
 
@@ -25,6 +27,29 @@ def test_the_clients_address_reaches_the_log_and_no_header_can_change_it(site):
 
     until(lambda: len(addresses()) == 2)
     assert set(addresses()) == {"127.0.0.9"}
+
+
+def test_behind_a_load_balancer_the_client_is_whom_that_names_and_nobody_else_can(site, tmp_path):
+    balancer, client = "127.0.0.2", "203.0.113.9"
+    offered = re.findall(r"^#(\w.*;)$", (CONFIGURATION / "listen.conf").read_text(), re.MULTILINE)
+    chosen = "\n".join(offered).replace("10.0.0.0/8", balancer)
+    ports = [server.port for server in site.upstreams]
+    forwarded = {"X-Forwarded-For": f"8.8.8.8, {client}"}
+    with (
+        nginx(tmp_path, *ports, more=chosen) as proxy,
+        proxy.client(balancer) as balanced,
+        proxy.client("127.0.0.9") as direct,
+    ):
+        balanced.get("/api/users", headers=forwarded | {"X-Request-Id": "balanced"})
+        direct.get("/api/users", headers=forwarded | {"X-Request-Id": "direct"})
+
+    def clients():
+        lines = (line for server in site.upstreams for line in server.requests())
+        return {line["request_id"]: line["client"] for line in lines}
+
+    until(lambda: {"balanced", "direct"} <= clients().keys())
+    assert clients()["balanced"] == client
+    assert clients()["direct"] == "127.0.0.9"
 
 
 def test_a_chunked_body_arrives(site, reader):
