@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import psycopg
@@ -190,6 +191,23 @@ def test_a_primary_that_answers_after_another_was_found_is_not_used(alone: Clust
 def test_of_several_hosts_an_unknown_name_does_not_matter(alone: Cluster) -> None:
     options = {"host": "nowhere.invalid,127.0.0.1", "port": alone.port, "user": "postgres"}
     connect(Hosts("read-write"), options, most=10)
+
+
+def test_a_server_may_come_back_while_another_thread_still_counts_on_the_failure(
+    alone: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hosts = Hosts("read-write")
+    nowhere = {"host": "nowhere.invalid,absent.invalid", "port": alone.port, "user": "postgres"}
+
+    def as_it_comes_back() -> float:
+        hosts._failure = None
+        return 0.0
+
+    with pytest.raises(psycopg.OperationalError):
+        hosts.connect(Connection, nowhere)
+    monkeypatch.setattr(hosts_module, "time", SimpleNamespace(monotonic=as_it_comes_back))
+    with pytest.raises(psycopg.OperationalError, match="invalid"):
+        hosts.connect(Connection, nowhere)
 
 
 def test_servers_are_sorted_while_other_threads_find_out_which_are_silent() -> None:

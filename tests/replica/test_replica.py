@@ -237,6 +237,18 @@ def test_no_request_fails_when_the_replica_dies_and_it_is_used_again_later(
     pair.follow(server)
 
 
+def test_no_read_fails_when_a_migration_changes_the_type_of_a_column(
+    server: Server, pair: Pair
+) -> None:
+    assert changed(at_home(server), bio="Of another type")
+    pair.follow(server)
+    assert all("Of another type" in bios(reader(server)) for _ in range(3))
+    pair.primary.execute("ALTER TABLE users ALTER bio TYPE varchar(1000)", pair.name)
+    until(lambda: pair.standby.has_caught_up(pair.primary))
+    assert all("Of another type" in bios(reader(server)) for _ in range(10))
+    pair.follow(server)
+
+
 def test_a_hanging_replica_delays_one_read_briefly(
     server: Server, pair: Pair, monkeypatch: pytest.MonkeyPatch
 ) -> None:

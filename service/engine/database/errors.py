@@ -116,6 +116,8 @@ def refusal(error: Exception) -> problems.Problem:
         if kind in {"FULL", "IOERR", "CANTOPEN", "READONLY", "CORRUPT"}:
             return problems.Unavailable("The database is not available.")
         return problems.InvalidRequest() if kind == "TOOBIG" else problems.InternalError()
+    if getattr(error, "connection_invalidated", False):  # lost, for whatever reason
+        return problems.Unavailable("The database is not available.")
     state = getattr(cause, "sqlstate", None) or ""
     if state[:2] in {"22", "54"}:
         return problems.InvalidRequest("The database cannot store this text.")

@@ -67,8 +67,9 @@ class Hosts:
 
         Raises psycopg's errors.
         """
-        if self._failure and time.monotonic() < self._failure[0] + PAUSE_SECONDS:
-            raise psycopg.OperationalError(*self._failure[1].args)
+        failure = self._failure  # which another thread may remove at any moment
+        if failure and time.monotonic() < failure[0] + PAUSE_SECONDS:
+            raise psycopg.OperationalError(*failure[1].args)
         home = self._home
         failures: dict[Place, psycopg.Error] = {}
         silent = 0

@@ -18,15 +18,14 @@ A transaction takes a connection as late as it can, and gives it back as early a
                statement begins anew.
 
 Only the thread, or the job on the event loop, that entered a transaction may use it. `is_committed`
-is set before the driver is told to commit, and unset only if the database says that it has not: a
-connection that is lost during a commit leaves nobody knowing whether it happened, so the work must
-not be done again.
+is set before the driver is told to commit, and unset only if the database says that it has not: if
+the connection is lost meanwhile, nobody knows whether it has, and the work must not be done again.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import flask
@@ -175,7 +174,8 @@ class Transaction:
         if self._driver is not None:
             try:
                 if self._connection is not None:
-                    self._connection.rollback()
+                    with suppress(sa.exc.DBAPIError):  # a lost connection has rolled back
+                        self._connection.rollback()
                 self._connections.give_back(self._pooled)
             finally:
                 self._connection = self._pooled = self._driver = None
