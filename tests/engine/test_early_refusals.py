@@ -108,6 +108,17 @@ def test_a_client_that_sends_chunks_reads_the_refusal(
     assert [answer.status for answer in rest] == [200] * len(last)
 
 
+@pytest.mark.parametrize("length", [LARGE, 2 * LARGE, 4 * LARGE])
+def test_a_refused_body_of_any_length_gets_one_answer(length: int, server: Planner) -> None:
+    with raw.connected(server.url) as connection:
+        connection.sendall(head("POST", "/tokens", JSON, f"Content-Length: {length}"))
+        with connection.makefile("rb") as incoming:
+            incoming.peek(1)
+            connection.sendall(b"x" * length)
+            connection.shutdown(socket.SHUT_WR)
+            assert [answer.status for answer in raw.answers(incoming)] == [413]
+
+
 def test_a_slow_body_gets_more_time_than_a_head(
     server: Planner, monkeypatch: pytest.MonkeyPatch
 ) -> None:

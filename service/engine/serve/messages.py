@@ -121,8 +121,9 @@ class Messages(HttpToolsProtocol):
             raise BodyTooLarge
 
     def _may_go_on(self) -> bool:
-        """Whether more than the longest message may come: the rest of one that is answered."""
-        is_answered = self.cycle is not None and self.cycle.response_complete
+        """Whether a message may be longer than the longest: one that is answered already, and that
+        may have ended just now."""
+        is_answered = self.cycle is None or self.cycle.response_complete
         return is_answered and self._received <= MAX_DROPPED_BYTES
 
     def _head_without_upgrade(self) -> bytes:
