@@ -65,6 +65,11 @@ def test_a_store_may_be_behind_a_unix_socket(shared: Serve, tmp_path: Path) -> N
         check_shared(shared, f"redis+unix://{socket}")
 
 
+def test_a_cluster_may_keep_the_addresses_of_its_servers_to_itself(shared: Serve) -> None:
+    with valkey.cluster(cluster_preferred_endpoint_type="unknown-endpoint") as cluster:
+        check_shared(shared, cluster.url)
+
+
 def test_a_store_may_require_a_password(shared: Serve) -> None:
     with ended(valkey.launch(requirepass="")) as store:
         valkey.ask(store.port, "CONFIG", "SET", "requirepass", SECRET)

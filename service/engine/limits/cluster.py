@@ -133,7 +133,7 @@ class Cluster:
     def _note(self, slots: list[Any], asked: str) -> None:
         """Note the answer of a server, which may leave its own host out."""
         self._owners = sorted(
-            (int(first), int(last), (primary[0].decode() or asked, int(primary[1])))
+            (int(first), int(last), ((primary[0] or b"").decode() or asked, int(primary[1])))
             for first, last, primary, *_ in slots
         )
         self._moved.clear()
