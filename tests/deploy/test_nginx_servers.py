@@ -98,7 +98,7 @@ def test_a_server_that_shuts_down_loses_no_answer_and_writes_nothing_twice(pair,
     assert len(numbered) == len(set(numbered)) == len(answers)
 
 
-def test_enabling_tls_is_one_line_and_redirects_plain_http(site, tmp_path):
+def test_enabling_tls_is_one_line_and_redirects_pages_only(site, tmp_path):
     authority = trustme.CA()
     certificate = authority.issue_cert("localhost")
     certificate.private_key_pem.write_to_path(tmp_path / "tls.key")
@@ -113,6 +113,8 @@ def test_enabling_tls_is_one_line_and_redirects_plain_http(site, tmp_path):
     with nginx(tmp_path, site.upstreams[0].port, more=tls) as proxy:
         safe = httpx.get(f"https://localhost:{port}/health/live", verify=trusting)
         plain = httpx.get(f"{proxy.url}/docs?a=b")
+        with pytest.raises(httpx.TransportError):
+            httpx.get(f"{proxy.url}/api/users")
 
     assert safe.status_code == 200
     assert safe.headers["Strict-Transport-Security"]
